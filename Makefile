@@ -1,0 +1,73 @@
+# Thin names over the tools. Every target makes what it needs: a fresh clone wants only make and a Python >= 3.11.
+#   make PYTHON=python3.12 test     another interpreter
+#   make demo KEEP=1                leave the demo's cluster running
+#   make image IMAGE=registry/name:tag
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+IMAGE ?= data-locality-scheduler:dev
+KEEP ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+LOCKED := requirements/dev.txt
+# Only folders that exist are checked, so that a checkout without, say, benchmarks/ still lints.
+CODE := $(wildcard scheduler daemon webhook localcluster demo tests benchmarks)
+
+# The environment: exactly the locked packages, each checked against its hash, then this project as an editable
+# install. pyproject.toml is a prerequisite because the console script and the package list live there.
+$(STAMP): $(LOCKED) pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.11" % v[:2])'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --require-hashes -r $(LOCKED)
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: .venv demo test lint types bench e2e image lock clean help
+
+.venv: $(STAMP)
+
+demo: $(STAMP)  ## a real control plane on this machine, pods placed by data, compared with stock kube-scheduler
+	$(PY) -m demo $(if $(KEEP),--keep)
+
+test: $(STAMP)  ## everything that CI runs: units, laws, compatibility, end to end on the local control plane
+	$(PY) -m pytest -m "not kind" $(ARGS)
+
+lint: $(STAMP)  ## style, formatting, layers
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/ruff format --check $(CODE)
+	$(VENV)/bin/lint-imports --no-cache
+
+types: $(STAMP)  ## mypy --strict
+	$(VENV)/bin/mypy $(CODE)
+
+bench: $(STAMP)  ## every benchmark, one after the other
+	for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
+
+e2e: $(STAMP)  ## the image and the manifests on kind (needs docker, kind and kubectl)
+	$(PY) -m pytest -m kind $(ARGS)
+
+image: ## the one container image
+	docker build --tag $(IMAGE) .
+
+# Resolved for every Python and platform at once. Nothing but names, versions and hashes goes into the files: the
+# package index is the installing machine's own business.
+COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+
+lock:  ## resolve the dependencies anew
+	test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv; }
+	$(COMPILE) --output-file requirements/base.txt
+	$(COMPILE) --group dev --constraints requirements/base.txt --output-file requirements/dev.txt
+
+clean:  ## remove everything made here (not the per-user cache of cluster binaries)
+	rm -rf $(VENV) $(VENV)-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 16
