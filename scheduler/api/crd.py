@@ -1,0 +1,143 @@
+"""DataObject and NodeCapability as typed structs: the twins of the schemas under crds/, and only of the fields that the code reads or writes.
+
+A DataObject says where a urn (bucket, ``bucket/prefix/`` or ``bucket/key``) lies and how big it is; a NodeCapability says
+what its node is, can do and serves. What a user wants stands in spec, what a daemon saw in status.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from scheduler.api import core
+
+
+class Condition(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """metav1.Condition: ``status`` is "True", "False" or "Unknown"; times are RFC 3339 in UTC."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+    observed_generation: int = 0
+
+
+class Location(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A place that a user declares for data which no discovered store holds."""
+
+    node: str
+    store: str = ""
+
+
+class DataObjectSpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """What the user wants: the urn, a pinned size in bytes (None: as seen), declared locations."""
+
+    urn: str = ""
+    size_bytes: int | None = None
+    locations: tuple[Location, ...] = ()
+
+
+class Replica(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """One copy as last seen: which store on which node serves it, how big, and whether it can be had now."""
+
+    node: str
+    store: str = ""
+    endpoint: str = ""
+    size_bytes: int | None = None
+    etag: str = ""
+    last_modified: str = ""
+    available: bool = False
+    last_probe_time: str = ""
+
+
+class DataObjectStatus(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """What was seen. ``size_human``, ``replica_count`` and ``nodes_text`` exist for the printer columns."""
+
+    observed_generation: int = 0
+    granularity: str = ""
+    size_bytes: int | None = None
+    size_human: str = ""
+    object_count: int | None = None
+    replicas: tuple[Replica, ...] = ()
+    replica_count: int | None = None
+    nodes_text: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class DataObject(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A DataObject as read from the API server."""
+
+    metadata: core.ObjectMeta
+    spec: DataObjectSpec = DataObjectSpec()
+    status: DataObjectStatus = DataObjectStatus()
+
+
+class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """An S3 or local store that this node serves, with the buckets last listed."""
+
+    name: str
+    endpoint: str = ""
+    technology: str = ""
+    available: bool = False
+    buckets: tuple[str, ...] = ()
+    last_probe_time: str = ""
+    message: str = ""
+
+
+class Link(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A measured path from this node to ``peer`` (a node or a zone)."""
+
+    peer: str
+    bandwidth_bytes_per_second: int = 0
+    latency_seconds: float = 0.0
+    samples: int = 0
+    last_probe_time: str = ""
+
+
+class Accelerator(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """Devices of one kind, by their extended resource name."""
+
+    resource: str
+    count: int = 0
+    model: str = ""
+
+
+class Cpu(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """The node's processor."""
+
+    model: str = ""
+    cores: int = 0
+    threads: int = 0
+
+
+class NodeCapabilitySpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """Capabilities that an administrator declares, in addition to those a daemon finds."""
+
+    declared: dict[str, str] = {}
+
+
+class NodeCapabilityStatus(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """What the node's daemon found. The ``..._text`` fields and ``store_count`` exist for the printer columns."""
+
+    observed_generation: int = 0
+    node_type: str = ""
+    region: str = ""
+    zone: str = ""
+    cpu: Cpu = Cpu()
+    memory_bytes: int = 0
+    stores: tuple[Store, ...] = ()
+    store_count: int | None = None
+    stores_text: str = ""
+    accelerators: tuple[Accelerator, ...] = ()
+    accelerators_text: str = ""
+    capabilities: dict[str, str] = {}
+    links: tuple[Link, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class NodeCapability(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A NodeCapability as read from the API server; its name is its Node's."""
+
+    metadata: core.ObjectMeta
+    spec: NodeCapabilitySpec = NodeCapabilitySpec()
+    status: NodeCapabilityStatus = NodeCapabilityStatus()

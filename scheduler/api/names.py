@@ -1,0 +1,58 @@
+"""Every label, annotation, group and field-manager string, in one place.
+
+The ``scheduler.thesis`` and ``node-capability`` names are those that manifests written for the earlier
+implementation carry; they are accepted unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCHEDULER_NAME: Final = "data-locality-scheduler"
+
+# The custom resources.
+GROUP: Final = "scheduler.thesis"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+DATA_OBJECTS: Final = "dataobjects"
+NODE_CAPABILITIES: Final = "nodecapabilities"
+BUCKET_LABEL: Final = f"{GROUP}/bucket"
+DAEMON_FIELD_MANAGER: Final = "data-locality-daemon"
+
+# Pod annotations.
+DATA_PREFIX: Final = "data.scheduler.thesis/"
+INPUT_PREFIX: Final = f"{DATA_PREFIX}input-"
+OUTPUT_PREFIX: Final = f"{DATA_PREFIX}output-"
+HINT_PREFIX: Final = "scheduler.thesis/"
+DATA_INTENSIVE: Final = f"{HINT_PREFIX}data-intensive"
+COMPUTE_INTENSIVE: Final = f"{HINT_PREFIX}compute-intensive"
+PREFER_EDGE: Final = f"{HINT_PREFIX}prefer-edge"
+PREFER_CLOUD: Final = f"{HINT_PREFIX}prefer-cloud"
+PREFER_REGION: Final = f"{HINT_PREFIX}prefer-region"
+PREFER_ZONE: Final = f"{HINT_PREFIX}prefer-zone"
+REQUIRES_GPU: Final = f"{HINT_PREFIX}requires-gpu"
+REQUIRES_FAST_STORAGE: Final = f"{HINT_PREFIX}requires-fast-storage"
+REQUIRES_LOCAL_STORAGE: Final = f"{HINT_PREFIX}requires-local-storage"
+REQUIRED_CAPABILITY: Final = f"{HINT_PREFIX}required-capability"
+CAPABILITY_REQUIREMENTS: Final = f"{HINT_PREFIX}capability-requirements"
+CAPABILITY_PREFIX: Final = f"{HINT_PREFIX}capability-"
+DATA_SOURCES: Final = f"{HINT_PREFIX}data-sources"
+WORKLOAD_TYPE: Final = f"{HINT_PREFIX}workload-type"
+
+# Service annotations that mark an S3 store.
+STORAGE_SERVICE: Final = f"{HINT_PREFIX}storage-service"
+STORAGE_TYPE: Final = f"{HINT_PREFIX}storage-type"
+STORAGE_ENDPOINT: Final = f"{HINT_PREFIX}storage-endpoint"
+STORAGE_SECRET: Final = f"{HINT_PREFIX}storage-secret"
+
+# Node labels.
+NODE_CAPABILITY_PREFIX: Final = "node-capability/"
+NODE_TYPE_LABEL: Final = f"{NODE_CAPABILITY_PREFIX}node-type"
+STORAGE_SERVICE_LABEL: Final = f"{NODE_CAPABILITY_PREFIX}storage-service"
+STORAGE_BUCKET_PREFIX: Final = f"{NODE_CAPABILITY_PREFIX}storage-bucket-"
+BANDWIDTH_PREFIX: Final = f"{NODE_CAPABILITY_PREFIX}bandwidth-to-"
+LATENCY_PREFIX: Final = f"{NODE_CAPABILITY_PREFIX}latency-to-"
+FAST_STORAGE_LABEL: Final = f"{NODE_CAPABILITY_PREFIX}fast-storage"
+REGION_LABEL: Final = "topology.kubernetes.io/region"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"

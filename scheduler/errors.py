@@ -1,0 +1,85 @@
+"""Every exception this project raises on purpose.
+
+    LocalityError
+    ├── InputError            a value somebody wrote is not usable: names key, value and remedy
+    └── ApiError              the API server (or the way to it) did not do what was asked
+        ├── UnreachableError  no answer: refused, timed out, broken off; the outcome is unknown
+        ├── GoneError         410: the resourceVersion is too old, list again
+        ├── ConflictError     409: exists already, or changed meanwhile
+        ├── NotFoundError     404
+        ├── DeniedError       401 or 403: credentials or RBAC
+        └── ThrottledError    429, or any answer with Retry-After
+
+That a node or a pod is refused is not an exception but a value (scheduler.engine.verdict).
+"""
+
+from __future__ import annotations
+
+
+class LocalityError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class InputError(LocalityError):
+    """A value in a manifest, annotation, configuration or custom resource cannot be used.
+
+    Args:
+        where: What holds the value, for example an annotation key, a file or a field path.
+        value: The value as found; shortened for display.
+        remedy: What is wrong with it and what to write instead.
+    """
+
+    def __init__(self, where: str, value: object, remedy: str) -> None:
+        self.where = where
+        self.value = shorten(value)
+        self.remedy = remedy
+        super().__init__(f"{where}: {self.value}: {remedy}")
+
+
+class ApiError(LocalityError):
+    """An API request failed.
+
+    Args:
+        status: The HTTP status, or 0 when no answer came.
+        reason: The machine-readable reason of the Status object, such as "Conflict".
+        message: The server's words.
+        retry_after_s: How long the server asked to wait, in seconds; 0 if it did not say.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, retry_after_s: float = 0.0) -> None:
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+
+
+class UnreachableError(ApiError):
+    """No answer came back, so whether the request took effect is unknown."""
+
+
+class GoneError(ApiError):
+    """The requested resourceVersion is no longer kept (410)."""
+
+
+class ConflictError(ApiError):
+    """The object exists already or changed meanwhile (409)."""
+
+
+class NotFoundError(ApiError):
+    """There is no such object or resource (404)."""
+
+
+class DeniedError(ApiError):
+    """The credentials are not accepted, or RBAC does not allow the request (401, 403)."""
+
+
+class ThrottledError(ApiError):
+    """The server asks to slow down (429)."""
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """Quote a value for a message: at most ``limit`` characters, control characters escaped."""
+    text = value if isinstance(value, str) else repr(value)
+    text = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+    return '"' + text.encode("unicode_escape", "backslashreplace").decode("ascii") + '"' if not text.isprintable() else f'"{text}"'
