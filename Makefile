@@ -58,12 +58,13 @@ image: ## the one container image
 # Resolved for every Python and platform at once. Nothing but names, versions and hashes goes into the files: the
 # package index is the installing machine's own business.
 COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock:  ## resolve the dependencies anew
 	test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv; }
-	$(COMPILE) --output-file requirements/base.txt
-	$(COMPILE) --group dev --constraints requirements/base.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --group dev --constraints requirements/base.txt --output-file requirements/dev.txt
+	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 
 clean:  ## remove everything made here (not the per-user cache of cluster binaries)
 	rm -rf $(VENV) $(VENV)-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
