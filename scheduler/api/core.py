@@ -283,11 +283,19 @@ class ContainerImage(_Object):
     size_bytes: int = 0
 
 
+class NodeSystemInfo(_Object):
+    """What tells one running machine from another: the boot id is the kernel's own, "" for an emulated node."""
+
+    boot_id: str = msgspec.field(default="", name="bootID")
+
+
 class NodeStatus(_Object):
-    """What scheduling reads of a node's status."""
+    """What scheduling and the daemon read of a node's status."""
 
     allocatable: ResourceList = {}
+    capacity: ResourceList = {}
     images: tuple[ContainerImage, ...] = ()
+    node_info: NodeSystemInfo = NodeSystemInfo()
 
 
 class Node(_Object):
@@ -302,6 +310,36 @@ class Namespace(_Object):
     """A namespace, for its labels."""
 
     metadata: ObjectMeta
+
+
+class ServicePort(_Object):
+    """One port of a Service; ``app_protocol`` may say https where the name does not."""
+
+    name: str = ""
+    port: int = 0
+    app_protocol: str = ""
+
+
+class ServiceSpec(_Object):
+    """Which pods a Service selects and where it can be reached; ``cluster_ip`` is "None" for a headless one."""
+
+    selector: dict[str, str] = {}
+    cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    ports: tuple[ServicePort, ...] = ()
+
+
+class Service(_Object):
+    """A Service."""
+
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()
+
+
+class Secret(_Object):
+    """A Secret; values are base64 text, as on the wire."""
+
+    metadata: ObjectMeta
+    data: dict[str, str] = {}
 
 
 T = TypeVar("T")
