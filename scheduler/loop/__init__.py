@@ -1,0 +1,1 @@
+"""The service: what arrives is queued, decided one at a time, bound concurrently and reported."""

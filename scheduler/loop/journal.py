@@ -1,0 +1,51 @@
+"""The last decisions, kept in memory so that the running scheduler can say why a pod went where it went.
+
+One record per attempt, newest last; the oldest is forgotten. Records hold the facts of the decision as plain values:
+the snapshot that it was taken on is not kept, as a thousand of them would be a thousand clusters.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import Any
+
+CAPACITY = 1000
+
+
+@dataclasses.dataclass(slots=True)
+class Record:
+    """One attempt to place one pod. ``outcome`` is overwritten as the binding goes on."""
+
+    pod: str  # namespace/name
+    uid: str
+    time: str  # RFC 3339
+    attempt: int
+    outcome: str
+    node: str = ""
+    message: str = ""
+    profile: str = ""
+    deciding: str = ""  # the criterion that decided
+    cost: float = 0.0
+    cost_s: float = 0.0
+    data_s: float = 0.0
+    decide_s: float = 0.0
+    transfers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+class Journal:
+    """A ring of records."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._records: collections.deque[Record] = collections.deque(maxlen=capacity)
+
+    def add(self, record: Record) -> None:
+        self._records.append(record)
+
+    def of(self, pod: str) -> list[Record]:
+        """The records of ``namespace/name``, oldest first."""
+        return [record for record in self._records if record.pod == pod]
+
+    def last(self, count: int) -> list[Record]:
+        return list(self._records)[-count:]

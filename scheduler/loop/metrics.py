@@ -1,0 +1,191 @@
+"""What the scheduler counts, under the names that dashboards already know.
+
+Two families: those of the earlier implementation (``data_locality_scheduler_*`` and a few ``scheduler_*`` about data)
+and those of kube-scheduler (`scheduler_pending_pods` and so on). Every label has a small fixed set of values; pods and
+objects are never labels, nodes neither. One registry per process object, so that tests and several schedulers in one
+process do not share counters.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+from collections.abc import Callable
+
+import prometheus_client as prometheus
+
+# kube-scheduler's buckets for scheduling_attempt_duration_seconds: 1 ms to 16 s.
+DURATION_BUCKETS = tuple(0.001 * 2**n for n in range(15))
+TRANSFER_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+SCORE_BUCKETS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+
+QUEUES = ("active", "backoff", "unschedulable", "gated")
+RESULTS = ("scheduled", "unschedulable", "error")
+NODE_TYPES = ("edge", "cloud", "unknown")
+
+BANDWIDTH_SMOOTHING = 0.2  # weight of the newest transfer in the mean
+
+
+class Metrics:
+    """All counters of one scheduler.
+
+    Args:
+        profile: The scheduler's name, which is what kube-scheduler's metrics call a profile.
+    """
+
+    def __init__(self, profile: str) -> None:
+        self.registry = prometheus.CollectorRegistry()
+        self._profile = profile
+        registry = self.registry
+        self._latency = prometheus.Histogram(
+            "data_locality_scheduler_latency_seconds",
+            "From the moment a pod is taken from the queue to the answer to its binding.",
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._attempts = prometheus.Counter(
+            "data_locality_scheduler_attempts", "Attempts to place a pod.", registry=registry
+        )
+        self._failures = prometheus.Counter(
+            "data_locality_scheduler_failures", "Attempts that did not place the pod.", registry=registry
+        )
+        self._locality = prometheus.Histogram(
+            "scheduler_node_data_locality_score",
+            "Share of a placed pod's input and output bytes that are local to its node, 0 to 100.",
+            buckets=SCORE_BUCKETS,
+            registry=registry,
+        )
+        self._placements = prometheus.Counter(
+            "scheduler_pod_placement",
+            "Pods placed, by type of node and by the weight profile that decided.",
+            ["node_type", "workload_type"],
+            registry=registry,
+        )
+        self._transfer_s = prometheus.Histogram(
+            "scheduler_data_transfer_time_seconds",
+            "Expected transfer time of a placed pod's data.",
+            buckets=TRANSFER_BUCKETS,
+            registry=registry,
+        )
+        self._transfer_bytes = prometheus.Counter(
+            "scheduler_data_transfer_bytes",
+            "Expected bytes of placed pods' data, local or over the network.",
+            ["path"],
+            registry=registry,
+        )
+        self._bandwidth = prometheus.Gauge(
+            "scheduler_bandwidth_utilization_bytes_per_second",
+            "Mean rate at which placed pods' network transfers are expected to run (moving average).",
+            registry=registry,
+        )
+        self._edge_ratio = prometheus.Gauge(
+            "scheduler_edge_utilization_ratio", "Share of placed pods that went to edge nodes.", registry=registry
+        )
+        self._efficiency = prometheus.Gauge(
+            "scheduler_resource_efficiency",
+            "Requested share of the cluster's allocatable cpu and memory (mean of the two).",
+            registry=registry,
+        )
+        self._pending = prometheus.Gauge(
+            "scheduler_pending_pods", "Pods that wait, by queue.", ["queue"], registry=registry
+        )
+        self._duration = prometheus.Histogram(
+            "scheduler_scheduling_attempt_duration_seconds",
+            "Attempts to place a pod, from queue to answer, by result.",
+            ["result", "profile"],
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._results = prometheus.Counter(
+            "scheduler_schedule_attempts",
+            "Attempts to place a pod, by result.",
+            ["result", "profile"],
+            registry=registry,
+        )
+        self._algorithm = prometheus.Histogram(
+            "scheduler_scheduling_algorithm_duration_seconds",
+            "The decision alone: filters, costs, choice.",
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._binds = prometheus.Counter(
+            "data_locality_scheduler_binds", "Answers to bindings, by outcome.", ["outcome"], registry=registry
+        )
+        self._bad_inputs = prometheus.Counter(
+            "data_locality_scheduler_bad_inputs",
+            "Values in manifests and custom resources that could not be used, by kind of object.",
+            ["kind"],
+            registry=registry,
+        )
+        self._dropped = prometheus.Gauge(
+            "data_locality_scheduler_dropped",
+            "What a full queue dropped since the start, by queue. Pods are found again, events and conditions are not.",
+            ["queue"],
+            registry=registry,
+        )
+        self._lag = prometheus.Gauge(
+            "data_locality_scheduler_loop_lag_seconds", "How late the event loop last was.", registry=registry
+        )
+        self._placed: collections.Counter[str] = collections.Counter()
+        self._mean_rate = 0.0
+        for result in RESULTS:  # a counter that exists from the start can be alerted on
+            self._results.labels(result, profile)
+            self._duration.labels(result, profile)
+
+    # ------------------------------------------------------------------------------------------ read when scraped
+
+    def watch_pending(self, count: Callable[[str], int]) -> None:
+        """Ask ``count`` for the length of each of QUEUES whenever the metrics are read."""
+        for queue in QUEUES:
+            self._pending.labels(queue).set_function(functools.partial(count, queue))
+
+    def watch_dropped(self, queue: str, count: Callable[[], int]) -> None:
+        self._dropped.labels(queue).set_function(count)
+
+    def watch_efficiency(self, ratio: Callable[[], float]) -> None:
+        self._efficiency.set_function(ratio)
+
+    def watch_lag(self, lag_s: Callable[[], float]) -> None:
+        self._lag.set_function(lag_s)
+
+    # ---------------------------------------------------------------------------------------------------- events
+
+    def decided(self, seconds: float) -> None:
+        self._algorithm.observe(seconds)
+
+    def attempted(self, result: str, seconds: float) -> None:
+        """An attempt ended with one of RESULTS."""
+        self._attempts.inc()
+        if result != "scheduled":
+            self._failures.inc()
+        self._latency.observe(seconds)
+        self._duration.labels(result, self._profile).observe(seconds)
+        self._results.labels(result, self._profile).inc()
+
+    def answered(self, outcome: str) -> None:
+        self._binds.labels(outcome).inc()
+
+    def placed(self, *, node_type: str, workload_type: str) -> None:
+        node_type = node_type if node_type in NODE_TYPES else "unknown"
+        self._placements.labels(node_type, workload_type).inc()
+        self._placed[node_type] += 1
+        self._edge_ratio.set(self._placed["edge"] / self._placed.total())
+
+    def moved(self, *, local_bytes: int, remote_bytes: int, seconds: float, remote_s: float) -> None:
+        """What a placed pod's data will do: bytes on the node and over the network, seconds of all and of the latter."""
+        self._transfer_s.observe(seconds)
+        self._transfer_bytes.labels("local").inc(local_bytes)
+        self._transfer_bytes.labels("remote").inc(remote_bytes)
+        if total := local_bytes + remote_bytes:
+            self._locality.observe(100.0 * local_bytes / total)
+        if remote_bytes and remote_s > 0:
+            rate = remote_bytes / remote_s
+            self._mean_rate += (rate - self._mean_rate) * (BANDWIDTH_SMOOTHING if self._mean_rate else 1.0)
+            self._bandwidth.set(self._mean_rate)
+
+    def bad_input(self, kind: str) -> None:
+        self._bad_inputs.labels(kind).inc()
+
+    def render(self) -> bytes:
+        """The text format, as Prometheus reads it."""
+        return prometheus.generate_latest(self.registry)
