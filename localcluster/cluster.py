@@ -1,0 +1,232 @@
+"""A running local cluster, from start to end.
+
+``start`` returns when the cluster can be used: the API server answers, every node is Ready, every store takes requests.
+What takes time is started at once and waited for together; the API server is the slowest and starts first.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+from collections.abc import Mapping, Sequence
+
+import localcluster.nodes as node_objects
+from localcluster import binaries, building, controlplane, credentials, errors, keeping, names, rest, stores, topology
+from scheduler import errors as scheduler_errors
+
+KUBECONFIG = "kubeconfig"  # in the cluster's directory
+NODES_TIMEOUT_S = 120.0
+KUBECTL_TIMEOUT_S = 120.0
+TOKEN_LIFETIME_S = 24 * 3600
+
+
+class Cluster:
+    """One running cluster. Made by ``start``; ends with ``stop``, as a context manager, or with this process.
+
+    Attributes:
+        name: Its name, also that of its directory.
+        directory: Everything it writes, logs included; removed when it ends.
+        kubeconfig: Path of the kubeconfig of the administrator.
+        server: URL of the API server.
+        nodes: The nodes, by name.
+        stores: The MinIO servers, by the name of their node.
+        api: The API server as the administrator sees it, for requests without kubectl.
+    """
+
+    def __init__(
+        self, keeper: keeping.Keeper, programs: Mapping[str, pathlib.Path], apiserver_arguments: Sequence[str] = ()
+    ) -> None:
+        self._keeper = keeper
+        self._programs = programs
+        self._apiserver_arguments = apiserver_arguments
+        self._plane = controlplane.ControlPlane(keeper, programs)
+        self.directory = keeper.directory
+        self.name = keeper.directory.name
+        self.server = self._plane.server
+        self.kubeconfig = self.directory / KUBECONFIG
+        self.nodes: dict[str, topology.Node] = {}
+        self.stores: dict[str, stores.Store] = {}
+        self.api: rest.Api
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes and remove the directory; may be called twice."""
+        self._keeper.shutdown()
+
+    def leave_running(self) -> None:
+        """Let the cluster outlive this process; ``python -m localcluster down`` ends it."""
+        self._keeper.disown()
+
+    def pids(self) -> Mapping[str, int]:
+        """The cluster's processes, by name."""
+        return self._keeper.pids()
+
+    def log_tail(self, program: str) -> str:
+        """The last lines of a program's log, for example of ``kube-apiserver`` or ``minio-NODE``."""
+        return self._keeper.log_tail(program)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as the administrator and return what it printed.
+
+        Raises:
+            errors.ClusterError: It failed; the message has its words.
+        """
+        command = [self._programs["kubectl"], "--cache-dir", self.directory / "kubectl-cache", *arguments]
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        result = subprocess.run(
+            command, env=environment, input=stdin, capture_output=True, text=True, timeout=KUBECTL_TIMEOUT_S
+        )
+        if result.returncode:
+            raise errors.ClusterError(f"kubectl {' '.join(arguments)}: {result.stderr.strip() or result.stdout.strip()}")
+        return result.stdout
+
+    def apply(self, *paths: os.PathLike[str] | str) -> None:
+        """Apply manifests (files or folders) on the server side, and wait until CRDs among them can be used."""
+        files = [part for path in paths for part in ("-f", os.fspath(path))]
+        applied = self.kubectl("apply", "--server-side", "--force-conflicts", "-o", "name", *files).split()
+        crds = [name for name in applied if name.startswith("customresourcedefinition.")]
+        if crds:
+            self.kubectl("wait", "--for=condition=Established", f"--timeout={KUBECTL_TIMEOUT_S / 2:g}s", *crds)
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> pathlib.Path:
+        """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        try:
+            answer = self.api.request("POST", path, {"spec": {"expirationSeconds": TOKEN_LIFETIME_S}})
+        except scheduler_errors.NotFoundError as error:
+            raise errors.ClusterError(f"there is no ServiceAccount {namespace}/{name}; apply its manifest first") from error
+        return self._write_kubeconfig(f"{namespace}.{name}.kubeconfig", answer["status"]["token"], namespace)
+
+    def add_node(self, node: topology.Node) -> None:
+        """Add a node, without a store, and wait until it is Ready."""
+        self._create_nodes([node])
+
+    def delete_node(self, name: str) -> None:
+        """Remove a node; its pods are deleted by the control plane's garbage collection, after a while."""
+        self.api.request("DELETE", f"/api/v1/nodes/{name}")
+        del self.nodes[name]
+
+    def start_kube_scheduler(self, *, qps: int = 5000, burst: int = 5000) -> None:
+        """Start stock kube-scheduler. Its own client limits, 50 and 100, would hide what it can do."""
+        kubeconfig = self._write_kubeconfig("kube-scheduler.kubeconfig", self._plane.scheduler_token)
+        self._plane.start_scheduler(kubeconfig, qps=qps, burst=burst)
+
+    def stop_kube_scheduler(self) -> None:
+        """End stock kube-scheduler."""
+        self._keeper.stop("kube-scheduler")
+
+    def restart_apiserver(self) -> None:
+        """End the API server and start it again: same port, certificate and data; watches break, connections are refused."""
+        self._keeper.stop("kube-apiserver")
+        self._plane.start_apiserver(self._apiserver_arguments)
+        self._wait_for_apiserver()
+
+    def _bring_up(self, wanted: topology.Topology) -> None:
+        self._plane.start_etcd()
+        self._plane.start_apiserver(self._apiserver_arguments)
+        for node in wanted.nodes:
+            if node.minio:
+                store = self.stores[node.name] = stores.Store(node, self._keeper, self._programs["minio"])
+                store.launch()
+        certificate = self._plane.certificate
+        self._keeper.wait_until(
+            lambda: certificate.exists() and certificate.read_text().rstrip().endswith("-----END CERTIFICATE-----"),
+            what="the API server's certificate",
+            timeout_s=controlplane.READY_TIMEOUT_S,
+            program="kube-apiserver",
+        )
+        self.api = rest.Api(self._plane.port, certificate.read_text(), self._plane.admin_token)
+        self._write_kubeconfig(KUBECONFIG, self._plane.admin_token)
+        self._wait_for_apiserver()
+        self._plane.start_controllers(self.kubeconfig)
+        self._create_namespaces()
+        self._create_nodes(wanted.nodes)
+        for store in self.stores.values():
+            for path, manifest in store.manifests():
+                self.api.request("POST", path, manifest)
+        for store in self.stores.values():
+            store.wait()
+
+    def _create_namespaces(self) -> None:
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": names.STORAGE_NAMESPACE}})
+        # A controller makes these accounts too, a second later; until then every pod would be refused.
+        for namespace in ("default", names.STORAGE_NAMESPACE):
+            path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+            try:
+                self.api.request("POST", path, {"metadata": {"name": "default"}})
+            except scheduler_errors.ConflictError:
+                continue
+
+    def _create_nodes(self, wanted: Sequence[topology.Node]) -> None:
+        self.api.create_all("/api/v1/nodes", [node_objects.manifest(node) for node in wanted])
+        self.nodes.update((node.name, node) for node in wanted)
+        missing = {node.name for node in wanted}
+
+        def all_ready() -> bool:
+            path = f"/api/v1/nodes/{missing.copy().pop()}" if len(missing) == 1 else "/api/v1/nodes?resourceVersion=0"
+            answer = self.api.request("GET", path)
+            missing.difference_update(
+                node["metadata"]["name"] for node in answer.get("items", [answer]) if node_objects.is_ready(node)
+            )
+            return not missing
+
+        self._keeper.wait_until(all_ready, what="nodes becoming Ready", timeout_s=NODES_TIMEOUT_S, program="kwok")
+
+    def _wait_for_apiserver(self) -> None:
+        self._keeper.wait_until(
+            lambda: self.api.answers("/readyz"),
+            what="the API server",
+            timeout_s=controlplane.READY_TIMEOUT_S,
+            program="kube-apiserver",
+        )
+
+    def _write_kubeconfig(self, file_name: str, token: str, namespace: str = "default") -> pathlib.Path:
+        text = credentials.kubeconfig(
+            server=self.server, ca_pem=self._plane.certificate.read_bytes(), token=token, namespace=namespace
+        )
+        return credentials.write_private(self.directory / file_name, text)
+
+
+def start(
+    wanted: topology.Topology | None = None,
+    *,
+    name: str | None = None,
+    kube_scheduler: bool = False,
+    apiserver_arguments: Sequence[str] = (),
+    report: building.Report = binaries.report_to_stderr,
+) -> Cluster:
+    """Start a cluster and wait until it can be used.
+
+    Args:
+        wanted: The nodes; the shipped edge-cloud topology if not given.
+        name: The cluster's name; a random one if not given.
+        kube_scheduler: Start stock kube-scheduler too.
+        apiserver_arguments: Further flags of kube-apiserver, for benchmarks.
+        report: Takes messages about a build, should one be necessary.
+
+    Raises:
+        errors.BinariesError: A program is missing and cannot be built.
+        errors.ClusterError: A process did not start.
+    """
+    wanted = wanted or topology.load(topology.EDGE_CLOUD)
+    programs = list(binaries.CONTROL_PLANE)
+    programs += ["minio"] if any(node.minio for node in wanted.nodes) else []
+    # Found even when it is not started yet: start_kube_scheduler may be called later.
+    programs += ["kube-scheduler"]
+    found = binaries.resolve(programs, report=report)
+    keeper = keeping.start_keeper(name or f"c{os.getpid()}-{os.urandom(3).hex()}")
+    cluster = Cluster(keeper, found, apiserver_arguments)
+    try:
+        cluster._bring_up(wanted)
+        if kube_scheduler:
+            cluster.start_kube_scheduler()
+    except BaseException:  # Ctrl-C too
+        cluster.stop()
+        raise
+    return cluster
