@@ -1,0 +1,272 @@
+"""The one HTTP client for the API server.
+
+A request is a method, a path, query parameters and bytes; the answer is bytes. Nothing is modelled here, because the
+callers decode exactly the fields they need (scheduler.api.core), which is what makes an event cost 20 us rather than
+400. Every request has a deadline, every failure is one of scheduler.errors, and nothing is retried but a 401 after
+reading the credentials again: only the caller knows whether a second attempt is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final, Self
+
+import aiohttp
+import msgspec
+import structlog
+import yarl
+
+from scheduler import errors
+from scheduler.kube import credentials
+
+log = structlog.get_logger(__name__)
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML, so the body may be JSON
+
+DEADLINE_S: Final = 30.0
+REREAD_S: Final = 60.0  # a projected service account token is renewed at 80% of its life, which is an hour or more
+CONNECTIONS: Final = 128  # 64 binds in flight, Events, and a watch for each informer
+
+
+class _Details(msgspec.Struct, rename="camel"):
+    retry_after_seconds: float = 0.0
+
+
+class _Status(msgspec.Struct):
+    """metav1.Status, as far as it is read."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: _Details | None = None
+
+
+class Api:
+    """A connection to one API server: ``await Api.connect(...)``, then requests, then ``await close()``."""
+
+    def __init__(self, login: credentials.Login, found: credentials.Credentials, *, reread_s: float) -> None:
+        self._login = login
+        self.credentials = found
+        self._reread_s = reread_s
+        self._reread_at = time.monotonic() + reread_s
+        self._afresh_at = 0.0
+        self._reading = asyncio.Lock()
+        self._tls = found.ssl_context() if found.server.startswith("https:") else None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True),
+            # Compressing a list costs the server more CPU than the bytes cost the cluster's network.
+            headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "data-locality-scheduler"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None, *, reread_s: float = REREAD_S) -> Self:
+        """Read the credentials and prepare a session; the server is not asked anything yet.
+
+        Raises:
+            InputError: the kubeconfig (or the service account of the pod) cannot be used.
+        """
+        login = credentials.Login(kubeconfig)
+        return cls(login, await login.read(afresh=True), reread_s=reread_s)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, deadline_s: float = DEADLINE_S) -> bytes:
+        return await self._request("GET", path, params=params, deadline_s=deadline_s)
+
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        params: Mapping[str, str] | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> bytes:
+        return await self._request("POST", path, params=params, body=body, deadline_s=deadline_s)
+
+    async def put(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        params: Mapping[str, str] | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> bytes:
+        return await self._request("PUT", path, params=params, body=body, deadline_s=deadline_s)
+
+    async def patch(
+        self,
+        path: str,
+        body: bytes,
+        content_type: str = MERGE_PATCH,
+        *,
+        params: Mapping[str, str] | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> bytes:
+        return await self._request(
+            "PATCH", path, params=params, body=body, content_type=content_type, deadline_s=deadline_s
+        )
+
+    async def delete(
+        self, path: str, body: bytes = b"", *, params: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
+    ) -> bytes:
+        return await self._request("DELETE", path, params=params, body=body, deadline_s=deadline_s)
+
+    async def stream(
+        self, path: str, params: Mapping[str, str] | None = None, *, silence_s: float
+    ) -> AsyncGenerator[bytes]:
+        """Yield the lines of an answer that does not end by itself, such as a watch.
+
+        Lines have no length limit, as aiohttp's own reader has: an object may be megabytes.
+
+        Args:
+            silence_s: How long nothing may arrive before the connection counts as dead.
+
+        Raises:
+            UnreachableError: the connection broke or fell silent. The end of the answer is a plain return.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEADLINE_S, sock_read=silence_s)
+        rest: list[bytes] = []
+        try:
+            response = await self._open("GET", path, params=params, timeout=timeout)
+            async with response:
+                async for chunk in response.content.iter_any():
+                    head, *lines = chunk.split(b"\n")
+                    rest.append(head)
+                    for line in lines:
+                        yield b"".join(rest)
+                        rest = [line]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+        # What follows the last newline is half an event: the server went away while it wrote.
+
+    async def reread(self, *, afresh: bool) -> bool:
+        """Read the credentials again; returns whether they changed. A failure is logged and the old ones stay."""
+        before, asked_at = self.credentials, time.monotonic()
+        async with self._reading:
+            if self.credentials is not before or (afresh and self._afresh_at >= asked_at):
+                return self.credentials != before  # another request did it while this one waited
+            self._reread_at = time.monotonic() + self._reread_s
+            try:
+                found = await self._login.read(afresh=afresh)
+                if self._tls:
+                    found.load_certificate(self._tls)
+            except errors.InputError as error:
+                log.warning("credentials could not be read again, the old ones stay in use", error=str(error))
+                return False
+            finally:
+                if afresh:
+                    self._afresh_at = time.monotonic()
+            if found != before:
+                self.credentials = found
+            return found != before
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline_s: float,
+        params: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        content_type: str = JSON,
+    ) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=deadline_s)
+        try:
+            async with await self._open(
+                method, path, params=params, timeout=timeout, body=body, content_type=content_type
+            ) as response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - handed on to aiohttp
+        body: bytes = b"",
+        content_type: str = JSON,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return the answer, its body unread; raises ApiError for anything but success."""
+        if time.monotonic() > self._reread_at:
+            await self.reread(afresh=False)
+        for last in (False, True):
+            used = self.credentials
+            headers = {"Authorization": used.authorization} if used.authorization else {}
+            if body:
+                headers["Content-Type"] = content_type
+            response = await self._session.request(
+                method,
+                yarl.URL(used.server + path, encoded=True),
+                params=params,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,  # an API server sends none, and credentials must not follow one
+                proxy=used.proxy,
+                server_hostname=used.tls_server_name,
+            )
+            if response.status < 300:
+                return response
+            async with response:
+                error = _failure(response.status, response.headers, await response.read())
+            if last or response.status != 401:
+                raise error
+            if used is self.credentials and not await self.reread(afresh=True):
+                raise error
+        raise AssertionError("unreachable")  # the second round returns or raises
+
+    def _unreachable(self, error: Exception) -> errors.UnreachableError:
+        server = self.credentials.server
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            why = error.certificate_error
+            remedy = "compare certificate-authority in the kubeconfig with the CA that signed the server's certificate"
+            return errors.UnreachableError(0, "Untrusted", f"{server}: its certificate is not trusted: {why}; {remedy}")
+        if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+            return errors.UnreachableError(0, "TLS", f"{server}: no TLS connection: {error}")
+        if isinstance(error, TimeoutError):
+            return errors.UnreachableError(0, "Timeout", f"{server}: no answer in time")
+        return errors.UnreachableError(0, "Unreachable", f"{server}: {str(error) or type(error).__name__}")
+
+
+_CLASSES: Final[Mapping[int, type[errors.ApiError]]] = {
+    401: errors.DeniedError,
+    403: errors.DeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    410: errors.GoneError,
+    429: errors.ThrottledError,
+}
+
+
+def _failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.ApiError:
+    """Turn an answer that is no success into an error, with the server's own words where it gives any."""
+    try:
+        found = msgspec.json.decode(body, type=_Status)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a proxy or load balancer answered, not the API server
+        found = _Status(message=body[:200].decode("utf-8", "replace").strip())
+    retry_after_s = found.details.retry_after_seconds if found.details else 0.0
+    header = headers.get("Retry-After", "")
+    if header:
+        retry_after_s = max(retry_after_s, float(header) if header.isascii() and header.isdecimal() else 1.0)
+    kind = _CLASSES.get(status, errors.ThrottledError if header and status >= 500 else errors.ApiError)
+    return kind(status, found.reason or "HTTP", found.message or f"status {status}", retry_after_s)
+
+
+def failure_in_stream(status: bytes | msgspec.Raw) -> errors.ApiError:
+    """Turn the Status object of a watch's ERROR event into the error that it stands for."""
+    try:
+        code = msgspec.json.decode(status, type=_Status).code
+    except msgspec.MsgspecError:
+        code = 0
+    return _failure(code or 500, {}, bytes(status))
