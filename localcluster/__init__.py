@@ -1,8 +1,8 @@
 """A real Kubernetes control plane on this machine, without containers: for the demo, the tests and the benchmarks.
 
-etcd, kube-apiserver, kube-controller-manager and, on request, stock kube-scheduler run as plain processes on loopback ports;
-KWOK plays the kubelets of the nodes that a topology file describes; every storage node has a real MinIO server. What a
-scheduler or a daemon sees is the real API with real refusals, so what passes here is not passing against a mock.
+etcd, kube-apiserver, kube-controller-manager and, on request, stock kube-scheduler run as plain processes on loopback
+ports; KWOK plays the kubelets of the nodes that a topology file describes; every storage node has a real MinIO server.
+What a scheduler or a daemon sees is the real API with real refusals, so what passes here is not passing against a mock.
 
     with cluster.start(topology.load(path)) as running:
         running.kubectl("get", "nodes")

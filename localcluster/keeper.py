@@ -6,12 +6,12 @@ or when its owner is gone, however the owner ended: with SIGKILL too, where no c
 
 Why a process of its own, rather than a thread of the caller:
 - `up` returns while the cluster stays, so somebody else must hold the children.
-- PR_SET_PDEATHSIG, which ends the children should the keeper itself be killed, fires when the *thread* that started them
-  ends. Callers start clusters from all kinds of threads; the keeper has a single one.
+- PR_SET_PDEATHSIG, which ends the children should the keeper itself be killed, fires when the *thread* that started
+  them ends. Callers start clusters from all kinds of threads; the keeper has a single one.
 - Code between fork and exec is safe only in a process without threads, for the same reason.
 
-The lock file beside the cluster's directory is open and locked in the keeper for as long as it lives. The kernel releases
-it in any case, so whoever can lock it knows that the cluster is dead and may remove what it left (keeping.sweep).
+The lock file beside the cluster's directory is open and locked in the keeper for as long as it lives. The kernel
+releases it in any case, so whoever can lock it knows that the cluster is dead and may remove its rest (keeping.sweep).
 
 Only the standard library is used: it is started as ``python -I -S keeper.py DIRECTORY LOCK_FD OWNER_PID`` and is up in
 about 30 ms.
@@ -83,7 +83,7 @@ class Keeper:
             try:
                 request = json.loads(stream.readline())
                 answer = getattr(self, f"do_{request.pop('do')}")(**request)
-            except Exception as error:  # the requester gets to know; the keeper must live on
+            except Exception as error:  # noqa: BLE001 - the requester gets to know, and the keeper must live on
                 answer = {"error": f"{type(error).__name__}: {error}"}
             stream.write(json.dumps(answer).encode() + b"\n")
 
@@ -100,7 +100,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - there are no threads here
                 process_group=0,
             )
         return {"pid": self.processes[name].pid}

@@ -32,8 +32,8 @@ REQUEST_TIMEOUT_S = 15.0
 LOG_TAIL_LINES = 25
 POLL_S = 0.05
 
-# Below the range from which kernels take the local ports of outgoing connections (32768 on Linux), so that no client can
-# sit on a port between its choice and its use, or while a store is stopped.
+# Below the range from which kernels take the local ports of outgoing connections (32768 on Linux), so that no client
+# can sit on a port between its choice and its use, or while a store is stopped.
 PORT_RANGE = range(20000, 32000)
 
 
@@ -48,7 +48,9 @@ def base_directory() -> pathlib.Path:
         base.mkdir(mode=0o700)
     info = base.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
-        raise errors.ClusterError(f"{base} is not a private folder of this user; remove it or set TMPDIR to another folder")
+        raise errors.ClusterError(
+            f"{base} is not a private folder of this user; remove it or set TMPDIR to another one"
+        )
     return base
 
 
@@ -126,8 +128,8 @@ class Keeper:
     def start(self, name: str, argv: Sequence[object], environment: Mapping[str, str] | None = None) -> None:
         """Start a program under the given name.
 
-        Its environment is what is given and a bare minimum: no proxy, KUBECONFIG or credential of the user leaks into it.
-        Credentials go through ``environment`` or files, never through ``argv``, which every user of the machine can read.
+        Its environment is what is given and a bare minimum: no KUBECONFIG, proxy or credential of the user leaks in.
+        Credentials go through ``environment`` or files, never ``argv``, which every user of the machine can read.
         """
         minimum = {"PATH": os.defpath, "HOME": str(self.directory), "TMPDIR": str(self.directory)}
         self._request(

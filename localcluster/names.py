@@ -1,8 +1,8 @@
 """Names that the local cluster writes into Kubernetes objects, and that others read there.
 
 A store is announced as users of the earlier implementation have theirs: a Service with two annotations and a labelled
-MinIO pod. Two further annotations say what those manifests leave to hard-coded tables: where the store answers and which
-Secret holds its credentials. Endpoints and EndpointSlices cannot say it here, as the API server refuses loopback addresses.
+MinIO pod. Two further annotations say what those manifests leave to hard-coded tables: where the store answers and
+which Secret holds its credentials. Endpoints cannot say it here, as the API server refuses loopback addresses in them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Node objects of a topology.
 
-The capacity is written at creation, as a kubelet would report it; KWOK adds the conditions and keeps what is there. Labels
-are those that a real cluster has plus the node's type; what the daemon finds out is left to the daemon.
+The capacity is written at creation, as a kubelet would report it; KWOK adds the conditions and keeps what is there.
+Labels are those that a real cluster has plus the node's type; what the daemon finds out is left to the daemon.
 """
 
 from __future__ import annotations

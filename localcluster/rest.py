@@ -12,7 +12,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from scheduler import errors
 
@@ -30,7 +30,7 @@ class Connection:
         self._http = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT_S, context=context)
         self._token = token
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
 """Stores: a real MinIO server for each storage node, and the objects that announce it in Kubernetes.
 
-The server is a process of this machine on a loopback port, with random credentials. The pod bound to the node, played by
-KWOK, stands for it in Kubernetes; the Service's annotations lead to the real server (see names).
+The server is a process of this machine on a loopback port, with random credentials. The pod bound to the node, played
+by KWOK, stands for it in Kubernetes; the Service's annotations lead to the real server (see names).
 """
 
 from __future__ import annotations

@@ -38,6 +38,9 @@ EDGE_CLOUD = pathlib.Path(__file__).parent / "topologies" / "edge-cloud.yaml"
 MAX_NODES = 20_000
 MAX_STORES = 24  # a MinIO server takes about 100 MB of memory
 
+Reader = Callable[[object, str], Any]
+"""Takes a value and where it stands; returns what it means, or raises InputError."""
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -137,7 +140,9 @@ def _check_whole(nodes: Sequence[Node], where: str) -> None:
     stores = sum(node.minio for node in nodes)
     if stores > MAX_STORES:
         raise errors.InputError(
-            f"{where}: minio", stores, f"are too many MinIO servers for one machine; set it on at most {MAX_STORES} nodes"
+            f"{where}: minio",
+            stores,
+            f"are too many MinIO servers for one machine; at most {MAX_STORES} nodes may have one",
         )
 
 
@@ -169,9 +174,9 @@ def _between(low: int, high: int) -> Callable[[object, str], int]:
     return read
 
 
-def _one_of(*choices: object) -> Callable[[object, str], Any]:
+def _one_of(*choices: object) -> Reader:
     def read(value: object, where: str) -> object:
-        if value not in choices or isinstance(value, int) and not isinstance(value, bool):
+        if value not in choices or (isinstance(value, int) and not isinstance(value, bool)):  # 1 == True
             shown = " or ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices)
             raise errors.InputError(where, value, f"must be {shown}")
         return value
@@ -179,7 +184,7 @@ def _one_of(*choices: object) -> Callable[[object, str], Any]:
     return read
 
 
-def _mapping_of(read_value: Callable[[object, str], Any], *, qualified: bool) -> Callable[[object, str], Mapping[str, Any]]:
+def _mapping_of(read_value: Reader, *, qualified: bool) -> Reader:
     def read(value: object, where: str) -> Mapping[str, Any]:
         if not isinstance(value, dict):
             raise errors.InputError(where, value, "must be a mapping")
@@ -213,7 +218,7 @@ def _read_taint(value: object, where: str) -> Taint:
     return Taint(key, effect, _read_label_value(value.get("value", ""), f"{where}.value"))
 
 
-_READERS: Mapping[str, Callable[[object, str], Any]] = {
+_READERS: Mapping[str, Reader] = {
     "name": _matching(_NAME, "must be up to 50 lower-case letters, digits and hyphens, such as edge-a"),
     "count": _between(1, MAX_NODES),
     "region": _matching(_LABEL_VALUE, "must be a label value such as west"),

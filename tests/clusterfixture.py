@@ -1,6 +1,6 @@
 """Real control planes for tests, as a pytest plugin over `localcluster`.
 
-`control_plane` is one cluster for the whole run, with our CRDs: tests share it, so each works in a namespace of its own.
+`control_plane` is one cluster for the whole run, with our CRDs: tests share it, so each works in its own namespace.
 `cluster_factory` starts further ones, for tests that break theirs or need other nodes or stores.
 
 A run on a machine where the programs can neither be found nor built skips these tests, and says why; any other failure
