@@ -70,8 +70,17 @@ class Handler(Protocol[T_contra]):
         """A full list of ``count`` objects has just been applied, and what it lacked was removed."""
 
 
+class _Metadata(msgspec.Struct, rename="camel"):
+    """No more than is needed: a bookmark's other fields are null from older servers."""
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
 class _Meta(msgspec.Struct):
-    metadata: core.ObjectMeta = core.ObjectMeta()
+    metadata: _Metadata
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
@@ -223,7 +232,7 @@ class Informer(Generic[T]):
         obj: T | None
         try:
             obj = self._decoder.decode(data)
-            meta = obj.metadata
+            meta: core.ObjectMeta | _Metadata = obj.metadata
         except _BROKEN:
             obj, meta = self._decode_slowly(data)
         place = (meta.namespace, meta.name)
@@ -237,7 +246,7 @@ class Informer(Generic[T]):
         self._handler.apply(obj)
         return meta.resource_version
 
-    def _decode_slowly(self, data: msgspec.Raw) -> tuple[T | None, core.ObjectMeta]:
+    def _decode_slowly(self, data: msgspec.Raw) -> tuple[T | None, core.ObjectMeta | _Metadata]:
         """Decode an object with nulls in it; one that does not fit is reported, and its last good form stays."""
         try:
             obj = core.decode(data, self._kind, self._path)
