@@ -1,4 +1,4 @@
-"""What every test shares: hypothesis profiles and a seed that is always printed.
+"""What every test shares: hypothesis profiles, a seed that is always printed, real control planes.
 
 Hypothesis draws fresh examples on every run (derandomised runs find nothing new after the first), so a failure must be
 repeatable from what the run printed: the header names the seed, `--hypothesis-seed=N` sets it again, and a failing
@@ -6,11 +6,22 @@ example comes with its own blob. HYPOTHESIS_PROFILE chooses a profile: `dev` (de
 itself where CI is set), `deep` (for a night).
 """
 
+from __future__ import annotations
+
 import os
 import random
+import typing
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from localcluster import cluster, topology
+
+if typing.TYPE_CHECKING:  # pytest loads it as a plugin, and wants to be the first to do so
+    from tests import clusterfixture
+
+pytest_plugins = ["tests.clusterfixture"]
 
 # Examples are never timed: a slow example on a busy machine is no defect.
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True, max_examples=100)
@@ -28,3 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"hypothesis seed: {config.option.hypothesis_seed} (repeat with --hypothesis-seed)"
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(cluster_factory: clusterfixture.ClusterFactory) -> Iterator[cluster.Cluster]:
+    """A control plane with our CRDs and without nodes: for what the API server alone decides, away from other tests."""
+    with cluster_factory(topology.Topology(nodes=()), crds=True) as running:
+        yield running
