@@ -147,7 +147,9 @@ def duration_s(value: str | float) -> float:
     """
     seconds = _seconds(value)
     if not math.isfinite(seconds):
-        raise errors.InputError("duration", value, 'not a duration; write one such as "30s", "5m" or "1h30m"')
+        # An int beyond 4300 digits cannot even be shown.
+        shown = math.inf if isinstance(value, int) and abs(value) > INT64_MAX else value
+        raise errors.InputError("duration", shown, 'not a duration; write one such as "30s", "5m" or "1h30m"')
     return seconds
 
 

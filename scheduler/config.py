@@ -1,0 +1,278 @@
+"""The configuration file: what an operator may set, with units and the reasons of the defaults.
+
+Three kinds of file are read, all as YAML or JSON:
+
+- our own keys, flat, which include those of the earlier implementation (``resourceWeight``, ``localLatency``);
+- its nested form of the weights (``scheduler: weights: default: resource: 0.2``), which may stand beside flat keys;
+- kube-scheduler's KubeSchedulerConfiguration (see scheduler.kubeconfiguration).
+
+A file is accepted as a whole or refused as a whole, with all its problems in one message, each with its key, its value
+and what to write; a key that nobody knows is a problem, as a setting that silently does nothing is worse than none.
+Keys of the earlier implementation that cannot have an effect here are accepted and listed in ``Settings.ignored``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from scheduler import errors, kubeconfiguration, sections
+from scheduler.api import names
+
+# Settings are one thing to their users, wherever a part of them is read.
+Plugins = kubeconfiguration.Plugins
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What the five criteria count in one profile. Only their proportions matter; they need not add up to 1."""
+
+    resources: float
+    affinity: float
+    node_type: float
+    capability: float
+    data: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Profiles:
+    """The weights of each kind of pod; the defaults are the earlier implementation's constants."""
+
+    default: Weights = Weights(resources=0.15, affinity=0.10, node_type=0.15, capability=0.10, data=0.50)
+    """Pods that are neither of the two below."""
+
+    data_intensive: Weights = Weights(resources=0.10, affinity=0.05, node_type=0.05, capability=0.05, data=0.75)
+    """Pods whose transfers take longer than their work."""
+
+    compute_intensive: Weights = Weights(resources=0.40, affinity=0.15, node_type=0.10, capability=0.15, data=0.20)
+    """Pods whose work takes longer than their transfers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """What a transfer between two nodes is assumed to meet until the path has been measured."""
+
+    bandwidth_bytes_per_s: int
+    latency_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The links by how far apart two nodes are; the defaults are the earlier implementation's constants."""
+
+    local: Link = Link(bandwidth_bytes_per_s=1_000_000_000, latency_s=0.0001)
+    """A store on the node itself."""
+
+    same_zone: Link = Link(bandwidth_bytes_per_s=500_000_000, latency_s=0.001)
+    """Two nodes of one zone."""
+
+    same_region: Link = Link(bandwidth_bytes_per_s=200_000_000, latency_s=0.005)
+    """Two zones of one region."""
+
+    cross_region: Link = Link(bandwidth_bytes_per_s=50_000_000, latency_s=0.030)
+    """Two regions."""
+
+    edge_cloud: Link = Link(bandwidth_bytes_per_s=25_000_000, latency_s=0.040)
+    """An edge node and a cloud node, either way."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; an empty file gives the defaults."""
+
+    scheduler_name: str = names.SCHEDULER_NAME
+    """``schedulerName``: the pods with this name in their spec are ours."""
+
+    health_port: int = 8080
+    """``healthServerPort``: where health, metrics and explanations are served."""
+
+    refresh_interval_s: float = 300.0
+    """``refreshInterval``, "5m": how often everything is listed anew, in case an event was lost; at this rate the lists
+    cost the API server next to nothing."""
+
+    weights: Profiles = Profiles()
+    """``resourceWeight`` and so on, or ``scheduler.weights``: see Profiles."""
+
+    network: Network = Network()
+    """``localBandwidth`` (bytes per second), ``localLatency`` (milliseconds) and so on: see Network."""
+
+    tau_s: float = 5.0
+    """``tau``: the transfer time that costs as much as the whole weight of data. It is the time constant of the
+    earlier implementation's score, whose order it keeps for transfers of some seconds."""
+
+    data_ratio: float = 2.0
+    """``dataIntensiveRatio``: a pod that does not say what it is counts as data-intensive if moving its data takes more
+    than this many times as long as its declared processing."""
+
+    compute_ratio: float = 0.2
+    """``computeIntensiveRatio``: likewise compute-intensive, if it takes less."""
+
+    plugins: Plugins = dataclasses.field(default_factory=Plugins)
+    """How kube-scheduler's own plugins are set; only by a KubeSchedulerConfiguration."""
+
+    backoff_initial_s: float = 1.0
+    """``podInitialBackoffSeconds``: the wait after a pod's first failed attempt; doubles with each. Upstream's."""
+
+    backoff_max_s: float = 10.0
+    """``podMaxBackoffSeconds``: the longest wait. Upstream's."""
+
+    binds_in_flight: int = 64
+    """``bindsInFlight``: how many Bindings may be under way at once. More wait in line without holding up decisions;
+    an API server takes some hundreds of writes a second, so more would only fill its queue."""
+
+    seed: int | None = None
+    """``seed``: of the draw among nodes that tie, for a repeatable run; None draws differently each time."""
+
+    ignored: tuple[str, ...] = ()
+    """Keys of the file that are known and have no effect here, to be logged once."""
+
+
+# Ours, as the earlier implementation names it in its flat and in its nested form.
+_CRITERIA: Final = {
+    "resources": ("resourceWeight", "resource"),
+    "affinity": ("nodeAffinityWeight", "affinity"),
+    "node_type": ("nodeTypeWeight", "nodeType"),
+    "capability": ("capabilitiesWeight", "capabilities"),
+    "data": ("dataLocalityWeight", "dataLocality"),
+}
+_PROFILES: Final = {"default": "", "data_intensive": "dataIntensive", "compute_intensive": "computeIntensive"}
+_LINKS: Final = {
+    "local": "local",
+    "same_zone": "sameZone",
+    "same_region": "sameRegion",
+    "cross_region": "crossRegion",
+    "edge_cloud": "edgeCloud",
+}
+# There is no cache that could go stale, no queue that could overflow and no attempt that is the last; all nodes are
+# scored; requests that are missing count as they do for kube-scheduler.
+_WITHOUT_EFFECT: Final = (
+    "podQueueSize", "maxFailedAttempts", "percentageOfNodesToScore", "minFeasibleNodesToFind", "resourceCacheEnabled",
+    "resourceCacheExpiration", "resourceCacheSize", "storageCacheExpiration", "defaultCPURequest",
+    "defaultMemoryRequest", "minResourceScore", "maxResourceScore", "defaultScore", "enablePreemption",
+    "enableMockData", "verboseLogging", "detailedMetrics",
+)  # fmt: skip
+
+
+def load(path: str | Path) -> Settings:
+    """Read a configuration file.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or says something unusable; names every problem.
+    """
+    where = str(path)
+    try:
+        data = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise errors.InputError(where, "", f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date or number that is none.
+        detail = " ".join(str(error).split())
+        raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
+    if data is None:
+        return Settings()
+    if not isinstance(data, Mapping):
+        raise errors.InputError(where, data, "write a mapping of keys to values, such as healthServerPort: 8080")
+    return parse(data, where)
+
+
+def parse(data: Mapping[str, object], where: str) -> Settings:
+    """Settings from a configuration file's content; ``where`` names it in messages.
+
+    Raises:
+        InputError: it says something unusable; names every problem.
+    """
+    problems: list[errors.InputError] = []
+    top = sections.Section(data, f"{where}: ", problems)
+    try:
+        is_kube = data.get("kind") == kubeconfiguration.KIND or "apiVersion" in data
+        settings = _read_kube(top) if is_kube else _read_ours(top)
+    except RecursionError as error:
+        raise errors.InputError(where, "", "nested too deeply; a configuration has five levels at most") from error
+    top.finish()
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        listed = "".join("\n  " + str(problem).removeprefix(f"{where}: ") for problem in problems)
+        raise errors.InputError(where, f"{len(problems)} problems", listed)
+    return settings
+
+
+def _read_kube(top: sections.Section) -> Settings:
+    kube = kubeconfiguration.read(top)
+    initial_s, max_s = _read_backoff(top)
+    return Settings(
+        scheduler_name=kube.scheduler_name,
+        plugins=kube.plugins,
+        backoff_initial_s=initial_s,
+        backoff_max_s=max_s,
+        ignored=kube.ignored,
+    )
+
+
+def _read_ours(top: sections.Section) -> Settings:
+    default = Settings()
+    data_ratio = top.number("dataIntensiveRatio", default.data_ratio, 0)
+    compute_ratio = top.number("computeIntensiveRatio", default.compute_ratio, 0)
+    if compute_ratio > data_ratio:
+        top.report("computeIntensiveRatio", f"write at most dataIntensiveRatio, which is {data_ratio:g}")
+    top.integer("percentageOfNodesToScore", 0, 0, 100)
+    initial_s, max_s = _read_backoff(top)
+    return Settings(
+        scheduler_name=top.text("schedulerName", default.scheduler_name),
+        health_port=top.integer("healthServerPort", default.health_port, 0, 65535),
+        refresh_interval_s=top.duration_s("refreshInterval", default.refresh_interval_s, 1),
+        weights=_read_weights(top),
+        network=Network(**{name: _read_link(top, key, getattr(default.network, name)) for name, key in _LINKS.items()}),
+        tau_s=top.duration_s("tau", default.tau_s, 0.001),
+        data_ratio=data_ratio,
+        compute_ratio=compute_ratio,
+        backoff_initial_s=initial_s,
+        backoff_max_s=max_s,
+        binds_in_flight=top.integer("bindsInFlight", default.binds_in_flight, 1, 10_000),
+        seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
+        ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),
+    )
+
+
+def _read_backoff(top: sections.Section) -> tuple[float, float]:
+    initial_s = top.number("podInitialBackoffSeconds", Settings.backoff_initial_s, 0.001, 3600)
+    max_s = top.number("podMaxBackoffSeconds", max(initial_s, Settings.backoff_max_s), 0.001, 86_400)
+    if max_s < initial_s:
+        top.report("podMaxBackoffSeconds", f"write at least podInitialBackoffSeconds, which is {initial_s:g}")
+    return initial_s, max_s
+
+
+def _read_link(top: sections.Section, key: str, default: Link) -> Link:
+    return Link(
+        bandwidth_bytes_per_s=int(top.number(f"{key}Bandwidth", default.bandwidth_bytes_per_s, 1, 1e15)),
+        latency_s=top.number(f"{key}Latency", default.latency_s * 1000, 0, 100_000) / 1000,
+    )
+
+
+def _read_weights(top: sections.Section) -> Profiles:
+    outer = top.section("scheduler")
+    nested = outer.section("weights")
+    profiles = {name: _read_profile(top, nested, name, key) for name, key in _PROFILES.items()}
+    nested.finish()
+    outer.finish()
+    return Profiles(**profiles)
+
+
+def _read_profile(top: sections.Section, nested: sections.Section, name: str, prefix: str) -> Weights:
+    key = prefix or "default"
+    profile = nested.section(key)
+    weights: dict[str, float] = {}
+    for criterion, (flat, short) in _CRITERIA.items():
+        flat_key = f"{prefix}{flat[0].upper()}{flat[1:]}" if prefix else flat
+        weight = top.number(flat_key, getattr(getattr(Profiles, name), criterion), 0, 1000)
+        weights[criterion] = profile.number(short, weight, 0, 1000)
+        if top.has(flat_key) and profile.has(short):
+            profile.report(short, f"also given as {flat_key}; keep one of the two")
+    profile.finish()
+    if not any(weights.values()):
+        nested.report(key, "all weights of this profile are 0; write at least one above 0")
+    return Weights(**weights)

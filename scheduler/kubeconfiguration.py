@@ -1,0 +1,235 @@
+"""What is taken from kube-scheduler's own configuration file, KubeSchedulerConfiguration v1, and what it means here.
+
+Of its first profile the name, the filters and scores with their weights, and the arguments of those plugins that this
+scheduler computes itself. ``plugins`` merges as upstream does: the defaults come as multiPoint plugins, ``disabled``
+("*" is all) takes from them, ``enabled`` puts back or replaces, and a single extension point overrules multiPoint. A
+plugin that is enabled without a weight has weight 1, even if its default is more.
+
+What has no effect here (leader election, client settings, other extension points) is accepted and listed; what would
+change placements and is not supported (extenders, foreign plugins) is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+from typing import Final, Literal, cast
+
+from scheduler import errors, sections
+from scheduler.api import core, names
+
+API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
+KIND: Final = "KubeSchedulerConfiguration"
+
+FitStrategy = Literal["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]
+
+# The default plugins of kube-scheduler 1.36 that filter.
+FILTERS: Final = frozenset(
+    {
+        "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread",
+        "InterPodAffinity", "DynamicResources", "NodeDeclaredFeatures",
+    }
+)  # fmt: skip
+# Those that score by default, with their weights (pkg/scheduler/apis/config/v1/default_plugins.go).
+SCORE_WEIGHTS: Final[Mapping[str, int]] = {
+    "NodeResourcesFit": 1,
+    "NodeResourcesBalancedAllocation": 1,
+    "ImageLocality": 1,
+    "TaintToleration": 3,
+    "NodeAffinity": 2,
+    "PodTopologySpread": 2,
+    "InterPodAffinity": 2,
+}
+_OTHERS: Final = frozenset({"PrioritySort", "SchedulingGates", "DefaultPreemption", "DefaultBinder"})
+_KNOWN: Final = FILTERS | frozenset(SCORE_WEIGHTS) | _OTHERS
+
+_POINTS_WITHOUT_EFFECT: Final = (
+    "preEnqueue", "queueSort", "preFilter", "postFilter", "preScore", "reserve", "permit", "preBind", "bind",
+    "postBind",
+)  # fmt: skip
+_KEYS_WITHOUT_EFFECT: Final = (
+    "parallelism", "percentageOfNodesToScore", "leaderElection", "clientConnection", "enableProfiling",
+    "enableContentionProfiling", "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
+)  # fmt: skip
+_ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources", "PodTopologySpread", "VolumeBinding")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugins:
+    """How kube-scheduler's plugins are set; the defaults are upstream's."""
+
+    disabled_filters: frozenset[str] = frozenset()
+    """Filters that are not asked, by upstream's names."""
+
+    score_weights: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(SCORE_WEIGHTS))
+    """Weight of each score plugin that is computed here; 0 is disabled."""
+
+    fit_strategy: FitStrategy = "LeastAllocated"
+    """How NodeResourcesFit scores: spread out, pack, or by ``fit_shape``."""
+
+    fit_resources: tuple[tuple[str, int], ...] = (("cpu", 1), ("memory", 1))
+    """Resources that NodeResourcesFit scores, each with its weight."""
+
+    fit_shape: tuple[tuple[int, int], ...] = ()
+    """For RequestedToCapacityRatio: points of utilization (0..100 percent, rising) and score (0..10)."""
+
+    balanced_resources: tuple[str, ...] = ("cpu", "memory")
+    """Resources whose use NodeResourcesBalancedAllocation keeps even."""
+
+    ignored_resources: frozenset[str] = frozenset()
+    """Extended resources that NodeResourcesFit does not check."""
+
+    ignored_resource_groups: frozenset[str] = frozenset()
+    """Domains of extended resources (before the slash) that NodeResourcesFit does not check."""
+
+    added_affinity: core.NodeAffinity | None = None
+    """Affinity that every pod has in addition to its own."""
+
+    hard_pod_affinity_weight: int = 1
+    """What an existing pod's required affinity for the incoming pod adds to a node's score, 0..100."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KubeConfiguration:
+    """What a KubeSchedulerConfiguration says that has an effect here."""
+
+    scheduler_name: str
+    plugins: Plugins
+    ignored: tuple[str, ...]
+
+
+def read(top: sections.Section) -> KubeConfiguration:
+    """Read all of the file but the back-off, whose keys our own file has too; problems go to the section's list."""
+    top.choice("kind", KIND, (KIND,))
+    top.choice("apiVersion", API_VERSION, (API_VERSION,))
+    ignored = [key for key in _KEYS_WITHOUT_EFFECT if top.has(key)]
+    if top.has("extenders") and top.raw("extenders") != []:
+        top.report("extenders", "extenders are not supported; remove them")
+    profiles = top.sections("profiles")
+    ignored += [f"profiles[{index}]" for index in range(1, len(profiles))]
+    if not profiles:
+        return KubeConfiguration(names.SCHEDULER_NAME, Plugins(), tuple(ignored))
+    profile = profiles[0]
+    name = profile.text("schedulerName", names.SCHEDULER_NAME)
+    if profile.has("percentageOfNodesToScore"):
+        ignored.append("profiles[0].percentageOfNodesToScore")
+    plugins = _read_plugins(profile.section("plugins"), ignored)
+    for entry in profile.sections("pluginConfig"):
+        plugins = _read_args(plugins, entry, ignored)
+    profile.finish()
+    return KubeConfiguration(name, plugins, tuple(ignored))
+
+
+def _read_plugins(section: sections.Section, ignored: list[str]) -> Plugins:
+    weights = dict.fromkeys(_KNOWN, 1) | dict(SCORE_WEIGHTS)
+    weights = _merge(section.section("multiPoint"), weights)
+    filters = _merge(section.section("filter"), weights)
+    scores = _merge(section.section("score"), weights)
+    ignored += [f"profiles[0].plugins.{point}" for point in _POINTS_WITHOUT_EFFECT if section.has(point)]
+    section.finish()
+    return Plugins(
+        disabled_filters=FILTERS.difference(filters),
+        score_weights={name: scores.get(name, 0) for name in SCORE_WEIGHTS},
+    )
+
+
+def _merge(point: sections.Section, before: Mapping[str, int]) -> dict[str, int]:
+    """The plugins of one extension point, name to weight, after its ``disabled`` and ``enabled``."""
+    disabled, enabled = set(), {}
+    for entry in point.sections("disabled"):
+        disabled.add(_plugin_name(entry, {*_KNOWN, "*"}))
+        entry.integer("weight", 0, 0, 2**31 - 1)
+        entry.finish()
+    for entry in point.sections("enabled"):
+        weight = entry.integer("weight", 0, 0, 2**31 - 1)
+        enabled[_plugin_name(entry, _KNOWN)] = weight or 1
+        entry.finish()
+    point.finish()
+    kept = {} if "*" in disabled else {name: weight for name, weight in before.items() if name not in disabled}
+    return kept | enabled
+
+
+def _plugin_name(entry: sections.Section, known: set[str] | frozenset[str]) -> str:
+    name = entry.choice("name", "", sorted(known))
+    if not entry.has("name"):
+        entry.report("name", "missing; write the plugin's name")
+    return name
+
+
+def _read_args(plugins: Plugins, entry: sections.Section, ignored: list[str]) -> Plugins:
+    """``plugins`` with the arguments of one plugin."""
+    name = _plugin_name(entry, _KNOWN)
+    args = entry.section("args")
+    entry.finish()
+    if name in _ARGS_WITHOUT_EFFECT:
+        ignored.append(f"pluginConfig {name}")
+        return plugins
+    args.text("apiVersion", "")
+    args.text("kind", "")
+    match name:
+        case "NodeResourcesFit":
+            plugins = _read_fit(plugins, args)
+        case "NodeResourcesBalancedAllocation" if args.has("resources"):
+            default = tuple((resource, 1) for resource in plugins.balanced_resources)
+            resources = tuple(resource for resource, _ in _read_resources(args, default, 1))
+            plugins = dataclasses.replace(plugins, balanced_resources=resources)
+        case "NodeAffinity" if args.has("addedAffinity"):
+            plugins = dataclasses.replace(plugins, added_affinity=_read_affinity(args))
+        case "InterPodAffinity":
+            weight = args.integer("hardPodAffinityWeight", 1, 0, 100)
+            plugins = dataclasses.replace(plugins, hard_pod_affinity_weight=weight)
+            if args.has("ignorePreferredTermsOfExistingPods"):
+                ignored.append("pluginConfig InterPodAffinity ignorePreferredTermsOfExistingPods")
+    args.finish()
+    return plugins
+
+
+def _read_fit(plugins: Plugins, args: sections.Section) -> Plugins:
+    strategy = args.section("scoringStrategy")
+    kind = strategy.choice(
+        "type", plugins.fit_strategy, ("LeastAllocated", "MostAllocated", "RequestedToCapacityRatio")
+    )
+    resources = _read_resources(strategy, plugins.fit_resources, 100)
+    ratio = strategy.section("requestedToCapacityRatio")
+    points = []
+    for point in ratio.sections("shape"):
+        points.append((point.integer("utilization", 0, 0, 100), point.integer("score", 0, 0, 10)))
+        point.finish()
+    if any(after[0] <= before[0] for before, after in itertools.pairwise(points)):
+        ratio.report("shape", "utilization must rise from point to point; put them in order, each once")
+    ratio.finish()
+    if kind == "RequestedToCapacityRatio" and not points:
+        strategy.report("requestedToCapacityRatio", "RequestedToCapacityRatio needs a shape with at least one point")
+    strategy.finish()
+    return dataclasses.replace(
+        plugins,
+        fit_strategy=cast(FitStrategy, kind),
+        fit_resources=resources,
+        fit_shape=tuple(points),
+        ignored_resources=frozenset(args.texts("ignoredResources")),
+        ignored_resource_groups=frozenset(args.texts("ignoredResourceGroups")),
+    )
+
+
+def _read_resources(
+    section: sections.Section, default: tuple[tuple[str, int], ...], highest: int
+) -> tuple[tuple[str, int], ...]:
+    found: dict[str, int] = {}
+    for entry in section.sections("resources"):
+        name = entry.text("name", "")
+        if not name or name in found:
+            entry.report("name", "write each resource's name, once")
+        # 0 and absent are upstream's way to say 1.
+        found[name] = entry.integer("weight", 0, 0, highest) or 1
+        entry.finish()
+    return tuple(found.items()) or default
+
+
+def _read_affinity(args: sections.Section) -> core.NodeAffinity | None:
+    try:
+        return core.convert(args.raw("addedAffinity"), core.NodeAffinity, "addedAffinity")
+    except errors.InputError as error:
+        args.report("addedAffinity", error.remedy)
+        return None

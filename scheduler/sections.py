@@ -1,0 +1,141 @@
+"""One mapping of a configuration file, read key by key, with every problem collected rather than the first raised.
+
+A key counts as known once it was asked for, so the list of known keys cannot drift from the code that reads them:
+``finish`` then reports what nobody asked for, with the nearest name that somebody did.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from scheduler import errors
+from scheduler.api import units
+
+_MISSING: Final = object()
+T = TypeVar("T")
+
+
+class Section:
+    """A mapping with typed access; a wrong value is reported and its default counts until ``finish`` refuses all.
+
+    Args:
+        data: The mapping as YAML or JSON gave it.
+        path: What stands before a key in messages, such as "config.yaml: scheduler.".
+        problems: Where problems go; shared with the sections below.
+    """
+
+    def __init__(self, data: Mapping[Any, object], path: str, problems: list[errors.InputError]) -> None:
+        self.problems = problems
+        self._data = data
+        self._path = path
+        self._known: set[str] = set()
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there with a value; a null counts as absent."""
+        self._known.add(key)
+        return self._data.get(key) is not None
+
+    def raw(self, key: str) -> object:
+        """The value as it is; None if absent."""
+        self._known.add(key)
+        return self._data.get(key)
+
+    def report(self, key: str, remedy: str) -> None:
+        """Record that the value of ``key`` cannot be used."""
+        self._problem(key, self._data.get(key), remedy)
+
+    def text(self, key: str, default: str) -> str:
+        value = self._get(key)
+        if isinstance(value, str) and value:
+            return value
+        return self._default(value, key, default, "write a text")
+
+    def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
+        value = self._get(key)
+        if isinstance(value, str) and value in choices:
+            return value
+        near = difflib.get_close_matches(str(value)[:100], choices, n=1) if isinstance(value, str) else []
+        hint = f"did you mean {near[0]}?" if near else f"write {' or '.join(choices)}"
+        return self._default(value, key, default, hint)
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        value = self._get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        return self._default(value, key, default, f"write a whole number from {low} to {high}")
+
+    def number(self, key: str, default: float, low: float, high: float = math.inf) -> float:
+        """A finite number within the bounds."""
+        value = self._get(key)
+        # Integers beyond float's range exist in YAML; comparing them is safe, converting them is not.
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= min(high, 1e300):
+            return float(value)
+        bounds = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        return self._default(value, key, default, f"write a number {bounds}")
+
+    def duration_s(self, key: str, default: float, low: float) -> float:
+        """Seconds, from "5m" and the like or from a bare number of seconds."""
+        value = self._get(key)
+        try:
+            seconds = units.duration_s(value) if isinstance(value, str | int | float) else -1.0
+        except errors.InputError:
+            seconds = -1.0
+        if seconds >= low:
+            return seconds
+        return self._default(value, key, default, f'write a duration of at least {low:g} s, such as "30s" or "5m"')
+
+    def section(self, key: str) -> Section:
+        """The mapping under ``key``; an empty one if absent."""
+        value = self._get(key)
+        if not isinstance(value, Mapping):
+            value = self._default(value, key, {}, "write a mapping of keys to values")
+        return Section(value, f"{self._path}{key}.", self.problems)
+
+    def sections(self, key: str) -> list[Section]:
+        """The mappings listed under ``key``."""
+        found = []
+        for index, item in enumerate(self._list(key)):
+            if isinstance(item, Mapping):
+                found.append(Section(item, f"{self._path}{key}[{index}].", self.problems))
+            else:
+                self._problem(f"{key}[{index}]", item, "write a mapping of keys to values")
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The texts listed under ``key``."""
+        items = self._list(key)
+        if all(isinstance(item, str) for item in items):
+            return tuple(str(item) for item in items)
+        self.report(key, "write a list of texts")
+        return ()
+
+    def finish(self) -> None:
+        """Report the keys that nobody asked for."""
+        for key in self._data:
+            if key not in self._known:
+                near = difflib.get_close_matches(str(key)[:100], sorted(self._known), n=1)
+                hint = f"did you mean {near[0]}?" if near else "remove it"
+                self._problem(str(key)[:100], self._data[key], f"unknown key; {hint}")
+
+    def _problem(self, key: str, value: object, remedy: str) -> None:
+        try:
+            shown = value if isinstance(value, str) else "" if value is None else repr(value)
+        except ValueError:
+            shown = "(a number of thousands of digits)"  # which Python refuses to write out
+        self.problems.append(errors.InputError(f"{self._path}{key}", shown, remedy))
+
+    def _list(self, key: str) -> Sequence[object]:
+        value = self._get(key)
+        return value if isinstance(value, list) else self._default(value, key, [], "write a list")
+
+    def _get(self, key: str) -> object:
+        value = self.raw(key)
+        return _MISSING if value is None else value
+
+    def _default(self, value: object, key: str, default: T, remedy: str) -> T:
+        if value is not _MISSING:
+            self.report(key, remedy)
+        return default
