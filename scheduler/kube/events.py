@@ -1,0 +1,300 @@
+"""Writes Events (events.k8s.io/v1) without ever being in the way.
+
+``emit`` puts a note on a list and returns. Repetitions of the same note about the same object become one Event whose
+series counts them, as kubectl shows: "FailedScheduling ... (x12 over 3m)". Workers write the list to the server at a
+capped rate, so that during a burst Events trail the Bindings instead of competing with them; an Event costs the API
+server about as much as a Binding does. Everything is bounded: what finds the list full, or cannot be written, is
+counted in ``dropped``. An Event is a courtesy, losing one is no error.
+
+Names are chosen here, so that a post whose answer was lost can be repeated: the second one gets a 409 and is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import datetime as dt
+import time
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from scheduler import errors
+from scheduler.api import core
+from scheduler.kube import client
+
+log = structlog.get_logger(__name__)
+
+NOTE_BYTES: Final = 1024  # NoteLengthLimit in pkg/apis/core/validation/events.go
+FIELD_BYTES: Final = 128  # likewise, for reason, action and reportingInstance
+NAME_LENGTH: Final = 253  # a DNS subdomain
+CUT: Final = " ..."
+
+CAPACITY: Final = 10_000  # waiting Events, about 1 kB each
+REMEMBERED: Final = 4096  # client-go's event cache has the same size
+RATE_PER_S: Final = 100.0
+BURST: Final = 100
+WORKERS: Final = 4
+SERIES_S: Final = 60.0  # the least time between two updates of one series
+ATTEMPTS: Final = 5
+DEADLINE_S: Final = 10.0
+
+
+class Reference(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """The object that an Event is about."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    api_version: str = "v1"
+    resource_version: str = ""
+
+
+def pod_reference(pod: core.Pod) -> Reference:
+    meta = pod.metadata
+    return Reference(kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid)
+
+
+_Identity = tuple[Reference, Reference | None, str, str, str, str]
+
+
+@dataclasses.dataclass(slots=True)
+class _Record:
+    """One Event: what it says, how often it was said, and how much of that the server has heard."""
+
+    identity: _Identity
+    name: str
+    first: str
+    last: str
+    count: int = 1
+    written: int = 0
+    busy: bool = True  # in the queue, or in a worker's hands
+    timer: asyncio.TimerHandle | None = None  # the next update of the series is due then
+
+    @property
+    def collection(self) -> str:
+        # Events about cluster-scoped objects live in "default", as client-go's do.
+        return f"/apis/events.k8s.io/v1/namespaces/{self.identity[0].namespace or 'default'}/events"
+
+
+class EventSink:
+    """Collects Events and writes them.
+
+    Args:
+        reporting_controller: Who speaks, such as the scheduler's name.
+        instance: Which replica of it, usually the pod's name.
+    """
+
+    def __init__(
+        self,
+        api: client.Api,
+        reporting_controller: str,
+        instance: str,
+        *,
+        capacity: int = CAPACITY,
+        rate_per_s: float = RATE_PER_S,
+        burst: int = BURST,
+        series_s: float = SERIES_S,
+    ) -> None:
+        self.dropped = 0  # Events that found no room, and writes that were given up
+        self.written = 0  # writes that succeeded
+        self._api = api
+        self._controller = reporting_controller
+        self._instance = cut(instance, FIELD_BYTES)
+        self._interval_s = 1.0 / rate_per_s
+        self._burst = burst
+        self._series_s = series_s
+        self._slot_s = 0.0
+        self._draining = False
+        self._last_name = 0
+        self._queue: asyncio.Queue[_Record] = asyncio.Queue(capacity)
+        self._records: collections.OrderedDict[_Identity, _Record] = collections.OrderedDict()
+        self._reported = False
+
+    def emit(
+        self,
+        regarding: Reference,
+        *,
+        type: str,  # noqa: A002 - the API's word
+        reason: str,
+        action: str,
+        note: str,
+        related: Reference | None = None,
+    ) -> None:
+        """Say something about an object; ``type`` is Normal or Warning. Returns at once, and never raises."""
+        note = cut(note, NOTE_BYTES)
+        identity = (regarding, related, type, cut(reason, FIELD_BYTES), cut(action, FIELD_BYTES), note)
+        now = _micro_time()
+        record = self._records.get(identity)
+        if record is None:
+            record = _Record(identity, self._name(regarding.name), first=now, last=now)
+            if self._put(record):
+                self._records[identity] = record
+                if len(self._records) > REMEMBERED:
+                    self._records.popitem(last=False)  # still written if it waits, only no longer counted up
+            else:
+                self.dropped += 1
+            return
+        self._records.move_to_end(identity)
+        record.count += 1
+        record.last = now
+        if not record.busy and not record.timer:
+            self._put(record)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(WORKERS):
+                workers.create_task(self._work())
+
+    async def drain(self, deadline_s: float) -> int:
+        """Write what waits, without the rate cap and while ``run`` still runs; returns how many are left over."""
+        self._draining = True
+        for record in self._records.values():
+            if record.timer:
+                self._update(record)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await self._queue.join()
+        left = self._queue.qsize()
+        self.dropped += left
+        return left
+
+    def _put(self, record: _Record) -> bool:
+        """Queue a record. A series that finds no room loses nothing: its next update carries the whole count."""
+        try:
+            self._queue.put_nowait(record)
+        except asyncio.QueueFull:
+            record.busy = False
+            return False
+        record.busy = True
+        return True
+
+    def _update(self, record: _Record) -> None:
+        if record.timer:
+            record.timer.cancel()
+            record.timer = None
+        if record.count > record.written and not record.busy:
+            self._put(record)
+
+    async def _work(self) -> None:
+        while True:
+            record = await self._queue.get()
+            try:
+                await self._pace()
+                if not await self._write(record):
+                    self.dropped += 1
+                    self._records.pop(record.identity, None)
+                    continue
+                # The first repetition is shown at once, as client-go does; those that follow, once in a while.
+                record.busy = False
+                if record.written > 1 and not self._draining:
+                    loop = asyncio.get_running_loop()
+                    record.timer = loop.call_later(self._series_s, self._update, record)
+                else:
+                    self._update(record)
+            finally:
+                self._queue.task_done()
+
+    async def _pace(self) -> None:
+        """Wait for a turn: ``burst`` at once, then one each interval."""
+        now_s = time.monotonic()
+        self._slot_s = max(self._slot_s, now_s - self._burst * self._interval_s) + self._interval_s
+        if self._slot_s > now_s and not self._draining:
+            await asyncio.sleep(self._slot_s - now_s)
+
+    async def _write(self, record: _Record) -> bool:
+        """Create the Event or update its series; returns whether the server has it now."""
+        pause_s = 0.5
+        for _ in range(ATTEMPTS):
+            count = record.count
+            try:
+                await self._send(record)
+            except errors.ConflictError:
+                pass  # the name is ours alone: an earlier attempt got through, and only its answer was lost
+            except errors.NotFoundError as error:
+                if not record.written:
+                    return self._give_up("its namespace is gone", error)
+                # Events expire after an hour: the series goes on in a new one.
+                record.written = 0
+                record.name = self._name(record.identity[0].name)
+                continue
+            except (errors.UnreachableError, errors.ThrottledError) as error:
+                await asyncio.sleep(max(pause_s, error.retry_after_s))
+                pause_s *= 2
+                continue
+            except errors.ApiError as error:
+                return self._give_up(_remedy(error), error)
+            record.written = count
+            self.written += 1
+            self._reported = False
+            return True
+        return self._give_up("the API server does not answer", None)
+
+    async def _send(self, record: _Record) -> None:
+        series = {"count": record.count, "lastObservedTime": record.last}
+        if record.written:
+            body = msgspec.json.encode({"series": series})
+            await self._api.patch(f"{record.collection}/{record.name}", body, deadline_s=DEADLINE_S)
+            return
+        regarding, related, kind, reason, action, note = record.identity
+        event: dict[str, Any] = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": record.name, "namespace": regarding.namespace or "default"},
+            "eventTime": record.first,
+            "reportingController": self._controller,
+            "reportingInstance": self._instance,
+            "type": kind,
+            "reason": reason,
+            "action": action,
+            "note": note,
+            "regarding": regarding,
+        }
+        if related:
+            event["related"] = related
+        if record.count > 1:
+            event["series"] = series
+        await self._api.post(record.collection, msgspec.json.encode(event), deadline_s=DEADLINE_S)
+
+    def _give_up(self, why: str, error: errors.ApiError | None) -> bool:
+        """Say once, until a write succeeds again, that Events are lost."""
+        if not self._reported:
+            self._reported = True
+            log.error("events cannot be written", why=why, error=str(error or ""))
+        return False
+
+    def _name(self, about: str) -> str:
+        """Make a name: the object's, and a time that is never used twice."""
+        self._last_name = max(self._last_name + 1, time.time_ns())
+        suffix = f".{self._last_name:x}"
+        return about[: NAME_LENGTH - len(suffix)].rstrip("-.") + suffix
+
+
+def _remedy(error: errors.ApiError) -> str:
+    if "being terminated" in error.message:
+        return "the namespace is being deleted"
+    if error.status == 403:
+        return (
+            "RBAC does not allow it; grant create and patch on events in the group events.k8s.io to our service account"
+        )
+    if error.status == 401:
+        return "the credentials are not accepted; check the kubeconfig or the service account's token"
+    return "the API server refuses it"
+
+
+def cut(text: str, limit_bytes: int) -> str:
+    """Cut a text to a number of bytes in UTF-8, between characters, and mark the cut."""
+    data = text.encode("utf-8", "replace")
+    if len(data) > limit_bytes:
+        data = data[: limit_bytes - len(CUT)]
+        return data.decode("utf-8", "ignore") + CUT
+    return data.decode("utf-8")
+
+
+def _micro_time() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
