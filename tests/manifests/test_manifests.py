@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler.api import names
+from scheduler import config
+from scheduler.api import annotations, names
 
 ROOT = pathlib.Path(__file__).parents[2]
 BASE = ROOT / "manifests" / "base"
@@ -111,6 +112,19 @@ def test_no_secret_stands_in_a_manifest() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example_pods_name_the_scheduler(path: pathlib.Path) -> None:
+def test_example_pods_name_the_scheduler_and_say_what_they_read(path: pathlib.Path) -> None:
     pods = [item for item in documents(path) if item["kind"] == "Pod"]
     assert all(pod["spec"]["schedulerName"] == names.SCHEDULER_NAME for pod in pods)
+    for pod in pods:
+        intent, problems = annotations.parse(pod["metadata"]["annotations"])
+        assert problems == (), "an example that teaches a mistake"
+        assert intent.inputs
+        assert not intent.is_plain
+
+
+def test_base_configuration_holds_nothing_without_an_effect() -> None:
+    settings = config.load(BASE / "scheduler-config.yaml")
+    assert settings.scheduler_name == names.SCHEDULER_NAME
+    assert settings.ignored == ()
+    ports = base("Deployment")["data-locality-scheduler"]["spec"]["template"]["spec"]["containers"][0]["ports"]
+    assert [port["containerPort"] for port in ports] == [settings.health_port]

@@ -1,0 +1,129 @@
+"""The manifests on a real API server: admitted as they are, under the rights and restrictions they state."""
+
+import time
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster import cluster
+from scheduler import errors
+from tests.manifests import test_manifests as manifests
+
+pytestmark = pytest.mark.e2e
+
+NAMESPACE = "data-locality-scheduler"
+
+
+@pytest.fixture(scope="module")
+def installed(bare_cluster: cluster.Cluster) -> cluster.Cluster:
+    """The base, applied as the README says."""
+    bare_cluster.kubectl("apply", "--server-side", "--kustomize", str(manifests.BASE))
+    return bare_cluster
+
+
+@pytest.mark.parametrize(("kind", "name"), manifests.WORKLOADS)
+def test_pods_are_admitted_in_the_restricted_namespace(installed: cluster.Cluster, kind: str, name: str) -> None:
+    template = manifests.base(kind)[name]["spec"]["template"]
+    pod = {"metadata": {"name": "probe", "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All&fieldValidation=Strict"
+    assert installed.api.request("POST", path, pod)["metadata"]["namespace"] == NAMESPACE
+
+
+def test_a_pod_that_wants_more_is_not_admitted_there(installed: cluster.Cluster) -> None:
+    pod = {"metadata": {"name": "root"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+    with pytest.raises(errors.DeniedError, match="violates PodSecurity"):
+        installed.api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All", pod)
+
+
+def may(
+    running: cluster.Cluster, account: str, verb: str, group: str, resource: str, namespace: str, name: str
+) -> bool:
+    """The API server's own answer to whether the account may do that."""
+    kind, _, sub = resource.partition("/")
+    attributes = {
+        "verb": verb,
+        "group": group,
+        "resource": kind,
+        "subresource": sub,
+        "namespace": namespace,
+        "name": name,
+    }
+    # the groups that a real token of the account carries; with them come the rights of everybody
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
+    user = f"system:serviceaccount:{NAMESPACE}:{account}"
+    review = {"spec": {"user": user, "groups": groups, "resourceAttributes": attributes}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(running.api.request("POST", path, review)["status"]["allowed"])
+
+
+SCHEDULER = "data-locality-scheduler"
+DAEMON = "data-locality-daemon"
+RIGHTS = [
+    pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
+    pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
+    pytest.param(SCHEDULER, "watch", "scheduler.thesis", "dataobjects", True, id="scheduler watches data objects"),
+    pytest.param(SCHEDULER, "create", "", "pods/binding", True, id="scheduler binds"),
+    pytest.param(SCHEDULER, "patch", "", "pods/status", True, id="scheduler sets conditions"),
+    pytest.param(SCHEDULER, "create", "events.k8s.io", "events", True, id="scheduler writes events"),
+    pytest.param(SCHEDULER, "patch", "", "pods", False, id="scheduler does not patch pods"),
+    pytest.param(SCHEDULER, "update", "", "pods", False, id="scheduler does not update pods"),
+    pytest.param(SCHEDULER, "delete", "", "pods", False, id="scheduler does not delete pods"),
+    pytest.param(SCHEDULER, "create", "", "pods", False, id="scheduler does not create pods"),
+    pytest.param(SCHEDULER, "patch", "", "nodes", False, id="scheduler does not patch nodes"),
+    pytest.param(SCHEDULER, "get", "", "secrets", False, id="scheduler reads no secret"),
+    pytest.param(SCHEDULER, "patch", "scheduler.thesis", "dataobjects/status", False, id="scheduler writes no status"),
+    pytest.param(DAEMON, "patch", "scheduler.thesis", "dataobjects/status", True, id="daemon writes status"),
+    pytest.param(DAEMON, "create", "scheduler.thesis", "nodecapabilities", True, id="daemon describes its node"),
+    pytest.param(DAEMON, "list", "", "services", True, id="daemon finds stores"),
+    pytest.param(DAEMON, "get", "", "secrets", False, id="daemon reads no secret elsewhere"),
+    pytest.param(DAEMON, "patch", "", "nodes", False, id="daemon does not patch nodes"),
+    pytest.param(DAEMON, "create", "", "pods/binding", False, id="daemon does not bind"),
+]
+
+
+@pytest.mark.parametrize(("account", "verb", "group", "resource", "expected"), RIGHTS)
+def test_rights_are_what_the_roles_promise(
+    installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, expected: bool
+) -> None:
+    assert may(installed, account, verb, group, resource, "default", "x") is expected
+
+
+def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, installed: cluster.Cluster) -> None:
+    def answers() -> tuple[bool, ...]:
+        return tuple(
+            may(installed, DAEMON, verb, "", "secrets", namespace, "minio")
+            for namespace, verb in [(NAMESPACE, "get"), (NAMESPACE, "list"), ("storage", "get"), ("storage", "list")]
+        )
+
+    assert answers() == (True, False, False, False)
+    bare_cluster.apply(manifests.ROOT / "manifests/examples/store-access.yaml")
+    deadline = time.monotonic() + 10
+    while answers() != (True, False, True, False):  # the authorizer reads roles through a watch of its own
+        assert time.monotonic() < deadline, answers()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("path", manifests.EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: Any) -> None:
+    accepted = bare_cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-o", "name", "-f", str(path))
+    assert len(accepted.split()) == len(list(manifests.documents(path)))
+
+
+def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.Cluster) -> None:
+    rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/kind"))
+    workloads = [item for item in yaml.safe_load_all(rendered) if item["kind"] in {"Deployment", "DaemonSet"}]
+    containers = [container for item in workloads for container in item["spec"]["template"]["spec"]["containers"]]
+    assert {(item["image"], item["imagePullPolicy"]) for item in containers} == {
+        ("data-locality-scheduler:dev", "Never")
+    }
+    assert len(containers) == 2
+
+
+def test_a_changed_configuration_rolls_the_scheduler(bare_cluster: cluster.Cluster) -> None:
+    rendered = list(yaml.safe_load_all(bare_cluster.kubectl("kustomize", str(manifests.BASE))))
+    (config,) = (item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap")
+    (deployment,) = (item for item in rendered if item["kind"] == "Deployment")
+    assert config.startswith("data-locality-scheduler-config-"), "no hash of the contents in the name"
+    (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
+    assert volume["configMap"]["name"] == config
