@@ -9,6 +9,7 @@
     scheduler.thesis/capability-NAME            wanted, not required: the value, or "" for any
     scheduler.thesis/data-sources               bucket,bucket,...: read, how much is unknown
     scheduler.thesis/workload-type              data-intensive or compute-intensive
+    knative.event-data                          the same as JSON (see scheduler.api.eventdata); what the others say wins
 
 A urn is ``bucket`` or ``bucket/key``. Keys may be nested, hold spaces and any script, but no comma, as that ends the
 field. N is a number; inputs count in its order. Other names under ``scheduler.thesis/`` are left alone, since users
@@ -28,7 +29,7 @@ from typing import Final
 import msgspec
 
 from scheduler import errors
-from scheduler.api import names, units, urns
+from scheduler.api import eventdata, names, units, urns
 
 # More say nothing that a placement could use, and each costs a column in every decision.
 MAX_TRANSFERS: Final = 64
@@ -43,7 +44,7 @@ _CAPABILITY_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,251}[A-Za
 # Of a kind and of a capability's value; for the latter as in the schema of NodeCapability.
 _MAX_TEXT: Final = 256
 
-_PREFIXES: Final = (names.DATA_PREFIX, names.HINT_PREFIX)
+_PREFIXES: Final = (names.DATA_PREFIX, names.HINT_PREFIX, names.EVENT_DATA)
 _FLAGS: Final = {
     names.DATA_INTENSIVE: "data_intensive",
     names.COMPUTE_INTENSIVE: "compute_intensive",
@@ -122,6 +123,10 @@ def parse(annotations: Mapping[str, str]) -> tuple[Intent, tuple[errors.InputErr
         if key.startswith(names.DATA_PREFIX) and not key.startswith((names.INPUT_PREFIX, names.OUTPUT_PREFIX))
     ]
     hints = {key: annotations[key].strip() for key in ours if key.startswith(names.HINT_PREFIX)}
+    event = eventdata.Event([], [], {})
+    if names.EVENT_DATA in annotations:
+        event = eventdata.read(annotations[names.EVENT_DATA], problems)
+        hints = event.hints | hints
     flags = {field: key in hints and hints[key].lower() != "false" for key, field in _FLAGS.items()}
     _read_workload_type(hints, flags, problems)
     if flags["prefer_edge"] and flags["prefer_cloud"]:
@@ -129,8 +134,8 @@ def parse(annotations: Mapping[str, str]) -> tuple[Intent, tuple[errors.InputErr
         both = "prefer-edge and prefer-cloud exclude each other, so neither counts; remove one"
         problems.append(errors.InputError(names.PREFER_EDGE, hints[names.PREFER_EDGE], both))
     intent = Intent(
-        inputs=_read_transfers(annotations, ours, names.INPUT_PREFIX, problems),
-        outputs=_read_transfers(annotations, ours, names.OUTPUT_PREFIX, problems),
+        inputs=_read_transfers(annotations, ours, names.INPUT_PREFIX, event.inputs, problems),
+        outputs=_read_transfers(annotations, ours, names.OUTPUT_PREFIX, event.outputs, problems),
         prefer_region=_read_place(hints, names.PREFER_REGION, problems),
         prefer_zone=_read_place(hints, names.PREFER_ZONE, problems),
         required=_read_required(hints, problems),
@@ -184,8 +189,9 @@ def format_transfer(transfer: Transfer) -> str:
 
 
 def _read_transfers(
-    annotations: Mapping[str, str], ours: list[str], prefix: str, problems: Problems
+    annotations: Mapping[str, str], ours: list[str], prefix: str, more: list[tuple[str, str]], problems: Problems
 ) -> tuple[Transfer, ...]:
+    """Those numbered under ``prefix``, then those of ``more`` (pairs of where and text) with another urn."""
     numbered: list[tuple[int, str]] = []
     for key in ours:
         if key.startswith(prefix):
@@ -194,19 +200,18 @@ def _read_transfers(
                 numbered.append((int(number), key))
             else:
                 problems.append(errors.InputError(key, annotations[key], f'write a number after "{prefix}"'))
-    numbered.sort()
-    if len(numbered) > MAX_TRANSFERS:
-        surplus = numbered[MAX_TRANSFERS:]
-        problems.append(
-            errors.InputError(
-                surplus[0][1],
-                annotations[surplus[0][1]],
-                f"number {MAX_TRANSFERS + 1} of {len(numbered)}, of which only the first {MAX_TRANSFERS} count; "
-                "name prefixes or buckets in place of single keys",
-            )
+    found = [(key, annotations[key]) for _, key in sorted(numbered)]
+    # Once only: whoever turned an event into annotations may have left the event in place.
+    named = {text.partition(",")[0].strip() for _, text in found}
+    found += [(where, text) for where, text in more if text.partition(",")[0] not in named]
+    if len(found) > MAX_TRANSFERS:
+        where, text = found[MAX_TRANSFERS]
+        fault = (
+            f"number {MAX_TRANSFERS + 1} of {len(found)}, of which only the first {MAX_TRANSFERS} count; "
+            "name prefixes or buckets in place of single keys"
         )
-        del numbered[MAX_TRANSFERS:]
-    read = (_read_transfer(key, annotations[key], problems) for _, key in numbered)
+        problems.append(errors.InputError(where, text, fault))
+    read = (_read_transfer(where, text, problems) for where, text in found[:MAX_TRANSFERS])
     return tuple(transfer for transfer in read if transfer is not None)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 SCHEDULER_NAME: Final = "data-locality-scheduler"
+# Where the scheduler runs, and whose DataObjects every pod may use.
+HOME_NAMESPACE: Final = "data-locality-scheduler"
 
 # The custom resources.
 GROUP: Final = "scheduler.thesis"
@@ -38,6 +40,7 @@ CAPABILITY_REQUIREMENTS: Final = f"{HINT_PREFIX}capability-requirements"
 CAPABILITY_PREFIX: Final = f"{HINT_PREFIX}capability-"
 DATA_SOURCES: Final = f"{HINT_PREFIX}data-sources"
 WORKLOAD_TYPE: Final = f"{HINT_PREFIX}workload-type"
+EVENT_DATA: Final = "knative.event-data"
 
 # Service annotations that mark an S3 store.
 STORAGE_SERVICE: Final = f"{HINT_PREFIX}storage-service"
