@@ -1,0 +1,82 @@
+"""The image and the manifests on a kind cluster, as a user installs them. Run by `make e2e`.
+
+KIND_NODE_IMAGE=kindest/node:v1.34.0 chooses the Kubernetes version; without it kind chooses.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from scheduler.api import names
+
+ROOT = pathlib.Path(__file__).parents[2]
+IMAGE = "data-locality-scheduler:dev"
+
+pytestmark = [pytest.mark.kind, pytest.mark.slow, pytest.mark.timeout(600)]
+
+Kubectl = Callable[..., str]
+
+
+def run(*command: str | pathlib.Path, **environment: str) -> str:
+    result = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True, timeout=900
+    )
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """Runs kubectl against a kind cluster of its own, with the product installed."""
+    missing = [tool for tool in ("docker", "kind", "kubectl") if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"not on PATH: {', '.join(missing)}")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no docker daemon answers")
+    name = f"data-locality-{os.getpid()}"
+    kubeconfig = tmp_path_factory.mktemp("kind") / "kubeconfig"
+    image = os.environ.get("KIND_NODE_IMAGE")
+
+    def kubectl(*arguments: str | pathlib.Path) -> str:
+        return run("kubectl", *arguments, KUBECONFIG=str(kubeconfig))
+
+    try:
+        chosen = ["--image", image] if image else []
+        run("kind", "create", "cluster", "--name", name, "--kubeconfig", kubeconfig, "--wait", "180s", *chosen)
+        run("make", "image", f"IMAGE={IMAGE}")
+        run("kind", "load", "docker-image", IMAGE, "--name", name)
+        kubectl("apply", "--server-side", "-f", ROOT / "crds")
+        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", ROOT / "crds")
+        kubectl("apply", "-k", ROOT / "manifests/overlays/kind")
+        yield kubectl
+    finally:
+        run("kind", "delete", "cluster", "--name", name)
+
+
+def get(kubectl: Kubectl, *what: str) -> Any:
+    return json.loads(kubectl("get", *what, "-o", "json"))
+
+
+def test_scheduler_and_daemons_become_ready(kubectl: Kubectl) -> None:
+    for workload in ("deployment/data-locality-scheduler", "daemonset/data-locality-daemon"):
+        kubectl("rollout", "status", workload, "-n", "data-locality-scheduler", "--timeout=180s")
+
+
+def test_every_node_is_described(kubectl: Kubectl) -> None:
+    nodes = [item["metadata"]["name"] for item in get(kubectl, "nodes")["items"]]
+    for node in nodes:
+        kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"nodecapability/{node}")
+
+
+def test_a_pod_with_data_is_bound_by_us(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", ROOT / "manifests/examples/one-input.yaml")
+    kubectl("wait", "--for=condition=PodScheduled", "--timeout=60s", "pod/thumbnail")
+    assert get(kubectl, "pod", "thumbnail")["spec"]["nodeName"]
+    events = get(kubectl, "events.v1.events.k8s.io")["items"]
+    ours = [event for event in events if event["reportingController"] == names.SCHEDULER_NAME]
+    assert "Scheduled" in {event["reason"] for event in ours}
