@@ -72,3 +72,77 @@ def run(
         click.echo(f"error: {error}", err=True)
         code = CANNOT_START
     sys.exit(code)
+
+
+@main.command()
+@common_options
+@click.option("--node", envvar="NODE_NAME", required=True, help="The node this daemon speaks for [env: NODE_NAME].")
+@click.option(
+    "--namespace",
+    envvar="POD_NAMESPACE",
+    default="data-locality-scheduler",
+    show_default=True,
+    help="Where DataObjects of discovered buckets are kept; the scheduler's namespace [env: POD_NAMESPACE].",
+)
+@click.option(
+    "--interval-s",
+    "--collection-interval",
+    type=click.FloatRange(min=1.0),
+    default=30.0,
+    show_default=True,
+    help="Seconds between two listings of the stores; changes in Kubernetes are followed at once.",
+)
+@click.option(
+    "--store-timeout-s",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    help="How long a store may take to connect or to go on answering before it counts as not available.",
+)
+@click.option(
+    "--max-keys",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Keys counted in a bucket or prefix; beyond that its size and count are marked as lower bounds.",
+)
+@click.option("--health-port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0: a free one.")
+@click.option("--health-host", default="", help="Address to serve health and metrics on. Default: every address.")
+@click.option("--enable-data-locality", type=bool, default=True, hidden=True)  # of earlier manifests: always on
+@click.option("--v", "verbosity", type=int, default=0, help="5 or more is the same as --log-level debug.")
+def daemon(
+    *,
+    kubeconfig: str | None,
+    config: str | None,  # noqa: ARG001 (every process takes it; this one has nothing to configure there)
+    log_format: str,
+    log_level: str,
+    node: str,
+    namespace: str,
+    interval_s: float,
+    store_timeout_s: float,
+    max_keys: int,
+    health_port: int,
+    health_host: str,
+    verbosity: int,
+    enable_data_locality: bool,  # noqa: ARG001
+) -> None:
+    """Run the node daemon: find this node's stores and write down what they hold."""
+    logs.configure(log_format, "debug" if verbosity > 4 else log_level)  # --v=4 stands in every earlier manifest
+    from daemon import app  # noqa: PLC0415 (only this command needs it)
+
+    options = app.Options(
+        node=node,
+        kubeconfig=kubeconfig,
+        namespace=namespace,
+        interval_s=interval_s,
+        store_timeout_s=store_timeout_s,
+        max_keys=max_keys,
+        health_host=health_host,
+        health_port=health_port,
+    )
+    try:
+        code = asyncio.run(app.run(options))
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        code = CANNOT_START
+    sys.exit(code)

@@ -1,0 +1,132 @@
+"""The daemon as a process: connects, starts its parts, and ends them in order.
+
+Parts are the agent (the work), the Kopf operator (what wakes it), the Event sink and the HTTP server. The end of any of
+them ends the process: half a daemon would look alive and write nothing. Kopf takes SIGTERM and SIGINT over and ends its
+operator on them, so that the operator's regular end is how a stop is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import socket
+from collections.abc import Collection
+from typing import Any
+
+import kopf
+import structlog
+from aiohttp import web
+
+from daemon import agent, handlers, health, listing, metrics
+from scheduler import errors
+from scheduler.api import names
+from scheduler.kube import client, events
+
+log = structlog.get_logger(__name__)
+
+_START_RETRY_S = 2.0
+_DRAIN_S = 2.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says; ``health_port`` 0 takes a free one and logs it."""
+
+    node: str
+    kubeconfig: str | None = None
+    namespace: str = "data-locality-scheduler"
+    interval_s: float = 30.0
+    store_timeout_s: float = 5.0
+    max_keys: int = 10_000
+    health_host: str = ""
+    health_port: int = 8081
+
+
+async def run(options: Options) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        InputError: it cannot start as set up; the message says what to change.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = await client.Api.connect(options.kubeconfig)
+    try:
+        await _wait_for_resources(api, stop)
+        return 0 if stop.is_set() else await _serve(api, options, stop)
+    finally:
+        await api.close()
+
+
+async def _wait_for_resources(api: client.Api, stop: asyncio.Event) -> None:
+    """Return when our CRDs are there; wait for an API server that does not answer yet."""
+    complained = False
+    while not stop.is_set():
+        try:
+            for plural in (names.DATA_OBJECTS, names.NODE_CAPABILITIES):
+                await api.get(f"/apis/{names.API_VERSION}/{plural}", {"limit": "1"})
+        except errors.NotFoundError as error:
+            remedy = "the API server does not know it; kubectl apply --server-side -f crds/"
+            raise errors.InputError("custom resources", names.API_VERSION, remedy) from error
+        except errors.DeniedError as error:
+            raise errors.InputError(
+                "access", error.message, "grant it, as manifests/base/rbac-daemon.yaml does"
+            ) from error
+        except errors.ApiError as error:
+            if not complained:
+                log.warning("API server does not answer yet, still trying", error=str(error))
+            complained = True
+            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_START_RETRY_S)
+        else:
+            return
+
+
+async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
+    sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, f"{options.node}/{socket.gethostname()}")
+    figures = metrics.Metrics()
+    limits = listing.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
+    settings = agent.Settings(
+        node=options.node, namespace=options.namespace, interval_s=options.interval_s, limits=limits
+    )
+    worker = agent.Agent(api, settings, sink, figures)
+    registry, kopf_settings = handlers.build(api, worker, options.node)
+    runner = web.AppRunner(health.build(worker, figures, options.interval_s), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, options.health_host or None, options.health_port)
+    await site.start()
+    log.info("daemon started", node=options.node, namespace=options.namespace, health=_addresses(runner))
+    parts = {
+        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(sink.run(), name="events"),
+        asyncio.create_task(worker.run(), name="agent"),
+        asyncio.create_task(
+            kopf.operator(registry=registry, settings=kopf_settings, clusterwide=True, standalone=True, stop_flag=stop),
+            name="operator",
+        ),
+    }
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    failed = [part for part in done if part.exception() is not None]
+    for part in failed:
+        log.error("part of the daemon failed", part=part.get_name(), exc_info=part.exception())
+    stop.set()
+    await _end(parts, sink)
+    await runner.cleanup()
+    log.info("daemon stopped", node=options.node)
+    return 1 if failed else 0
+
+
+async def _end(parts: Collection[asyncio.Task[Any]], sink: events.EventSink) -> None:
+    """Stop the work first, then write the Events that wait, then the rest."""
+    by_name = {part.get_name(): part for part in parts}
+    by_name["agent"].cancel()
+    await asyncio.wait([by_name["agent"]])
+    await sink.drain(_DRAIN_S)
+    by_name["events"].cancel()
+    await asyncio.wait(parts, timeout=10.0)
+
+
+def _addresses(runner: web.AppRunner) -> list[str]:
+    return [f"{address[0]}:{address[1]}" for address in runner.addresses]

@@ -1,0 +1,227 @@
+"""Asks one S3 store what it holds: its buckets, how much is in each, and the keys that somebody named.
+
+The minio package is synchronous, so everything here runs in a worker thread and must end by itself: connecting and
+each read have a timeout, nothing is retried (the next round is the retry), and the whole listing has a budget, past
+which the counts are marked as lower bounds. A bucket is paged through up to ``max_keys``; a bucket with 10^8 keys
+costs no more than one with ten thousand.
+
+What went wrong is a value, not an exception: a ``Failure`` with a reason for programs and one sentence for people,
+which names the store's endpoint or Secret but never a credential.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import minio
+import urllib3
+from minio import datatypes
+from minio import error as minio_errors
+from urllib3 import exceptions as http_errors
+
+# The region is only a word in the signature here; giving one saves a GetBucketLocation request for each bucket.
+_REGION: Final = "us-east-1"
+_BUCKET_GONE: Final = frozenset({"NoSuchBucket"})
+_NOT_THERE: Final = frozenset({"NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName"})
+_REFUSED: Final = frozenset({
+    "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem",
+    "AllAccessDisabled", "RequestTimeTooSkewed",
+})  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """An access key and its secret; neither is ever shown."""
+
+    access_key: str = dataclasses.field(repr=False)
+    secret_key: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How long and how much a store is listened to."""
+
+    timeout_s: float = 5.0
+    """For connecting and for each read; a healthy store answers in milliseconds."""
+    budget_s: float = 20.0
+    """For a whole listing; then what is counted is reported as a lower bound."""
+    max_keys: int = 10_000
+    """Keys counted in each bucket or prefix: ten pages of S3's 1,000."""
+    max_lookups: int = 1_000
+    """Keys and prefixes looked up in one listing; the others keep what was known of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a bucket, prefix or key holds; not ``complete`` means that the figures are lower bounds."""
+
+    size_bytes: int
+    object_count: int
+    complete: bool = True
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why a store could not be listed: ``reason`` in CamelCase, ``message`` a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a store holds. ``buckets`` has None for one that may not be read; ``missing`` urns are surely not there."""
+
+    technology: str = "s3"
+    buckets: dict[str, Content | None] = dataclasses.field(default_factory=dict)
+    found: dict[str, Content] = dataclasses.field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+
+
+def bucket_of(urn: str) -> str:
+    return urn.partition("/")[0]
+
+
+def list_store(
+    endpoint: str, credentials: Credentials | None, secret: str, *, urns: Iterable[str], limits: Limits
+) -> Listing | Failure:
+    """List the store at ``endpoint`` and look up ``urns`` (keys and prefixes) of the buckets that it holds.
+
+    Blocks; ends within the budget plus one timeout. ``secret`` names where the credentials are from, for messages.
+    """
+    ends = time.monotonic() + limits.budget_s
+    # No proxy: stores are neighbours. No retries: a round comes every few seconds anyway.
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=limits.timeout_s, read=limits.timeout_s),
+        retries=urllib3.Retry(total=0, redirect=0),
+        cert_reqs="CERT_REQUIRED",  # against the system's CAs, or those that SSL_CERT_FILE names
+    )
+    try:
+        client = _client(endpoint, credentials, pool)
+        listed = sorted(bucket.name for bucket in client.list_buckets())
+        buckets = _count_buckets(client, listed, limits, ends)
+        found, missing = _look_up(client, [u for u in urns if bucket_of(u) in buckets], limits, ends)
+        return Listing(_technology(pool, endpoint), buckets, found, missing)
+    except (minio_errors.MinioException, http_errors.HTTPError, ValueError, OSError) as error:
+        return _failure(error, endpoint, secret, limits)
+    finally:
+        pool.clear()
+
+
+def _client(endpoint: str, credentials: Credentials | None, pool: urllib3.PoolManager) -> minio.Minio:
+    parts = urllib.parse.urlsplit(endpoint)
+    return minio.Minio(
+        parts.netloc,
+        access_key=credentials.access_key if credentials else None,
+        secret_key=credentials.secret_key if credentials else None,
+        secure=parts.scheme == "https",
+        region=_REGION,
+        http_client=pool,
+    )
+
+
+def _count_buckets(client: minio.Minio, listed: list[str], limits: Limits, ends: float) -> dict[str, Content | None]:
+    buckets: dict[str, Content | None] = {}
+    for bucket in listed:
+        try:
+            buckets[bucket] = _count(client.list_objects(bucket, recursive=True), limits.max_keys, ends)
+        except minio_errors.S3Error as error:
+            if error.code in _BUCKET_GONE:  # deleted since it was listed: it is not there
+                continue
+            if error.code not in _REFUSED:
+                raise
+            buckets[bucket] = None
+    return buckets
+
+
+def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> Content:
+    size_bytes = count = 0
+    newest: datetime.datetime | None = None
+    for found in objects:
+        if count >= max_keys or (count % 1000 == 0 and count and time.monotonic() > ends):
+            return Content(size_bytes, count, complete=False, last_modified=_rfc3339(newest))
+        count += 1
+        size_bytes += found.size or 0
+        if found.last_modified is not None and (newest is None or found.last_modified > newest):
+            newest = found.last_modified
+    return Content(size_bytes, count, last_modified=_rfc3339(newest))
+
+
+def _look_up(
+    client: minio.Minio, urns: list[str], limits: Limits, ends: float
+) -> tuple[dict[str, Content], frozenset[str]]:
+    found: dict[str, Content] = {}
+    missing: set[str] = set()
+    for urn in sorted(urns)[: limits.max_lookups]:
+        if time.monotonic() > ends:
+            break
+        bucket, _, key = urn.partition("/")
+        look: Callable[..., Content | None] = _prefix if key.endswith("/") else _key
+        try:
+            content = look(client, bucket, key, limits=limits, ends=ends)
+        except minio_errors.S3Error as error:
+            if error.code in _REFUSED:  # unknown: neither found nor missing
+                continue
+            if error.code not in _NOT_THERE:
+                raise
+            content = None
+        if content is None:
+            missing.add(urn)
+        else:
+            found[urn] = content
+    return found, frozenset(missing)
+
+
+def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> Content | None:
+    stat = client.stat_object(bucket, key)
+    return Content(stat.size or 0, 1, etag=(stat.etag or "").strip('"'), last_modified=_rfc3339(stat.last_modified))
+
+
+def _prefix(client: minio.Minio, bucket: str, key: str, *, limits: Limits, ends: float) -> Content | None:
+    content = _count(client.list_objects(bucket, prefix=key, recursive=True), limits.max_keys, ends)
+    return content if content.object_count else None
+
+
+def _technology(pool: urllib3.PoolManager, endpoint: str) -> str:
+    """``minio`` for a store that can announce changes; its health address is what no other server answers."""
+    try:
+        return "minio" if pool.request("GET", f"{endpoint}/minio/health/live").status == 200 else "s3"
+    except http_errors.HTTPError:
+        return "s3"
+
+
+def _failure(error: Exception, endpoint: str, secret: str, limits: Limits) -> Failure:
+    cause = error.reason if isinstance(error, http_errors.MaxRetryError) and error.reason else error
+    if isinstance(cause, http_errors.ReadTimeoutError | http_errors.ConnectTimeoutError):
+        return Failure("Timeout", f"{endpoint} did not answer within {limits.timeout_s:g} s")
+    if isinstance(cause, http_errors.SSLError):
+        return Failure("TlsFailed", f"{endpoint}: the TLS connection failed: {_words(cause)}")
+    if isinstance(cause, http_errors.NameResolutionError):
+        return Failure("Unreachable", f"{endpoint}: the host name is not known")
+    if isinstance(cause, http_errors.NewConnectionError | OSError):
+        return Failure("Unreachable", f"{endpoint} cannot be reached: {_words(cause)}")
+    if isinstance(cause, minio_errors.S3Error) and cause.code in _REFUSED:
+        who = f"refuses the credentials of Secret {secret}" if secret else "does not admit anonymous listing"
+        return Failure("AccessDenied", f"{endpoint} {who} ({cause.code})")
+    if isinstance(cause, minio_errors.S3Error):
+        return Failure("StoreError", f"{endpoint} answered {cause.code}: {_words(cause.message)}")
+    if isinstance(cause, http_errors.ProtocolError):
+        return Failure("Unreachable", f"{endpoint} broke off the connection")
+    return Failure("NotS3", f"{endpoint} does not answer as an S3 store does: {_words(cause)}")
+
+
+def _words(cause: object) -> str:
+    """The end of an error's text (urllib3 puts object addresses before it), short enough for a status."""
+    text = " ".join(str(cause).split())
+    return text.rsplit(">: ", 1)[-1].rsplit(": [Errno", 1)[-1].lstrip("0123456789] ")[:200]
+
+
+def _rfc3339(when: datetime.datetime | None) -> str:
+    return when.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""

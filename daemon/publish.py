@@ -1,0 +1,296 @@
+"""What this node is and serves, as the NodeCapability of its name. Pure but for reading /proc.
+
+The figures come from the Node object, because it is right for emulated nodes too. Only what it does not tell (the
+processor's model and its physical cores) is read from /proc, and only where the daemon truly runs on that machine: the
+kernel's boot id, which a kubelet reports and an emulated node lacks, must be the one we read ourselves.
+
+Store by store, an entry that changed between available and not available also becomes one Event. What stands in the
+object is the memory for that, so a restart of the daemon announces nothing twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from daemon import conditions, listing, objects, stores
+from scheduler import errors
+from scheduler.api import core, crd, names, units
+
+_MAX_BUCKETS: Final = 1000  # the schema's bound
+_NODE_TYPES: Final = frozenset({"edge", "cloud"})
+_CONDITIONS: Final = frozenset({"Ready", "StoresAvailable"})
+
+# Extended resources that are accelerators, by what their name says, and the earlier label each stands for.
+_ACCELERATORS: Final = {"nvidia.com/": "gpu-nvidia", "amd.com/gpu": "gpu-amd", "gpu.intel.com/": "gpu-intel"}
+_OTHER_ACCELERATORS: Final = {"google.com/tpu": "tpu-accelerated", "fpga": "fpga-accelerated"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What /proc says of the machine that the daemon runs on."""
+
+    boot_id: str = ""
+    cpu_model: str = ""
+    cpu_cores: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Transition:
+    """A store that began or ceased to be available (or whose trouble became another one)."""
+
+    store: stores.Store
+    failure: listing.Failure | None
+
+
+def read_host(proc: pathlib.Path = pathlib.Path("/proc")) -> Host:
+    try:
+        boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
+        text = (proc / "cpuinfo").read_text()
+    except OSError:
+        return Host()
+    model = ""
+    cores: set[tuple[str, str]] = set()
+    for block in text.split("\n\n"):
+        lines = (line.partition(":") for line in block.splitlines())
+        facts = {key.strip(): value.strip() for key, _, value in lines}
+        model = model or facts.get("model name", "") or facts.get("Model", "")
+        if "core id" in facts:
+            cores.add((facts.get("physical id", ""), facts["core id"]))
+    return Host(boot_id, model[:256], len(cores))
+
+
+def to_create(node: core.Node) -> dict[str, Any]:
+    """The NodeCapability itself, as a body to apply; it goes when its Node goes."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": node.metadata.name, "uid": node.metadata.uid}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "NodeCapability",
+        "metadata": {
+            "name": node.metadata.name,
+            "labels": {objects.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
+            "ownerReferences": [owner],
+        },
+    }
+
+
+def status_to_apply(
+    capability: crd.NodeCapability,
+    *,
+    node: core.Node,
+    host: Host,
+    discovered: Sequence[stores.Store],
+    views: Mapping[str, objects.View],
+    now: str,
+) -> dict[str, Any] | None:
+    """The body to apply to the NodeCapability's status, or None where nothing is to be written."""
+    before = capability.status
+    entries = _stores(before, discovered, views)
+    found = _status(node, host, entries, capability.metadata.generation)
+    found |= {
+        "conditions": conditions.merged(before.conditions, _conditions(discovered, views), capability.metadata, now)
+    }
+    if found == _standing(before) and not _refreshes(before.stores, entries, now):
+        return None
+    found["stores"] = [{"available": False, **msgspec.to_builtins(entry)} for entry in entries]
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "NodeCapability",
+        "metadata": {"name": capability.metadata.name},
+        "status": found,
+    }
+
+
+def transitions(
+    before: crd.NodeCapabilityStatus, discovered: Sequence[stores.Store], views: Mapping[str, objects.View]
+) -> list[Transition]:
+    """What a person should be told about the stores, compared with what the object said before."""
+    known = {entry.name: entry for entry in before.stores}
+    told: list[Transition] = []
+    for store in discovered:
+        view = views.get(store.name)
+        if view is None:
+            continue
+        failure = view.outcome if isinstance(view.outcome, listing.Failure) else None
+        old = known.get(store.name)
+        was_failing = old is not None and not old.available
+        if failure is not None and (old is None or old.available or old.message != _message(view)):
+            told.append(Transition(store, failure))
+        if failure is None and was_failing:
+            told.append(Transition(store, None))
+    return told
+
+
+def _stores(
+    before: crd.NodeCapabilityStatus, discovered: Sequence[stores.Store], views: Mapping[str, objects.View]
+) -> list[crd.Store]:
+    """An entry for each store; one that has not been asked yet keeps the entry that it had."""
+    known = {entry.name: entry for entry in before.stores}
+    entries: list[crd.Store] = []
+    for store in discovered:
+        view, old = views.get(store.name), known.get(store.name)
+        if view is not None:
+            entries.append(_store(view, old))
+        elif old is not None:
+            entries.append(old)
+    return entries
+
+
+def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
+    outcome = view.outcome
+    if isinstance(outcome, listing.Failure):  # what it held is what it held when last listed
+        old = old or crd.Store(name=view.store.name)
+        return msgspec.structs.replace(
+            old,
+            endpoint=view.store.endpoint,
+            available=False,
+            last_probe_time=view.probed_at,
+            message=_message(view),
+        )
+    return crd.Store(
+        name=view.store.name,
+        endpoint=view.store.endpoint,
+        technology=outcome.technology,
+        available=True,
+        buckets=tuple(sorted(outcome.buckets)[:_MAX_BUCKETS]),
+        last_probe_time=view.probed_at,
+        message=_message(view),
+    )
+
+
+def _message(view: objects.View) -> str:
+    outcome = view.outcome
+    if isinstance(outcome, listing.Failure):
+        return conditions.cut(outcome.message)
+    notes = []
+    if len(outcome.buckets) > _MAX_BUCKETS:
+        notes.append(f"{len(outcome.buckets)} buckets, of which the first {_MAX_BUCKETS} are shown")
+    closed = sorted(bucket for bucket, content in outcome.buckets.items() if content is None)
+    if closed:
+        notes.append(f"may not be listed with these credentials: {', '.join(closed)}")
+    return conditions.cut("; ".join(notes))
+
+
+def _status(node: core.Node, host: Host, entries: Sequence[crd.Store], generation: int) -> dict[str, Any]:
+    labels = node.metadata.labels
+    node_type = labels.get(names.NODE_TYPE_LABEL, "")
+    accelerators = _accelerators(node)
+    threads = _amount(node, "cpu")
+    is_ours = bool(host.boot_id) and host.boot_id == node.status.node_info.boot_id
+    cpu = crd.Cpu(
+        model=host.cpu_model if is_ours else "",
+        cores=(host.cpu_cores if is_ours else 0) or threads,
+        threads=threads,
+    )
+    status = crd.NodeCapabilityStatus(
+        observed_generation=generation,
+        node_type=node_type if node_type in _NODE_TYPES else "",
+        region=labels.get(names.REGION_LABEL, ""),
+        zone=labels.get(names.ZONE_LABEL, ""),
+        cpu=cpu,
+        memory_bytes=_amount(node, "memory"),
+        stores=tuple(entries),
+        store_count=sum(entry.available for entry in entries),
+        stores_text=conditions.cut(",".join(entry.name for entry in entries), 4096),
+        accelerators=accelerators,
+        accelerators_text=conditions.cut(",".join(f"{a.count}x {a.model or a.resource}" for a in accelerators)),
+        capabilities=_capabilities(cpu, _amount(node, "memory"), entries, accelerators),
+    )
+    return _standing(status)
+
+
+def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
+    """A status as JSON, in a form that can be compared: without probe times, without what is not written here."""
+    plain = tuple(msgspec.structs.replace(entry, last_probe_time="") for entry in status.stores)
+    built: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(status, stores=plain, conditions=(), links=()))
+    built["conditions"] = conditions.built(c for c in status.conditions if c.type in _CONDITIONS)
+    return built
+
+
+def _conditions(discovered: Sequence[stores.Store], views: Mapping[str, objects.View]) -> list[crd.Condition]:
+    waiting = [store.name for store in discovered if store.name not in views]
+    failing = [view for view in (views.get(store.name) for store in discovered) if view and _failed(view)]
+    if failing:
+        words = "; ".join(f"{view.store.name}: {_message(view)}" for view in failing)
+        stores_available = crd.Condition("StoresAvailable", "False", "StoreUnavailable", conditions.cut(words))
+    elif waiting:
+        words = f"not asked yet: {', '.join(waiting)}"
+        stores_available = crd.Condition("StoresAvailable", "Unknown", "Probing", conditions.cut(words))
+    elif discovered:
+        count = len(discovered)
+        words = "the store answers" if count == 1 else f"all {count} stores answer"
+        stores_available = crd.Condition("StoresAvailable", "True", "AllAvailable", words)
+    else:
+        stores_available = crd.Condition("StoresAvailable", "True", "NoStores", "no store is served by this node")
+    ready = {"True": ("True", "Inspected", "the node was inspected and its stores answer")}.get(
+        stores_available.status, (stores_available.status, stores_available.reason, stores_available.message)
+    )
+    return [crd.Condition("Ready", *ready), stores_available]
+
+
+def _failed(view: objects.View) -> bool:
+    return isinstance(view.outcome, listing.Failure)
+
+
+def _accelerators(node: core.Node) -> tuple[crd.Accelerator, ...]:
+    found = []
+    for resource in sorted(node.status.allocatable):
+        count = _amount(node, resource)
+        if count and _kind_of_accelerator(resource):
+            model = node.metadata.labels.get(f"{resource}.product") or node.metadata.labels.get(
+                f"{names.NODE_CAPABILITY_PREFIX}gpu-model", ""
+            )
+            found.append(crd.Accelerator(resource=resource, count=min(count, 2**31 - 1), model=model))
+    return tuple(found[:32])
+
+
+def _kind_of_accelerator(resource: str) -> str:
+    """The earlier label for an extended resource, "" where it is no accelerator."""
+    for prefix, label in _ACCELERATORS.items():
+        if resource.startswith(prefix):
+            return label
+    for part, label in _OTHER_ACCELERATORS.items():
+        if part in resource:
+            return label
+    return ""
+
+
+def _capabilities(
+    cpu: crd.Cpu, memory_bytes: int, entries: Iterable[crd.Store], accelerators: Iterable[crd.Accelerator]
+) -> dict[str, str]:
+    """The capabilities, under the names that node labels carried; only what is true stands here."""
+    found = {"cpu-cores": str(cpu.cores), "cpu-threads": str(cpu.threads), "memory-bytes": str(memory_bytes)}
+    if cpu.model:
+        found["cpu-model"] = cpu.model
+    technologies = sorted({entry.technology for entry in entries if entry.available and entry.technology})
+    if technologies:
+        found |= {"storage-service": "true", "storage-type": "object", "storage-technology": technologies[0]}
+    for accelerator in accelerators:
+        kind = _kind_of_accelerator(accelerator.resource)
+        found[kind] = "true"
+        if kind.startswith("gpu-"):
+            found["gpu-accelerated"] = "true"
+            if accelerator.model:
+                found["gpu-model"] = accelerator.model
+    return found
+
+
+def _amount(node: core.Node, resource: str) -> int:
+    """A capacity (allocatable where none is given) in whole units; what cannot be read counts as none."""
+    written = node.status.capacity.get(resource, node.status.allocatable.get(resource, 0))
+    try:
+        return units.quantity(written)
+    except errors.InputError:
+        return 0
+
+
+def _refreshes(before: Iterable[crd.Store], entries: Iterable[crd.Store], now: str) -> bool:
+    """Whether a probe time that has become stale can be replaced by a newer one."""
+    newer = {entry.name: entry.last_probe_time for entry in entries}
+    return any(
+        conditions.is_stale(old.last_probe_time, now) and newer.get(old.name) != old.last_probe_time for old in before
+    )
