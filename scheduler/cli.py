@@ -146,3 +146,22 @@ def daemon(
         click.echo(f"error: {error}", err=True)
         code = CANNOT_START
     sys.exit(code)
+
+
+@main.command()
+@click.option("--config", type=click.Path(dir_okay=False), help="Configuration for questions that bring none (YAML).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the generator that breaks ties.")
+def decide(*, config: str | None, seed: int) -> None:
+    """Answer placement questions offline: JSON Lines on standard input and output, one a question."""
+    from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
+    from scheduler.engine import door  # noqa: PLC0415
+
+    try:
+        settings = configuration.load(config) if config else configuration.Settings()
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(CANNOT_START)
+    for line in sys.stdin.buffer:
+        if line.strip():
+            sys.stdout.buffer.write(door.answer_line(line, settings, seed) + b"\n")
+            sys.stdout.buffer.flush()

@@ -1,0 +1,165 @@
+"""One pod, one snapshot, one decision: filters, scores, criteria, the weighted sum, the choice among the best.
+
+    cost(n) = w_data * t(n) / tau + sum over the other criteria of w_i * (1 - u_i(n))
+
+with t(n) the seconds of the pod's transfers on node n and u_i in 0..1; the least cost wins, and ties are broken at
+random from the given generator, as upstream does, for an order by name would pile pods up. Pure: the same snapshot,
+pod, settings and generator state give the same decision, live and offline.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import config
+from scheduler.engine import criteria, decision, profiles, request, scoring, unsupported, verdict
+from scheduler.engine.criteria import capability as wanted_capability
+from scheduler.engine.criteria import data, place
+from scheduler.engine.filters import capability, cordon, node_affinity, node_name, ports, resources, taints
+from scheduler.state import snapshot
+
+Ints = NDArray[np.int64]
+
+# In upstream's default order, ours last.
+FILTERS: Final = (
+    (cordon.PLUGIN, cordon.check),
+    (node_name.PLUGIN, node_name.check),
+    (taints.PLUGIN, taints.check),
+    (node_affinity.PLUGIN, node_affinity.check),
+    (ports.PLUGIN, ports.check),
+    (resources.PLUGIN, resources.check),
+    (capability.PLUGIN, capability.check),
+)
+# Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
+# difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
+_TIE: Final = 1e-9
+
+
+def decide(
+    snap: snapshot.Snapshot,
+    asked: request.PodRequest,
+    settings: config.Settings,
+    rng: np.random.Generator,
+) -> decision.Decision:
+    """Choose a node for a pod, or say why there is none."""
+    fault = unsupported.find(asked.pod, snap)
+    if fault:
+        return decision.Decision(fault=fault, asked=asked)
+    refusal = _refuse_pod(asked, settings)
+    if refusal is not None and refusal.message:
+        return decision.Decision(asked=asked, pod_verdict=refusal, message=decision.pod_message(snap, refusal))
+    verdicts = run_filters(_with_nominated(snap, asked), asked, settings)
+    refuser, feasible = _fold(snap, verdicts, refusal)
+    if not len(feasible):
+        return decision.Decision(
+            asked=asked,
+            pod_verdict=refusal,
+            verdicts=verdicts,
+            refuser=refuser,
+            message=decision.nodes_message(snap, verdicts, refuser, refusal),
+        )
+    return _choose(
+        snap,
+        settings,
+        rng,
+        decision.Decision(asked=asked, pod_verdict=refusal, verdicts=verdicts, refuser=refuser, feasible=feasible),
+    )
+
+
+def run_filters(
+    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> tuple[verdict.Verdict, ...]:
+    """The verdicts of all enabled filters that refuse some node, in order."""
+    found = (
+        check(snap, asked, settings) for plugin, check in FILTERS if plugin not in settings.plugins.disabled_filters
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def _refuse_pod(asked: request.PodRequest, settings: config.Settings) -> verdict.PodVerdict | None:
+    gates = asked.pod.spec.scheduling_gates
+    if gates:
+        names = " ".join(gate.name for gate in gates)
+        return verdict.PodVerdict(plugin="SchedulingGates", message=f"waiting for scheduling gates: [{names}]")
+    if node_affinity.PLUGIN in settings.plugins.disabled_filters:
+        return None
+    return node_affinity.check_pod(asked)
+
+
+def _with_nominated(snap: snapshot.Snapshot, asked: request.PodRequest) -> snapshot.Snapshot:
+    """Count pods of at least this priority where they are nominated to.
+
+    Upstream filters such a node twice, with and without them. They only ever take room and ports, so a node that passes
+    with them passes without, and once is enough.
+    """
+    pod = asked.pod
+    arriving = [
+        (snap.index_of[other.status.nominated_node_name], other)
+        for uid, other in snap.nominated_pods.items()
+        if uid != pod.metadata.uid
+        and other.spec.priority >= pod.spec.priority
+        and other.status.nominated_node_name in snap.index_of
+    ]
+    return snap.with_pods(arriving) if arriving else snap
+
+
+def _fold(
+    snap: snapshot.Snapshot, verdicts: tuple[verdict.Verdict, ...], narrowed: verdict.PodVerdict | None
+) -> tuple[NDArray[np.int16], Ints]:
+    """Which filter refused each slot first, and the indices of the nodes that none did.
+
+    Returns:
+        [slots] index into ``verdicts``, decision.PASSED, decision.NARROWED or decision.NO_NODE; and feasible indices.
+    """
+    refuser = np.where(snap.alive, np.int16(decision.PASSED), np.int16(decision.NO_NODE))
+    if narrowed is not None and narrowed.only is not None:
+        kept = np.zeros(snap.size, np.bool_)
+        kept[[snap.index_of[name] for name in narrowed.only if name in snap.index_of]] = True
+        refuser[snap.alive & ~kept] = decision.NARROWED
+    for number, one in enumerate(verdicts):
+        refuser[(refuser == decision.PASSED) & (one.code != verdict.Code.SUCCESS)] = number
+    return refuser, np.flatnonzero(refuser == decision.PASSED)
+
+
+def _choose(
+    snap: snapshot.Snapshot, settings: config.Settings, rng: np.random.Generator, found: decision.Decision
+) -> decision.Decision:
+    asked, feasible = found.asked, found.feasible
+    count = len(feasible)
+    scores = scoring.score(snap, asked, settings, feasible)
+    if scores.error and count > 1:
+        return decision.replace(found, scores=scores, message=scores.error)
+    moves = data.cost(snap, asked, feasible)
+    profile = profiles.choose(asked.intent, moves.seconds, settings)
+    resources_u, affinity_u = scoring.utilities(scores, settings.plugins, count)
+    weights = profile.weights
+    terms = {
+        criteria.RESOURCES: criteria.Term(weights.resources, resources_u),
+        criteria.AFFINITY: criteria.Term(weights.affinity, affinity_u),
+        criteria.NODE_TYPE: criteria.Term(weights.node_type, place.utility(snap, asked.intent, feasible)),
+        criteria.CAPABILITY: criteria.Term(weights.capability, wanted_capability.utility(snap, asked.intent, feasible)),
+    }
+    cost = weights.data * moves.seconds / settings.tau_s
+    for term in terms.values():
+        cost = cost + term.cost
+    best = np.flatnonzero(cost <= cost.min() + _TIE)
+    nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
+    if nominated in feasible:
+        # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
+        best = np.flatnonzero(feasible == nominated)
+    position = int(best[0] if len(best) == 1 else best[rng.integers(len(best))])
+    return decision.replace(
+        found,
+        scores=scores,
+        profile=profile,
+        terms=terms,
+        data=moves,
+        data_weight=weights.data / settings.tau_s,
+        cost=cost,
+        best=best,
+        position=position,
+        node=snap.names[int(feasible[position])],
+    )

@@ -1,0 +1,164 @@
+"""What was decided about one pod, and the sentences that tell it: names come back here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.engine import criteria, profiles, request, scoring, verdict
+from scheduler.engine.criteria import data
+from scheduler.state import network, snapshot
+
+PASSED: Final = -1
+NARROWED: Final = -2
+NO_NODE: Final = -3
+
+NO_NODES_TEXT: Final = "no nodes available to schedule pods"
+ONLY_NODE: Final = "only node"
+TIE: Final = "tie"
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One transfer of the pod on the chosen node: ``partner`` is where it comes from or goes to."""
+
+    urn: str
+    partner: str
+    size_bytes: int
+    seconds: float
+    remote: bool
+    is_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome for one pod; arrays are over slots or over feasible nodes, as said.
+
+    Attributes:
+        asked: The pod.
+        fault: Why no decision can be made (a feature that is not built); "" otherwise.
+        pod_verdict: The whole pod was refused or narrowed to some nodes.
+        verdicts, refuser: Filters that refuse some node, and [slots] which of them did so first.
+        feasible: Indices of the nodes that pass all filters.
+        scores, profile, terms, data, data_weight, cost: Over feasible nodes; data_weight is per second.
+        best, position: Positions in ``feasible`` that tie for the least cost, and the one taken (-1: none).
+        node: The chosen node, or "".
+        message: Why there is none, in kube-scheduler's words.
+    """
+
+    asked: request.PodRequest
+    fault: str = ""
+    pod_verdict: verdict.PodVerdict | None = None
+    verdicts: tuple[verdict.Verdict, ...] = ()
+    refuser: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    feasible: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    scores: scoring.Scores | None = None
+    profile: profiles.Profile | None = None
+    terms: dict[str, criteria.Term] = field(default_factory=dict)
+    data: data.DataCost | None = None
+    data_weight: float = 0.0
+    cost: network.Floats = field(default_factory=lambda: np.zeros(0))
+    best: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    position: int = -1
+    node: str = ""
+    message: str = ""
+
+    @property
+    def unschedulable_plugins(self) -> frozenset[str]:
+        """The filters that refused some node first."""
+        if self.pod_verdict is not None and self.pod_verdict.message:
+            return frozenset((self.pod_verdict.plugin,))
+        return frozenset(self.verdicts[number].plugin for number in np.unique(self.refuser) if number >= 0)
+
+    @property
+    def score_error(self) -> str:
+        """Why upstream fails the cycle (reason SchedulerError); "" when it does not."""
+        return self.scores.error if self.scores is not None and len(self.feasible) > 1 else ""
+
+    @property
+    def data_s(self) -> float:
+        """Seconds of all transfers on the chosen node."""
+        return float(self.data.seconds[self.position]) if self.data is not None and self.node else 0.0
+
+    @property
+    def chosen_cost(self) -> float:
+        """Cost of the chosen node."""
+        return float(self.cost[self.position]) if self.node else 0.0
+
+    @property
+    def chosen_cost_s(self) -> float:
+        """The same in seconds of transfer; 0 where data has no weight."""
+        return self.chosen_cost / self.data_weight if self.data_weight else 0.0
+
+    @property
+    def deciding(self) -> str:
+        """The criterion that speaks most for the chosen node against the runner-up; ``only node`` or ``tie``."""
+        if not self.node or len(self.feasible) == 1:
+            return ONLY_NODE if self.node else ""
+        others = np.setdiff1d(np.arange(len(self.feasible)), self.best)
+        if not len(others):
+            return TIE
+        runner_up = int(others[self.cost[others].argmin()])
+        gains = {name: float(term.cost[runner_up] - term.cost[self.position]) for name, term in self.terms.items()}
+        if self.data is not None:
+            gains[criteria.DATA] = self.data_weight * float(
+                self.data.seconds[runner_up] - self.data.seconds[self.position]
+            )
+        return max(gains, key=lambda name: gains[name])
+
+    def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
+        """The pod's transfers on the chosen node."""
+        return self.transfers_at(self.position, snap) if self.node else []
+
+    def transfers_at(self, position: int, snap: snapshot.Snapshot) -> list[Transfer]:
+        """The pod's transfers on the feasible node at a position."""
+        here = int(self.feasible[position])
+        return [
+            Transfer(
+                urn=move.urn,
+                partner=snap.names[int(move.partner[position])],
+                size_bytes=move.size_bytes,
+                seconds=float(move.seconds[position]),
+                remote=int(move.partner[position]) != here,
+                is_output=move.is_output,
+            )
+            for move in (self.data.moves if self.data is not None else ())
+        ]
+
+
+def replace(found: Decision, **changes: Any) -> Decision:
+    """The decision with some fields changed."""
+    return dataclasses.replace(found, **changes)
+
+
+def pod_message(snap: snapshot.Snapshot, refusal: verdict.PodVerdict) -> str:
+    """The FailedScheduling text for a pod that was refused as a whole."""
+    return f"0/{snap.count} nodes are available: {refusal.message}." if snap.count else NO_NODES_TEXT
+
+
+def nodes_message(
+    snap: snapshot.Snapshot,
+    verdicts: tuple[verdict.Verdict, ...],
+    refuser: NDArray[np.int16],
+    narrowed: verdict.PodVerdict | None,
+) -> str:
+    """The FailedScheduling text: each reason with the number of nodes that gave it, sorted as text, like upstream."""
+    if not snap.count:
+        return NO_NODES_TEXT
+    counts: Counter[str] = Counter()
+    if narrowed is not None:
+        counts[f"node(s) didn't satisfy plugin(s) [{narrowed.plugin}]"] = int((refuser == NARROWED).sum())
+    for number, one in enumerate(verdicts):
+        per_reason = np.bincount(one.reason[refuser == number], minlength=len(one.reasons))
+        for reasons, nodes in zip(one.reasons, per_reason.tolist(), strict=False):
+            for reason in reasons:
+                counts[reason] += nodes
+    listed = sorted(f"{nodes} {reason}" for reason, nodes in counts.items() if nodes)
+    return f"0/{snap.count} nodes are available: {', '.join(listed)}."

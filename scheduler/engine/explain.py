@@ -1,0 +1,144 @@
+"""A decision as the answer of the offline door, `data-locality-scheduler decide`: names instead of indices.
+
+Nothing is worked out anew here but the filters asked alone, so what it shows is what ranked the nodes: the terms of a
+node's criteria add up to its cost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scheduler import config
+from scheduler.engine import criteria, decide, decision, request, verdict
+from scheduler.state import snapshot
+
+Answer = dict[str, Any]
+
+
+def answer(
+    found: decision.Decision, snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> Answer:
+    """Everything known about a decision, by the keys of the decide format."""
+    if found.fault:
+        return {"fault": found.fault}
+    told: Answer = {}
+    refusal = found.pod_verdict
+    if refusal is not None and refusal.message:
+        told["preFilter"] = {
+            "plugin": refusal.plugin,
+            "code": verdict.Code.UNRESOLVABLE.title,
+            "reasons": [refusal.message],
+        }
+        told["message"] = found.message
+        return told
+    if refusal is not None and refusal.only is not None:
+        told["preFilterNodes"] = sorted(refusal.only)
+    told["nodes"] = _first_verdicts(found, snap)
+    told["plugins"] = _each_verdict(decide.run_filters(snap, asked, settings), snap)
+    names = [snap.names[index] for index in found.feasible.tolist()]
+    told["feasible"] = sorted(names)
+    if not names:
+        told["message"] = found.message
+        return told
+    told.update(_scores(found, names))
+    if found.node:
+        told["criteria"] = _criteria(found, snap, names)
+        told["chosen"] = found.node
+        told["best"] = sorted(names[position] for position in found.best.tolist())
+        told["deciding"] = found.deciding
+    if found.profile is not None:
+        told["profile"] = {"name": found.profile.name, "why": found.profile.why}
+    if found.data is not None and found.data.unknown:
+        told["unknown"] = list(found.data.unknown)
+    return told
+
+
+def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[str, Answer]:
+    passed = {"code": verdict.Code.SUCCESS.title}
+    told: dict[str, Answer] = {}
+    shared: dict[tuple[int, int, int], Answer] = {}
+    for index, (name, number) in enumerate(zip(snap.names, found.refuser.tolist(), strict=True)):
+        if number == decision.PASSED:
+            told[name] = passed
+        elif number == decision.NARROWED and found.pod_verdict is not None:
+            told[name] = _narrowed(found.pod_verdict)
+        elif number >= 0:
+            one = found.verdicts[number]
+            key = (number, int(one.code[index]), int(one.reason[index]))
+            if key not in shared:
+                shared[key] = {"plugin": one.plugin, **_code_and_reasons(one, index)}
+            told[name] = shared[key]
+    return told
+
+
+def _narrowed(refusal: verdict.PodVerdict) -> Answer:
+    return {
+        "plugin": refusal.plugin,
+        "code": verdict.Code.UNRESOLVABLE.title,
+        "reasons": [f"node(s) didn't satisfy plugin(s) [{refusal.plugin}]"],
+    }
+
+
+def _each_verdict(verdicts: tuple[verdict.Verdict, ...], snap: snapshot.Snapshot) -> dict[str, Answer]:
+    told: dict[str, Answer] = {}
+    for one in verdicts:
+        for index in np.flatnonzero(snap.alive & (one.code != verdict.Code.SUCCESS)).tolist():
+            told.setdefault(snap.names[index], {})[one.plugin] = _code_and_reasons(one, index)
+    return told
+
+
+def _code_and_reasons(one: verdict.Verdict, index: int) -> Answer:
+    return {"code": verdict.Code(int(one.code[index])).title, "reasons": list(one.reasons[int(one.reason[index])])}
+
+
+def _scores(found: decision.Decision, names: list[str]) -> Answer:
+    """Upstream's scores; it skips scoring when only one node is feasible."""
+    if found.scores is None or len(names) < 2:
+        return {}
+    if found.scores.error:
+        return {"scoreError": found.scores.error}
+    return {
+        "raw": {plugin: _by_name(names, values) for plugin, values in found.scores.raw.items()},
+        "scores": {plugin: _by_name(names, values) for plugin, values in found.scores.weighted.items()},
+        "totals": _by_name(names, found.scores.total(len(names))),
+    }
+
+
+def _by_name(names: list[str], values: np.ndarray[tuple[int, ...], np.dtype[Any]]) -> dict[str, Any]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str]) -> dict[str, Answer]:
+    """Per feasible node: each criterion's utility and weight, the transfers, and the cost they add up to."""
+    assert found.data is not None and found.profile is not None  # noqa: S101, PT018 -- set together with the node
+    utilities = {name: term.utility.tolist() for name, term in found.terms.items()}
+    weights = {name: term.weight for name, term in found.terms.items()}
+    costs, data_s = found.cost.tolist(), found.data.seconds.tolist()
+    told: dict[str, Answer] = {}
+    for position, name in enumerate(names):
+        of_node: Answer = {
+            criterion: {"u": values[position], "weight": weights[criterion]} for criterion, values in utilities.items()
+        }
+        of_node[criteria.DATA] = {
+            "seconds": data_s[position],
+            "weight": found.profile.weights.data,
+            "transfers": _transfers(found, snap, position),
+        }
+        of_node["cost"] = costs[position]
+        of_node["costSeconds"] = costs[position] / found.data_weight if found.data_weight else None
+        told[name] = of_node
+    return told
+
+
+def _transfers(found: decision.Decision, snap: snapshot.Snapshot, position: int) -> list[Answer]:
+    return [
+        {
+            "urn": move.urn,
+            "to" if move.is_output else "from": move.partner,
+            "bytes": move.size_bytes,
+            "seconds": move.seconds,
+        }
+        for move in found.transfers_at(position, snap)
+    ]

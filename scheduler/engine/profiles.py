@@ -1,0 +1,75 @@
+"""Which weights a pod's criteria get: by its annotations, else by its own numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from scheduler import config
+from scheduler.api import annotations as intents
+from scheduler.engine import scoring
+from scheduler.state import network
+
+PLAIN: Final = "plain"
+DEFAULT: Final = "default"
+DATA_INTENSIVE: Final = "data-intensive"
+COMPUTE_INTENSIVE: Final = "compute-intensive"
+MIXED: Final = "data-and-compute-intensive"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile's name, why it was chosen, and its weights."""
+
+    name: str
+    why: str
+    weights: config.Weights
+
+
+def choose(intent: intents.Intent, data_s: network.Floats, settings: config.Settings) -> Profile:
+    """Pick a pod's profile.
+
+    Args:
+        intent: What its annotations ask for.
+        data_s: [feasible] seconds of its transfers; may be empty.
+        settings: Weights and thresholds.
+    """
+    known = settings.weights
+    if intent.is_plain:
+        return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(settings.plugins))
+    if intent.data_intensive and intent.compute_intensive:
+        mean = _mean(known.data_intensive, known.compute_intensive)
+        return Profile(MIXED, "annotated both data-intensive and compute-intensive: the mean of both", mean)
+    if intent.data_intensive:
+        return Profile(DATA_INTENSIVE, "annotated data-intensive", known.data_intensive)
+    if intent.compute_intensive:
+        return Profile(COMPUTE_INTENSIVE, "annotated compute-intensive", known.compute_intensive)
+    return _by_numbers(intent, data_s, settings)
+
+
+def _by_numbers(intent: intents.Intent, data_s: network.Floats, settings: config.Settings) -> Profile:
+    known = settings.weights
+    if not (intent.inputs or intent.outputs):
+        return Profile(DEFAULT, "no inputs or outputs", known.default)
+    if intent.processing_s <= 0 or not len(data_s):
+        return Profile(DEFAULT, "no processing seconds declared to compare its transfers with", known.default)
+    median_s = float(np.median(data_s))
+    ratio = median_s / intent.processing_s
+    why = f"transfers take {median_s:.3g} s (median over nodes) for {intent.processing_s:.3g} s of processing"
+    if ratio > settings.data_ratio:
+        return Profile(DATA_INTENSIVE, why, known.data_intensive)
+    if ratio < settings.compute_ratio:
+        return Profile(COMPUTE_INTENSIVE, why, known.compute_intensive)
+    return Profile(DEFAULT, why, known.default)
+
+
+def _mean(first: config.Weights, second: config.Weights) -> config.Weights:
+    return config.Weights(
+        resources=(first.resources + second.resources) / 2,
+        affinity=(first.affinity + second.affinity) / 2,
+        node_type=(first.node_type + second.node_type) / 2,
+        capability=(first.capability + second.capability) / 2,
+        data=(first.data + second.data) / 2,
+    )

@@ -1,0 +1,39 @@
+"""A pending pod made ready for decisions: read once, decided as often as needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler import errors
+from scheduler.api import annotations as intents
+from scheduler.api import core
+from scheduler.state import demand
+
+
+@dataclass(frozen=True, slots=True)
+class PodRequest:
+    """What the engine knows of a pod.
+
+    Attributes:
+        pod: As seen.
+        intent: What its annotations ask for.
+        problems: Annotations that could not be used, and were ignored.
+        asked: Its resource requests.
+        ports: The host ports it takes.
+    """
+
+    pod: core.Pod
+    intent: intents.Intent
+    problems: tuple[errors.InputError, ...]
+    asked: demand.Demand
+    ports: tuple[demand.Port, ...]
+
+
+def prepare(pod: core.Pod) -> PodRequest:
+    """Read a pod's annotations, requests and ports.
+
+    Raises:
+        InputError: a resource quantity cannot be read (the API server lets none such through).
+    """
+    intent, problems = intents.parse(pod.metadata.annotations)
+    return PodRequest(pod=pod, intent=intent, problems=problems, asked=demand.of(pod), ports=demand.host_ports(pod))

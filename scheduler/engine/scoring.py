@@ -1,0 +1,99 @@
+"""kube-scheduler's scores of the feasible nodes, and from them the resources and affinity criteria.
+
+The two utilities are upstream's weighted plugin scores, summed over a group and divided by the most that the group can
+give. In the profile `plain` the two criteria weigh as their groups do, so that its cost is 1 - total / maximum and its
+best set is kube-scheduler's best set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import config
+from scheduler.engine import request, scores
+from scheduler.engine.scores import balanced, fit, image_locality, node_affinity, taints
+from scheduler.state import network, snapshot
+
+Ints = NDArray[np.int64]
+
+_RESOURCES: Final = (fit.PLUGIN, balanced.PLUGIN, image_locality.PLUGIN)
+_AFFINITY: Final = (taints.PLUGIN, node_affinity.PLUGIN, "PodTopologySpread", "InterPodAffinity")
+# In upstream's default order.
+_PLUGINS: Final = (
+    (taints.PLUGIN, taints.raw, taints.normalise),
+    (node_affinity.PLUGIN, node_affinity.raw, node_affinity.normalise),
+    (fit.PLUGIN, fit.raw, None),
+    (balanced.PLUGIN, balanced.raw, None),
+    (image_locality.PLUGIN, image_locality.raw, None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Plugin scores over the feasible nodes; a skipped plugin is absent.
+
+    Attributes:
+        raw: Plugin to scores before normalisation.
+        weighted: Plugin to normalised score x plugin weight.
+        error: Why upstream would fail the cycle instead of choosing; "" if it would not.
+    """
+
+    raw: dict[str, Ints]
+    weighted: dict[str, Ints]
+    error: str = ""
+
+    def total(self, count: int) -> Ints:
+        """Upstream's total of each feasible node."""
+        return _sum(self.weighted, tuple(self.weighted), count)
+
+
+def score(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints) -> Scores:
+    """Run every enabled score plugin over the feasible nodes (at least one)."""
+    raw_scores: dict[str, Ints] = {}
+    weighted: dict[str, Ints] = {}
+    for plugin, raw, normalise in _PLUGINS:
+        weight = settings.plugins.score_weights.get(plugin, 0)
+        if not weight:
+            continue
+        try:
+            values = raw(snap, asked, settings, feasible)
+        except node_affinity.UnreadableTermError as error:
+            return Scores(raw={}, weighted={}, error=str(error))
+        if values is None:
+            continue
+        raw_scores[plugin] = values
+        weighted[plugin] = (normalise(values) if normalise else values) * weight
+    return Scores(raw=raw_scores, weighted=weighted)
+
+
+def utilities(found: Scores, plugins: config.Plugins, count: int) -> tuple[network.Floats, network.Floats]:
+    """The resources and affinity utilities, each 0..1 over the feasible nodes."""
+    return (
+        _sum(found.weighted, _RESOURCES, count) / max(_maximum(plugins, _RESOURCES), 1),
+        _sum(found.weighted, _AFFINITY, count) / max(_maximum(plugins, _AFFINITY), 1),
+    )
+
+
+def plain_weights(plugins: config.Plugins) -> config.Weights:
+    """The profile of a pod without annotations: each group weighs as its plugins do in kube-scheduler's total."""
+    resources, affinity = _maximum(plugins, _RESOURCES), _maximum(plugins, _AFFINITY)
+    whole = max(resources + affinity, 1)
+    return config.Weights(
+        resources=resources / whole, affinity=affinity / whole, node_type=0.0, capability=0.0, data=0.0
+    )
+
+
+def _maximum(plugins: config.Plugins, group: tuple[str, ...]) -> int:
+    return sum(plugins.score_weights.get(plugin, 0) for plugin in group) * scores.MAX_SCORE
+
+
+def _sum(weighted: dict[str, Ints], group: tuple[str, ...], count: int) -> Ints:
+    total = np.zeros(count, np.int64)
+    for plugin in group:
+        if plugin in weighted:
+            total += weighted[plugin]
+    return total

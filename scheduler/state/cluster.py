@@ -1,0 +1,343 @@
+"""The one copy of cluster state, and the only code that changes it: apply what was seen, assume what was decided.
+
+Every node has a slot (an index) for as long as it lives; slots of deleted nodes are used again. Every assigned pod is
+counted on its node's slot exactly once, whether it was seen there or only assumed there because a binding is under way.
+An assumed pod stays counted until the watch confirms it or the binder takes it back with ``forget``; it never expires.
+All methods are synchronous and run on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import config
+from scheduler.api import core, crd
+from scheduler.state import demand, facts, labels, network, replicas, snapshot, usage
+
+_FINISHED: Final = ("Succeeded", "Failed")
+_FIRST_CAPACITY: Final = 64
+
+
+class Cluster:
+    """Nodes, assigned pods, DataObjects and NodeCapabilities.
+
+    Args:
+        prior: Bandwidth and latency by topology class.
+        home_namespace: Whose DataObjects every pod may use.
+        capacity: Node slots to begin with; grows by doubling.
+    """
+
+    def __init__(self, prior: config.Network, home_namespace: str, capacity: int = _FIRST_CAPACITY) -> None:
+        self.generation = 0
+        self.replicas = replicas.ReplicaTable(home_namespace)
+        self._names: list[str] = []  # by slot; "" where free
+        self._index_of: dict[str, int] = {}
+        self._free: list[int] = []
+        self._nodes: dict[str, core.Node] = {}
+        self._capabilities: dict[str, crd.NodeCapability] = {}
+        self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
+        self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
+        self._nominated: dict[str, core.Pod] = {}
+        self._affine: dict[str, core.Pod] = {}
+        self._images: dict[str, snapshot.Image] = {}
+        self._taint_ids: dict[tuple[core.Taint, ...], int] = {}
+        self._capacity = max(capacity, 1)
+        self._alive = np.zeros(self._capacity, np.bool_)
+        self._unschedulable = np.zeros(self._capacity, np.bool_)
+        self._taint_set = np.zeros(self._capacity, np.int32)
+        self._node_type = np.zeros(self._capacity, np.int8)
+        self._hardware = np.zeros((3, self._capacity), np.bool_)  # gpu, fast storage, local storage
+        self._labels = labels.LabelTable(self._capacity)
+        self._capability_table = labels.LabelTable(self._capacity)
+        self._usage = usage.Usage(self._capacity)
+        self._network = network.Network(prior, self._capacity)
+
+    # Nodes
+
+    def has_node(self, name: str) -> bool:
+        """Whether a node of that name is known."""
+        return name in self._index_of
+
+    def node_names(self) -> list[str]:
+        """The names of all known nodes."""
+        return list(self._index_of)
+
+    def apply_node(self, node: core.Node) -> None:
+        """Add a node or take in its new version.
+
+        Raises:
+            InputError: a quantity of it cannot be read; nothing is changed then.
+        """
+        name = node.metadata.name
+        offered = usage.amounts(node.status.allocatable)
+        index = self._index_of.get(name)
+        is_new = index is None
+        if index is None:
+            index = self._take_slot(name)
+        before = self._nodes.get(name)
+        self._nodes[name] = node
+        self._usage.set_node(index, offered)
+        self._unschedulable[index] = node.spec.unschedulable
+        self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
+        self._labels.set_row(index, node.metadata.labels)
+        self._set_images(index, before.status.images if before else (), node.status.images)
+        self._set_facts(name, index)
+        if is_new:
+            for uid in self._on_node.get(name, ()):
+                placed = self._placed[uid]
+                placed.index = index
+                self._usage.add(index, placed.asked, placed.ports, 1)
+        self.generation += 1
+
+    def remove_node(self, name: str) -> None:
+        """Forget a node; its pods stay known and count again if it comes back."""
+        index = self._index_of.pop(name, None)
+        if index is None:
+            return
+        self._set_images(index, self._nodes.pop(name).status.images, ())
+        for uid in self._on_node.get(name, ()):
+            self._placed[uid].index = -1
+        self._usage.clear_node(index)
+        self._labels.set_row(index, {})
+        self._capability_table.set_row(index, {})
+        self.replicas.serve(name, "labels", frozenset())
+        self._network.set_links(name, {})
+        self._alive[index] = False
+        self._names[index] = ""
+        self._free.append(index)
+        self.generation += 1
+
+    def apply_capability(self, capability: crd.NodeCapability) -> None:
+        """Add or replace a NodeCapability; it counts once its node is known."""
+        name = capability.metadata.name
+        self._capabilities[name] = capability
+        if name in self._index_of:
+            self._set_facts(name, self._index_of[name])
+        self.generation += 1
+
+    def remove_capability(self, name: str) -> None:
+        """Forget a NodeCapability."""
+        if self._capabilities.pop(name, None) is not None:
+            self.replicas.serve(name, "capability", frozenset())
+            if name in self._index_of:
+                self._set_facts(name, self._index_of[name])
+            self.generation += 1
+
+    def capability_names(self) -> list[str]:
+        """The names of all known NodeCapabilities."""
+        return list(self._capabilities)
+
+    # Data
+
+    def apply_data_object(self, obj: crd.DataObject) -> None:
+        """Add or replace a DataObject."""
+        self.replicas.apply(obj)
+        self.generation += 1
+
+    def remove_data_object(self, namespace: str, name: str) -> None:
+        """Forget a DataObject."""
+        self.replicas.remove(namespace, name)
+        self.generation += 1
+
+    # Pods
+
+    def apply_pod(self, pod: core.Pod) -> None:
+        """Take in a pod as seen: counted while assigned and unfinished; seeing an assumed one confirms it.
+
+        Raises:
+            InputError: a quantity of it cannot be read; the pod is then not counted.
+        """
+        uid = pod.metadata.uid
+        placed = self._placed.get(uid)
+        if not pod.spec.node_name or pod.status.phase in _FINISHED:
+            if placed is not None and placed.assumed and pod.status.phase not in _FINISHED:
+                return  # an older version of a pod whose binding is under way
+            self.remove_pod(uid)
+            if pod.status.nominated_node_name and pod.status.phase not in _FINISHED:
+                self._nominated[uid] = pod
+            return
+        if placed is not None and placed.node == pod.spec.node_name and _same_demand(placed.pod, pod):
+            placed.pod, placed.assumed = pod, False
+        else:
+            self._drop(uid)
+            self._place(pod, pod.spec.node_name, assumed=False)
+        self.generation += 1
+
+    def remove_pod(self, uid: str) -> None:
+        """Forget a pod that is gone; an unknown one is no error."""
+        if self._drop(uid):
+            self.generation += 1
+
+    def pod_uids(self) -> list[str]:
+        """Uids of all counted pods."""
+        return list(self._placed)
+
+    def assume(self, pod: core.Pod, node: str) -> None:
+        """Count a pod on the node it is about to be bound to.
+
+        Raises:
+            KeyError: the node is unknown, or the pod is counted already.
+        """
+        if node not in self._index_of or pod.metadata.uid in self._placed:
+            raise KeyError(f"{pod.key} cannot be assumed on {node!r}")
+        self._nominated.pop(pod.metadata.uid, None)
+        self._place(pod, node, assumed=True)
+        self.generation += 1
+
+    def forget(self, uid: str) -> None:
+        """Take back an assumption that did not come true; a pod seen as bound meanwhile stays counted."""
+        if self.is_assumed(uid):
+            self.remove_pod(uid)
+
+    def is_assumed(self, uid: str) -> bool:
+        """Whether a pod is counted only because its binding is under way."""
+        placed = self._placed.get(uid)
+        return placed is not None and placed.assumed
+
+    def is_placed(self, uid: str) -> bool:
+        """Whether a pod is counted on a node, assumed or seen."""
+        return uid in self._placed
+
+    # Reading
+
+    def freeze(self) -> snapshot.Snapshot:
+        """The state as the engine reads it; valid until the next change."""
+        size, use = len(self._names), self._usage
+        view = slice(0, size)
+        return snapshot.Snapshot(
+            generation=self.generation,
+            size=size,
+            count=len(self._index_of),
+            names=self._names,
+            index_of=self._index_of,
+            alive=_read_only(self._alive[view]),
+            unschedulable=_read_only(self._unschedulable[view]),
+            taint_set=_read_only(self._taint_set[view]),
+            taint_sets=list(self._taint_ids),
+            node_labels=self._labels,
+            capabilities=self._capability_table,
+            node_type=_read_only(self._node_type[view]),
+            has_gpu=_read_only(self._hardware[0, view]),
+            has_fast_storage=_read_only(self._hardware[1, view]),
+            has_local_storage=_read_only(self._hardware[2, view]),
+            resource_row=use.columns,
+            allocatable=_read_only(use.allocatable[:, view]),
+            requested=_read_only(use.requested[:, view]),
+            nonzero=_read_only(use.nonzero[:, view]),
+            allowed_pods=_read_only(use.allowed_pods[view]),
+            pods=_read_only(use.pods[view]),
+            ports=use.ports,
+            images=self._images,
+            affine_pods=self._affine,
+            nominated_pods=self._nominated,
+            placed=self._placed,
+            locations=self.replicas,
+            links=self._network,
+        )
+
+    # Inside
+
+    def _take_slot(self, name: str) -> int:
+        if self._free:
+            index = self._free.pop()
+            self._names[index] = name
+        else:
+            index = len(self._names)
+            self._names.append(name)
+            if index == self._capacity:
+                self._grow(2 * self._capacity)
+        self._index_of[name] = index
+        self._alive[index] = True
+        return index
+
+    def _grow(self, capacity: int) -> None:
+        for attribute in ("_alive", "_unschedulable", "_taint_set", "_node_type", "_hardware"):
+            array = getattr(self, attribute)
+            wider = np.zeros((*array.shape[:-1], capacity), array.dtype)
+            wider[..., : array.shape[-1]] = array
+            setattr(self, attribute, wider)
+        for table in (self._labels, self._capability_table, self._usage, self._network):
+            table.grow(capacity)
+        for name, image in self._images.items():
+            held = np.concatenate([image.held, np.zeros(capacity - len(image.held), np.bool_)])
+            self._images[name] = snapshot.Image(size_bytes=image.size_bytes, held=held)
+        self._capacity = capacity
+
+    def _set_facts(self, name: str, index: int) -> None:
+        found = facts.of(self._nodes[name], self._capabilities.get(name))
+        self._node_type[index] = found.type_code
+        self._hardware[:, index] = (found.has_gpu, found.has_fast_storage, found.has_local_storage)
+        self._capability_table.set_row(index, found.capabilities)
+        self._network.place(index, found.site)
+        self._network.set_links(name, found.links)
+        self.replicas.serve(name, "labels", found.label_buckets)
+        self.replicas.serve(name, "capability", found.capability_buckets)
+
+    def _set_images(
+        self, index: int, before: tuple[core.ContainerImage, ...], after: tuple[core.ContainerImage, ...]
+    ) -> None:
+        if before == after:
+            return
+        wanted = {name: image.size_bytes for image in after for name in image.names}
+        for gone in {name for image in before for name in image.names} - wanted.keys():
+            self._images[gone].held[index] = False
+            if not self._images[gone].held.any():
+                del self._images[gone]
+        for name, size_bytes in wanted.items():
+            if name not in self._images:
+                self._images[name] = snapshot.Image(size_bytes=size_bytes, held=np.zeros(self._capacity, np.bool_))
+            self._images[name].held[index] = True
+
+    def _place(self, pod: core.Pod, node: str, *, assumed: bool) -> None:
+        placed = snapshot.Placed(
+            pod=pod,
+            node=node,
+            index=self._index_of.get(node, -1),
+            asked=demand.of(pod),
+            ports=demand.host_ports(pod),
+            assumed=assumed,
+        )
+        uid = pod.metadata.uid
+        self._placed[uid] = placed
+        self._on_node.setdefault(node, set()).add(uid)
+        if pod.spec.affinity is not None and (pod.spec.affinity.pod_affinity or pod.spec.affinity.pod_anti_affinity):
+            self._affine[uid] = pod
+        if placed.index >= 0:
+            self._usage.add(placed.index, placed.asked, placed.ports, 1)
+
+    def _drop(self, uid: str) -> bool:
+        nominated = self._nominated.pop(uid, None)
+        placed = self._placed.pop(uid, None)
+        if placed is None:
+            return nominated is not None
+        self._affine.pop(uid, None)
+        uids = self._on_node[placed.node]
+        uids.discard(uid)
+        if not uids:
+            del self._on_node[placed.node]
+        if placed.index >= 0:
+            self._usage.add(placed.index, placed.asked, placed.ports, -1)
+        return True
+
+
+def _same_demand(old: core.Pod, new: core.Pod) -> bool:
+    """Whether two versions of a pod ask for the same, so that most status updates cost a comparison only."""
+    return (
+        old.spec.containers == new.spec.containers
+        and old.spec.init_containers == new.spec.init_containers
+        and old.spec.resources == new.spec.resources
+        and old.status.container_statuses == new.status.container_statuses
+        and old.status.init_container_statuses == new.status.init_container_statuses
+        and old.status.conditions == new.status.conditions
+    )
+
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def _read_only(view: NDArray[Scalar]) -> NDArray[Scalar]:
+    view.flags.writeable = False
+    return view

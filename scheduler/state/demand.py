@@ -1,0 +1,188 @@
+"""What a pod asks of a node: its resource requests and host ports, as kube-scheduler 1.36 adds them up.
+
+Source: component-helpers/resource (PodRequests) and reference section "Resources": the request of each resource is the
+larger of (containers + sidecars) and the dearest moment of initialisation; pod-level requests replace it; overhead is
+added. Sums are exact and rounded up at the end: cpu to milli-cores, all else to whole units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.api import core, units
+
+# pkg/scheduler/util/pod_resources.go: what scoring assumes for a container that states no request.
+DEFAULT_CPU_MILLI: Final = 100
+DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
+# Exact sums are kept in thousandths of a unit; API defaulting has rounded every request up to that.
+_MILLI: Final = 1000
+
+Sums = dict[str, int]  # resource name -> thousandths of its unit
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A host port that a pod takes; ``ip`` "0.0.0.0" is every address."""
+
+    ip: str
+    protocol: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one pod asks for.
+
+    Attributes:
+        cpu_milli, memory_bytes, ephemeral_bytes: True requests.
+        scalars: Extended resources, hugepages and the like, whole units; zero requests included.
+        nonzero_cpu_milli, nonzero_memory_bytes: Requests with upstream's defaults for containers that state none
+            (used by scoring only).
+    """
+
+    cpu_milli: int
+    memory_bytes: int
+    ephemeral_bytes: int
+    scalars: dict[str, int]
+    nonzero_cpu_milli: int
+    nonzero_memory_bytes: int
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether only the pod count has to be checked."""
+        return not (self.cpu_milli or self.memory_bytes or self.ephemeral_bytes or self.scalars)
+
+
+def of(pod: core.Pod) -> Demand:
+    """Add up what a pod requests.
+
+    Raises:
+        InputError: a quantity cannot be read (the API server lets none such through).
+    """
+    true = _pod_requests(pod, {})
+    assumed = {"cpu": DEFAULT_CPU_MILLI, "memory": DEFAULT_MEMORY_BYTES * _MILLI}
+    nonzero = _pod_requests(pod, assumed) if _lacks_request(pod) else true
+    return Demand(
+        cpu_milli=min(true.get("cpu", 0), units.INT64_MAX),
+        memory_bytes=_whole(true.get("memory", 0)),
+        ephemeral_bytes=_whole(true.get("ephemeral-storage", 0)),
+        scalars={name: _whole(amount) for name, amount in true.items() if is_scalar(name)},
+        nonzero_cpu_milli=min(nonzero.get("cpu", 0), units.INT64_MAX),
+        nonzero_memory_bytes=_whole(nonzero.get("memory", 0)),
+    )
+
+
+def is_scalar(name: str) -> bool:
+    """Whether scheduling counts a resource beyond cpu, memory and ephemeral storage.
+
+    Source: pkg/apis/core/v1/helper IsScalarResourceName: extended resources, hugepages, native names with a
+    kubernetes.io/ prefix, attachable volumes. Others are ignored.
+    """
+    if "/" in name:
+        return not name.startswith("requests.") or "kubernetes.io/" in name
+    return name.startswith(("hugepages-", "attachable-volumes-"))
+
+
+def is_extended(name: str) -> bool:
+    """Whether a resource is an extended one, such as nvidia.com/gpu."""
+    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+
+
+def host_ports(pod: core.Pod) -> tuple[Port, ...]:
+    """The host ports that containers and sidecars take; plain init containers take none."""
+    found: dict[Port, None] = {}
+    for container in (*pod.spec.containers, *filter(_is_sidecar, pod.spec.init_containers)):
+        for port in container.ports:
+            if port.host_port > 0:
+                found[Port(ip=port.host_ip or "0.0.0.0", protocol=port.protocol or "TCP", number=port.host_port)] = None  # noqa: S104 -- a wildcard in a pod's spec, nothing listens here
+    return tuple(found)
+
+
+def _pod_requests(pod: core.Pod, assumed: Sums) -> Sums:
+    spec, statuses = pod.spec, _resize_statuses(pod)
+    total: Sums = {}
+    for container in spec.containers:
+        _add(total, _container_requests(container, assumed, statuses))
+    init_peak: Sums = {}
+    sidecars: Sums = {}
+    for container in spec.init_containers:
+        sidecar = _is_sidecar(container)
+        request = _container_requests(container, assumed, statuses if sidecar else {})
+        if sidecar:
+            _add(total, request)
+            _add(sidecars, request)
+            at_this_moment = sidecars
+        else:
+            at_this_moment = dict(sidecars)
+            _add(at_this_moment, request)
+        _raise_to(init_peak, at_this_moment)
+    _raise_to(total, init_peak)
+    if spec.resources is not None:
+        for name, amount in spec.resources.requests.items():
+            if name in ("cpu", "memory") or name.startswith("hugepages-"):
+                total[name] = _exact(amount)
+    _add(total, {name: _exact(amount) for name, amount in spec.overhead.items()})
+    return total
+
+
+def _container_requests(
+    container: core.Container, assumed: Sums, statuses: dict[str, tuple[core.ContainerStatus, bool]]
+) -> Sums:
+    requests = {name: _exact(amount) for name, amount in container.resources.requests.items()}
+    if container.name in statuses:
+        status, infeasible = statuses[container.name]
+        seen: Sums = {} if infeasible else dict(requests)
+        actuated = status.resources.requests if status.resources is not None else {}
+        for amounts in (actuated, status.allocated_resources):
+            _raise_to(seen, {name: _exact(amount) for name, amount in amounts.items()})
+        requests = seen
+    for name, amount in assumed.items():
+        requests.setdefault(name, amount)
+    return requests
+
+
+def _resize_statuses(pod: core.Pod) -> dict[str, tuple[core.ContainerStatus, bool]]:
+    """Statuses of containers whose resources a kubelet reports, and whether a pending resize cannot be met."""
+    reported = [
+        status
+        for status in (*pod.status.container_statuses, *pod.status.init_container_statuses)
+        if status.resources is not None
+    ]
+    if not reported:
+        return {}
+    infeasible = any(
+        condition.type == "PodResizePending" and condition.reason == "Infeasible" for condition in pod.status.conditions
+    )
+    return {status.name: (status, infeasible) for status in reported}
+
+
+def _lacks_request(pod: core.Pod) -> bool:
+    containers: Iterable[core.Container] = (*pod.spec.containers, *pod.spec.init_containers)
+    return any("cpu" not in c.resources.requests or "memory" not in c.resources.requests for c in containers)
+
+
+def _is_sidecar(container: core.Container) -> bool:
+    return container.restart_policy == "Always"
+
+
+def _add(total: Sums, more: Sums) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0) + amount
+
+
+def _raise_to(total: Sums, other: Sums) -> None:
+    for name, amount in other.items():
+        if amount > total.get(name, -1):
+            total[name] = amount
+
+
+def _exact(amount: core.Quantity) -> int:
+    """Thousandths of a unit, exact where an int64 can hold them and rounded up to a whole unit beyond."""
+    milli = units.quantity_milli(amount)
+    return milli if milli < units.INT64_MAX else units.quantity(amount) * _MILLI
+
+
+def _whole(milli: int) -> int:
+    return min(-(-milli // _MILLI), units.INT64_MAX)

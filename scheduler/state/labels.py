@@ -1,0 +1,107 @@
+"""Node labels as columns of small integers, so that a selector is a table look-up over all nodes at once.
+
+Each label key is a column; each distinct value of a key gets an id; ``ids[n]`` is node n's id, or -1 where the label is
+absent. A condition on values is first decided once per distinct value (a table of bools), then taken by id: the last
+entry of the table stands for "absent", which is what index -1 reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+_INT64 = re.compile(r"[+-]?[0-9]+", re.ASCII)
+
+
+def parse_int64(text: str) -> int | None:
+    """Read a base-10 int64 as Go's strconv.ParseInt does ("007" is 7); None when it is not one."""
+    if not _INT64.fullmatch(text) or len(text) > 64:
+        return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None
+
+
+class Column:
+    """The values of one label key over all nodes."""
+
+    __slots__ = ("_integers", "ids", "values")
+
+    def __init__(self, capacity: int) -> None:
+        self.ids = np.full(capacity, -1, np.int32)  # [capacity]; -1 where the label is absent
+        self.values: dict[str, int] = {}  # value -> id
+        self._integers: tuple[int, NDArray[np.int64], Mask] | None = None
+
+    def set(self, index: int, value: str) -> None:
+        """Give node ``index`` this value."""
+        self.ids[index] = self.values.setdefault(value, len(self.values))
+
+    def present(self, size: int) -> Mask:
+        """Where the label exists, whatever its value."""
+        return self.ids[:size] >= 0
+
+    def among(self, wanted: Iterable[str], size: int) -> Mask:
+        """Where the label exists with one of the wanted values."""
+        known = [self.values[value] for value in wanted if value in self.values]
+        if len(known) == 1:
+            equal: Mask = self.ids[:size] == known[0]
+            return equal
+        table = np.zeros(len(self.values) + 1, np.bool_)
+        table[known] = True
+        return table[self.ids[:size]]
+
+    def compare(self, bound: int, *, above: bool, size: int) -> Mask:
+        """Where the value is an int64 above (or below) the bound."""
+        numbers, valid = self._as_integers()
+        table: Mask = valid & ((numbers > bound) if above else (numbers < bound))
+        return table[self.ids[:size]]
+
+    def _as_integers(self) -> tuple[NDArray[np.int64], Mask]:
+        if self._integers is None or self._integers[0] != len(self.values):
+            parsed = [parse_int64(value) for value in self.values]
+            numbers = np.array([*(value or 0 for value in parsed), 0], np.int64)
+            valid = np.array([*(value is not None for value in parsed), False], np.bool_)
+            self._integers = (len(self.values), numbers, valid)
+        return self._integers[1], self._integers[2]
+
+
+class LabelTable:
+    """All label columns of all nodes."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._columns: dict[str, Column] = {}
+        self._rows: dict[int, Mapping[str, str]] = {}
+
+    def grow(self, capacity: int) -> None:
+        """Make room for node indices below ``capacity``."""
+        for column in self._columns.values():
+            column.ids = np.concatenate([column.ids, np.full(capacity - len(column.ids), -1, np.int32)])
+        self._capacity = capacity
+
+    def set_row(self, index: int, labels: Mapping[str, str]) -> None:
+        """Replace the labels of node ``index``."""
+        before = self._rows.get(index, {})
+        if before == labels:
+            return
+        for key in before.keys() - labels.keys():
+            self._columns[key].ids[index] = -1
+        columns = self._columns
+        for key, value in labels.items():
+            column = columns.get(key)
+            if column is None:
+                column = columns[key] = Column(self._capacity)
+            column.set(index, value)
+        self._rows[index] = labels
+
+    def row(self, index: int) -> Mapping[str, str]:
+        """The labels of node ``index``."""
+        return self._rows.get(index, {})
+
+    def column(self, key: str) -> Column | None:
+        """The column of a key, or None when no node ever had it."""
+        return self._columns.get(key)

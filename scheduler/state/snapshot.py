@@ -1,0 +1,100 @@
+"""The cluster at one moment, as the engine reads it: read-only arrays over nodes and the tables behind them.
+
+A snapshot shares its arrays with the state it was taken from and is valid until the next change of that state; a
+decision runs between two changes on the same thread, so it never sees one half done. All vectors have ``size`` entries;
+an entry whose ``alive`` is false is a free slot, not a node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.api import core
+from scheduler.state import demand, labels, network, replicas, usage
+
+Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Placed:
+    """An assigned pod: ``index`` is its node's slot, or -1 while that node is unknown."""
+
+    pod: core.Pod
+    node: str
+    index: int
+    asked: demand.Demand
+    ports: tuple[demand.Port, ...]
+    assumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that some nodes hold: its size as first reported, in bytes, and who holds it."""
+
+    size_bytes: int
+    held: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``."""
+
+    generation: int
+    size: int
+    count: int
+    names: list[str]
+    index_of: dict[str, int]
+    alive: Mask
+    unschedulable: Mask
+    taint_set: NDArray[np.int32]
+    taint_sets: list[tuple[core.Taint, ...]]
+    node_labels: labels.LabelTable
+    capabilities: labels.LabelTable
+    node_type: NDArray[np.int8]
+    has_gpu: Mask
+    has_fast_storage: Mask
+    has_local_storage: Mask
+    resource_row: Mapping[str, int]
+    allocatable: Ints
+    requested: Ints
+    nonzero: Ints
+    allowed_pods: Ints
+    pods: Ints
+    ports: usage.PortCounts
+    images: Mapping[str, Image]
+    affine_pods: Mapping[str, core.Pod]
+    nominated_pods: Mapping[str, core.Pod]
+    placed: Mapping[str, Placed]
+    locations: replicas.ReplicaTable
+    links: network.Network
+
+    def reach(self, index: int, *, outward: bool) -> tuple[network.Floats, network.Floats]:
+        """Bandwidth (bytes/s) and latency (s) from node ``index`` to every node, or from every node to it."""
+        return self.links.reach(index, self.names, self.index_of, outward=outward)
+
+    def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
+        """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""
+        use = usage.Usage(self.size)
+        use.columns = dict(self.resource_row)
+        use.allocatable, use.requested = self.allocatable.copy(), self.requested.copy()
+        use.nonzero, use.pods = self.nonzero.copy(), self.pods.copy()
+        use.ports = {
+            key: {ip: counts[: self.size].copy() for ip, counts in by_ip.items()} for key, by_ip in self.ports.items()
+        }
+        for index, pod in arriving:
+            use.add(index, demand.of(pod), demand.host_ports(pod), 1)
+        return dataclasses.replace(
+            self,
+            resource_row=use.columns,
+            allocatable=use.allocatable,
+            requested=use.requested,
+            nonzero=use.nonzero,
+            pods=use.pods,
+            ports=use.ports,
+        )
