@@ -1,4 +1,4 @@
-"""Set up logging once per process: structlog for our lines, the standard library's for Kopf's and aiohttp's, one output.
+"""Set up logging once per process: structlog for our lines, the standard library for those of Kopf, into one output.
 
 Both kinds end in the same renderer on standard error, so that a line of Kopf's about an object and ours about the same
 object look alike and can be searched alike. ``json`` gives one object a line (``timestamp``, ``level``, ``logger``,

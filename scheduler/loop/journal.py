@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import Any
+
+from scheduler.engine import decision
 
 CAPACITY = 1000
 
@@ -23,6 +24,7 @@ class Record:
     attempt: int
     outcome: str
     node: str = ""
+    node_type: str = "unknown"
     message: str = ""
     profile: str = ""
     deciding: str = ""  # the criterion that decided
@@ -30,8 +32,8 @@ class Record:
     cost_s: float = 0.0
     data_s: float = 0.0
     decide_s: float = 0.0
-    transfers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
+    transfers: tuple[decision.Transfer, ...] = ()
+    problems: tuple[str, ...] = ()  # annotations that were ignored
 
 
 class Journal:
@@ -46,6 +48,3 @@ class Journal:
     def of(self, pod: str) -> list[Record]:
         """The records of ``namespace/name``, oldest first."""
         return [record for record in self._records if record.pod == pod]
-
-    def last(self, count: int) -> list[Record]:
-        return list(self._records)[-count:]

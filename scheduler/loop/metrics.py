@@ -172,7 +172,7 @@ class Metrics:
         self._edge_ratio.set(self._placed["edge"] / self._placed.total())
 
     def moved(self, *, local_bytes: int, remote_bytes: int, seconds: float, remote_s: float) -> None:
-        """What a placed pod's data will do: bytes on the node and over the network, seconds of all and of the latter."""
+        """What a placed pod's data will do: bytes on the node, bytes over the network, seconds of all and of those."""
         self._transfer_s.observe(seconds)
         self._transfer_bytes.labels("local").inc(local_bytes)
         self._transfer_bytes.labels("remote").inc(remote_bytes)

@@ -1,0 +1,278 @@
+"""The life of the scheduler's process: check, read the cluster, place pods, stop in order.
+
+Start: access is checked, the health port opens, the cluster is read in full, and only then are pods popped: no decision
+is taken on half a cluster. Stop (SIGTERM, SIGINT): no more pods are popped, bindings under way are waited for, Events
+and conditions are written, then the watches end. If a part that should run for ever ends by itself, the process ends
+with exit code 1, as a restart repairs more than half a scheduler does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import structlog
+
+from scheduler import config, errors
+from scheduler.api import core, names
+from scheduler.kube import client, events, informer
+from scheduler.loop import access, binder, cycle, feed, handlers, health, journal, metrics, queue, reports, storage
+from scheduler.state import cluster
+
+log = structlog.get_logger(__name__)
+
+OK: Final = 0
+FAILED: Final = 1
+CANNOT_START: Final = 2
+
+QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
+OVERFLOW_INTERVAL_S: Final = 5.0  # how soon pods that found the queue full are looked for
+BINDS_WITHIN_S: Final = 5.0
+REPORTS_WITHIN_S: Final = 5.0
+MAX_LAG_S: Final = 10.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        kubeconfig: A file, or None for the pod's service account.
+        health_host: "" for every address.
+        health_port: None for the configuration's; 0 takes a free one.
+    """
+
+    kubeconfig: str | None = None
+    health_host: str = ""
+    health_port: int | None = None
+
+
+async def run(settings: config.Settings, options: Options) -> int:
+    """Run the scheduler until a signal or a failure; returns the exit code.
+
+    Raises:
+        InputError: the kubeconfig cannot be used.
+    """
+    if settings.ignored:
+        log.info("configuration keys without an effect here", keys=settings.ignored)
+    api = await client.Api.connect(options.kubeconfig)
+    try:
+        problems = await access.check(api)
+        for problem in problems:
+            log.error("cannot start", problem=problem)
+        return CANNOT_START if problems else await _Process(api, settings, options).run()
+    finally:
+        await api.close()
+
+
+class _Process:
+    """The parts, wired together."""
+
+    def __init__(self, api: client.Api, settings: config.Settings, options: Options) -> None:
+        clock = self._clock = time.monotonic
+        self._api = api
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._operator: handlers.Operator | None = None
+
+        self._metrics = metrics.Metrics(settings.scheduler_name)
+        home = os.environ.get("POD_NAMESPACE") or names.HOME_NAMESPACE
+        self._cluster = cluster.Cluster(settings.network, home)
+        self._queue = queue.Queue(
+            clock=clock,
+            limit=QUEUE_LIMIT,
+            backoff_initial_s=settings.backoff_initial_s,
+            backoff_max_s=settings.backoff_max_s,
+        )
+        self._journal = journal.Journal()
+        self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname())
+        self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now)
+        self._binder = binder.Binder(
+            api=api,
+            state=self._cluster,
+            waiting=self._queue,
+            reporter=self._reporter,
+            counters=self._metrics,
+            clock=clock,
+            in_flight=settings.binds_in_flight,
+        )
+        self._cycle = cycle.Cycle(
+            api=api,
+            settings=settings,
+            state=self._cluster,
+            waiting=self._queue,
+            binding=self._binder,
+            reporter=self._reporter,
+            counters=self._metrics,
+            decisions=self._journal,
+            clock=clock,
+            now=_now,
+        )
+        node_feed = feed.Nodes(self._cluster, self._queue, self._metrics)
+        pod_feed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
+        self._nodes = informer.Informer(api, feed.NODES, core.Node, node_feed)
+        self._pods = informer.Informer(api, feed.PODS, core.Pod, pod_feed, {"fieldSelector": feed.ASSIGNED})
+        self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
+        self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
+        self._pulse = health.Pulse(clock)
+        port = settings.health_port if options.health_port is None else options.health_port
+        self._server = health.Server(self._sources(), host=options.health_host, port=port)
+        self._watch_counters()
+
+    async def run(self) -> int:
+        self._catch_signals()
+        try:
+            await self._server.start()
+        except OSError as error:
+            problem = f"port {self._server.port} cannot be opened: {error.strerror or error}; choose --health-port"
+            log.error("cannot start", problem=problem)  # noqa: TRY400 (the problem is the message)
+            return CANNOT_START
+        log.info("health server listens", port=self._server.port)
+        try:
+            return await self._run()
+        finally:
+            await self._server.stop()
+
+    async def _run(self) -> int:
+        self._spawn("event loop pulse", self._pulse.run())
+        self._spawn("watch of nodes", self._nodes.run())
+        self._spawn("watch of assigned pods", self._pods.run())
+        self._spawn("writer of events", self._sink.run())
+        self._spawn("writer of conditions", self._reporter.run())
+        self._spawn("start", self._start())
+        stop = asyncio.create_task(self._stop.wait())
+        code = OK
+        while not self._stop.is_set():
+            await asyncio.wait([stop, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            for name, task in list(self._tasks.items()):
+                if task.done() and not (name == "start" and task.exception() is None):
+                    log.error("a part of the scheduler ended, so all of it does", part=name, exc_info=task.exception())
+                    code = FAILED
+                    self._stop.set()
+            if self._tasks["start"].done():
+                self._tasks.pop("start")
+        stop.cancel()
+        await self._wind_down()
+        return code
+
+    async def _start(self) -> None:
+        """Read the cluster, then begin to place pods."""
+        await asyncio.gather(self._nodes.synced.wait(), self._pods.synced.wait(), self._read_resources())
+        self._operator = await handlers.Operator.start(
+            self._api, self._settings.scheduler_name, self._pending, self._resources
+        )
+        self._catch_signals()  # again: Kopf has just taken them
+        self._spawn("kopf operator", self._operator.run())
+        self._spawn("refresh", self._refresh())
+        self._spawn("look after bindings", self._binder.run())
+        self._spawn("scheduling", self._cycle.run())
+        log.info("scheduling", scheduler=self._settings.scheduler_name)
+
+    async def _read_resources(self) -> None:
+        while not self._resources.synced:
+            try:
+                await self._resources.refresh()
+            except errors.ApiError as error:
+                log.warning("custom resources could not be read, trying again", error=str(error))
+                await asyncio.sleep(max(1.0, error.retry_after_s))
+
+    async def _refresh(self) -> None:
+        """Find now and then what Kopf lost, and what a full queue dropped."""
+        interval_s = self._settings.refresh_interval_s
+        due = self._clock() + interval_s
+        while True:
+            await asyncio.sleep(min(OVERFLOW_INTERVAL_S, interval_s))
+            if self._clock() < due and not self._queue.overflowed:
+                continue
+            try:
+                await self._pending.refresh(self._clock)
+                await self._resources.refresh()
+            except errors.ApiError as error:
+                log.warning("refresh failed, the next one may not", error=str(error))
+            due = self._clock() + interval_s
+
+    async def _wind_down(self) -> None:
+        log.info("stopping")
+        await _cancel(self._tasks.get("scheduling"), self._tasks.get("start"))
+        left = await self._binder.drain(BINDS_WITHIN_S)
+        if left:
+            log.warning("bindings given up, their outcome is unknown", bindings=left)
+        await asyncio.gather(self._reporter.drain(REPORTS_WITHIN_S), self._sink.drain(REPORTS_WITHIN_S))
+        await _cancel(*self._tasks.values())
+        log.info("stopped")
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work, name=name)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _sources(self) -> health.Sources:
+        return health.Sources(
+            live={
+                "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
+                "watches": lambda: self._operator.problem() if self._operator is not None else "",
+                "parts": lambda: ", ".join(name for name, task in self._tasks.items() if task.done()),
+            },
+            ready={
+                "nodes": lambda: "" if self._nodes.synced.is_set() else "not read yet",
+                "assigned pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
+                "custom resources": lambda: "" if self._resources.synced else "not read yet",
+                "pending pods": lambda: self._operator.problem() if self._operator is not None else "not watched yet",
+            },
+            metrics=self._metrics,
+            journal=self._journal,
+            storage=lambda: storage.describe(
+                self._resources.capabilities(), self._resources.data_objects(), self._settings.network
+            ),
+        )
+
+    def _watch_counters(self) -> None:
+        places = {
+            "active": (queue.Place.ACTIVE,),
+            "backoff": (queue.Place.BACKOFF, queue.Place.ERROR_BACKOFF),
+            "unschedulable": (queue.Place.UNSCHEDULABLE,),
+            "gated": (queue.Place.GATED,),
+        }
+        self._metrics.watch_pending(lambda name: self._queue.count(*places[name]))
+        self._metrics.watch_dropped("pods", lambda: self._queue.dropped)
+        self._metrics.watch_dropped("events", lambda: self._sink.dropped)
+        self._metrics.watch_dropped("conditions", lambda: self._reporter.dropped)
+        self._metrics.watch_lag(self._pulse.lag_s)
+        self._metrics.watch_efficiency(self._efficiency)
+
+    def _efficiency(self) -> float:
+        """Requested share of allocatable cpu and memory, averaged over the two."""
+        view = self._cluster.freeze()
+        rows = [view.resource_row[name] for name in ("cpu", "memory") if name in view.resource_row]
+        capacity = [float(view.allocatable[row][view.alive].sum()) for row in rows]
+        if not capacity or min(capacity) <= 0:
+            return 0.0
+        used = [float(view.requested[row][view.alive].sum()) for row in rows]
+        return sum(part / whole for part, whole in zip(used, capacity, strict=True)) / len(rows)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _over(value_s: float, limit_s: float) -> str:
+    return f"{value_s:.1f} s late" if value_s > limit_s else ""
+
+
+async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)

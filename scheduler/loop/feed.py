@@ -1,0 +1,293 @@
+"""Brings what the API server holds into the cluster state and the queue: the one writer of both, on the loop's thread.
+
+Nodes and assigned pods come from informers, which notice what vanished. Pending pods of ours and the two custom
+resources come from Kopf, which loses deletions over a relist; `CustomResources.refresh` and `PendingPods.refresh`
+therefore list them now and then and drop what is absent. Nothing of a list but absences is used once the watches run:
+a list may be older than the last event.
+
+A change that may let a waiting pod fit wakes the queue: a node that is new or offers something else, a capability that
+changed, an assigned pod that is gone or asks for less. Heartbeats and start-ups do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from scheduler import errors
+from scheduler.api import core, crd, names
+from scheduler.kube import client, informer
+from scheduler.loop import metrics, queue
+from scheduler.state import cluster
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+O = TypeVar("O", crd.DataObject, crd.NodeCapability)  # noqa: E741 (a type, not a number)
+
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/pods"
+DATA_OBJECTS = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
+NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
+
+# Finished pods hold nothing: they leave the selector, which the server reports as a deletion.
+ASSIGNED = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+
+PAGE = "500"
+
+
+def pending_selector(scheduler_name: str) -> str:
+    return f"spec.schedulerName={scheduler_name},spec.nodeName="
+
+
+class Nodes:
+    """An informer's handler that keeps the cluster's nodes."""
+
+    def __init__(self, state: cluster.Cluster, waiting: queue.Queue, counters: metrics.Metrics) -> None:
+        self.by_name: dict[str, core.Node] = {}
+        self._cluster = state
+        self._queue = waiting
+        self._metrics = counters
+
+    def apply(self, node: core.Node) -> None:
+        name = node.metadata.name
+        try:
+            self._cluster.apply_node(node)
+        except errors.InputError as error:
+            self._metrics.bad_input("Node")
+            log.warning("node ignored, as a value of it cannot be read", node=name, error=str(error))
+            return
+        before = self.by_name.get(name)
+        self.by_name[name] = node
+        if before is None or _offer(before) != _offer(node):
+            self._queue.wake()
+
+    def remove(self, key: informer.Key) -> None:
+        self.by_name.pop(key.name, None)
+        self._cluster.remove_node(key.name)
+
+    def replaced(self, count: int) -> None:
+        log.info("nodes read", nodes=count)
+
+
+class AssignedPods:
+    """An informer's handler that keeps what runs on the nodes."""
+
+    def __init__(self, state: cluster.Cluster, waiting: queue.Queue, counters: metrics.Metrics) -> None:
+        self._pods: dict[str, core.Pod] = {}
+        self._cluster = state
+        self._queue = waiting
+        self._metrics = counters
+
+    def apply(self, pod: core.Pod) -> None:
+        uid = pod.metadata.uid
+        try:
+            self._cluster.apply_pod(pod)
+        except errors.InputError as error:
+            self._metrics.bad_input("Pod")
+            log.warning("assigned pod not counted, as a value of it cannot be read", pod=pod.key, error=str(error))
+            return
+        before = self._pods.get(uid)
+        self._pods[uid] = pod
+        if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
+            self._queue.wake()  # resized in place, perhaps to less
+
+    def remove(self, key: informer.Key) -> None:
+        self._pods.pop(key.uid, None)
+        self._cluster.remove_pod(key.uid)
+        self._queue.remove(key.uid)  # Kopf may have lost the event that it is no longer pending
+        self._queue.wake()
+
+    def replaced(self, count: int) -> None:
+        log.info("assigned pods read", pods=count)
+
+
+class PendingPods:
+    """Our pods without a node, as Kopf reports them."""
+
+    def __init__(self, api: client.Api, scheduler_name: str, waiting: queue.Queue, counters: metrics.Metrics) -> None:
+        self._api = api
+        self._params = {"fieldSelector": pending_selector(scheduler_name)}
+        self._scheduler_name = scheduler_name
+        self._queue = waiting
+        self._metrics = counters
+
+    def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """Take in one watch event: DELETED, or anything else for a pod that is there."""
+        if kind == "DELETED":  # bound, deleted, or finished: it has left the selector, perhaps not the cluster
+            self._queue.remove(body["metadata"]["uid"])
+            return
+        try:
+            pod = core.convert(body, core.Pod, "pod")
+        except errors.InputError as error:
+            self._metrics.bad_input("Pod")
+            log.warning("pending pod ignored, as it cannot be read", pod=_name(body), error=str(error))
+            return
+        if pod.spec.scheduler_name == self._scheduler_name:
+            self._queue.observe(pod)
+
+    async def refresh(self, clock: Callable[[], float]) -> None:
+        """List the pending pods once: drop what is absent, add what was missed.
+
+        Raises:
+            ApiError: the list could not be had.
+        """
+        asked = clock()
+        pods = await list_all(self._api, PODS, core.Pod, self._params)
+        if dropped := self._queue.reconcile(pods, asked=asked):
+            log.info("pods dropped that are no longer pending", pods=dropped)
+
+
+@dataclasses.dataclass(slots=True)
+class _Held:
+    obj: Any
+    seen: float
+
+
+class CustomResources:
+    """The DataObjects and NodeCapabilities, as Kopf reports them."""
+
+    def __init__(
+        self,
+        api: client.Api,
+        state: cluster.Cluster,
+        waiting: queue.Queue,
+        counters: metrics.Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self.synced = False
+        self._api = api
+        self._cluster = state
+        self._queue = waiting
+        self._metrics = counters
+        self._clock = clock
+        self._objects: dict[tuple[str, str], _Held] = {}
+        self._capabilities: dict[str, _Held] = {}
+
+    def data_objects(self) -> list[crd.DataObject]:
+        return [held.obj for held in self._objects.values()]
+
+    def capabilities(self) -> list[crd.NodeCapability]:
+        return [held.obj for held in self._capabilities.values()]
+
+    def data_object_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        if kind == "DELETED":
+            self._remove_object((body["metadata"]["namespace"], body["metadata"]["name"]))
+        elif (obj := self._read(body, crd.DataObject)) is not None:
+            self._apply_object(obj)
+
+    def capability_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        if kind == "DELETED":
+            self._remove_capability(body["metadata"]["name"])
+        elif (obj := self._read(body, crd.NodeCapability)) is not None:
+            self._apply_capability(obj)
+
+    async def refresh(self) -> None:
+        """List both kinds once; the first time everything is taken in, later only what is absent is dropped.
+
+        Raises:
+            ApiError: a list could not be had; NotFoundError if the server does not know the kinds.
+        """
+        asked = self._clock()
+        objects = await list_all(self._api, DATA_OBJECTS, crd.DataObject)
+        capabilities = await list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
+        if not self.synced:
+            for obj in objects:
+                self._apply_object(obj)
+            for capability in capabilities:
+                self._apply_capability(capability)
+            self.synced = True
+        there = {(obj.metadata.namespace, obj.metadata.name) for obj in objects}
+        for place in [place for place, held in self._objects.items() if place not in there and held.seen < asked]:
+            self._remove_object(place)
+        known = {capability.metadata.name for capability in capabilities}
+        for name in [name for name, held in self._capabilities.items() if name not in known and held.seen < asked]:
+            self._remove_capability(name)
+
+    def _read(self, body: Mapping[str, Any], kind: type[O]) -> O | None:
+        try:
+            return core.convert(body, kind, kind.__name__)
+        except errors.InputError as error:
+            self._metrics.bad_input(kind.__name__)
+            log.warning("custom resource ignored, as it cannot be read", object=_name(body), error=str(error))
+            return None
+
+    def _apply_object(self, obj: crd.DataObject) -> None:
+        self._objects[obj.metadata.namespace, obj.metadata.name] = _Held(obj, self._clock())
+        self._cluster.apply_data_object(obj)
+
+    def _remove_object(self, place: tuple[str, str]) -> None:
+        self._objects.pop(place, None)
+        self._cluster.remove_data_object(*place)
+
+    def _apply_capability(self, capability: crd.NodeCapability) -> None:
+        name = capability.metadata.name
+        before = self._capabilities.get(name)
+        self._capabilities[name] = _Held(capability, self._clock())
+        self._cluster.apply_capability(capability)
+        if before is None or _abilities(before.obj) != _abilities(capability):
+            self._queue.wake()
+
+    def _remove_capability(self, name: str) -> None:
+        self._capabilities.pop(name, None)
+        self._cluster.remove_capability(name)
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    continue_: str | None = msgspec.field(default=None, name="continue")
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta = _ListMeta()
+    items: list[msgspec.Raw] | None = None
+
+
+async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> list[T]:
+    """Everything under a path, page by page; an item that cannot be read is logged and left out.
+
+    Raises:
+        ApiError: a page could not be had, or the pages expired while they were read.
+    """
+    found: list[T] = []
+    asked = {**(params or {}), "limit": PAGE}
+    while True:
+        page = core.decode(await api.get(path, asked), _List, path)
+        for item in page.items or ():
+            try:
+                found.append(core.decode(item, kind, path))
+            except errors.InputError as error:
+                log.warning("object ignored, as it cannot be read", path=path, error=str(error))
+        if not page.metadata.continue_:
+            return found
+        asked["continue"] = page.metadata.continue_
+
+
+def _offer(node: core.Node) -> tuple[object, ...]:
+    """What of a node decides whether a pod fits."""
+    return node.spec, node.metadata.labels, node.status.allocatable
+
+
+def _footprint(pod: core.Pod) -> tuple[object, ...]:
+    """What of an assigned pod decides how much it holds."""
+    spec, status = pod.spec, pod.status
+    granted = [
+        (container.name, container.allocated_resources, container.resources)
+        for container in (*status.container_statuses, *status.init_container_statuses)
+    ]
+    return spec.containers, spec.init_containers, spec.resources, granted
+
+
+def _abilities(capability: crd.NodeCapability) -> tuple[object, ...]:
+    """What of a NodeCapability decides whether a pod fits; probe times and link rates do not."""
+    status = capability.status
+    stores = [(store.name, store.available) for store in status.stores]
+    return capability.spec, status.node_type, status.capabilities, status.accelerators, stores
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    meta = body.get("metadata") or {}
+    return f"{meta.get('namespace', '')}/{meta.get('name', '')}"

@@ -1,0 +1,105 @@
+"""The Kopf operator: our pending pods and the two custom resources, handed on as they come.
+
+Only `on.event` handlers, which read and return nothing: any other kind makes Kopf write to the object that it
+watches, and so does a handler that returns something. The server selects the pods: the cluster's others cost nothing.
+
+Kopf's own way to run, `kopf.operator`, takes the process's signals and in the end cancels every task that it did not
+find at its start, which would include bindings under way. So its tasks are spawned here and looked after by `Operator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import kopf
+
+from scheduler import errors
+from scheduler.api import names
+from scheduler.kube import client, kopfsettings
+from scheduler.loop import feed
+
+STOP_WITHIN_S = 5.0
+
+# Kopf names the task of a watch so; a watch that ends quietly is noticed by its absence only.
+_WATCH_TASK = "watcher for "
+_WATCHES = 3
+
+
+class Desk(kopf.Memo):
+    """What the handlers hand on to; Kopf passes it as `memo`."""
+
+    pods: feed.PendingPods
+    resources: feed.CustomResources
+
+
+async def pod_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
+    memo.pods.event(event["type"], event["object"])
+
+
+async def data_object_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
+    memo.resources.data_object_event(event["type"], event["object"])
+
+
+async def capability_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
+    memo.resources.capability_event(event["type"], event["object"])
+
+
+class Operator:
+    """Kopf's tasks, from start to end."""
+
+    def __init__(self, tasks: Collection[asyncio.Task[Any]]) -> None:
+        self._tasks = tasks
+
+    @classmethod
+    async def start(
+        cls, api: client.Api, scheduler_name: str, pods: feed.PendingPods, resources: feed.CustomResources
+    ) -> Operator:
+        """Spawn the tasks. Kopf installs its signal handlers here: install others afterwards."""
+        settings = kopf.OperatorSettings()
+        kopfsettings.harden(settings, reads_only=True)
+        settings.watching.field_selectors["pods"] = feed.pending_selector(scheduler_name)
+        return cls(
+            await kopf.spawn_tasks(
+                registry=_registry(api),
+                settings=settings,
+                memo=Desk(pods=pods, resources=resources),
+                clusterwide=True,
+                standalone=True,
+            )
+        )
+
+    async def run(self) -> None:
+        """Wait until a task ends, which none ever should; when cancelled, end them all.
+
+        Raises:
+            ApiError: a task ended; names it and why.
+        """
+        try:
+            ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            task = ended.pop()
+            why = "cancelled" if task.cancelled() else repr(task.exception())
+            raise errors.ApiError(0, "KopfEnded", f"{task.get_name()}: {why}")
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=STOP_WITHIN_S)
+
+    def watches(self) -> int:
+        """How many of the three watches run."""
+        return sum(task.get_name().startswith(_WATCH_TASK) for task in asyncio.all_tasks())
+
+    def problem(self) -> str:
+        """What is wrong with the watches, or an empty text."""
+        missing = _WATCHES - self.watches()
+        return f"{missing} of {_WATCHES} watches do not run" if missing > 0 else ""
+
+
+def _registry(api: client.Api) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(kopfsettings.login(api))
+    kopf.on.event("", "v1", "pods", registry=registry)(pod_event)
+    kopf.on.event(names.GROUP, names.VERSION, names.DATA_OBJECTS, registry=registry)(data_object_event)
+    kopf.on.event(names.GROUP, names.VERSION, names.NODE_CAPABILITIES, registry=registry)(capability_event)
+    return registry

@@ -1,0 +1,147 @@
+"""What users see of a pod's scheduling: its Events and its condition PodScheduled, in kube-scheduler's words.
+
+Reporting never holds up a decision. Events go to the sink, which trails behind; conditions go to a bounded list, one
+place per pod, where a newer one replaces an older one that was not written yet. A condition is written only if it says
+something else than the pod's present one. It is the only patch of a pod that this project sends, and it goes to the
+status subresource.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from scheduler import errors
+from scheduler.api import core
+from scheduler.kube import client, events
+
+log = structlog.get_logger(__name__)
+
+UNSCHEDULABLE: Final = "Unschedulable"  # autoscalers act on this one, so it says only that no node fits
+SCHEDULER_ERROR: Final = "SchedulerError"
+
+CONDITION_CAPACITY: Final = 10_000
+CONDITION_WRITERS: Final = 8
+CONDITION_ATTEMPTS: Final = 5
+
+
+class Reporter:
+    """Says what became of pods.
+
+    Args:
+        now: The time of day, for conditions.
+    """
+
+    def __init__(self, *, api: client.Api, sink: events.EventSink, now: Callable[[], datetime.datetime]) -> None:
+        self.dropped = 0  # conditions that could not be written
+        self._api = api
+        self._sink = sink
+        self._now = now
+        self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
+        self._turns: asyncio.Queue[str] = asyncio.Queue()
+
+    def scheduled(self, pod: core.Pod, node: str) -> None:
+        note = f"Successfully assigned {pod.key} to {node}"
+        ref = events.pod_reference(pod)
+        self._sink.emit(ref, type="Normal", reason="Scheduled", action="Binding", note=note)
+
+    def unschedulable(self, pod: core.Pod, message: str) -> None:
+        """No node fits."""
+        self._failed(pod, UNSCHEDULABLE, message)
+
+    def error(self, pod: core.Pod, message: str) -> None:
+        """Not placed for another reason than that no node fits: more nodes would not help."""
+        self._failed(pod, SCHEDULER_ERROR, message)
+
+    def bad_annotations(self, pod: core.Pod, problems: Sequence[errors.InputError]) -> None:
+        """Annotations that were ignored: one Event that names them all."""
+        note = "ignored: " + "; ".join(str(problem) for problem in problems)
+        ref = events.pod_reference(pod)
+        self._sink.emit(ref, type="Warning", reason="BadAnnotation", action="Scheduling", note=note)
+
+    async def run(self) -> None:
+        """Write conditions until cancelled."""
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(CONDITION_WRITERS):
+                writers.create_task(self._write_all())
+
+    async def drain(self, deadline_s: float) -> None:
+        """Let what is waiting be written, while ``run`` still runs."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await self._turns.join()
+
+    def _failed(self, pod: core.Pod, reason: str, message: str) -> None:
+        ref = events.pod_reference(pod)
+        self._sink.emit(ref, type="Warning", reason="FailedScheduling", action="Scheduling", note=message)
+        condition = core.PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
+        if condition in pod.status.conditions:
+            return
+        uid = pod.metadata.uid
+        if uid not in self._conditions:
+            if len(self._conditions) >= CONDITION_CAPACITY:
+                self.dropped += 1
+                return
+            self._turns.put_nowait(uid)
+        self._conditions[uid] = (pod, condition)
+
+    async def _write_all(self) -> None:
+        while True:
+            uid = await self._turns.get()
+            try:
+                await self._write(*self._conditions.pop(uid))
+            finally:
+                self._turns.task_done()
+
+    async def _write(self, pod: core.Pod, condition: core.PodCondition) -> None:
+        meta = pod.metadata
+        path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
+        for attempt in range(CONDITION_ATTEMPTS):
+            try:
+                body = msgspec.json.encode(self._body(pod, condition))
+                await self._api.patch(f"{path}/status", body, client.STRATEGIC_PATCH)
+                return
+            except errors.ConflictError:
+                again = await self._reread(path, pod)
+                if again is None:
+                    return
+                pod = again
+            except errors.NotFoundError:
+                return
+            except (errors.UnreachableError, errors.ThrottledError) as error:
+                await asyncio.sleep(max(error.retry_after_s, 0.2 * 2**attempt))
+            except errors.ApiError as error:
+                log.warning("condition not written", pod=pod.key, error=str(error))
+                break
+        self.dropped += 1
+
+    async def _reread(self, path: str, pod: core.Pod) -> core.Pod | None:
+        """The pod as it is now, or None if nobody needs its condition any more."""
+        try:
+            now = core.decode(await self._api.get(path), core.Pod, path)
+        except errors.NotFoundError:
+            return None
+        except (errors.ApiError, errors.InputError):
+            return pod
+        return now if now.metadata.uid == pod.metadata.uid and not now.spec.node_name else None
+
+    def _body(self, pod: core.Pod, condition: core.PodCondition) -> dict[str, object]:
+        written: dict[str, object] = {
+            "type": condition.type,
+            "status": condition.status,
+            "reason": condition.reason,
+            "message": condition.message,
+        }
+        if not any(old.type == condition.type and old.status == condition.status for old in pod.status.conditions):
+            written["lastTransitionTime"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        if pod.metadata.generation:
+            written["observedGeneration"] = pod.metadata.generation
+        # The version makes the server refuse what would undo a binding made meanwhile, or hit another pod of the name.
+        meta = {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version}
+        return {"metadata": meta, "status": {"conditions": [written]}}
