@@ -1,8 +1,8 @@
 """The daemon as a process: connects, starts its parts, and ends them in order.
 
 Parts are the agent (the work), the Kopf operator (what wakes it), the Event sink and the HTTP server. The end of any of
-them ends the process: half a daemon would look alive and write nothing. Kopf takes SIGTERM and SIGINT over and ends its
-operator on them, so that the operator's regular end is how a stop is noticed.
+them ends the process: half a daemon would look alive and write nothing. Kopf takes SIGTERM and SIGINT over when it
+starts, and before it ends it waits seconds for every other task of the loop, so a stop is noticed in its clean-up.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
         node=options.node, namespace=options.namespace, interval_s=options.interval_s, limits=limits
     )
     worker = agent.Agent(api, settings, sink, figures)
-    registry, kopf_settings = handlers.build(api, worker, options.node)
+    registry, kopf_settings = handlers.build(api, worker, options.node, on_stop=stop.set)
     runner = web.AppRunner(health.build(worker, figures, options.interval_s), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, options.health_host or None, options.health_port)

@@ -109,7 +109,7 @@ def list_store(
         buckets = _count_buckets(client, listed, limits, ends)
         found, missing = _look_up(client, [u for u in urns if bucket_of(u) in buckets], limits, ends)
         return Listing(_technology(pool, endpoint), buckets, found, missing)
-    except (minio_errors.MinioException, http_errors.HTTPError, ValueError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
         return _failure(error, endpoint, secret, limits)
     finally:
         pool.clear()
@@ -199,14 +199,14 @@ def _technology(pool: urllib3.PoolManager, endpoint: str) -> str:
 
 def _failure(error: Exception, endpoint: str, secret: str, limits: Limits) -> Failure:
     cause = error.reason if isinstance(error, http_errors.MaxRetryError) and error.reason else error
-    if isinstance(cause, http_errors.ReadTimeoutError | http_errors.ConnectTimeoutError):
-        return Failure("Timeout", f"{endpoint} did not answer within {limits.timeout_s:g} s")
     if isinstance(cause, http_errors.SSLError):
         return Failure("TlsFailed", f"{endpoint}: the TLS connection failed: {_words(cause)}")
     if isinstance(cause, http_errors.NameResolutionError):
         return Failure("Unreachable", f"{endpoint}: the host name is not known")
     if isinstance(cause, http_errors.NewConnectionError | OSError):
         return Failure("Unreachable", f"{endpoint} cannot be reached: {_words(cause)}")
+    if isinstance(cause, http_errors.TimeoutError):
+        return Failure("Timeout", f"{endpoint} did not answer within {limits.timeout_s:g} s")
     if isinstance(cause, minio_errors.S3Error) and cause.code in _REFUSED:
         who = f"refuses the credentials of Secret {secret}" if secret else "does not admit anonymous listing"
         return Failure("AccessDenied", f"{endpoint} {who} ({cause.code})")
