@@ -39,9 +39,11 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
     ]
     finish: list[structlog.typing.Processor]
     if log_format == "json":
-        finish = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(sort_keys=False)]
+        # Without local variables: they may hold credentials, and pods by the thousand.
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        finish = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer(sort_keys=False)]
     else:
-        finish = [structlog.dev.ConsoleRenderer(colors=False)]
+        finish = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

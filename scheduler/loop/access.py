@@ -34,7 +34,7 @@ NEEDED: Final = (  # verb, group, resource, subresource
 PATIENCE_S = 30.0  # a node's network and an API server may come up later than this process
 
 
-class _Resource(msgspec.Struct):
+class _Resource(msgspec.Struct, frozen=True):
     name: str = ""
 
 
@@ -42,7 +42,7 @@ class _Resources(msgspec.Struct):
     resources: list[_Resource] = []
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, frozen=True):
     allowed: bool = False
 
 

@@ -38,6 +38,8 @@ BINDS_WITHIN_S: Final = 5.0
 REPORTS_WITHIN_S: Final = 5.0
 MAX_LAG_S: Final = 10.0
 
+_START: Final = "start"  # the one task that is meant to end
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
@@ -80,6 +82,7 @@ class _Process:
         self._api = api
         self._settings = settings
         self._stop = asyncio.Event()
+        self._code = OK
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._operator: handlers.Operator | None = None
 
@@ -147,21 +150,10 @@ class _Process:
         self._spawn("watch of assigned pods", self._pods.run())
         self._spawn("writer of events", self._sink.run())
         self._spawn("writer of conditions", self._reporter.run())
-        self._spawn("start", self._start())
-        stop = asyncio.create_task(self._stop.wait())
-        code = OK
-        while not self._stop.is_set():
-            await asyncio.wait([stop, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
-            for name, task in list(self._tasks.items()):
-                if task.done() and not (name == "start" and task.exception() is None):
-                    log.error("a part of the scheduler ended, so all of it does", part=name, exc_info=task.exception())
-                    code = FAILED
-                    self._stop.set()
-            if self._tasks["start"].done():
-                self._tasks.pop("start")
-        stop.cancel()
+        self._spawn(_START, self._start())
+        await self._stop.wait()
         await self._wind_down()
-        return code
+        return self._code
 
     async def _start(self) -> None:
         """Read the cluster, then begin to place pods."""
@@ -201,7 +193,7 @@ class _Process:
 
     async def _wind_down(self) -> None:
         log.info("stopping")
-        await _cancel(self._tasks.get("scheduling"), self._tasks.get("start"))
+        await _cancel(self._tasks.get("scheduling"), self._tasks.get(_START))
         left = await self._binder.drain(BINDS_WITHIN_S)
         if left:
             log.warning("bindings given up, their outcome is unknown", bindings=left)
@@ -210,7 +202,20 @@ class _Process:
         log.info("stopped")
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks[name] = asyncio.create_task(work, name=name)
+        task = self._tasks[name] = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A part ended. Only the start may, unless everything is to."""
+        name = task.get_name()
+        if name == _START:
+            del self._tasks[name]
+        error = None if task.cancelled() else task.exception()
+        if self._stop.is_set() or (name == _START and error is None):
+            return
+        log.error("a part of the scheduler ended, so all of it does", part=name, error=repr(error), exc_info=error)
+        self._code = FAILED
+        self._stop.set()
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -237,7 +237,7 @@ class CustomResources:
         self._cluster.remove_capability(name)
 
 
-class _ListMeta(msgspec.Struct, rename="camel"):
+class _ListMeta(msgspec.Struct, frozen=True):
     continue_: str | None = msgspec.field(default=None, name="continue")
 
 
