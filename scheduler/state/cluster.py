@@ -223,7 +223,7 @@ class Cluster:
             has_gpu=_read_only(self._hardware[0, view]),
             has_fast_storage=_read_only(self._hardware[1, view]),
             has_local_storage=_read_only(self._hardware[2, view]),
-            resource_row=use.columns,
+            resource_row=use.rows,
             allocatable=_read_only(use.allocatable[:, view]),
             requested=_read_only(use.requested[:, view]),
             nonzero=_read_only(use.nonzero[:, view]),

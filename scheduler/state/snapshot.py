@@ -81,7 +81,7 @@ class Snapshot:
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""
         use = usage.Usage(self.size)
-        use.columns = dict(self.resource_row)
+        use.rows = dict(self.resource_row)
         use.allocatable, use.requested = self.allocatable.copy(), self.requested.copy()
         use.nonzero, use.pods = self.nonzero.copy(), self.pods.copy()
         use.ports = {
@@ -91,7 +91,7 @@ class Snapshot:
             use.add(index, demand.of(pod), demand.host_ports(pod), 1)
         return dataclasses.replace(
             self,
-            resource_row=use.columns,
+            resource_row=use.rows,
             allocatable=use.allocatable,
             requested=use.requested,
             nonzero=use.nonzero,

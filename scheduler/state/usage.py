@@ -23,7 +23,7 @@ class Usage:
     """Arrays over nodes; one writer.
 
     Attributes:
-        columns: Resource name to row index of ``allocatable`` and ``requested``.
+        rows: Resource name to row index of ``allocatable`` and ``requested``.
         allocatable, requested: [resources, capacity], milli-cores, bytes or units.
         nonzero: [2, capacity], cpu and memory as scoring counts them.
         allowed_pods, pods: [capacity].
@@ -31,7 +31,7 @@ class Usage:
     """
 
     def __init__(self, capacity: int) -> None:
-        self.columns: dict[str, int] = dict(_FIXED)
+        self.rows: dict[str, int] = dict(_FIXED)
         self.allocatable: Ints = np.zeros((len(_FIXED), capacity), np.int64)
         self.requested: Ints = np.zeros((len(_FIXED), capacity), np.int64)
         self.nonzero: Ints = np.zeros((2, capacity), np.int64)
@@ -56,7 +56,8 @@ class Usage:
         self.allowed_pods[index] = offered.get("pods", 0)
         for name, amount in offered.items():
             if name in _FIXED or demand.is_scalar(name):
-                self.allocatable[self._column(name), index] = amount
+                row = self._row(name)  # first: it may replace the arrays
+                self.allocatable[row, index] = amount
 
     def clear_node(self, index: int) -> None:
         """Forget node ``index`` and all use of it."""
@@ -73,7 +74,8 @@ class Usage:
             (asked.cpu_milli, asked.memory_bytes, asked.ephemeral_bytes), np.int64
         )
         for name, amount in asked.scalars.items():
-            self.requested[self._column(name), index : index + 1] += sign * amount
+            row = self._row(name)  # first: it may replace the arrays
+            self.requested[row, index : index + 1] += sign * amount
         self.nonzero[:, index] += sign * np.array((asked.nonzero_cpu_milli, asked.nonzero_memory_bytes), np.int64)
         self.pods[index] += sign
         for port in ports:
@@ -82,14 +84,14 @@ class Usage:
                 by_ip[port.ip] = np.zeros(len(self.pods), np.int32)
             by_ip[port.ip][index] += sign
 
-    def _column(self, name: str) -> int:
-        column = self.columns.get(name)
-        if column is None:
-            column = self.columns[name] = len(self.columns)
-            row = np.zeros((1, self.pods.shape[0]), np.int64)
-            self.allocatable = np.concatenate([self.allocatable, row])
-            self.requested = np.concatenate([self.requested, row])
-        return column
+    def _row(self, name: str) -> int:
+        row = self.rows.get(name)
+        if row is None:
+            row = self.rows[name] = len(self.rows)
+            more = np.zeros((1, self.pods.shape[0]), np.int64)
+            self.allocatable = np.concatenate([self.allocatable, more])
+            self.requested = np.concatenate([self.requested, more])
+        return row
 
 
 def amounts(resources: core.ResourceList) -> dict[str, int]:
