@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import localcluster.nodes as node_objects
@@ -129,6 +129,22 @@ class Cluster:
     def stop_kube_scheduler(self) -> None:
         """End stock kube-scheduler."""
         self._keeper.stop("kube-scheduler")
+
+    def launch(self, name: str, argv: Sequence[object]) -> None:
+        """Run another program beside the cluster's own: logged, kept and ended with it."""
+        self._keeper.start(name, argv)
+
+    def end(self, name: str) -> None:
+        """End a launched program and wait until it is gone."""
+        self._keeper.stop(name)
+
+    def wait_until(self, check: Callable[[], bool], *, what: str, timeout_s: float, program: str = "keeper") -> None:
+        """Poll until the check holds.
+
+        Raises:
+            errors.ClusterError: The named program ended, or time is up; the message shows the end of its log.
+        """
+        self._keeper.wait_until(check, what=what, timeout_s=timeout_s, program=program)
 
     def restart_apiserver(self) -> None:
         """Crash the API server and start it again, with the same port, certificate and data; meanwhile it refuses."""
