@@ -1,8 +1,8 @@
 """``python -m demo``: a real control plane with real MinIO servers, the same pods placed twice, and what came of it.
 
-The pods go to stock kube-scheduler first and, once those are gone, to us, in the same order and stages. After each stage
-its outputs are written to the stores, as the pods would (nodes are emulated, so nothing runs in them). Bytes are counted
-from the real placements and the stores' buckets, for both in the same way; seconds are those of our own link model.
+The pods go to stock kube-scheduler first and, once those are gone, to us, in the same order and stages. After each
+stage its outputs are written to the stores, as the pods would (nodes are emulated, so nothing runs in them). Bytes are
+counted from the real placements and the stores' buckets, for both alike; seconds are those of our own link model.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.api import units
-
 
 @dataclass(frozen=True)
 class Row:
@@ -70,8 +68,8 @@ def comparison(rows: Sequence[Row]) -> str:
     stock, ours = sum(row.stock_bytes for row in rows), sum(row.moved_bytes for row in rows)
     stock_s, ours_s = sum(row.stock_s for row in rows), sum(row.seconds for row in rows)
     return (
-        f"kube-scheduler's placements move {units.format_bytes(stock)} over the network, ours {units.format_bytes(ours)}"
-        f" ({_share(ours, stock)}); transfers take {stock_s:.1f} s and {ours_s:.1f} s ({_share(ours_s, stock_s)})."
+        f"Over the network: {_megabytes(stock)} with kube-scheduler's placements, {_megabytes(ours)} with ours"
+        f" ({_share(ours, stock)}). Transfers: {stock_s:.1f} s and {ours_s:.1f} s ({_share(ours_s, stock_s)})."
     )
 
 
