@@ -90,6 +90,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _rule(widths: Sequence[int], mark: str = "-") -> str:
-    return f"{mark * widths[0]}--|-{mark * (sum(widths[1:4]) + 4)}-|-{mark * (sum(widths[4:]) + 6)}".replace(
-        "--", mark * 2
-    )
+    left, middle, right = widths[0] + 2, sum(widths[1:4]) + 6, sum(widths[4:]) + 7
+    return f"{mark * left}|{mark * middle}|{mark * right}"
