@@ -40,7 +40,7 @@ def never(plugin: str, *reasons: str) -> Verdict:
 CORDONED = never(CORDON, "node(s) were unschedulable")
 TAINTED = never(TAINTS, "node(s) had untolerated taint(s)")
 UNSELECTED = never(AFFINITY, "node(s) didn't match Pod's node affinity/selector")
-NARROWED = never("", "node(s) didn't satisfy plugin(s) [NodeAffinity]")
+NARROWED = never(AFFINITY, "node(s) didn't satisfy plugin(s) [NodeAffinity]")
 ELSEWHERE = never(NAME, "node(s) didn't match the requested node name")
 PORT_TAKEN = short(PORTS, "node(s) didn't have free ports for the requested pod ports")
 FULL = short(FIT, "Too many pods")

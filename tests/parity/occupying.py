@@ -151,12 +151,6 @@ AMOUNTS = [
     ),
     _fit("micro-cpu-rounds-up", _CPU_SHORT, asking("100u"), running("a", "4")),
     _fit("half-a-byte-rounds-up", _MEMORY_SHORT, asking(None, "500m"), running("a", None, "8Gi")),
-    _fit(
-        "the-sum-rounds-not-the-parts",
-        FITS,
-        pod("new", container("one", cpu="500u"), container("two", cpu="500u")),
-        running("a", "3999m"),
-    ),
     _fit("decimal-and-binary-units", FITS, asking("4e0", "8589934592"), on=node("a", cpu="4.0", memory="8Gi")),
     _fit("beyond-int64-is-the-largest", _MEMORY_NEVER, asking(None, "16Ei")),
 ]

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.engine import door
 from tests.parity import cases
 from tests.parity.build import Case, Object, Verdict
-
-door = pytest.importorskip("scheduler.engine.door")
 
 _TABLE = [pytest.param(case, id=case.id) for case in cases.ALL]
 _SCORED = [pytest.param(case, id=case.id) for case in cases.ALL if case.totals is not None or case.score_error]
@@ -45,7 +44,9 @@ def test_every_node_is_judged_as_upstream_judges_it(case: Case) -> None:
             name: _sorted(verdict) for name, verdict in case.verdicts.items()
         }
     assert sorted(answer.get("preFilterNodes") or []) == list(case.pre_filter_nodes or [])
-    assert answer["feasible"] == sorted(name for name, verdict in case.verdicts.items() if verdict[0] == "Success")
+    assert (answer.get("feasible") or []) == sorted(
+        name for name, verdict in case.verdicts.items() if verdict[0] == "Success"
+    )
     assert (answer.get("message") or "") == case.message
 
 
