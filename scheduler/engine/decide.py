@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import criteria, decision, profiles, request, scoring, unsupported, verdict
+from scheduler.engine import criteria, decision, preemption, profiles, request, scoring, unsupported, verdict
 from scheduler.engine.criteria import capability as wanted_capability
 from scheduler.engine.criteria import data, place
 from scheduler.engine.filters import capability, cordon, node_affinity, node_name, ports, resources, taints
@@ -50,7 +50,12 @@ def decide(
         return decision.Decision(fault=fault, asked=asked)
     refusal = _refuse_pod(asked, settings)
     if refusal is not None and refusal.message:
-        return decision.Decision(asked=asked, pod_verdict=refusal, message=decision.pod_message(snap, refusal))
+        return decision.Decision(
+            asked=asked,
+            pod_verdict=refusal,
+            message=decision.pod_message(snap, refusal),
+            preemption=preemption.outlook(asked.pod, snap, np.zeros(snap.size, np.bool_)) if snap.count else None,
+        )
     verdicts = run_filters(_with_nominated(snap, asked), asked, settings)
     refuser, feasible = _fold(snap, verdicts, refusal)
     if not len(feasible):
@@ -60,6 +65,7 @@ def decide(
             verdicts=verdicts,
             refuser=refuser,
             message=decision.nodes_message(snap, verdicts, refuser, refusal),
+            preemption=_outlook(snap, asked, verdicts, refuser) if snap.count else None,
         )
     return _choose(
         snap,
@@ -122,6 +128,18 @@ def _fold(
     for number, one in enumerate(verdicts):
         refuser[(refuser == decision.PASSED) & (one.code != verdict.Code.SUCCESS)] = number
     return refuser, np.flatnonzero(refuser == decision.PASSED)
+
+
+def _outlook(
+    snap: snapshot.Snapshot,
+    asked: request.PodRequest,
+    verdicts: tuple[verdict.Verdict, ...],
+    refuser: NDArray[np.int16],
+) -> preemption.Outlook:
+    resolvable = np.zeros(snap.size, np.bool_)
+    for number, one in enumerate(verdicts):
+        resolvable |= (refuser == number) & (one.code == verdict.Code.UNSCHEDULABLE)
+    return preemption.outlook(asked.pod, snap, resolvable)
 
 
 def _choose(

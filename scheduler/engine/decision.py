@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import criteria, profiles, request, scoring, verdict
+from scheduler.engine import criteria, preemption, profiles, request, scoring, verdict
 from scheduler.engine.criteria import data
 from scheduler.state import network, snapshot
 
@@ -51,6 +51,7 @@ class Decision:
         best, position: Positions in ``feasible`` that tie for the least cost, and the one taken (-1: none).
         node: The chosen node, or "".
         message: Why there is none, in kube-scheduler's words.
+        preemption: What preemption could do about it.
     """
 
     asked: request.PodRequest
@@ -69,6 +70,7 @@ class Decision:
     position: int = -1
     node: str = ""
     message: str = ""
+    preemption: preemption.Outlook | None = None
 
     @property
     def unschedulable_plugins(self) -> frozenset[str]:
@@ -81,6 +83,11 @@ class Decision:
     def score_error(self) -> str:
         """Why upstream fails the cycle (reason SchedulerError); "" when it does not."""
         return self.scores.error if self.scores is not None and len(self.feasible) > 1 else ""
+
+    @property
+    def full_message(self) -> str:
+        """The text for the Event and the condition: the message and what preemption says."""
+        return f"{self.message} {self.preemption.text}" if self.preemption is not None else self.message
 
     @property
     def data_s(self) -> float:
@@ -160,5 +167,4 @@ def nodes_message(
         for reasons, nodes in zip(one.reasons, per_reason.tolist(), strict=False):
             for reason in reasons:
                 counts[reason] += nodes
-    listed = sorted(f"{nodes} {reason}" for reason, nodes in counts.items() if nodes)
-    return f"0/{snap.count} nodes are available: {', '.join(listed)}."
+    return verdict.count_text(snap.count, counts)

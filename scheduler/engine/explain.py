@@ -31,7 +31,7 @@ def answer(
             "code": verdict.Code.UNRESOLVABLE.title,
             "reasons": [refusal.message],
         }
-        told["message"] = found.message
+        told.update(_nothing_fits(found))
         return told
     if refusal is not None and refusal.only is not None:
         told["preFilterNodes"] = sorted(refusal.only)
@@ -40,7 +40,7 @@ def answer(
     names = [snap.names[index] for index in found.feasible.tolist()]
     told["feasible"] = sorted(names)
     if not names:
-        told["message"] = found.message
+        told.update(_nothing_fits(found))
         return told
     told.update(_scores(found, names))
     if found.node:
@@ -52,6 +52,16 @@ def answer(
         told["profile"] = {"name": found.profile.name, "why": found.profile.why}
     if found.data is not None and found.data.unknown:
         told["unknown"] = list(found.data.unknown)
+    return told
+
+
+def _nothing_fits(found: decision.Decision) -> Answer:
+    told: Answer = {"message": found.message}
+    outlook = found.preemption
+    if outlook is not None:
+        told["preemption"] = {"eligible": outlook.eligible, "why": outlook.text, "candidates": {}, "selected": []}
+        if outlook.needed:
+            told["fault"] = outlook.text
     return told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,12 @@ def refuse(plugin: str, refused: Mask, code: Code, reason: str) -> Verdict | Non
         reason=np.zeros(len(refused), np.int32),
         reasons=((reason,),),
     )
+
+
+def count_text(nodes: int, counts: Mapping[str, int]) -> str:
+    """Upstream's sentence: each reason with the number of nodes that gave it, sorted as text."""
+    listed = sorted(f"{count} {reason}" for reason, count in counts.items() if count)
+    return f"0/{nodes} nodes are available: {', '.join(listed)}."
 
 
 @dataclass(frozen=True, slots=True)
