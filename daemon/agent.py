@@ -93,6 +93,7 @@ class Agent:
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._services: list[core.Service] = []
         self._generations: dict[str, int] = {}
+        self._refusals: dict[str, str] = {}
         self._complaint = ""
 
     async def run(self) -> None:
@@ -170,7 +171,8 @@ class Agent:
         if self._probes:
             await asyncio.wait(self._probes.values(), timeout=_PATIENCE_S)
         missing = objects.to_create(world.objects, self._views.values(), self._settings.namespace)
-        for item in [*world.objects, *[await self._create(body) for body in missing]]:
+        made = [await self._create(body) for body in missing]
+        for item in [*world.objects, *(item for item in made if item is not None)]:
             await self._write_object(item, world.discovered)
         await self._write_capability(world)
         self._figures.rounds.inc()
@@ -260,7 +262,7 @@ class Agent:
         try:
             secret = await reading.get(self._api, path, core.Secret)
         except errors.DeniedError:
-            remedy = "bind a Role that may get it to this daemon's service account"
+            remedy = "give this daemon's service account a Role for it, as manifests/examples/store-access.yaml does"
             return listing.Failure("SecretDenied", f"{where} may not be read: {remedy}")
         if secret is None:
             return listing.Failure("SecretMissing", f"{where} does not exist: create it with accessKey and secretKey")
@@ -276,29 +278,43 @@ class Agent:
 
     # ---- writing ----
 
-    async def _create(self, body: dict[str, Any]) -> crd.DataObject:
+    async def _create(self, body: dict[str, Any]) -> crd.DataObject | None:
         meta = body["metadata"]
         path = _object_path(meta["namespace"], meta["name"])
         # One manager for all daemons: what they apply is the same.
-        data = await self._apply(path, body, manager=names.DAEMON_FIELD_MANAGER)
-        item = core.decode(data, crd.DataObject, path)
-        self._generations[item.metadata.uid] = item.metadata.generation
-        log.info("bucket found", bucket=item.spec.urn, data_object=f"{item.metadata.namespace}/{item.metadata.name}")
+        item = await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER)
+        if item is not None:
+            self._generations[item.metadata.uid] = item.metadata.generation
+            log.info("bucket found", bucket=item.spec.urn, data_object=f"{meta['namespace']}/{meta['name']}")
         return item
 
     async def _write_object(self, item: crd.DataObject, discovered: tuple[stores.Store, ...]) -> None:
-        meta = item.metadata
-        path = f"{_object_path(meta.namespace, meta.name)}/status"
+        path = f"{_object_path(item.metadata.namespace, item.metadata.name)}/status"
         for _ in range(_TRIES):
             body = objects.status_to_apply(
                 item, node=self._settings.node, discovered=discovered, views=self._views, now=_now()
             )
             if body is None:
                 return
-            try:
-                item = core.decode(await self._apply(path, body, manager=self._manager), crd.DataObject, path)
-            except errors.NotFoundError:
-                return  # deleted meanwhile
+            answer = await self._apply_to_object(path, body, manager=self._manager)
+            if answer is None:
+                return
+            item = answer
+
+    async def _apply_to_object(self, path: str, body: dict[str, Any], *, manager: str) -> crd.DataObject | None:
+        """Apply; None where the API server refuses this one object, which is said once and harms no other."""
+        try:
+            data = await self._apply(path, body, manager=manager)
+        except (errors.UnreachableError, errors.ThrottledError, errors.DeniedError):
+            raise  # the others would fare no better
+        except errors.ApiError as error:
+            gone = isinstance(error, errors.NotFoundError) and path.endswith("/status")  # deleted meanwhile
+            if not gone and self._refusals.get(path) != str(error):
+                self._refusals[path] = str(error)
+                log.warning("DataObject not written", path=path, error=str(error))
+            return None
+        self._refusals.pop(path, None)
+        return core.decode(data, crd.DataObject, path)
 
     async def _write_capability(self, world: _World) -> None:
         capability = world.capability

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import random
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,8 @@ import urllib3
 from minio import datatypes
 from minio import error as minio_errors
 from urllib3 import exceptions as http_errors
+
+from scheduler.api import urns as grammar
 
 # The region is only a word in the signature here; giving one saves a GetBucketLocation request for each bucket.
 _REGION: Final = "us-east-1"
@@ -77,10 +80,15 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What a store holds. ``buckets`` has None for one that may not be read; ``missing`` urns are surely not there."""
+    """What a store holds.
+
+    ``buckets`` has None for one that may not be read, or that there was no time for (then it is ``uncounted`` too).
+    ``missing`` urns are surely not there.
+    """
 
     technology: str = "s3"
     buckets: dict[str, Content | None] = dataclasses.field(default_factory=dict)
+    uncounted: frozenset[str] = frozenset()
     found: dict[str, Content] = dataclasses.field(default_factory=dict)
     missing: frozenset[str] = frozenset()
 
@@ -105,10 +113,12 @@ def list_store(
     )
     try:
         client = _client(endpoint, credentials, pool)
-        listed = sorted(bucket.name for bucket in client.list_buckets())
-        buckets = _count_buckets(client, listed, limits, ends)
-        found, missing = _look_up(client, [u for u in urns if bucket_of(u) in buckets], limits, ends)
-        return Listing(_technology(pool, endpoint), buckets, found, missing)
+        # No urn can name a bucket that breaks S3's rules, which only very old ones do.
+        listed = [bucket.name for bucket in client.list_buckets() if not grammar.bucket_fault(bucket.name)]
+        found, missing = _look_up(client, [urn for urn in urns if bucket_of(urn) in listed], limits, ends)
+        technology = _technology(pool, endpoint)
+        buckets, uncounted = _count_buckets(client, listed, limits, ends)
+        return Listing(technology, buckets, uncounted, found, missing)
     except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
         return _failure(error, endpoint, secret, limits)
     finally:
@@ -127,18 +137,23 @@ def _client(endpoint: str, credentials: Credentials | None, pool: urllib3.PoolMa
     )
 
 
-def _count_buckets(client: minio.Minio, listed: list[str], limits: Limits, ends: float) -> dict[str, Content | None]:
+def _count_buckets(
+    client: minio.Minio, listed: list[str], limits: Limits, ends: float
+) -> tuple[dict[str, Content | None], frozenset[str]]:
+    """What each bucket holds, and which of them the budget did not suffice for."""
     buckets: dict[str, Content | None] = {}
-    for bucket in listed:
+    uncounted: set[str] = set()
+    for bucket in _shuffled(listed):
+        if time.monotonic() > ends:
+            buckets[bucket] = None
+            uncounted.add(bucket)
+            continue
         try:
             buckets[bucket] = _count(client.list_objects(bucket, recursive=True), limits.max_keys, ends)
-        except minio_errors.S3Error as error:
-            if error.code in _BUCKET_GONE:  # deleted since it was listed: it is not there
-                continue
-            if error.code not in _REFUSED:
-                raise
-            buckets[bucket] = None
-    return buckets
+        except minio_errors.S3Error as error:  # the store answered: the other buckets may well be readable
+            if error.code not in _BUCKET_GONE:  # else it was deleted since it was listed: it is not there
+                buckets[bucket] = None
+    return buckets, frozenset(uncounted)
 
 
 def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> Content:
@@ -157,26 +172,34 @@ def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> C
 def _look_up(
     client: minio.Minio, urns: list[str], limits: Limits, ends: float
 ) -> tuple[dict[str, Content], frozenset[str]]:
+    """What the urns hold, and which of them are not there; a urn in neither is unknown."""
     found: dict[str, Content] = {}
     missing: set[str] = set()
-    for urn in sorted(urns)[: limits.max_lookups]:
+    for urn in _shuffled(urns)[: limits.max_lookups]:
         if time.monotonic() > ends:
             break
         bucket, _, key = urn.partition("/")
         look: Callable[..., Content | None] = _prefix if key.endswith("/") else _key
         try:
             content = look(client, bucket, key, limits=limits, ends=ends)
-        except minio_errors.S3Error as error:
-            if error.code in _REFUSED:  # unknown: neither found nor missing
-                continue
-            if error.code not in _NOT_THERE:
-                raise
-            content = None
-        if content is None:
+        except minio_errors.S3Error as error:  # the store answered: the other urns may well be known
+            if error.code in _NOT_THERE:
+                missing.add(urn)
+        except ValueError:  # a key that S3 cannot hold, such as one with a segment ".."
             missing.add(urn)
         else:
-            found[urn] = content
+            if content is None:
+                missing.add(urn)
+            else:
+                found[urn] = content
     return found, frozenset(missing)
+
+
+def _shuffled(names: Iterable[str]) -> list[str]:
+    """In another order each time, so that what a limit leaves out is not always the same."""
+    mixed = list(names)
+    random.shuffle(mixed)
+    return mixed
 
 
 def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> Content | None:

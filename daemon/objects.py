@@ -153,7 +153,7 @@ def _content(urn: str, view: View | None) -> tuple[listing.Content | None, bool]
         return None, False
     outcome = view.outcome
     if "/" not in urn:
-        return outcome.buckets.get(urn), True
+        return outcome.buckets.get(urn), urn not in outcome.uncounted
     if listing.bucket_of(urn) not in outcome.buckets or urn in outcome.missing:
         return None, True
     return outcome.found.get(urn), urn in outcome.found

@@ -169,7 +169,9 @@ def _message(view: objects.View) -> str:
     notes = []
     if len(outcome.buckets) > _MAX_BUCKETS:
         notes.append(f"{len(outcome.buckets)} buckets, of which the first {_MAX_BUCKETS} are shown")
-    closed = sorted(bucket for bucket, content in outcome.buckets.items() if content is None)
+    closed = sorted(
+        bucket for bucket, content in outcome.buckets.items() if content is None and bucket not in outcome.uncounted
+    )
     if closed:
         notes.append(f"may not be listed with these credentials: {', '.join(closed)}")
     return conditions.cut("; ".join(notes))

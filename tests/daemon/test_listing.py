@@ -1,0 +1,273 @@
+"""Listing real MinIO servers, and servers that refuse, hang, talk nonsense or are not there."""
+
+import http.server
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import minio
+import pytest
+from minio import deleteobjects
+from minio.credentials import providers
+
+from daemon import listing
+from localcluster import stores as servers
+
+LIMITS = listing.Limits(timeout_s=2.0)
+
+# What S3 allows and people use: the key travels through a URL, an XML document and a DataObject.
+ODD_KEYS = [
+    pytest.param("with space.txt", id="space"),
+    pytest.param("größe/日本語/Ω.raw", id="unicode"),
+    pytest.param("a/b/c/d/e/f.bin", id="nested"),
+    pytest.param("plus+and%2Fpercent&amp;?#.txt", id="what URLs and XML escape"),
+    pytest.param("quote'\"<>.txt", id="quotes and brackets"),
+    pytest.param("emoji-🛰️.tif", id="emoji"),
+    pytest.param("k/" * 100 + "x" * 200, id="long"),
+    pytest.param(".hidden", id="dot"),
+]
+
+
+def credentials(server: servers.Store) -> listing.Credentials:
+    return listing.Credentials(server.access_key, server.secret_key)
+
+
+def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
+    outcome = listing.list_store(server.endpoint, credentials(server), "ns/s", urns=urns, limits=limits)
+    assert isinstance(outcome, listing.Listing), outcome
+    return outcome
+
+
+def refused(endpoint: str, given: listing.Credentials | None = None, secret: str = "") -> listing.Failure:
+    outcome = listing.list_store(endpoint, given, secret, urns=(), limits=LIMITS)
+    assert isinstance(outcome, listing.Failure), outcome
+    return outcome
+
+
+@pytest.fixture
+def bucket(server: servers.Store, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty bucket that is removed with all it holds."""
+    client = server.client()
+    name = f"b{abs(hash(request.node.name)) % 10**12}"
+    client.make_bucket(name)
+    yield name
+    found = [deleteobjects.DeleteObject(o.object_name or "") for o in client.list_objects(name, recursive=True)]
+    assert list(client.remove_objects(name, found)) == []
+    client.remove_bucket(name)
+
+
+def put(server: servers.Store, bucket: str, *keys: str, size: int = 10) -> None:
+    client = server.client()
+    for key in keys:
+        client.put_object(bucket, key, io.BytesIO(b"x" * size), size)
+
+
+def test_buckets_are_counted(server: servers.Store, bucket: str) -> None:
+    assert listed(server).buckets[bucket] == listing.Content(0, 0)
+    put(server, bucket, "a", "b/c", "b/d", size=7)
+    outcome = listed(server)
+    content = outcome.buckets[bucket]
+    assert content is not None
+    assert (content.size_bytes, content.object_count, content.complete) == (21, 3, True)
+    assert content.last_modified.endswith("Z")
+    assert outcome.technology == "minio"
+
+
+def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: str) -> None:
+    put(server, bucket, *(f"k{i:02}" for i in range(12)))
+    exact = listed(server, f"{bucket}/k/", limits=listing.Limits(2.0, max_keys=12)).buckets[bucket]
+    bounded = listed(server, limits=listing.Limits(2.0, max_keys=11)).buckets[bucket]
+    assert exact is not None
+    assert bounded is not None
+    assert (exact.object_count, exact.complete) == (12, True)
+    assert (bounded.object_count, bounded.size_bytes, bounded.complete) == (11, 110, False)
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_odd_keys_are_looked_up(server: servers.Store, bucket: str, key: str) -> None:
+    put(server, bucket, key, size=123)
+    urn = f"{bucket}/{key}"
+    outcome = listed(server, urn, f"{urn}.not")
+    content = outcome.found[urn]
+    assert (content.size_bytes, content.object_count, bool(content.etag), '"' in content.etag) == (123, 1, True, False)
+    assert outcome.missing == {f"{urn}.not"}
+    counted = outcome.buckets[bucket]
+    assert counted is not None
+    assert (counted.object_count, counted.size_bytes) == (1, 123)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("a.b.c", id="dots"), pytest.param("3-x-" + "y" * 59, id="63 characters")]
+)
+def test_odd_bucket_names(server: servers.Store, name: str) -> None:
+    client = server.client()
+    client.make_bucket(name)
+    try:
+        assert listed(server, f"{name}/k").missing == {f"{name}/k"}
+    finally:
+        client.remove_bucket(name)
+
+
+def test_prefixes_are_summed_and_an_empty_one_is_missing(server: servers.Store, bucket: str) -> None:
+    put(server, bucket, "2024/a", "2024/b/c", "2025/a", size=5)
+    outcome = listed(server, f"{bucket}/2024/", f"{bucket}/2026/", f"{bucket}/2024")
+    assert (outcome.found[f"{bucket}/2024/"].object_count, outcome.found[f"{bucket}/2024/"].size_bytes) == (2, 10)
+    assert outcome.missing == {f"{bucket}/2026/", f"{bucket}/2024"}
+
+
+def test_without_time_nothing_is_guessed(server: servers.Store, bucket: str) -> None:
+    put(server, bucket, "a")
+    outcome = listed(server, f"{bucket}/a", limits=listing.Limits(2.0, budget_s=0.0))
+    assert (outcome.buckets[bucket], bucket in outcome.uncounted) == (None, True)
+    assert (outcome.found, outcome.missing) == ({}, frozenset())
+
+
+def test_keys_of_buckets_that_are_not_here_are_not_asked_for(server: servers.Store) -> None:
+    outcome = listed(server, "elsewhere/key")
+    assert (outcome.found, outcome.missing) == ({}, frozenset())
+
+
+def test_what_exceeds_the_lookups_stays_unknown(server: servers.Store, bucket: str) -> None:
+    urns = [f"{bucket}/k{i}" for i in range(5)]
+    assert len(listed(server, *urns, limits=listing.Limits(2.0, max_lookups=3)).missing) == 3
+
+
+def test_one_key_that_the_server_cannot_even_name_spoils_nothing(server: servers.Store, bucket: str) -> None:
+    put(server, bucket, "good")
+    outcome = listed(server, f"{bucket}/good", f"{bucket}//twice", f"{bucket}/../up", f"{bucket}/{'k' * 1024}")
+    assert set(outcome.found) == {f"{bucket}/good"}
+
+
+@pytest.mark.parametrize(
+    ("given", "secret", "words"),
+    [
+        pytest.param(None, "", "does not admit anonymous listing (AccessDenied)", id="anonymous"),
+        pytest.param(
+            listing.Credentials("nobody", "wrong-secret"),
+            "storage/minio",
+            "refuses the credentials of Secret storage/minio (InvalidAccessKeyId)",
+            id="unknown key",
+        ),
+    ],
+)
+def test_refused_credentials(server: servers.Store, given: listing.Credentials | None, secret: str, words: str) -> None:
+    failure = refused(server.endpoint, given, secret)
+    assert failure == listing.Failure("AccessDenied", f"{server.endpoint} {words}")
+
+
+def test_a_wrong_secret_is_refused_and_never_shown(server: servers.Store) -> None:
+    given = listing.Credentials(server.access_key, "hush-hush-hush")
+    failure = refused(server.endpoint, given, "storage/minio")
+    assert failure.message.endswith("refuses the credentials of Secret storage/minio (SignatureDoesNotMatch)")
+    assert "hush" not in failure.message + repr(given)
+    assert server.access_key not in failure.message + repr(given)
+
+
+def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.Store, bucket: str) -> None:
+    put(server, bucket, "a")
+    root = minio.MinioAdmin(
+        endpoint=server.endpoint.removeprefix("http://"),
+        credentials=providers.StaticProvider(server.access_key, server.secret_key),
+        secure=False,
+    )
+    everywhere = {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets"], "Resource": ["arn:aws:s3:::*"]}
+    closed = {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]}
+    policy = {"Version": "2012-10-17", "Statement": [everywhere, closed]}
+    root.policy_add("seer", policy=policy)
+    root.user_add("visitor", "visitor-secret")
+    root.policy_set("seer", user="visitor")
+    given = listing.Credentials("visitor", "visitor-secret")
+    outcome = listing.list_store(server.endpoint, given, "ns/s", urns=[f"{bucket}/a"], limits=LIMITS)
+    assert isinstance(outcome, listing.Listing)
+    assert outcome.buckets[bucket] is None
+    assert (outcome.found, outcome.missing) == ({}, frozenset())
+    assert outcome.uncounted == frozenset()
+
+
+def test_a_frozen_server_costs_one_timeout_and_recovers(server: servers.Store) -> None:
+    server.pause()
+    try:
+        began_s = time.monotonic()
+        failure = refused(server.endpoint, credentials(server))
+        spent_s = time.monotonic() - began_s
+    finally:
+        server.resume()
+    assert failure == listing.Failure("Timeout", f"{server.endpoint} did not answer within 2 s")
+    assert spent_s >= LIMITS.timeout_s
+    assert listed(server).technology == "minio"
+
+
+def test_a_stopped_server_is_unreachable_and_recovers(server: servers.Store) -> None:
+    server.stop()
+    try:
+        failure = refused(server.endpoint, credentials(server))
+    finally:
+        server.start()
+    assert failure == listing.Failure("Unreachable", f"{server.endpoint} cannot be reached: Connection refused")
+    assert listed(server).technology == "minio"
+
+
+def test_a_port_that_accepts_and_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}").reason == "Timeout"
+
+
+def test_an_unknown_host() -> None:
+    assert refused("http://store.invalid:9000").message.endswith("the host name is not known")
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the server's ``answer``."""
+
+    def do_GET(self) -> None:
+        status, body = self.server.answer  # type: ignore[attr-defined]
+        if status == 0:
+            self.connection.close()
+            return
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - the standard library's name
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+ERROR = b"<Error><Code>InternalError</Code><Message>out of order</Message></Error>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        pytest.param(200, b"<html><p>hello</html>", "NotS3", id="broken XML"),
+        pytest.param(200, b"<html/>", "NotS3", id="other XML"),
+        pytest.param(200, b"\xff\xfe", "NotS3", id="no text"),
+        pytest.param(404, b"not found", "NotS3", id="another web server"),
+        pytest.param(301, b"", "NotS3", id="redirect"),
+        pytest.param(500, ERROR, "StoreError", id="S3 error"),
+        pytest.param(503, b"", "NotS3", id="bare 503"),
+        pytest.param(0, b"", "Unreachable", id="connection closed"),
+    ],
+)
+def test_odd_answers_are_one_message(status: int, body: bytes, reason: str) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd) as odd:
+        odd.answer = (status, body)  # type: ignore[attr-defined]
+        thread = threading.Thread(target=odd.serve_forever)
+        thread.start()
+        try:
+            failure = refused(f"http://127.0.0.1:{odd.server_port}")
+        finally:
+            odd.shutdown()
+            thread.join()
+    assert failure.reason == reason
+    assert failure.message.startswith(f"http://127.0.0.1:{odd.server_port}")
+    assert "\n" not in failure.message
+
+
+def test_plain_http_where_tls_was_asked_for(server: servers.Store) -> None:
+    assert refused(server.endpoint.replace("http:", "https:")).reason == "TlsFailed"

@@ -1,0 +1,239 @@
+"""What a NodeCapability says, when it is written, and what people are told about stores."""
+
+import pathlib
+from typing import Any
+
+import msgspec
+import pytest
+
+from daemon import listing, objects, publish, stores
+from scheduler.api import core, crd, names
+
+NOW = "2026-01-02T03:04:05Z"
+LATER = "2026-01-02T03:04:35Z"
+MUCH_LATER = "2026-01-02T03:10:05Z"
+STORE = stores.Store("storage", "minio", "uid", "http://minio:9000", "secret")
+UP = listing.Listing("minio", {"b": listing.Content(1, 1), "a": listing.Content(1, 1)})
+DOWN = listing.Failure("Unreachable", "http://minio:9000 cannot be reached: Connection refused")
+HOST = publish.Host("boot-1", "Fast 9000", 4)
+
+
+def node(
+    resources: dict[str, str] | None = None, *, labels: dict[str, str] | None = None, boot_id: str = ""
+) -> core.Node:
+    amounts: dict[str, Any] = {"cpu": "8", "memory": "16Gi", **(resources or {})}
+    status = core.NodeStatus(allocatable=amounts, capacity=amounts, node_info=core.NodeSystemInfo(boot_id))
+    return core.Node(core.ObjectMeta(name="n1", uid="node-uid", labels=labels or {}), status=status)
+
+
+def views(outcome: listing.Listing | listing.Failure, at: str = NOW) -> dict[str, objects.View]:
+    return {STORE.name: objects.View(STORE, outcome, at)}
+
+
+def fresh() -> crd.NodeCapability:
+    return crd.NodeCapability(core.ObjectMeta(name="n1", uid="u", generation=1))
+
+
+def after(
+    before: crd.NodeCapability,
+    outcome: listing.Listing | listing.Failure | None = UP,
+    *,
+    of: core.Node | None = None,
+    at: str = NOW,
+    discovered: tuple[stores.Store, ...] = (STORE,),
+) -> crd.NodeCapability | None:
+    """The NodeCapability after a round, None where the round writes nothing."""
+    seen = views(outcome, at) if outcome is not None else {}
+    body = publish.status_to_apply(before, node=of or node(), host=HOST, discovered=discovered, views=seen, now=at)
+    if body is None:
+        return None
+    return msgspec.structs.replace(before, status=msgspec.convert(body["status"], crd.NodeCapabilityStatus))
+
+
+def written(*arguments: Any, **more: Any) -> crd.NodeCapabilityStatus:
+    found = after(*arguments, **more)
+    assert found is not None
+    return found.status
+
+
+def conditions(status: crd.NodeCapabilityStatus) -> dict[str, tuple[str, str]]:
+    return {condition.type: (condition.status, condition.reason) for condition in status.conditions}
+
+
+def test_the_columns_are_filled_from_the_node_and_its_stores() -> None:
+    labels = {names.NODE_TYPE_LABEL: "edge", names.REGION_LABEL: "west", names.ZONE_LABEL: "west-1"}
+    status = written(fresh(), of=node({"nvidia.com/gpu": "2"}, labels=labels))
+    assert (status.node_type, status.region, status.zone) == ("edge", "west", "west-1")
+    assert (status.cpu, status.memory_bytes) == (crd.Cpu("", 8, 8), 16 * 2**30)
+    assert (status.store_count, status.stores_text, status.accelerators_text) == (
+        1,
+        "storage/minio",
+        "2x nvidia.com/gpu",
+    )
+    (store,) = status.stores
+    assert store == crd.Store("storage/minio", "http://minio:9000", "minio", True, ("a", "b"), NOW)
+    assert conditions(status) == {"Ready": ("True", "Inspected"), "StoresAvailable": ("True", "AllAvailable")}
+    assert status.capabilities == {
+        "cpu-cores": "8",
+        "cpu-threads": "8",
+        "memory-bytes": str(16 * 2**30),
+        "storage-service": "true",
+        "storage-type": "object",
+        "storage-technology": "minio",
+        "gpu-nvidia": "true",
+        "gpu-accelerated": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("boot_id", "cpu"),
+    [
+        pytest.param("boot-1", crd.Cpu("Fast 9000", 4, 8), id="our own machine"),
+        pytest.param("boot-2", crd.Cpu("", 8, 8), id="another machine"),
+        pytest.param("", crd.Cpu("", 8, 8), id="emulated node"),
+    ],
+)
+def test_proc_is_believed_only_on_the_machine_it_describes(boot_id: str, cpu: crd.Cpu) -> None:
+    assert written(fresh(), of=node(boot_id=boot_id)).cpu == cpu
+
+
+@pytest.mark.parametrize(
+    ("resources", "shown"),
+    [
+        pytest.param({"amd.com/gpu": "1"}, {"gpu-amd", "gpu-accelerated"}, id="amd"),
+        pytest.param({"gpu.intel.com/i915": "1"}, {"gpu-intel", "gpu-accelerated"}, id="intel"),
+        pytest.param({"google.com/tpu": "4"}, {"tpu-accelerated"}, id="tpu"),
+        pytest.param({"xilinx.com/fpga-u250": "1"}, {"fpga-accelerated"}, id="fpga"),
+        pytest.param({"nvidia.com/gpu": "0"}, set(), id="none left"),
+        pytest.param({"example.com/widget": "1", "ephemeral-storage": "1Gi"}, set(), id="no accelerator"),
+        pytest.param({"nvidia.com/gpu": "many"}, set(), id="no number"),
+    ],
+)
+def test_accelerators_become_capabilities(resources: dict[str, str], shown: set[str]) -> None:
+    found = written(fresh(), of=node(resources)).capabilities
+    assert {name for name in found if "accelerated" in name or name.startswith("gpu")} == shown
+
+
+def test_nothing_is_written_for_time_alone_until_the_probe_is_stale() -> None:
+    first = after(fresh())
+    assert first is not None
+    assert after(first, at=LATER) is None
+    second = after(first, at=MUCH_LATER)
+    assert second is not None
+    assert second.status.stores[0].last_probe_time == MUCH_LATER
+    assert {condition.last_transition_time for condition in second.status.conditions} == {NOW}
+
+
+def test_links_and_conditions_of_others_do_not_make_the_daemon_write() -> None:
+    first = after(fresh())
+    assert first is not None
+    foreign = crd.Condition("LinksMeasured", "True", "Measured", "", NOW)
+    status = msgspec.structs.replace(
+        first.status, links=(crd.Link("n2"),), conditions=(*first.status.conditions, foreign)
+    )
+    assert after(msgspec.structs.replace(first, status=status), at=LATER) is None
+
+
+def test_a_store_that_fails_keeps_its_buckets_and_says_why() -> None:
+    first = after(fresh())
+    assert first is not None
+    status = written(first, DOWN, at=LATER)
+    (store,) = status.stores
+    assert (store.available, store.buckets, store.message) == (False, ("a", "b"), DOWN.message)
+    assert conditions(status) == {
+        "Ready": ("False", "StoreUnavailable"),
+        "StoresAvailable": ("False", "StoreUnavailable"),
+    }
+    assert {condition.last_transition_time for condition in status.conditions} == {LATER}
+    assert status.store_count == 0
+    assert "storage-service" not in status.capabilities
+    back = written(msgspec.structs.replace(first, status=status), UP, at=MUCH_LATER)
+    assert back.stores[0].available
+    assert conditions(back)["Ready"] == ("True", "Inspected")
+
+
+@pytest.mark.parametrize(
+    ("discovered", "outcome", "expected"),
+    [
+        pytest.param((), None, ("True", "NoStores"), id="no store"),
+        pytest.param((STORE,), None, ("Unknown", "Probing"), id="not asked yet"),
+        pytest.param((STORE,), DOWN, ("False", "StoreUnavailable"), id="down"),
+        pytest.param((STORE,), UP, ("True", "AllAvailable"), id="up"),
+    ],
+)
+def test_conditions(discovered: tuple[stores.Store, ...], outcome: Any, expected: tuple[str, str]) -> None:
+    assert conditions(written(fresh(), outcome, discovered=discovered))["StoresAvailable"] == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        pytest.param(None, UP, [], id="found and up"),
+        pytest.param(None, DOWN, [DOWN], id="found and down"),
+        pytest.param(UP, DOWN, [DOWN], id="went down"),
+        pytest.param(DOWN, DOWN, [], id="still down, also after a restart"),
+        pytest.param(
+            DOWN, listing.Failure("Timeout", "silent"), [listing.Failure("Timeout", "silent")], id="other trouble"
+        ),
+        pytest.param(DOWN, UP, [None], id="came back"),
+        pytest.param(UP, UP, [], id="still up"),
+    ],
+)
+def test_people_are_told_once(before: Any, now: Any, told: list[Any]) -> None:
+    standing = fresh().status if before is None else written(fresh(), before)
+    found = publish.transitions(standing, (STORE,), views(now))
+    assert [transition.failure for transition in found] == told
+
+
+def test_a_bucket_that_may_not_be_read_is_named() -> None:
+    outcome = listing.Listing("s3", {"open": listing.Content(1, 1), "closed": None})
+    assert written(fresh(), outcome).stores[0].message == "may not be listed with these credentials: closed"
+
+
+def test_more_buckets_than_the_schema_holds() -> None:
+    outcome = listing.Listing("s3", {f"b{i:04}": listing.Content(1, 1) for i in range(1200)})
+    (store,) = written(fresh(), outcome).stores
+    assert len(store.buckets) == 1000
+    assert store.message == "1200 buckets, of which the first 1000 are shown"
+
+
+def test_it_belongs_to_its_node() -> None:
+    (owner,) = publish.to_create(node())["metadata"]["ownerReferences"]
+    assert owner == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "node-uid"}
+
+
+X86 = """processor\t: 0
+model name\t: Example CPU @ 2.00GHz
+physical id\t: 0
+core id\t\t: 0
+
+processor\t: 1
+model name\t: Example CPU @ 2.00GHz
+physical id\t: 0
+core id\t\t: 0
+
+processor\t: 2
+model name\t: Example CPU @ 2.00GHz
+physical id\t: 1
+core id\t\t: 0
+"""
+ARM = "processor\t: 0\nBogoMIPS\t: 108.00\n\nprocessor\t: 1\nBogoMIPS\t: 108.00\n\nModel\t\t: Example Board\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "model", "cores"),
+    [
+        pytest.param(X86, "Example CPU @ 2.00GHz", 2, id="two sockets, hyper-threading"),
+        pytest.param(ARM, "Example Board", 0, id="arm: no core ids"),
+        pytest.param("", "", 0, id="empty"),
+    ],
+)
+def test_reading_proc(tmp_path: pathlib.Path, cpuinfo: str, model: str, cores: int) -> None:
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("boot-7\n")
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert publish.read_host(tmp_path) == publish.Host("boot-7", model, cores)
+
+
+def test_a_machine_without_proc_is_no_error(tmp_path: pathlib.Path) -> None:
+    assert publish.read_host(tmp_path) == publish.Host()
