@@ -374,7 +374,7 @@ def _decode_without_nulls(data: bytes | msgspec.Raw, kind: type[T], where: str) 
     try:
         return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise errors.InputError(where, bytes(data[:80]).decode("utf-8", "replace"), str(error)) from error
+        raise errors.InputError(where, bytes(data)[:80].decode("utf-8", "replace"), str(error)) from error
 
 
 def _without_nulls(data: Any) -> Any:
