@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.parity.build import (
+    CORDONED,
     FIT,
     FITS,
     FULL,
@@ -324,6 +325,20 @@ WHO_COUNTS = [
     _nominated("equal-keeps-its-room", _CPU_SHORT, theirs=5),
     _nominated("lower-yields", FITS, theirs=4),
     _nominated("the-pod-itself-does-not-count", FITS, theirs=5, uid="uid-new"),
+    Case(
+        id="nominated-node-of-the-pod-itself-is-taken-if-it-fits",
+        nodes=[node("a", cpu="64", memory="64Gi"), node("b")],
+        pod=asking("2", "2Gi", nominated="b"),
+        verdicts={"a": FITS, "b": FITS},
+        best=["b"],
+    ),
+    Case(
+        id="nominated-node-of-the-pod-itself-may-not-fit",
+        nodes=[node("a"), node("b", cordoned=True)],
+        pod=asking("2", "2Gi", nominated="b"),
+        verdicts={"a": FITS, "b": CORDONED},
+        best=["a"],
+    ),
     Case(
         id="nominated-port-is-held-too",
         nodes=[node("a"), node("b")],

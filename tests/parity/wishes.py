@@ -235,6 +235,25 @@ PULLED = [
         48,
         48,
     ),
+    _image(
+        "named-twice-on-a-node-counts-the-first",
+        _runs("app:1"),
+        [
+            {
+                **node("a"),
+                "status": {
+                    **node("a")["status"],
+                    "images": [
+                        {"names": ["app:1", "app:stable"], "sizeBytes": 1046 * _MI},
+                        {"names": ["app:1"], "sizeBytes": 24 * _MI},
+                    ],
+                },
+            },
+            node("b"),
+        ],
+        51,
+        0,
+    ),
 ]
 
 CASES = [*DISLIKES, *LIKES, *PULLED]
