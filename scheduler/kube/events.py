@@ -43,7 +43,7 @@ ATTEMPTS: Final = 5
 DEADLINE_S: Final = 10.0
 
 
-class Reference(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+class Reference(msgspec.Struct, rename="camel", frozen=True):
     """The object that an Event is about."""
 
     kind: str
@@ -109,7 +109,7 @@ class EventSink:
         self._burst = burst
         self._series_s = series_s
         self._slot_s = 0.0
-        self._draining = False
+        self._draining = asyncio.Event()
         self._last_name = 0
         self._queue: asyncio.Queue[_Record] = asyncio.Queue(capacity)
         self._records: collections.OrderedDict[_Identity, _Record] = collections.OrderedDict()
@@ -153,7 +153,7 @@ class EventSink:
 
     async def drain(self, deadline_s: float) -> int:
         """Write what waits, without the rate cap and while ``run`` still runs; returns how many are left over."""
-        self._draining = True
+        self._draining.set()
         for record in self._records.values():
             if record.timer:
                 self._update(record)
@@ -192,7 +192,7 @@ class EventSink:
                     continue
                 # The first repetition is shown at once, as client-go does; those that follow, once in a while.
                 record.busy = False
-                if record.written > 1 and not self._draining:
+                if record.written > 1 and not self._draining.is_set():
                     loop = asyncio.get_running_loop()
                     record.timer = loop.call_later(self._series_s, self._update, record)
                 else:
@@ -204,8 +204,10 @@ class EventSink:
         """Wait for a turn: ``burst`` at once, then one each interval."""
         now_s = time.monotonic()
         self._slot_s = max(self._slot_s, now_s - self._burst * self._interval_s) + self._interval_s
-        if self._slot_s > now_s and not self._draining:
-            await asyncio.sleep(self._slot_s - now_s)
+        if self._slot_s > now_s:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._slot_s - now_s):
+                    await self._draining.wait()
 
     async def _write(self, record: _Record) -> bool:
         """Create the Event or update its series; returns whether the server has it now."""

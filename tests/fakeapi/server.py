@@ -108,6 +108,7 @@ class FakeApi:
     # -- requests ----------------------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        await request.read()  # at once: what has arrived takes effect, even if the client does not wait for it
         self.requests.append((request.method, request.path_qs))
         fault = next((fault for fault in self.faults if fault.take(request.method, request.path_qs)), None)
         if fault and fault.delay_s:

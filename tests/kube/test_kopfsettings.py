@@ -1,0 +1,93 @@
+"""A hardened Kopf operator against the fake server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import kopf
+import pytest
+
+from scheduler.kube import client, kopfsettings
+from tests.fakeapi import faults, objects, server
+
+SELECTOR = "spec.schedulerName=data-locality-scheduler,spec.nodeName="
+
+
+@contextlib.asynccontextmanager
+async def _operator(api: client.Api, seen: list[str]) -> AsyncIterator[asyncio.Task[None]]:
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    kopfsettings.harden(settings, reads_only=True)
+    settings.watching.field_selectors["pods"] = SELECTOR
+    kopf.on.login(registry=registry)(kopfsettings.login(api))
+
+    @kopf.on.event("pods", registry=registry)
+    def pod_event(event: Any, name: str | None, **_: Any) -> None:
+        seen.append(f"{event['type']} {name}")
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(
+        kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop)
+    )
+    try:
+        yield running
+    finally:
+        stop.set()
+        await running
+
+
+async def test_events_come_and_nothing_is_ever_written(fake: server.FakeApi, api: client.Api) -> None:
+    fake.store.create("pods", objects.pod("ours"))
+    fake.store.create("pods", objects.pod("placed", node="n1"))
+    fake.store.create("pods", objects.pod("theirs", scheduler="default-scheduler"))
+    seen: list[str] = []
+    async with _operator(api, seen):
+        await server.until(lambda: fake.watches)
+        fake.store.create("pods", objects.pod("late"))
+        await server.until(lambda: "ADDED late" in seen)
+        fake.store.patch("pods", "ours", {"spec": {"nodeName": "n1"}}, "default")
+        await server.until(lambda: "DELETED ours" in seen)  # it left the selector
+    assert sorted(seen) == ["ADDED late", "DELETED ours", "None ours"]
+    assert {method for method, _ in fake.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("status", [500, 503, 403])
+async def test_failures_of_any_number_do_not_end_it(fake: server.FakeApi, api: client.Api, status: int) -> None:
+    seen: list[str] = []
+    fake.faults.append(faults.Fault(path="/api/v1/pods", times=4, status=status))
+    async with _operator(api, seen) as running:
+        await server.until(lambda: fake.watches)
+        fake.store.create("pods", objects.pod("late"))
+        await server.until(lambda: "ADDED late" in seen)
+        assert not running.done()
+
+
+async def test_a_rotated_token_reaches_kopf(fake: server.FakeApi, tmp_path: Any) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    fake.tokens = {"first"}
+    api = await client.Api.connect(fake.kubeconfig(tmp_path, user={"tokenFile": str(token)}))
+    seen: list[str] = []
+    async with _operator(api, seen):
+        await server.until(lambda: fake.watches)
+        token.write_text("second")
+        fake.tokens = {"second"}
+        fake.drop_watches()
+        await server.until(lambda: not fake.watches)
+        fake.store.create("pods", objects.pod("late"))
+        await server.until(lambda: "ADDED late" in seen)
+    await api.close()
+
+
+def test_pauses_never_run_out() -> None:
+    settings = kopf.OperatorSettings()
+    kopfsettings.harden(settings, reads_only=False)
+    pauses = settings.networking.error_backoffs
+    assert not isinstance(pauses, (int, float))
+    for _ in range(2):  # each request iterates anew
+        assert len(list(itertools.islice(pauses, 100_000))) == 100_000
+    assert not isinstance(settings.persistence.diffbase_storage, kopfsettings.NoDiff)
