@@ -57,10 +57,12 @@ def read(text: str, problems: list[errors.InputError]) -> Event:
 
 
 def _items(data: dict[str, Any], key: str, problems: list[errors.InputError]) -> Iterator[tuple[str, str]]:
-    items = data.get(key) or []
+    items = data.get(key)
+    if items is None:
+        return
     if not isinstance(items, list):
         problems.append(errors.InputError(f"{names.EVENT_DATA} {key}", items, "write a list"))
-        items = []
+        return
     for index, item in enumerate(items):
         where = f"{names.EVENT_DATA} {key}[{index}]"
         try:
@@ -86,7 +88,7 @@ def _transfer_text(where: str, item: object) -> str:
 
 def _hints(data: dict[str, Any], problems: list[errors.InputError]) -> dict[str, str]:
     where = f"{names.EVENT_DATA} processingOptions"
-    options = data.get("processingOptions") or {}
+    options = {} if data.get("processingOptions") is None else data["processingOptions"]
     if not isinstance(options, dict):
         problems.append(errors.InputError(where, options, 'write an object, as in {"dataIntensive": true}'))
         options = {}
@@ -95,11 +97,11 @@ def _hints(data: dict[str, Any], problems: list[errors.InputError]) -> dict[str,
         value = options.get(key, False)
         if value is True:
             hints[annotation] = "true"
-        elif value not in (False, None):
+        elif value is not False and value is not None:
             problems.append(errors.InputError(f"{where} {key}", value, "write true or false"))
-    region = options.get("preferRegion") or ""
-    if not isinstance(region, str):
-        problems.append(errors.InputError(f"{where} preferRegion", region, "write a region's name"))
-    elif region:
+    region = options.get("preferRegion")
+    if isinstance(region, str):
         hints[names.PREFER_REGION] = region
+    elif region is not None:
+        problems.append(errors.InputError(f"{where} preferRegion", region, "write a region's name"))
     return hints
