@@ -33,7 +33,7 @@ def answer(
         }
         told.update(_nothing_fits(found))
         return told
-    if refusal is not None and refusal.only is not None:
+    if refusal is not None and refusal.only is not None and snap.count:
         told["preFilterNodes"] = sorted(refusal.only)
     told["nodes"] = _first_verdicts(found, snap)
     told["plugins"] = _each_verdict(decide.run_filters(snap, asked, settings), snap)

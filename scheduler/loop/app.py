@@ -56,8 +56,8 @@ class Options:
     health_port: int | None = None
 
 
-async def run(settings: config.Settings, options: Options) -> int:
-    """Run the scheduler until a signal or a failure; returns the exit code.
+async def run(settings: config.Settings, options: Options, stop: asyncio.Event | None = None) -> int:
+    """Run the scheduler until a signal, ``stop`` or a failure; returns the exit code.
 
     Raises:
         InputError: the kubeconfig cannot be used.
@@ -69,7 +69,7 @@ async def run(settings: config.Settings, options: Options) -> int:
         problems = await access.check(api)
         for problem in problems:
             log.error("cannot start", problem=problem)
-        return CANNOT_START if problems else await _Process(api, settings, options).run()
+        return CANNOT_START if problems else await _Process(api, settings, options, stop or asyncio.Event()).run()
     finally:
         await api.close()
 
@@ -77,11 +77,11 @@ async def run(settings: config.Settings, options: Options) -> int:
 class _Process:
     """The parts, wired together."""
 
-    def __init__(self, api: client.Api, settings: config.Settings, options: Options) -> None:
+    def __init__(self, api: client.Api, settings: config.Settings, options: Options, stop: asyncio.Event) -> None:
         clock = self._clock = time.monotonic
         self._api = api
         self._settings = settings
-        self._stop = asyncio.Event()
+        self._stop = stop
         self._code = OK
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._operator: handlers.Operator | None = None
@@ -140,19 +140,21 @@ class _Process:
             return CANNOT_START
         log.info("health server listens", port=self._server.port)
         try:
-            return await self._run()
+            for name, work in (
+                ("event loop pulse", self._pulse.run()),
+                ("watch of nodes", self._nodes.run()),
+                ("watch of assigned pods", self._pods.run()),
+                ("writer of events", self._sink.run()),
+                ("writer of conditions", self._reporter.run()),
+                (_START, self._start()),
+            ):
+                self._spawn(name, work)
+            await self._stop.wait()
+            await self._wind_down()
         finally:
+            await _cancel(*self._tasks.values())
             await self._server.stop()
-
-    async def _run(self) -> int:
-        self._spawn("event loop pulse", self._pulse.run())
-        self._spawn("watch of nodes", self._nodes.run())
-        self._spawn("watch of assigned pods", self._pods.run())
-        self._spawn("writer of events", self._sink.run())
-        self._spawn("writer of conditions", self._reporter.run())
-        self._spawn(_START, self._start())
-        await self._stop.wait()
-        await self._wind_down()
+            self._release_signals()
         return self._code
 
     async def _start(self) -> None:
@@ -198,8 +200,7 @@ class _Process:
         if left:
             log.warning("bindings given up, their outcome is unknown", bindings=left)
         await asyncio.gather(self._reporter.drain(REPORTS_WITHIN_S), self._sink.drain(REPORTS_WITHIN_S))
-        await _cancel(*self._tasks.values())
-        log.info("stopped")
+        log.info("stopped placing pods")
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[name] = asyncio.create_task(work, name=name)
@@ -221,6 +222,10 @@ class _Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+
+    def _release_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
     def _sources(self) -> health.Sources:
         return health.Sources(
@@ -260,10 +265,10 @@ class _Process:
         """Requested share of allocatable cpu and memory, averaged over the two."""
         view = self._cluster.freeze()
         rows = [view.resource_row[name] for name in ("cpu", "memory") if name in view.resource_row]
-        capacity = [float(view.allocatable[row][view.alive].sum()) for row in rows]
+        capacity = [float(view.offered[row][view.alive].sum()) for row in rows]
         if not capacity or min(capacity) <= 0:
             return 0.0
-        used = [float(view.requested[row][view.alive].sum()) for row in rows]
+        used = [float(view.taken[row][view.alive].sum()) for row in rows]
         return sum(part / whole for part, whole in zip(used, capacity, strict=True)) / len(rows)
 
 

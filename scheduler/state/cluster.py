@@ -224,11 +224,8 @@ class Cluster:
             has_fast_storage=_read_only(self._hardware[1, view]),
             has_local_storage=_read_only(self._hardware[2, view]),
             resource_row=use.rows,
-            allocatable=_read_only(use.allocatable[:, view]),
-            requested=_read_only(use.requested[:, view]),
-            nonzero=_read_only(use.nonzero[:, view]),
-            allowed_pods=_read_only(use.allowed_pods[view]),
-            pods=_read_only(use.pods[view]),
+            offered=_read_only(use.offered[:, view]),
+            taken=_read_only(use.taken[:, view]),
             ports=use.ports,
             images=self._images,
             affine_pods=self._affine,
@@ -281,7 +278,8 @@ class Cluster:
     ) -> None:
         if before == after:
             return
-        wanted = {name: image.size_bytes for image in after for name in image.names}
+        # A name that a node lists twice has the size listed first, as upstream.
+        wanted = {name: image.size_bytes for image in reversed(after) for name in image.names}
         for gone in {name for image in before for name in image.names} - wanted.keys():
             self._images[gone].held[index] = False
             if not self._images[gone].held.any():

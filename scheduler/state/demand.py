@@ -7,9 +7,11 @@ added. Sums are exact and rounded up at the end: cpu to milli-cores, all else to
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from scheduler.api import core, units
 
@@ -20,6 +22,8 @@ DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
 _MILLI: Final = 1000
 
 Sums = dict[str, int]  # resource name -> thousandths of its unit
+_ASSUMED: Final[Sums] = {"cpu": DEFAULT_CPU_MILLI, "memory": DEFAULT_MEMORY_BYTES * _MILLI}
+FIXED: Final = 6  # length of Demand.vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +35,51 @@ class Port:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
 class Demand:
-    """What one pod asks for.
+    """What one pod asks for; immutable by convention, and shared by pods that ask for the same.
 
     Attributes:
         cpu_milli, memory_bytes, ephemeral_bytes: True requests.
         scalars: Extended resources, hugepages and the like, whole units; zero requests included.
-        nonzero_cpu_milli, nonzero_memory_bytes: Requests with upstream's defaults for containers that state none
-            (used by scoring only).
+        nonzero_cpu_milli, nonzero_memory_bytes: Requests with upstream's defaults for what is stated nowhere, as they
+            count on the node for scoring.
+        scored: What NodeResourcesFit's score takes the pending pod to ask for, by resource name. Upstream leaves
+            pod-level requests out there (and only there), and defaults every container.
+        vector: [FIXED] all of these but the scalars, and a 1 for the pod itself, in the order of state.usage's rows.
     """
 
-    cpu_milli: int
-    memory_bytes: int
-    ephemeral_bytes: int
-    scalars: dict[str, int]
-    nonzero_cpu_milli: int
-    nonzero_memory_bytes: int
+    __slots__ = (
+        "cpu_milli",
+        "ephemeral_bytes",
+        "memory_bytes",
+        "nonzero_cpu_milli",
+        "nonzero_memory_bytes",
+        "scalars",
+        "scored",
+        "vector",
+    )
 
-    @property
-    def is_zero(self) -> bool:
-        """Whether only the pod count has to be checked."""
-        return not (self.cpu_milli or self.memory_bytes or self.ephemeral_bytes or self.scalars)
+    def __init__(self, true: Sums, nonzero: Sums, scored: Sums) -> None:
+        self.cpu_milli = min(true.get("cpu", 0), units.INT64_MAX)
+        self.memory_bytes = _whole(true.get("memory", 0))
+        self.ephemeral_bytes = _whole(true.get("ephemeral-storage", 0))
+        self.scalars = {name: _whole(amount) for name, amount in true.items() if is_scalar(name)}
+        self.nonzero_cpu_milli = min(nonzero.get("cpu", 0), units.INT64_MAX)
+        self.nonzero_memory_bytes = _whole(nonzero.get("memory", 0))
+        self.scored = {
+            name: min(amount, units.INT64_MAX) if name == "cpu" else _whole(amount) for name, amount in scored.items()
+        }
+        self.vector = np.array(
+            (
+                self.cpu_milli,
+                self.memory_bytes,
+                self.ephemeral_bytes,
+                self.nonzero_cpu_milli,
+                self.nonzero_memory_bytes,
+                1,
+            ),
+            np.int64,
+        )
 
 
 def of(pod: core.Pod) -> Demand:
@@ -61,17 +88,28 @@ def of(pod: core.Pod) -> Demand:
     Raises:
         InputError: a quantity cannot be read (the API server lets none such through).
     """
-    true = _pod_requests(pod, {})
-    assumed = {"cpu": DEFAULT_CPU_MILLI, "memory": DEFAULT_MEMORY_BYTES * _MILLI}
-    nonzero = _pod_requests(pod, assumed) if _lacks_request(pod) else true
-    return Demand(
-        cpu_milli=min(true.get("cpu", 0), units.INT64_MAX),
-        memory_bytes=_whole(true.get("memory", 0)),
-        ephemeral_bytes=_whole(true.get("ephemeral-storage", 0)),
-        scalars={name: _whole(amount) for name, amount in true.items() if is_scalar(name)},
-        nonzero_cpu_milli=min(nonzero.get("cpu", 0), units.INT64_MAX),
-        nonzero_memory_bytes=_whole(nonzero.get("memory", 0)),
-    )
+    spec, status = pod.spec, pod.status
+    if not (spec.init_containers or spec.overhead or spec.resources or status.container_statuses):
+        return _of_containers(tuple([tuple(c.resources.requests.items()) for c in spec.containers]))
+    pod_level = _pod_level(pod)
+    true = _pod_requests(pod, {}, pod_level)
+    scored = _pod_requests(pod, _ASSUMED, {})
+    if not pod_level:
+        return Demand(true, nonzero=scored, scored=scored)
+    missing = {name: amount for name, amount in _ASSUMED.items() if name not in true}
+    return Demand(true, nonzero=_pod_requests(pod, missing, pod_level), scored=scored)
+
+
+@functools.lru_cache(maxsize=16384)
+def _of_containers(requests: tuple[tuple[tuple[str, core.Quantity], ...], ...]) -> Demand:
+    """The demand of containers alone. Replicas ask for the same, so most pods are answered from the cache."""
+    true: Sums = {}
+    nonzero: Sums = {}
+    for container in requests:
+        own = {name: _exact(amount) for name, amount in container}
+        _add(true, own)
+        _add(nonzero, {**_ASSUMED, **own})
+    return Demand(true, nonzero=nonzero, scored=nonzero)
 
 
 def is_scalar(name: str) -> bool:
@@ -100,7 +138,17 @@ def host_ports(pod: core.Pod) -> tuple[Port, ...]:
     return tuple(found)
 
 
-def _pod_requests(pod: core.Pod, assumed: Sums) -> Sums:
+def _pod_level(pod: core.Pod) -> Sums:
+    """Requests of the pod as a whole, of the resources for which Kubernetes has them."""
+    requests = pod.spec.resources.requests if pod.spec.resources is not None else {}
+    return {
+        name: _exact(amount)
+        for name, amount in requests.items()
+        if name in ("cpu", "memory") or name.startswith("hugepages-")
+    }
+
+
+def _pod_requests(pod: core.Pod, assumed: Sums, pod_level: Sums) -> Sums:
     spec, statuses = pod.spec, _resize_statuses(pod)
     total: Sums = {}
     for container in spec.containers:
@@ -119,10 +167,7 @@ def _pod_requests(pod: core.Pod, assumed: Sums) -> Sums:
             _add(at_this_moment, request)
         _raise_to(init_peak, at_this_moment)
     _raise_to(total, init_peak)
-    if spec.resources is not None:
-        for name, amount in spec.resources.requests.items():
-            if name in ("cpu", "memory") or name.startswith("hugepages-"):
-                total[name] = _exact(amount)
+    total.update(pod_level)
     _add(total, {name: _exact(amount) for name, amount in spec.overhead.items()})
     return total
 
@@ -156,11 +201,6 @@ def _resize_statuses(pod: core.Pod) -> dict[str, tuple[core.ContainerStatus, boo
         condition.type == "PodResizePending" and condition.reason == "Infeasible" for condition in pod.status.conditions
     )
     return {status.name: (status, infeasible) for status in reported}
-
-
-def _lacks_request(pod: core.Pod) -> bool:
-    containers: Iterable[core.Container] = (*pod.spec.containers, *pod.spec.init_containers)
-    return any("cpu" not in c.resources.requests or "memory" not in c.resources.requests for c in containers)
 
 
 def _is_sidecar(container: core.Container) -> bool:

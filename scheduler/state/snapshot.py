@@ -61,11 +61,8 @@ class Snapshot:
     has_fast_storage: Mask
     has_local_storage: Mask
     resource_row: Mapping[str, int]
-    allocatable: Ints
-    requested: Ints
-    nonzero: Ints
-    allowed_pods: Ints
-    pods: Ints
+    offered: Ints
+    taken: Ints
     ports: usage.PortCounts
     images: Mapping[str, Image]
     affine_pods: Mapping[str, core.Pod]
@@ -82,8 +79,7 @@ class Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""
         use = usage.Usage(self.size)
         use.rows = dict(self.resource_row)
-        use.allocatable, use.requested = self.allocatable.copy(), self.requested.copy()
-        use.nonzero, use.pods = self.nonzero.copy(), self.pods.copy()
+        use.offered, use.taken = self.offered.copy(), self.taken.copy()
         use.ports = {
             key: {ip: counts[: self.size].copy() for ip, counts in by_ip.items()} for key, by_ip in self.ports.items()
         }
@@ -92,9 +88,7 @@ class Snapshot:
         return dataclasses.replace(
             self,
             resource_row=use.rows,
-            allocatable=use.allocatable,
-            requested=use.requested,
-            nonzero=use.nonzero,
-            pods=use.pods,
+            offered=use.offered,
+            taken=use.taken,
             ports=use.ports,
         )

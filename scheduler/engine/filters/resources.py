@@ -13,7 +13,7 @@ import numpy as np
 
 from scheduler import config
 from scheduler.engine import request, verdict
-from scheduler.state import demand, snapshot
+from scheduler.state import demand, snapshot, usage
 
 PLUGIN: Final = "NodeResourcesFit"
 
@@ -21,15 +21,15 @@ PLUGIN: Final = "NodeResourcesFit"
 def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings) -> verdict.Verdict | None:
     """Refuse nodes without room."""
     labels = ["Too many pods"]
-    lacks = [snap.pods + 1 > snap.allowed_pods]
+    lacks = [snap.taken[usage.PODS] + 1 > snap.offered[usage.PODS]]
     hopeless = np.zeros(snap.size, np.bool_)
     for name, amount in _wanted(asked.asked, settings.plugins):
         row = snap.resource_row.get(name)
         if row is None:
             lack = above = np.ones(snap.size, np.bool_)
         else:
-            allocatable = snap.allocatable[row]
-            lack = amount > allocatable - snap.requested[row]
+            allocatable = snap.offered[row]
+            lack = amount > allocatable - snap.taken[row]
             above = amount > allocatable
         if lack.any():
             labels.append(f"Insufficient {name}")

@@ -27,9 +27,8 @@ def raw(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Set
     with_pod, allocatable = [], []
     own = []
     for name in settings.plugins.balanced_resources:
-        amount = fit.amount(asked.asked, name, nonzero=False)
         requested, capacity = fit.allocation(snap, asked, name, feasible, nonzero=False)
-        own.append(amount)
+        own.append(fit.true_amount(asked.asked, name))
         with_pod.append(requested)
         allocatable.append(capacity)
     if not any(own):

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.engine import request, scores
-from scheduler.state import demand, snapshot
+from scheduler.state import demand, snapshot, usage
 
 PLUGIN: Final = "NodeResourcesFit"
 _SHAPE_SCALE: Final = 10  # shape scores are given as 0..10, node scores run to 100
+
+_NONZERO_ROWS: Final = {"cpu": usage.NONZERO_CPU, "memory": usage.NONZERO_MEMORY}
 
 Ints = NDArray[np.int64]
 
@@ -56,25 +58,22 @@ def allocation(
     """What would be requested of a resource with the pod on each node, and what the node offers; 0, 0 leaves it out.
 
     Args:
-        nonzero: Count containers without a request at upstream's defaults (cpu and memory only).
+        nonzero: Count containers without a request at upstream's defaults; otherwise true requests.
     """
     left_out = np.zeros(len(feasible), np.int64), np.zeros(len(feasible), np.int64)
     row = snap.resource_row.get(name)
-    own = amount(asked.asked, name, nonzero=nonzero)
+    own = asked.asked.scored.get(name, 0) if nonzero else true_amount(asked.asked, name)
     if row is None or (demand.is_scalar(name) and own == 0):
         return left_out
-    in_use = snap.nonzero[row] if nonzero and name in ("cpu", "memory") else snap.requested[row]
-    allocatable = snap.allocatable[row][feasible]
+    in_use = snap.taken[_NONZERO_ROWS.get(name, row) if nonzero else row]
+    allocatable = snap.offered[row][feasible]
     return np.where(allocatable == 0, 0, in_use[feasible] + own), allocatable
 
 
-def amount(pod: demand.Demand, name: str, *, nonzero: bool) -> int:
+def true_amount(pod: demand.Demand, name: str) -> int:
     """What a pod requests of a resource, in its unit."""
-    if name == "cpu":
-        return pod.nonzero_cpu_milli if nonzero else pod.cpu_milli
-    if name == "memory":
-        return pod.nonzero_memory_bytes if nonzero else pod.memory_bytes
-    return pod.ephemeral_bytes if name == "ephemeral-storage" else pod.scalars.get(name, 0)
+    fixed = {"cpu": pod.cpu_milli, "memory": pod.memory_bytes, "ephemeral-storage": pod.ephemeral_bytes}
+    return fixed[name] if name in fixed else pod.scalars.get(name, 0)
 
 
 def _shaped(shape: tuple[tuple[int, int], ...], requested: Ints, capacity: Ints) -> Ints:
