@@ -149,7 +149,7 @@ class Store:
         if spec.get("nodeName"):
             raise Refused(409, "Conflict", f'pod {name} is already assigned to node "{spec["nodeName"]}"')
         if not binding.get("target", {}).get("name"):
-            raise Refused(422, "Invalid", "target.name: Required value")
+            raise Refused(500, "", "target.name: Required value")  # sic: kubernetes#139488
         condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": self._now()}
         patch = {"spec": {"nodeName": binding["target"]["name"]}, "status": {"conditions": [condition]}}
         self.patch("pods", name, patch, namespace, strategic=True)
