@@ -118,6 +118,8 @@ class Section:
             if key not in self._known:
                 near = difflib.get_close_matches(str(key)[:100], sorted(self._known), n=1)
                 hint = f"did you mean {near[0]}?" if near else "remove it"
+                if not near and len(self._known) <= 8:
+                    hint = f"write one of {', '.join(sorted(self._known))}"
                 self._problem(str(key)[:100], self._data[key], f"unknown key; {hint}")
 
     def _problem(self, key: str, value: object, remedy: str) -> None:
