@@ -17,7 +17,7 @@ Quantity = str | int | float
 ResourceList = dict[str, Quantity]
 
 
-class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
     """Base of all structs here: camelCase on the wire, immutable, defaults left out when written."""
 
 

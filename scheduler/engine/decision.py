@@ -109,10 +109,11 @@ class Decision:
         """The criterion that speaks most for the chosen node against the runner-up; ``only node`` or ``tie``."""
         if not self.node or len(self.feasible) == 1:
             return ONLY_NODE if self.node else ""
-        others = np.setdiff1d(np.arange(len(self.feasible)), self.best)
-        if not len(others):
+        others = self.cost.copy()
+        others[self.best] = np.inf
+        runner_up = int(others.argmin())
+        if others[runner_up] == np.inf:
             return TIE
-        runner_up = int(others[self.cost[others].argmin()])
         gains = {name: float(term.cost[runner_up] - term.cost[self.position]) for name, term in self.terms.items()}
         if self.data is not None:
             gains[criteria.DATA] = self.data_weight * float(
@@ -122,21 +123,20 @@ class Decision:
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""
-        return self.transfers_at(self.position, snap) if self.node else []
-
-    def transfers_at(self, position: int, snap: snapshot.Snapshot) -> list[Transfer]:
-        """The pod's transfers on the feasible node at a position."""
-        here = int(self.feasible[position])
+        if not self.node or self.data is None:
+            return []
+        here = int(self.feasible[self.position])
+        partners = [int(move.partner[self.position]) for move in self.data.moves]
         return [
             Transfer(
                 urn=move.urn,
-                partner=snap.names[int(move.partner[position])],
+                partner=snap.names[partner],
                 size_bytes=move.size_bytes,
-                seconds=float(move.seconds[position]),
-                remote=int(move.partner[position]) != here,
+                seconds=float(move.seconds[self.position]),
+                remote=partner != here,
                 is_output=move.is_output,
             )
-            for move in (self.data.moves if self.data is not None else ())
+            for move, partner in zip(self.data.moves, partners, strict=True)
         ]
 
 

@@ -122,33 +122,30 @@ def _by_name(names: list[str], values: np.ndarray[tuple[int, ...], np.dtype[Any]
 
 def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str]) -> dict[str, Answer]:
     """Per feasible node: each criterion's utility and weight, the transfers, and the cost they add up to."""
-    assert found.data is not None and found.profile is not None  # noqa: S101, PT018 -- set together with the node
-    utilities = {name: term.utility.tolist() for name, term in found.terms.items()}
-    weights = {name: term.weight for name, term in found.terms.items()}
-    costs, data_s = found.cost.tolist(), found.data.seconds.tolist()
-    told: dict[str, Answer] = {}
-    for position, name in enumerate(names):
-        of_node: Answer = {
-            criterion: {"u": values[position], "weight": weights[criterion]} for criterion, values in utilities.items()
-        }
-        of_node[criteria.DATA] = {
-            "seconds": data_s[position],
-            "weight": found.profile.weights.data,
-            "transfers": _transfers(found, snap, position),
-        }
-        of_node["cost"] = costs[position]
-        of_node["costSeconds"] = costs[position] / found.data_weight if found.data_weight else None
-        told[name] = of_node
-    return told
-
-
-def _transfers(found: decision.Decision, snap: snapshot.Snapshot, position: int) -> list[Answer]:
-    return [
-        {
-            "urn": move.urn,
-            "to" if move.is_output else "from": move.partner,
-            "bytes": move.size_bytes,
-            "seconds": move.seconds,
-        }
-        for move in found.transfers_at(position, snap)
+    if found.data is None or found.profile is None:
+        return {}
+    data_weight, per_second = found.profile.weights.data, found.data_weight
+    utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
+    moves = [
+        (
+            {"urn": move.urn, "bytes": move.size_bytes},
+            "to" if move.is_output else "from",
+            [snap.names[partner] for partner in move.partner.tolist()],
+            move.seconds.tolist(),
+        )
+        for move in found.data.moves
     ]
+    told: dict[str, Answer] = {}
+    rows = zip(names, found.cost.tolist(), found.data.seconds.tolist(), strict=True)
+    for position, (name, cost, seconds) in enumerate(rows):
+        transfers = [
+            {**what, direction: partners[position], "seconds": each_s[position]}
+            for what, direction, partners, each_s in moves
+        ]
+        told[name] = {
+            **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
+            criteria.DATA: {"seconds": seconds, "weight": data_weight, "transfers": transfers},
+            "cost": cost,
+            "costSeconds": cost / per_second if per_second else None,
+        }
+    return told

@@ -162,7 +162,8 @@ class Cluster:
         if placed is not None and placed.node == pod.spec.node_name and _same_demand(placed.pod, pod):
             placed.pod, placed.assumed = pod, False
         else:
-            self._drop(uid)
+            if placed is not None or uid in self._nominated:
+                self._drop(uid)
             self._place(pod, pod.spec.node_name, assumed=False)
         self.generation += 1
 

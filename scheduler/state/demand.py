@@ -21,6 +21,8 @@ DEFAULT_MEMORY_BYTES: Final = 200 * 1024 * 1024
 # Exact sums are kept in thousandths of a unit; API defaulting has rounded every request up to that.
 _MILLI: Final = 1000
 
+ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 -- a value found in pods, nothing listens here
+
 Sums = dict[str, int]  # resource name -> thousandths of its unit
 _ASSUMED: Final[Sums] = {"cpu": DEFAULT_CPU_MILLI, "memory": DEFAULT_MEMORY_BYTES * _MILLI}
 FIXED: Final = 6  # length of Demand.vector
@@ -28,7 +30,7 @@ FIXED: Final = 6  # length of Demand.vector
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A host port that a pod takes; ``ip`` "0.0.0.0" is every address."""
+    """A host port that a pod takes, on one address or on ANY_ADDRESS."""
 
     ip: str
     protocol: str
@@ -130,11 +132,13 @@ def is_extended(name: str) -> bool:
 
 def host_ports(pod: core.Pod) -> tuple[Port, ...]:
     """The host ports that containers and sidecars take; plain init containers take none."""
+    sidecars = tuple(container for container in pod.spec.init_containers if _is_sidecar(container))
     found: dict[Port, None] = {}
-    for container in (*pod.spec.containers, *filter(_is_sidecar, pod.spec.init_containers)):
+    for container in pod.spec.containers + sidecars:
         for port in container.ports:
             if port.host_port > 0:
-                found[Port(ip=port.host_ip or "0.0.0.0", protocol=port.protocol or "TCP", number=port.host_port)] = None  # noqa: S104 -- a wildcard in a pod's spec, nothing listens here
+                ip = port.host_ip or ANY_ADDRESS
+                found[Port(ip=ip, protocol=port.protocol or "TCP", number=port.host_port)] = None
     return tuple(found)
 
 

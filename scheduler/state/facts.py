@@ -6,8 +6,9 @@ Labels win where both speak, as an administrator sets them by hand; a capability
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from scheduler.api import core, crd, names
 from scheduler.state import network
@@ -18,11 +19,17 @@ _TYPE_CODES: Final = {"edge": EDGE, "cloud": CLOUD}
 
 # The earlier implementation's labels that tell of an accelerator for graphics or tensors.
 _GPU_CAPABILITIES: Final = ("gpu-accelerated", "gpu-nvidia", "gpu-amd", "gpu-intel")
-_GPU_RESOURCE_ENDINGS: Final = ("/gpu", ".com/gpu", "/mig", "gpu.intel.com/i915", "gpu.intel.com/xe")
+_GPU_RESOURCE_ENDINGS: Final = ("/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+_GPU_SLICE: Final = "nvidia.com/mig-"
+# Labels of the earlier implementation, below the common prefix.
+_BUCKET: Final = names.STORAGE_BUCKET_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
+_BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
+_LATENCY: Final = names.LATENCY_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
+_FALSE: Final = ("false", "False", "FALSE")
+_NOTHING: Final = crd.NodeCapabilityStatus()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """One node's facts.
 
     Attributes:
@@ -48,9 +55,10 @@ class Facts:
 def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
     """Read a node's facts; ``capability`` is its NodeCapability, if there is one."""
     labels = node.metadata.labels
-    status = capability.status if capability else crd.NodeCapabilityStatus()
+    status = capability.status if capability else _NOTHING
     node_type = labels.get(names.NODE_TYPE_LABEL) or status.node_type
     capabilities = _capabilities(labels, capability)
+    buckets = {name[len(_BUCKET) :] for name in capabilities if name.startswith(_BUCKET)}
     stores = [store for store in status.stores if store.available]
     return Facts(
         site=network.Site(
@@ -60,41 +68,41 @@ def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
         ),
         type_code=_TYPE_CODES.get(node_type, 0),
         capabilities=capabilities,
-        has_gpu=any(name in capabilities for name in _GPU_CAPABILITIES) or _has_gpu_devices(node, status),
+        has_gpu=not capabilities.keys().isdisjoint(_GPU_CAPABILITIES) or _has_gpu_devices(node, status),
         has_fast_storage="fast-storage" in capabilities,
         has_local_storage="storage-service" in capabilities or bool(stores),
-        label_buckets=frozenset(
-            name.removeprefix("storage-bucket-") for name in capabilities if name.startswith("storage-bucket-")
-        ),
+        label_buckets=frozenset(buckets),
         capability_buckets=frozenset(bucket for store in stores for bucket in store.buckets),
-        links=_links(labels, status),
+        links=_links(capabilities, status),
     )
 
 
 def _capabilities(labels: Mapping[str, str], capability: crd.NodeCapability | None) -> dict[str, str]:
-    found = {**capability.status.capabilities, **capability.spec.declared} if capability else {}
     prefix = names.NODE_CAPABILITY_PREFIX
-    found.update({key[len(prefix) :]: value for key, value in labels.items() if key.startswith(prefix)})
-    return {name: value for name, value in found.items() if value.lower() != "false"}
+    found = {key[len(prefix) :]: value for key, value in labels.items() if key.startswith(prefix)}
+    if capability:
+        found = {**capability.status.capabilities, **capability.spec.declared, **found}
+    return {name: value for name, value in found.items() if value not in _FALSE}
 
 
 def _has_gpu_devices(node: core.Node, status: crd.NodeCapabilityStatus) -> bool:
-    resources = {name for name, amount in node.status.allocatable.items() if str(amount) != "0"}
-    resources.update(accelerator.resource for accelerator in status.accelerators if accelerator.count)
-    return any(name.endswith(_GPU_RESOURCE_ENDINGS) for name in resources)
+    for name, amount in node.status.allocatable.items():
+        if name.endswith(_GPU_RESOURCE_ENDINGS) and str(amount) != "0":
+            return True
+    return any(each.count and each.resource.endswith(_GPU_RESOURCE_ENDINGS) for each in status.accelerators)
 
 
-def _links(labels: Mapping[str, str], status: crd.NodeCapabilityStatus) -> dict[str, network.KnownLink]:
+def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) -> dict[str, network.KnownLink]:
     links = {
         link.peer: network.KnownLink(
             bandwidth_bytes_per_s=link.bandwidth_bytes_per_second or None, latency_s=link.latency_seconds or None
         )
         for link in status.links
     }
-    for key, value in labels.items():
-        if key.startswith(names.BANDWIDTH_PREFIX):
-            peer = key.removeprefix(names.BANDWIDTH_PREFIX)
-            latency_ms = _positive(labels.get(f"{names.LATENCY_PREFIX}{peer}", ""))
+    for name, value in capabilities.items():
+        if name.startswith(_BANDWIDTH):
+            peer = name[len(_BANDWIDTH) :]
+            latency_ms = _positive(capabilities.get(f"{_LATENCY}{peer}", ""))
             links[peer] = network.KnownLink(
                 bandwidth_bytes_per_s=_positive(value), latency_s=latency_ms / 1000 if latency_ms else None
             )

@@ -85,11 +85,12 @@ class LabelTable:
 
     def set_row(self, index: int, labels: Mapping[str, str]) -> None:
         """Replace the labels of node ``index``."""
-        before = self._rows.get(index, {})
+        before = self._rows.get(index)
         if before == labels:
             return
-        for key in before.keys() - labels.keys():
-            self._columns[key].ids[index] = -1
+        if before:
+            for key in before.keys() - labels.keys():
+                self._columns[key].ids[index] = -1
         columns = self._columns
         for key, value in labels.items():
             column = columns.get(key)

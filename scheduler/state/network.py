@@ -63,7 +63,8 @@ class Network:
             site_id = self._site_ids[site] = len(self.sites)
             self.sites.append(site)
             region, zone = ("region", site.region), ("zone", site.region, site.zone)
-            nx.add_path(self._tree, ["world", region, zone, site])
+            # Marked as a site, for a Site equals a plain tuple: a region may be called "zone".
+            nx.add_path(self._tree, ["world", region, zone, ("site", site)])
             self._rows.clear()
         self.site_of[index] = site_id
 
@@ -125,9 +126,9 @@ class Network:
         in_region = nx.descendants(self._tree, ("region", source.region)) if source.region else set()
 
         def link(site: Site) -> config.Link:
-            if site in in_zone:
+            if ("site", site) in in_zone:
                 return prior.same_zone
-            if site in in_region:
+            if ("site", site) in in_region:
                 return prior.same_region
             if source.node_type and site.node_type and source.node_type != site.node_type:
                 return prior.edge_cloud

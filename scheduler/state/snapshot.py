@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +22,7 @@ Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Placed:
+class Placed(msgspec.Struct):
     """An assigned pod: ``index`` is its node's slot, or -1 while that node is unknown."""
 
     pod: core.Pod

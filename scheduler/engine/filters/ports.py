@@ -11,10 +11,9 @@ import numpy as np
 
 from scheduler import config
 from scheduler.engine import request, verdict
-from scheduler.state import snapshot
+from scheduler.state import demand, snapshot
 
 PLUGIN: Final = "NodePorts"
-_ANY: Final = "0.0.0.0"  # noqa: S104 -- a value found in pods, nothing listens here
 
 
 def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings) -> verdict.Verdict | None:
@@ -22,7 +21,7 @@ def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.S
     clash = np.zeros(snap.size, np.bool_)
     for port in asked.ports:
         for ip, counts in snap.ports.get((port.protocol, port.number), {}).items():
-            if _ANY in (port.ip, ip) or port.ip == ip:
+            if demand.ANY_ADDRESS in (port.ip, ip) or port.ip == ip:
                 clash |= counts[: snap.size] > 0
     return verdict.refuse(
         PLUGIN, clash, verdict.Code.UNSCHEDULABLE, "node(s) didn't have free ports for the requested pod ports"
