@@ -1,0 +1,1 @@
+"""Tests of scheduler.state: what the cluster looks like, kept incrementally."""

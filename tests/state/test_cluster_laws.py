@@ -1,0 +1,410 @@
+"""Laws of the cluster state: whatever the order of events, it is the same as a cluster built anew from what is left.
+
+A state machine of hypothesis drives one Cluster through nodes that come, change, go and come back on other slots, pods
+seen before their nodes, resized, finished, assumed, confirmed and forgotten, custom resources that change. After every
+step the surviving objects are fed to a fresh Cluster, in another order, and the two are compared by node name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import stateful
+from hypothesis import strategies as st
+
+from scheduler import errors
+from scheduler.state import cluster, snapshot, usage
+from tests.state import build
+from tests.state.build import Object
+
+NODES = [f"n{number}" for number in range(6)]
+PODS = [f"p{number}" for number in range(7)]
+CPU = ["0", "100m", "1", "2500m"]
+MEMORY = ["1Mi", "1500m", "3Gi"]
+GPU = "example.com/gpu"
+KEYS = ["disk", "tier", "node-capability/fast-storage", "node-capability/storage-bucket-logs"]
+URNS = ["logs", "logs/a/", "logs/a/b", "raw", "raw/x"]
+TAINTS: list[Object] = [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "value": "v", "effect": "PreferNoSchedule"}]
+# A name has one size everywhere: which of several sizes counts depends on the order in which nodes were seen.
+IMAGES = {"app:1": 50_000_000, "db:2": 900_000_000}
+
+node_names = st.sampled_from(NODES)
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> Object:
+    name = draw(node_names)
+    peers = draw(st.lists(node_names, max_size=2, unique=True))
+    can = {f"bandwidth-to-{peer}": draw(st.sampled_from(["1000", "7e6"])) for peer in peers}
+    return build.node(
+        name,
+        cpu=draw(st.sampled_from(["2", "3500m"])),
+        pods=draw(st.sampled_from(["2", "110"])),
+        more=draw(st.sampled_from([{}, {GPU: "4"}, {"hugepages-2Mi": "64Mi"}])),
+        region=draw(st.sampled_from(["", "eu", "us"])),
+        zone=draw(st.sampled_from(["", "a", "b"])),
+        kind=draw(st.sampled_from(["", "edge", "cloud"])),
+        can=can,
+        labels=draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["", "1", "true", "false"]), max_size=3)),
+        taints=draw(st.sampled_from([[], TAINTS[:1], TAINTS])),
+        cordoned=draw(st.booleans()),
+        images=draw(st.sampled_from([{}, {"app:1": IMAGES["app:1"]}, IMAGES])),
+    )
+
+
+@st.composite
+def versions(draw: st.DrawFn, uid: str, on: str) -> Object:
+    """A version of a pod: what never changes during its life follows from its uid, the rest is drawn."""
+    number = PODS.index(uid)
+    requests = {"cpu": draw(st.sampled_from(CPU)), "memory": draw(st.sampled_from(MEMORY))}
+    if number % 3 == 0:
+        requests[GPU] = "1"
+    ports = [{"hostPort": 80 + number % 2, "hostIP": draw(st.sampled_from(["", "10.0.0.1"]))}] if number % 2 else []
+    containers = [build.container(ports=ports, **requests), build.container("bare")]
+    spec: Object = {"overhead": {"cpu": "50m"}} if number == 1 else {}
+    if number in {2, 3}:
+        term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}
+        spec["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    status: Object = {"phase": draw(st.sampled_from(["Running", "Pending", "Running", "Succeeded", "Failed"]))}
+    if draw(st.booleans()):
+        granted = {"requests": {"cpu": draw(st.sampled_from(CPU))}}
+        status["containerStatuses"] = [{"name": "main", "resources": granted}]
+        if draw(st.booleans()):
+            status["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]
+    labels = draw(st.sampled_from([{}, {"app": "x"}]))
+    return build.pod(uid, *containers, on=on, labels=labels, status=status, **spec)
+
+
+@st.composite
+def capabilities(draw: st.DrawFn) -> Object:
+    links = [build.link(draw(node_names), bandwidth=draw(st.sampled_from([0, 5000])), latency_s=0.25)]
+    return build.capability(
+        draw(node_names),
+        declared=draw(st.sampled_from([{}, {"tpu": "v2"}, {"fast-storage": "false"}])),
+        found=draw(st.sampled_from([{}, {"fast-storage": "true"}])),
+        stores=draw(st.sampled_from([[], [build.store("logs", "raw")], [build.store("raw", available=False)]])),
+        links=draw(st.sampled_from([[], links])),
+        kind=draw(st.sampled_from(["", "edge"])),
+        region=draw(st.sampled_from(["", "eu"])),
+        accelerators=draw(st.sampled_from([[], [{"resource": "nvidia.com/gpu", "count": 1}]])),
+    )
+
+
+@st.composite
+def data_objects(draw: st.DrawFn) -> Object:
+    return build.data_object(
+        draw(st.sampled_from(URNS)),
+        at=draw(st.lists(node_names, max_size=2, unique=True)),
+        gone=draw(st.lists(node_names, max_size=1)),
+        declared=draw(st.lists(node_names, max_size=1)),
+        size=draw(st.sampled_from([None, 10])),
+        namespace=draw(st.sampled_from(["default", build.HOME])),
+        name=draw(st.sampled_from(["o1", "o2", "o3"])),
+    )
+
+
+class Machine(stateful.RuleBasedStateMachine):
+    """The cluster under test, and a plain record of what is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = cluster.Cluster(build.PRIOR, build.HOME, capacity=1)
+        self.nodes: dict[str, Object] = {}
+        self.capabilities: dict[str, Object] = {}
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.seen: dict[str, Object] = {}
+        self.nominated: dict[str, Object] = {}
+        self.assumed: dict[str, tuple[Object, str]] = {}
+
+    @stateful.rule(obj=nodes())
+    def apply_node(self, obj: Object) -> None:
+        self.cluster.apply_node(build.as_node(obj))
+        self.nodes[obj["metadata"]["name"]] = obj
+
+    @stateful.rule(name=node_names)
+    def remove_node(self, name: str) -> None:
+        self.cluster.remove_node(name)
+        self.nodes.pop(name, None)
+
+    @stateful.rule(name=node_names)
+    def apply_unreadable_node(self, name: str) -> None:
+        with pytest.raises(errors.InputError):
+            self.cluster.apply_node(build.as_node(build.node(name, memory="8 GB")))
+
+    @stateful.rule(obj=capabilities())
+    def apply_capability(self, obj: Object) -> None:
+        self.cluster.apply_capability(build.as_capability(obj))
+        self.capabilities[obj["metadata"]["name"]] = obj
+
+    @stateful.rule(name=node_names)
+    def remove_capability(self, name: str) -> None:
+        self.cluster.remove_capability(name)
+        self.capabilities.pop(name, None)
+
+    @stateful.rule(obj=data_objects())
+    def apply_data_object(self, obj: Object) -> None:
+        self.cluster.apply_data_object(build.as_data_object(obj))
+        self.objects[obj["metadata"]["namespace"], obj["metadata"]["name"]] = obj
+
+    @stateful.rule(namespace=st.sampled_from(["default", build.HOME]), name=st.sampled_from(["o1", "o2", "o3"]))
+    def remove_data_object(self, namespace: str, name: str) -> None:
+        self.cluster.remove_data_object(namespace, name)
+        self.objects.pop((namespace, name), None)
+
+    @stateful.rule(data=st.data(), uid=st.sampled_from(PODS), on=node_names)
+    def apply_assigned_pod(self, data: st.DataObject, uid: str, on: str) -> None:
+        obj = data.draw(versions(uid, on))
+        self.cluster.apply_pod(build.as_pod(obj))
+        self._gone(uid)
+        if obj["status"]["phase"] not in {"Succeeded", "Failed"}:
+            self.seen[uid] = obj
+
+    @stateful.rule(data=st.data(), uid=st.sampled_from(PODS), nominated=st.sampled_from(["", "n1"]))
+    def apply_pending_pod(self, data: st.DataObject, uid: str, nominated: str) -> None:
+        obj = data.draw(versions(uid, ""))
+        obj["status"]["nominatedNodeName"] = nominated
+        self.cluster.apply_pod(build.as_pod(obj))
+        finished = obj["status"]["phase"] in {"Succeeded", "Failed"}
+        if uid in self.assumed and not finished:
+            return  # a version from before the binding that is under way
+        self._gone(uid)
+        if nominated and not finished:
+            self.nominated[uid] = obj
+
+    @stateful.rule(uid=st.sampled_from(PODS))
+    def remove_pod(self, uid: str) -> None:
+        self.cluster.remove_pod(f"uid-{uid}")
+        self._gone(uid)
+
+    @stateful.rule(data=st.data(), uid=st.sampled_from(PODS), on=node_names)
+    def assume(self, data: st.DataObject, uid: str, on: str) -> None:
+        obj = data.draw(versions(uid, ""))
+        if on not in self.nodes or uid in self.seen or uid in self.assumed:
+            with pytest.raises(KeyError):
+                self.cluster.assume(build.as_pod(obj), on)
+            return
+        self.cluster.assume(build.as_pod(obj), on)
+        self._gone(uid)
+        self.assumed[uid] = (obj, on)
+
+    @stateful.rule(data=st.data())
+    @stateful.precondition(lambda self: self.assumed)
+    def confirm(self, data: st.DataObject) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.assumed)))
+        obj, on = self.assumed.pop(uid)
+        obj = obj | {"spec": obj["spec"] | {"nodeName": on}, "status": {"phase": "Pending"}}
+        self.cluster.apply_pod(build.as_pod(obj))
+        self.seen[uid] = obj
+
+    @stateful.rule(uid=st.sampled_from(PODS))
+    def forget(self, uid: str) -> None:
+        generation = self.cluster.generation
+        self.cluster.forget(f"uid-{uid}")
+        if self.assumed.pop(uid, None) is None:
+            assert self.cluster.generation == generation, "to forget a pod that is not assumed changes nothing"
+
+    def _gone(self, uid: str) -> None:
+        for record in (self.seen, self.nominated, self.assumed):
+            record.pop(uid, None)
+
+    @stateful.invariant()
+    def equals_a_cluster_built_anew(self) -> None:
+        bound = [obj | {"spec": obj["spec"] | {"nodeName": on}} for obj, on in self.assumed.values()]
+        for obj in bound:  # finished versions cannot be assumed to run
+            obj["status"] = obj["status"] | {"phase": "Pending"}
+        fresh = cluster.Cluster(build.PRIOR, build.HOME, capacity=16)
+        for obj in self.objects.values():
+            fresh.apply_data_object(build.as_data_object(obj))
+        for obj in reversed([*self.seen.values(), *self.nominated.values(), *bound]):
+            fresh.apply_pod(build.as_pod(obj))
+        for obj in self.capabilities.values():
+            fresh.apply_capability(build.as_capability(obj))
+        for name in sorted(self.nodes, reverse=True):
+            fresh.apply_node(build.as_node(self.nodes[name]))
+        found, expected = describe(self.cluster), describe(fresh)
+        assert found.pop("assumed") == {f"uid-{uid}" for uid in self.assumed}
+        expected.pop("assumed")
+        for part, value in expected.items():
+            assert found[part] == value, part
+
+    @stateful.invariant()
+    def nothing_is_negative_and_free_slots_are_empty(self) -> None:
+        snap = self.cluster.freeze()
+        use: list[Any] = [snap.offered, snap.taken]
+        use += [counts[: snap.size] for by_ip in snap.ports.values() for counts in by_ip.values()]
+        for array in use:
+            assert (array >= 0).all()
+            assert not array[..., ~snap.alive].any()
+        assert snap.count == snap.alive.sum() == len(self.nodes)
+
+
+def describe(of: cluster.Cluster) -> dict[str, Any]:
+    """All that a snapshot tells, by node name instead of slot."""
+    snap = of.freeze()
+    placed = {uid: (one.node, snap.names[one.index] if one.index >= 0 else "") for uid, one in snap.placed.items()}
+    entries = {}
+    for namespace in ("default", build.HOME, "other"):
+        for urn in (*URNS, "logs/a/c", "logs/z"):
+            for find in (snap.locations.resolve, snap.locations.stores):
+                entry = find(namespace, urn)
+                nodes_of = [name for name in entry.nodes if name in snap.index_of] if entry else []
+                entries[namespace, urn, find.__name__] = (nodes_of, entry.size_bytes if entry and nodes_of else None)
+    return {
+        "nodes": {name: _describe_node(snap, index) for name, index in snap.index_of.items()},
+        "images": {name: image.size_bytes for name, image in snap.images.items()},
+        "placed": placed,
+        "assumed": {uid for uid in snap.placed if of.is_assumed(uid)},
+        "affine": set(snap.affine_pods),
+        "nominated": {uid: pod.status.nominated_node_name for uid, pod in snap.nominated_pods.items()},
+        "locations": entries,
+    }
+
+
+def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
+    offered, taken = snap.offered[:, index].tolist(), snap.taken[:, index].tolist()
+    rows = {name: (offered[row], taken[row]) for name, row in snap.resource_row.items()}
+    reach = {}
+    for outward in (True, False):
+        bandwidth, latency = snap.reach(index, outward=outward)
+        reach[outward] = {name: (bandwidth[at], latency[at]) for name, at in snap.index_of.items()}
+    return {
+        "resources": {name: amounts for name, amounts in rows.items() if any(amounts)},
+        "scored": (taken[usage.NONZERO_CPU], taken[usage.NONZERO_MEMORY]),
+        "ports": {
+            (*key, ip): int(counts[index])
+            for key, by_ip in snap.ports.items()
+            for ip, counts in by_ip.items()
+            if counts[index]
+        },
+        "labels": _columns(snap.node_labels, index, snap.size, KEYS),
+        "capabilities": _columns(snap.capabilities, index, snap.size, ["fast-storage", "tpu", "storage-bucket-logs"]),
+        "taints": snap.taint_sets[int(snap.taint_set[index])],
+        "cordoned": bool(snap.unschedulable[index]),
+        "hardware": (
+            int(snap.node_type[index]),
+            bool(snap.has_gpu[index]),
+            bool(snap.has_fast_storage[index]),
+            bool(snap.has_local_storage[index]),
+        ),
+        "images": {name for name, image in snap.images.items() if image.held[index]},
+        "site": snap.links.sites[int(snap.links.site_of[index])],
+        "reach": reach,
+    }
+
+
+def _columns(table: Any, index: int, size: int, keys: list[str]) -> dict[str, str]:
+    found = {}
+    for key in keys:
+        column = table.column(key)
+        if column is not None and column.present(size)[index]:
+            (found[key],) = [value for value in column.values if column.among((value,), size)[index]]
+    assert {key: value for key, value in table.row(index).items() if key in keys} == found
+    return found
+
+
+TestClusterLaws = Machine.TestCase
+TestClusterLaws.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_snapshot_cannot_be_written_to() -> None:
+    made = build.state([build.node("a", images=IMAGES)], pods=[build.pod("p", on="a")])
+    snap = made.freeze()
+    arrays = {
+        field.name: value
+        for field in dataclasses.fields(snap)
+        if isinstance(value := getattr(snap, field.name), np.ndarray)
+    }
+    assert {"alive", "offered", "taken", "node_type", "has_gpu", "taint_set"} <= arrays.keys()
+    for name, array in arrays.items():
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+        assert array.size, name
+    # The state behind it goes on.
+    made.apply_pod(build.as_pod(build.pod("q", on="a")))
+    assert made.freeze().taken[usage.PODS].tolist() == [2]
+
+
+def test_counting_more_pods_in_leaves_the_snapshot_as_it_was() -> None:
+    port = [{"hostPort": 80}]
+    made = build.state(
+        [build.node("a"), build.node("b")], pods=[build.pod("p", build.container(ports=port, cpu="1"), on="a")]
+    )
+    before = describe(made)
+    arriving = build.as_pod(build.pod("q", build.container(ports=port, cpu="2", **{GPU: "1"})))
+    snap = made.freeze()
+    more = snap.with_pods([(snap.index_of["b"], arriving), (snap.index_of["a"], arriving)])
+    assert describe(made) == before
+    assert more.taken[usage.PODS].tolist() == [2, 1]
+    assert more.taken[more.resource_row["cpu"]].tolist() == [3000, 2000]
+    assert more.taken[more.resource_row[GPU]].tolist() == [1, 1]
+    assert more.ports["TCP", 80]["0.0.0.0"].tolist() == [2, 1]  # noqa: S104
+
+
+def test_a_pod_is_counted_from_its_assumption_on_and_once_only() -> None:
+    made = build.state([build.node("a")])
+    mine = build.pod("p", build.container(cpu="1"))
+    made.assume(build.as_pod(mine), "a")
+    assert (made.is_assumed("uid-p"), made.is_placed("uid-p")) == (True, True)
+    assumed = describe(made)["nodes"]
+    made.apply_pod(build.as_pod(mine | {"spec": mine["spec"] | {"nodeName": "a"}}))
+    assert not made.is_assumed("uid-p")
+    assert describe(made)["nodes"] == assumed
+    made.forget("uid-p")
+    assert describe(made)["nodes"] == assumed
+    assert made.is_placed("uid-p")
+
+
+def test_an_assumed_pod_seen_elsewhere_counts_there_alone() -> None:
+    made = build.state([build.node("a"), build.node("b")])
+    made.assume(build.as_pod(build.pod("p")), "a")
+    made.apply_pod(build.as_pod(build.pod("p", on="b")))
+    snap = made.freeze()
+    assert snap.taken[usage.PODS, [snap.index_of["a"], snap.index_of["b"]]].tolist() == [0, 1]
+
+
+def test_an_unreadable_pod_is_not_counted_and_says_so() -> None:
+    made = build.state([build.node("a")], pods=[build.pod("p", build.container(cpu="1"), on="a")])
+    with pytest.raises(errors.InputError, match="one core"):
+        made.apply_pod(build.as_pod(build.pod("p", build.container(cpu="one core"), on="a")))
+    assert not made.freeze().taken.any()
+
+
+@pytest.mark.xfail(reason="assume drops the nomination and forget does not restore it")
+def test_a_nomination_counts_again_once_the_assumption_did_not_come_true() -> None:
+    made = build.state([build.node("a")])
+    made.apply_pod(build.as_pod(build.pod("p", status={"nominatedNodeName": "a"})))
+    made.assume(build.as_pod(build.pod("p", status={"nominatedNodeName": "a"})), "a")
+    assert not made.freeze().nominated_pods
+    made.forget("uid-p")
+    assert set(made.freeze().nominated_pods) == {"uid-p"}
+
+
+@pytest.mark.xfail(reason="a size once seen stays while any node holds the image")
+def test_the_only_node_with_an_image_may_correct_its_size() -> None:
+    # kube-scheduler's cache takes the node's images out and in again, so that the size is the new one.
+    made = build.state([build.node("a", images={"app:1": 0})])
+    made.apply_node(build.as_node(build.node("a", images={"app:1": 700_000_000})))
+    assert made.freeze().images["app:1"].size_bytes == 700_000_000
+
+
+def test_an_image_named_by_nobody_any_more_is_forgotten() -> None:
+    made = build.state([build.node("a", images=IMAGES), build.node("b", images=IMAGES)])
+    made.remove_node("a")
+    assert set(made.freeze().images) == set(IMAGES)
+    made.apply_node(build.as_node(build.node("b")))
+    assert not made.freeze().images
+
+
+@pytest.mark.xfail(reason="label columns keep every value ever seen")
+def test_labels_that_change_all_the_time_do_not_fill_the_memory() -> None:
+    # node-capability/last-updated is written anew on every node every half minute by the earlier implementation.
+    made = build.state([build.node("a")])
+    for moment in range(3000):
+        made.apply_node(build.as_node(build.node("a", can={"last-updated": str(moment)})))
+    column = made.freeze().node_labels.column("node-capability/last-updated")
+    assert column is not None
+    assert len(column.values) < 1000
