@@ -21,6 +21,7 @@ _TYPE_CODES: Final = {"edge": EDGE, "cloud": CLOUD}
 _GPU_CAPABILITIES: Final = ("gpu-accelerated", "gpu-nvidia", "gpu-amd", "gpu-intel")
 _GPU_RESOURCE_ENDINGS: Final = ("/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 _GPU_SLICE: Final = "nvidia.com/mig-"
+_GPU_SLICE: Final = "nvidia.com/mig-"
 # Labels of the earlier implementation, below the common prefix.
 _BUCKET: Final = names.STORAGE_BUCKET_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
@@ -87,9 +88,13 @@ def _capabilities(labels: Mapping[str, str], capability: crd.NodeCapability | No
 
 def _has_gpu_devices(node: core.Node, status: crd.NodeCapabilityStatus) -> bool:
     for name, amount in node.status.allocatable.items():
-        if name.endswith(_GPU_RESOURCE_ENDINGS) and str(amount) != "0":
+        if _is_gpu(name) and str(amount) != "0":
             return True
-    return any(each.count and each.resource.endswith(_GPU_RESOURCE_ENDINGS) for each in status.accelerators)
+    return any(each.count and _is_gpu(each.resource) for each in status.accelerators)
+
+
+def _is_gpu(resource: str) -> bool:
+    return resource.endswith(_GPU_RESOURCE_ENDINGS) or resource.startswith(_GPU_SLICE)
 
 
 def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) -> dict[str, network.KnownLink]:
@@ -100,19 +105,27 @@ def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) ->
         for link in status.links
     }
     for name, value in capabilities.items():
-        if name.startswith(_BANDWIDTH):
-            peer = name[len(_BANDWIDTH) :]
-            latency_ms = _positive(capabilities.get(f"{_LATENCY}{peer}", ""))
-            links[peer] = network.KnownLink(
-                bandwidth_bytes_per_s=_positive(value), latency_s=latency_ms / 1000 if latency_ms else None
-            )
+        if name.startswith((_BANDWIDTH, _LATENCY)):
+            # Each half may be labelled alone: the other half is then what was measured.
+            is_latency = name.startswith(_LATENCY)
+            peer, number = name[len(_LATENCY if is_latency else _BANDWIDTH) :], _positive(value)
+            if number is not None:
+                known = links.get(peer, network.KnownLink())
+                links[peer] = (
+                    network.KnownLink(known.bandwidth_bytes_per_s, number / 1000)
+                    if is_latency
+                    else network.KnownLink(number, known.latency_s)
+                )
     return links
 
 
 def _positive(text: str) -> float | None:
-    """A label's number, or None where it is not a positive one: labels are written by machines, and re-written."""
+    """A label's number, or None where it is not a positive one: labels are written by machines, and re-written.
+
+    Far too small and far too large ones are no numbers either: what is reckoned with them would not stay finite.
+    """
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 < value < float("inf") else None
+    return value if 1e-6 <= value <= 1e15 else None
