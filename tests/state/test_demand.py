@@ -25,8 +25,8 @@ COUNTS = ["0", "1", "3"]
 AMOUNTS = {"cpu": CPU, "memory": BYTES, "ephemeral-storage": BYTES, GPU: COUNTS, HUGE: ["0", "2Mi", "64Mi"],
            NATIVE: COUNTS, "requests.example.com/gpu": COUNTS, "unknown": COUNTS,
            "attachable-volumes-x": COUNTS}  # fmt: skip
-SUFFIXES: dict[str, int | Fraction] = {"": 1, "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "k": 1000, "M": 10**6, "Mi": 2**20, "Gi": 2**30,
-            "Ei": 2**60}  # fmt: skip
+SUFFIXES: dict[str, int | Fraction] = {"": 1, "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "k": 1000, "M": 10**6,
+            "Mi": 2**20, "Gi": 2**30, "Ei": 2**60}  # fmt: skip
 
 
 def exact(text: str) -> Fraction:
