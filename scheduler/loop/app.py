@@ -255,6 +255,9 @@ class _Process:
             "gated": (queue.Place.GATED,),
         }
         self._metrics.watch_pending(lambda name: self._queue.count(*places[name]))
+        self._metrics.watch_cache("nodes", lambda: self._cluster.counts().nodes)
+        self._metrics.watch_cache("pods", lambda: self._cluster.counts().pods)
+        self._metrics.watch_cache("assumed_pods", lambda: self._cluster.counts().assumed)
         self._metrics.watch_dropped("pods", lambda: self._queue.dropped)
         self._metrics.watch_dropped("events", lambda: self._sink.dropped)
         self._metrics.watch_dropped("conditions", lambda: self._reporter.dropped)

@@ -120,6 +120,9 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._cache = prometheus.Gauge(
+            "scheduler_cache_size", "Nodes, pods and assumed pods in the cluster state.", ["type"], registry=registry
+        )
         self._dropped = prometheus.Gauge(
             "data_locality_scheduler_dropped",
             "What a full queue dropped since the start, by queue. Pods are found again, events and conditions are not.",
@@ -141,6 +144,9 @@ class Metrics:
         """Ask ``count`` for the length of each of QUEUES whenever the metrics are read."""
         for queue in QUEUES:
             self._pending.labels(queue).set_function(functools.partial(count, queue))
+
+    def watch_cache(self, kind: str, count: Callable[[], int]) -> None:
+        self._cache.labels(kind).set_function(count)
 
     def watch_dropped(self, queue: str, count: Callable[[], int]) -> None:
         self._dropped.labels(queue).set_function(count)

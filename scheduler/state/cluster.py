@@ -8,7 +8,7 @@ All methods are synchronous and run on the loop's thread.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,14 @@ from scheduler.state import demand, facts, labels, network, replicas, snapshot, 
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
+
+
+class Counts(NamedTuple):
+    """Nodes, counted pods, and those of them that are only assumed."""
+
+    nodes: int
+    pods: int
+    assumed: int
 
 
 class Cluster:
@@ -203,6 +211,11 @@ class Cluster:
         return uid in self._placed
 
     # Reading
+
+    def counts(self) -> Counts:
+        """How much is known."""
+        assumed = sum(placed.assumed for placed in self._placed.values())
+        return Counts(nodes=len(self._index_of), pods=len(self._placed), assumed=assumed)
 
     def freeze(self) -> snapshot.Snapshot:
         """The state as the engine reads it; valid until the next change."""
