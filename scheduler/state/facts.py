@@ -21,7 +21,6 @@ _TYPE_CODES: Final = {"edge": EDGE, "cloud": CLOUD}
 _GPU_CAPABILITIES: Final = ("gpu-accelerated", "gpu-nvidia", "gpu-amd", "gpu-intel")
 _GPU_RESOURCE_ENDINGS: Final = ("/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 _GPU_SLICE: Final = "nvidia.com/mig-"
-_GPU_SLICE: Final = "nvidia.com/mig-"
 # Labels of the earlier implementation, below the common prefix.
 _BUCKET: Final = names.STORAGE_BUCKET_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
