@@ -346,6 +346,11 @@ def test_annotations_win_over_the_event_and_nothing_counts_twice() -> None:
             id="size-no-number",
         ),
         pytest.param(
+            '{"dataInputs": [{"urn": "bucket/a", "size": "5,30"}]}',
+            'knative.event-data dataInputs[0] size: "5,30": write a number, or a text without commas',
+            id="comma-in-a-field",
+        ),
+        pytest.param(
             '{"processingOptions": {"preferEdge": "yes"}}',
             'knative.event-data processingOptions preferEdge: "yes": write true or false',
             id="flag",
