@@ -21,7 +21,7 @@ class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, g
     """Base of all structs here: camelCase on the wire, immutable, defaults left out when written."""
 
 
-class OwnerReference(_Object):
+class OwnerReference(_Object, frozen=True):
     """The object that this one belongs to."""
 
     kind: str = ""
@@ -31,7 +31,7 @@ class OwnerReference(_Object):
     controller: bool = False
 
 
-class ObjectMeta(_Object):
+class ObjectMeta(_Object, frozen=True):
     """The metadata that is read; times are RFC 3339 text, "" when unset."""
 
     name: str = ""
@@ -46,7 +46,7 @@ class ObjectMeta(_Object):
     owner_references: tuple[OwnerReference, ...] = ()
 
 
-class Requirement(_Object):
+class Requirement(_Object, frozen=True):
     """One label (or field) requirement of a selector."""
 
     key: str = ""
@@ -54,34 +54,34 @@ class Requirement(_Object):
     values: tuple[str, ...] = ()
 
 
-class LabelSelector(_Object):
+class LabelSelector(_Object, frozen=True):
     """A label selector: all pairs and all expressions must hold; an empty one matches everything."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
 
 
-class NodeSelectorTerm(_Object):
+class NodeSelectorTerm(_Object, frozen=True):
     """Requirements that must all hold; an empty term matches nothing."""
 
     match_expressions: tuple[Requirement, ...] = ()
     match_fields: tuple[Requirement, ...] = ()
 
 
-class NodeSelector(_Object):
+class NodeSelector(_Object, frozen=True):
     """Terms of which one must match."""
 
     node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
 
 
-class PreferredSchedulingTerm(_Object):
+class PreferredSchedulingTerm(_Object, frozen=True):
     """A term that adds its weight (1..100) where it matches."""
 
     weight: int = 0
     preference: NodeSelectorTerm = NodeSelectorTerm()
 
 
-class NodeAffinity(_Object):
+class NodeAffinity(_Object, frozen=True):
     """What a pod requires and prefers of node labels."""
 
     required: NodeSelector | None = msgspec.field(default=None, name="requiredDuringSchedulingIgnoredDuringExecution")
@@ -90,7 +90,7 @@ class NodeAffinity(_Object):
     )
 
 
-class PodAffinityTerm(_Object):
+class PodAffinityTerm(_Object, frozen=True):
     """Which pods a term speaks of, and over which topology."""
 
     label_selector: LabelSelector | None = None
@@ -99,14 +99,14 @@ class PodAffinityTerm(_Object):
     topology_key: str = ""
 
 
-class WeightedPodAffinityTerm(_Object):
+class WeightedPodAffinityTerm(_Object, frozen=True):
     """A preferred pod affinity term."""
 
     weight: int = 0
     pod_affinity_term: PodAffinityTerm = PodAffinityTerm()
 
 
-class PodAffinity(_Object):
+class PodAffinity(_Object, frozen=True):
     """Inter-pod affinity or anti-affinity."""
 
     required: tuple[PodAffinityTerm, ...] = msgspec.field(
@@ -117,7 +117,7 @@ class PodAffinity(_Object):
     )
 
 
-class Affinity(_Object):
+class Affinity(_Object, frozen=True):
     """The three kinds of affinity."""
 
     node_affinity: NodeAffinity | None = None
@@ -125,7 +125,7 @@ class Affinity(_Object):
     pod_anti_affinity: PodAffinity | None = None
 
 
-class Toleration(_Object):
+class Toleration(_Object, frozen=True):
     """A taint that the pod puts up with; an empty key, operator or effect has the API's wide meaning."""
 
     key: str = ""
@@ -134,7 +134,7 @@ class Toleration(_Object):
     effect: str = ""
 
 
-class Taint(_Object):
+class Taint(_Object, frozen=True):
     """A taint on a node."""
 
     key: str = ""
@@ -142,7 +142,7 @@ class Taint(_Object):
     effect: str = ""
 
 
-class ContainerPort(_Object):
+class ContainerPort(_Object, frozen=True):
     """A port that a container opens; ``host_port`` 0 takes none of the node's."""
 
     container_port: int = 0
@@ -151,14 +151,14 @@ class ContainerPort(_Object):
     protocol: str = ""
 
 
-class Resources(_Object):
+class Resources(_Object, frozen=True):
     """Requests and limits, as written."""
 
     requests: ResourceList = {}
     limits: ResourceList = {}
 
 
-class Container(_Object):
+class Container(_Object, frozen=True):
     """A container; ``restart_policy`` Always on an init container makes it a sidecar."""
 
     name: str = ""
@@ -168,19 +168,19 @@ class Container(_Object):
     restart_policy: str = ""
 
 
-class ClaimSource(_Object):
+class ClaimSource(_Object, frozen=True):
     """The claim that a volume names."""
 
     claim_name: str = ""
 
 
-class ImageVolume(_Object):
+class ImageVolume(_Object, frozen=True):
     """An image that is mounted as a volume."""
 
     reference: str = ""
 
 
-class Volume(_Object):
+class Volume(_Object, frozen=True):
     """A volume, told apart only as far as scheduling must.
 
     The sources that bind a pod to places or count against limits are kept; config maps, secrets, projected, emptyDir,
@@ -202,13 +202,13 @@ class Volume(_Object):
     image: ImageVolume | None = None
 
 
-class SchedulingGate(_Object):
+class SchedulingGate(_Object, frozen=True):
     """A reason to keep the pod out of the queue."""
 
     name: str = ""
 
 
-class PodSpec(_Object):
+class PodSpec(_Object, frozen=True):
     """What scheduling reads of a pod's spec."""
 
     scheduler_name: str = ""
@@ -228,7 +228,7 @@ class PodSpec(_Object):
     volumes: tuple[Volume, ...] = ()
 
 
-class PodCondition(_Object):
+class PodCondition(_Object, frozen=True):
     """One condition of a pod."""
 
     type: str = ""
@@ -237,7 +237,7 @@ class PodCondition(_Object):
     message: str = ""
 
 
-class ContainerStatus(_Object):
+class ContainerStatus(_Object, frozen=True):
     """What a kubelet says of a running container's resources (in-place resize)."""
 
     name: str = ""
@@ -245,7 +245,7 @@ class ContainerStatus(_Object):
     resources: Resources | None = None
 
 
-class PodStatus(_Object):
+class PodStatus(_Object, frozen=True):
     """What scheduling reads of a pod's status."""
 
     phase: str = ""
@@ -256,7 +256,7 @@ class PodStatus(_Object):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(_Object):
+class Pod(_Object, frozen=True):
     """A pod."""
 
     metadata: ObjectMeta
@@ -269,27 +269,27 @@ class Pod(_Object):
         return f"{self.metadata.namespace}/{self.metadata.name}"
 
 
-class NodeSpec(_Object):
+class NodeSpec(_Object, frozen=True):
     """What scheduling reads of a node's spec."""
 
     unschedulable: bool = False
     taints: tuple[Taint, ...] = ()
 
 
-class ContainerImage(_Object):
+class ContainerImage(_Object, frozen=True):
     """An image that a node holds, under each of its names."""
 
     names: tuple[str, ...] = ()
     size_bytes: int = 0
 
 
-class NodeSystemInfo(_Object):
+class NodeSystemInfo(_Object, frozen=True):
     """What tells one running machine from another: the boot id is the kernel's own, "" for an emulated node."""
 
     boot_id: str = msgspec.field(default="", name="bootID")
 
 
-class NodeStatus(_Object):
+class NodeStatus(_Object, frozen=True):
     """What scheduling and the daemon read of a node's status."""
 
     allocatable: ResourceList = {}
@@ -298,7 +298,7 @@ class NodeStatus(_Object):
     node_info: NodeSystemInfo = NodeSystemInfo()
 
 
-class Node(_Object):
+class Node(_Object, frozen=True):
     """A node."""
 
     metadata: ObjectMeta
@@ -306,13 +306,13 @@ class Node(_Object):
     status: NodeStatus = NodeStatus()
 
 
-class Namespace(_Object):
+class Namespace(_Object, frozen=True):
     """A namespace, for its labels."""
 
     metadata: ObjectMeta
 
 
-class ServicePort(_Object):
+class ServicePort(_Object, frozen=True):
     """One port of a Service; ``app_protocol`` may say https where the name does not."""
 
     name: str = ""
@@ -320,7 +320,7 @@ class ServicePort(_Object):
     app_protocol: str = ""
 
 
-class ServiceSpec(_Object):
+class ServiceSpec(_Object, frozen=True):
     """Which pods a Service selects and where it can be reached; ``cluster_ip`` is "None" for a headless one."""
 
     selector: dict[str, str] = {}
@@ -328,14 +328,14 @@ class ServiceSpec(_Object):
     ports: tuple[ServicePort, ...] = ()
 
 
-class Service(_Object):
+class Service(_Object, frozen=True):
     """A Service."""
 
     metadata: ObjectMeta
     spec: ServiceSpec = ServiceSpec()
 
 
-class Secret(_Object):
+class Secret(_Object, frozen=True):
     """A Secret; values are base64 text, as on the wire."""
 
     metadata: ObjectMeta

@@ -199,7 +199,10 @@ class Cluster:
     def forget(self, uid: str) -> None:
         """Take back an assumption that did not come true; a pod seen as bound meanwhile stays counted."""
         if self.is_assumed(uid):
+            pod = self._placed[uid].pod
             self.remove_pod(uid)
+            if pod.status.nominated_node_name:
+                self._nominated[uid] = pod
 
     def is_assumed(self, uid: str) -> bool:
         """Whether a pod is counted only because its binding is under way."""
@@ -292,13 +295,13 @@ class Cluster:
     ) -> None:
         if before == after:
             return
-        # A name that a node lists twice has the size listed first, as upstream.
-        wanted = {name: image.size_bytes for image in reversed(after) for name in image.names}
-        for gone in {name for image in before for name in image.names} - wanted.keys():
-            self._images[gone].held[index] = False
-            if not self._images[gone].held.any():
-                del self._images[gone]
-        for name, size_bytes in wanted.items():
+        # Taken out, then put in anew, as upstream: the size of an image is the one that came first among those nodes
+        # that hold it now. A name that a node lists twice has the size listed first.
+        for name in {name for image in before for name in image.names}:
+            self._images[name].held[index] = False
+            if not self._images[name].held.any():
+                del self._images[name]
+        for name, size_bytes in {name: image.size_bytes for image in reversed(after) for name in image.names}.items():
             if name not in self._images:
                 self._images[name] = snapshot.Image(size_bytes=size_bytes, held=np.zeros(self._capacity, np.bool_))
             self._images[name].held[index] = True

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 
+# Values kept beyond what nodes could hold, so that forgetting is rare.
+_SPARE_VALUES = 64
+
 _INT64 = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
@@ -29,16 +32,35 @@ def parse_int64(text: str) -> int | None:
 class Column:
     """The values of one label key over all nodes."""
 
-    __slots__ = ("_integers", "ids", "values")
+    __slots__ = ("_integers", "holders", "ids", "values")
 
     def __init__(self, capacity: int) -> None:
         self.ids = np.full(capacity, -1, np.int32)  # [capacity]; -1 where the label is absent
         self.values: dict[str, int] = {}  # value -> id
+        self.holders = 0  # nodes that have the label
         self._integers: tuple[int, NDArray[np.int64], Mask] | None = None
 
     def set(self, index: int, value: str) -> None:
         """Give node ``index`` this value."""
+        if self.ids[index] < 0:
+            self.holders += 1
         self.ids[index] = self.values.setdefault(value, len(self.values))
+        if len(self.values) > 2 * len(self.ids) + _SPARE_VALUES:
+            self._forget_unused()
+
+    def clear(self, index: int) -> None:
+        """Take the label from node ``index``, which has it."""
+        self.ids[index] = -1
+        self.holders -= 1
+
+    def _forget_unused(self) -> None:
+        """Drop values that no node has any more: a label such as a timestamp would collect them for ever."""
+        by_id = list(self.values)
+        used, renumbered = np.unique(self.ids, return_inverse=True)
+        absent = int(used[0] == -1)
+        self.ids = (renumbered - absent).astype(np.int32)
+        self.values = {by_id[old]: new for new, old in enumerate(used[absent:].tolist())}
+        self._integers = None
 
     def present(self, size: int) -> Mask:
         """Where the label exists, whatever its value."""
@@ -90,7 +112,10 @@ class LabelTable:
             return
         if before:
             for key in before.keys() - labels.keys():
-                self._columns[key].ids[index] = -1
+                column = self._columns[key]
+                column.clear(index)
+                if not column.holders:
+                    del self._columns[key]
         columns = self._columns
         for key, value in labels.items():
             column = columns.get(key)
@@ -104,5 +129,5 @@ class LabelTable:
         return self._rows.get(index, {})
 
     def column(self, key: str) -> Column | None:
-        """The column of a key, or None when no node ever had it."""
+        """The column of a key, or None when no node has it."""
         return self._columns.get(key)

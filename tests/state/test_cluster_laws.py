@@ -373,7 +373,6 @@ def test_an_unreadable_pod_is_not_counted_and_says_so() -> None:
     assert not made.freeze().taken.any()
 
 
-@pytest.mark.xfail(reason="assume drops the nomination and forget does not restore it")
 def test_a_nomination_counts_again_once_the_assumption_did_not_come_true() -> None:
     made = build.state([build.node("a")])
     made.apply_pod(build.as_pod(build.pod("p", status={"nominatedNodeName": "a"})))
@@ -383,7 +382,6 @@ def test_a_nomination_counts_again_once_the_assumption_did_not_come_true() -> No
     assert set(made.freeze().nominated_pods) == {"uid-p"}
 
 
-@pytest.mark.xfail(reason="a size once seen stays while any node holds the image")
 def test_the_only_node_with_an_image_may_correct_its_size() -> None:
     # kube-scheduler's cache takes the node's images out and in again, so that the size is the new one.
     made = build.state([build.node("a", images={"app:1": 0})])
@@ -399,7 +397,6 @@ def test_an_image_named_by_nobody_any_more_is_forgotten() -> None:
     assert not made.freeze().images
 
 
-@pytest.mark.xfail(reason="label columns keep every value ever seen")
 def test_labels_that_change_all_the_time_do_not_fill_the_memory() -> None:
     # node-capability/last-updated is written anew on every node every half minute by the earlier implementation.
     made = build.state([build.node("a")])
