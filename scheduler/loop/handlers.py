@@ -10,6 +10,7 @@ find at its start, which would include bindings under way. So its tasks are spaw
 from __future__ import annotations
 
 import asyncio
+import pathlib
 from collections.abc import Collection
 from typing import Any
 
@@ -21,10 +22,13 @@ from scheduler.kube import client, kopfsettings
 from scheduler.loop import feed
 
 STOP_WITHIN_S = 5.0
+STOP_ROUNDS = 10
 
 # Kopf names the task of a watch so; a watch that ends quietly is noticed by its absence only.
 _WATCH_TASK = "watcher for "
 _WATCHES = 3
+
+_KOPF = pathlib.PurePath(kopf.__file__).parent
 
 
 class Desk(kopf.Memo):
@@ -82,9 +86,24 @@ class Operator:
             why = "cancelled" if task.cancelled() else repr(task.exception())
             raise errors.ApiError(0, "KopfEnded", f"{task.get_name()}: {why}")
         finally:
-            for task in self._tasks:
+            await self._end()
+
+    async def _end(self) -> None:
+        """Cancel all of Kopf's tasks, and those that it left behind.
+
+        When one watch fails, Kopf abandons the others, and they outlive a cancellation that meets them in a request:
+        they take it for a failed request and repeat that for ever.
+        """
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=STOP_WITHIN_S)
+        for _ in range(STOP_ROUNDS):
+            left = [task for task in asyncio.all_tasks() if _is_of_kopf(task)]
+            if not left:
+                return
+            for task in left:
                 task.cancel()
-            await asyncio.wait(self._tasks, timeout=STOP_WITHIN_S)
+            await asyncio.wait(left, timeout=STOP_WITHIN_S / STOP_ROUNDS)
 
     def watches(self) -> int:
         """How many of the three watches run."""
@@ -94,6 +113,11 @@ class Operator:
         """What is wrong with the watches, or an empty text."""
         missing = _WATCHES - self.watches()
         return f"{missing} of {_WATCHES} watches do not run" if missing > 0 else ""
+
+
+def _is_of_kopf(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and pathlib.PurePath(code.co_filename).is_relative_to(_KOPF)
 
 
 def _registry(api: client.Api) -> kopf.OperatorRegistry:
