@@ -80,6 +80,12 @@ class ThrottledError(ApiError):
 
 def shorten(value: object, limit: int = 80) -> str:
     """Quote a value for a message: at most ``limit`` characters, control characters escaped."""
-    text = value if isinstance(value, str) else repr(value)
-    text = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
-    return '"' + text.encode("unicode_escape", "backslashreplace").decode("ascii") + '"' if not text.isprintable() else f'"{text}"'
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except ValueError:  # of an int with thousands of digits, which Python refuses to print
+        text = "a very large number"
+    if len(text) > limit:
+        text = f"{text[:limit]}... ({len(text)} characters)"
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode("ascii")
+    return f'"{text}"'

@@ -65,14 +65,6 @@ class Cluster:
 
     # Nodes
 
-    def has_node(self, name: str) -> bool:
-        """Whether a node of that name is known."""
-        return name in self._index_of
-
-    def node_names(self) -> list[str]:
-        """The names of all known nodes."""
-        return list(self._index_of)
-
     def apply_node(self, node: core.Node) -> None:
         """Add a node or take in its new version.
 
@@ -134,10 +126,6 @@ class Cluster:
                 self._set_facts(name, self._index_of[name])
             self.generation += 1
 
-    def capability_names(self) -> list[str]:
-        """The names of all known NodeCapabilities."""
-        return list(self._capabilities)
-
     # Data
 
     def apply_data_object(self, obj: crd.DataObject) -> None:
@@ -179,10 +167,6 @@ class Cluster:
         """Forget a pod that is gone; an unknown one is no error."""
         if self._drop(uid):
             self.generation += 1
-
-    def pod_uids(self) -> list[str]:
-        """Uids of all counted pods."""
-        return list(self._placed)
 
     def assume(self, pod: core.Pod, node: str) -> None:
         """Count a pod on the node it is about to be bound to.

@@ -112,9 +112,8 @@ class LabelTable:
             return
         if before:
             for key in before.keys() - labels.keys():
-                column = self._columns[key]
-                column.clear(index)
-                if not column.holders:
+                self._columns[key].clear(index)
+                if not self._columns[key].holders:
                     del self._columns[key]
         columns = self._columns
         for key, value in labels.items():
