@@ -1,0 +1,188 @@
+"""What `decide` answers is what the scheduler does: a hundred generated pods, one by one, on the real API server.
+
+Each pod is first asked about offline, with the objects as the API server returns them, then created. The scheduler must
+bind it to one of the nodes that the answer calls best, or refuse it with the answer's message.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Self
+
+import pytest
+
+from demo import processes
+from localcluster import cluster, names, topology
+from tests import clusterfixture
+from tests.e2e import worlds
+
+WORLDS = 10
+PODS_PER_WORLD = 10
+NAMESPACE = "default"
+DATA_OBJECTS = f"/apis/scheduler.thesis/v1alpha1/namespaces/{NAMESPACE}/dataobjects"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+
+
+class Live:
+    """A scheduler on a real API server, and when it has seen everything."""
+
+    def __init__(self, running: cluster.Cluster) -> None:
+        self.running = running
+        self.api = running.api
+        processes.install(running)
+        self.address = processes.start_scheduler(running)
+
+    def wait(self, check: Callable[[], bool], what: str) -> None:
+        self.running.wait_until(check, what=what, timeout_s=30, program="scheduler")
+
+    def items(self, path: str) -> list[Any]:
+        found: list[Any] = self.api.request("GET", path)["items"]
+        return found
+
+    def settle(self, placed: int) -> None:
+        """Wait until the scheduler's state is the API server's.
+
+        Watches keep the order of events of one resource, so a node that is created last, once seen, says that all
+        earlier changes of nodes were seen too.
+        """
+        last = {"metadata": {"name": "last"}, "status": {}}
+        count = len(self.items("/api/v1/nodes"))
+        self.api.request("POST", "/api/v1/nodes", last)
+        self.wait(lambda: self._cache("nodes") == count + 1, "the scheduler to see the last node")
+        self.api.request("DELETE", "/api/v1/nodes/last")
+        self.wait(lambda: self._cache("nodes") == count, "the scheduler to see it go")
+        self.wait(
+            lambda: (self._cache("pods"), self._cache("assumed_pods")) == (placed, 0), "the scheduler to see all pods"
+        )
+        objects = {item["spec"]["urn"]: item["spec"]["locations"] for item in self.items(DATA_OBJECTS)}
+        wanted = {urn: sorted(location["node"] for location in locations) for urn, locations in objects.items()}
+        self.wait(
+            lambda: {urn: bucket["nodes"] for urn, bucket in self._get("storage-info")["buckets"].items()} == wanted,
+            "the scheduler to see all DataObjects",
+        )
+
+    def _cache(self, kind: str) -> int:
+        with urllib.request.urlopen(f"{self.address}/metrics") as answer:  # noqa: S310 (our own)
+            text = answer.read().decode()
+        (line,) = [line for line in text.splitlines() if line.startswith(f'scheduler_cache_size{{type="{kind}"}}')]
+        return int(float(line.rsplit(" ", 1)[1]))
+
+    def _get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.address}/{path}") as answer:  # noqa: S310 (our own)
+            return json.load(answer)
+
+
+class Offline:
+    """One `decide` process, asked line by line."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [processes.PROGRAM, "decide"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+        assert self._process.returncode == 0
+
+    def ask(self, question: worlds.Json) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(600)
+def test_a_hundred_pods_go_where_decide_says(cluster_factory: clusterfixture.ClusterFactory) -> None:
+    seed = random.randrange(2**32)  # in every message below, so that a failure can be repeated
+    rng = random.Random(seed)
+    asked = bound = 0
+    with cluster_factory(topology.Topology(nodes=())) as running, Offline() as offline:
+        live = Live(running)
+        for number in range(WORLDS):
+            _create_world(live, rng, number)
+            placed = len(live.items(PODS))
+            live.settle(placed)
+            for turn in range(PODS_PER_WORLD):
+                manifest = worlds.pod(rng, f"pod-{number}-{turn}", schedulerName="data-locality-scheduler")
+                answer, outcome = _ask_and_place(live, offline, manifest)
+                if outcome["node"]:
+                    assert outcome["node"] in answer["best"], (seed, manifest, answer)
+                    placed += 1
+                    bound += 1
+                    live.settle(placed)
+                else:
+                    assert outcome["message"].startswith(answer["message"]), (seed, manifest, answer, outcome)
+                    live.api.request("DELETE", f"{PODS}/{manifest['metadata']['name']}")
+                asked += 1
+            _clear(live)
+    assert asked == WORLDS * PODS_PER_WORLD
+    assert bound > asked / 3, "too few pods could be placed for this to mean anything"
+
+
+def _create_world(live: Live, rng: random.Random, number: int) -> None:
+    nodes = worlds.nodes(rng, f"w{number}-", rng.randrange(3, 9))
+    for node in nodes:
+        node["metadata"]["annotations"] = {names.KWOK_ANNOTATION: names.KWOK_ANNOTATION_VALUE}
+        live.api.request("POST", "/api/v1/nodes", node)
+    node_names = [node["metadata"]["name"] for node in nodes]
+
+    def steady() -> bool:
+        """All Ready, and the controller's taints as the cordons want them."""
+        for node in live.items("/api/v1/nodes"):
+            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", ()))
+            keys = {t["key"] for t in node["spec"].get("taints", ()) if t["key"].startswith("node.kubernetes.io/")}
+            cordoned = {"node.kubernetes.io/unschedulable"} if node["spec"].get("unschedulable") else set()
+            if not ready or keys != cordoned:
+                return False
+        return True
+
+    live.wait(steady, "the nodes")
+    for old in range(rng.randrange(6)):
+        manifest = worlds.pod(rng, f"old-{number}-{old}", nodeName=rng.choice(node_names))
+        manifest["spec"].pop("tolerations", None)
+        # A fixed node is the kubelet's business; what it would refuse must not be asked for.
+        for key in ("nodeSelector", "affinity"):
+            manifest["spec"].pop(key, None)
+        manifest["spec"]["tolerations"] = [{"operator": "Exists"}]
+        live.api.request("POST", PODS, manifest)
+    for obj in worlds.data_objects(rng, node_names):
+        live.api.request("POST", DATA_OBJECTS, obj)
+
+
+def _ask_and_place(live: Live, offline: Offline, manifest: worlds.Json) -> tuple[Any, worlds.Json]:
+    """Ask offline with the pod as the API server would have it, then create it and see what happens."""
+    as_created = live.api.request("POST", f"{PODS}?dryRun=All", manifest)
+    question = {
+        "nodes": live.items("/api/v1/nodes"),
+        "pods": live.items("/api/v1/pods"),
+        "dataObjects": live.items(DATA_OBJECTS),
+        "pod": as_created,
+    }
+    answer = offline.ask(question)
+    assert "fault" not in answer, answer
+    live.api.request("POST", PODS, manifest)
+    outcome: worlds.Json = {}
+
+    def over() -> bool:
+        pod = live.api.request("GET", f"{PODS}/{manifest['metadata']['name']}")
+        refused = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled" and c.get("message")]
+        outcome["node"] = pod["spec"].get("nodeName", "")
+        outcome["message"] = refused[0]["message"] if refused else ""
+        return bool(outcome["node"] or outcome["message"])
+
+    live.wait(over, f"pod {manifest['metadata']['name']} to be bound or refused")
+    return answer, outcome
+
+
+def _clear(live: Live) -> None:
+    live.running.kubectl("delete", "pods,dataobjects", "--all", "-n", NAMESPACE, "--wait=false")
+    live.wait(lambda: not live.items(PODS), "the pods to go")
+    live.running.kubectl("delete", "nodes", "--all", "--wait=false")
+    live.wait(lambda: not live.items("/api/v1/nodes"), "the nodes to go")
