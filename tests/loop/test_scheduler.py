@@ -212,6 +212,67 @@ async def test_a_pod_whose_deletion_was_lost_is_not_kept(world: running.Running)
     assert [pod for _, pod, _, _ in world.fake.bindings] == ["other", "big"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "requests", "reported"),
+    [
+        pytest.param(faults.Fault(drop="after"), 1, "", id="answer-lost"),
+        pytest.param(faults.Fault(drop="before"), 2, "", id="request-lost"),
+        pytest.param(faults.Fault(status=500), 2, "", id="server-error"),
+        pytest.param(faults.Fault(status=429), 2, "", id="throttled"),
+        pytest.param(faults.Fault(status=409), 2, "", id="conflict-that-is-none"),
+        pytest.param(
+            faults.Fault(status=422, message="no such luck"),
+            2,
+            "binding to n1 was refused: 422 HTTP: no such luck",
+            id="refused",
+        ),
+    ],
+)
+async def test_a_binding_that_goes_wrong_is_settled_and_repeated_only_if_it_must(
+    world: running.Running, fault: faults.Fault, requests: int, reported: str
+) -> None:
+    fault.method, fault.path = "POST", "/binding"
+    world.fake.faults.append(fault)
+    world.create("a", cpu="2")
+    await world.until(lambda: world.events("a", "Scheduled"))
+    assert sum(path.endswith("/binding") for _, path in world.fake.requests) == requests
+    assert [event["note"] for event in world.events("a", "FailedScheduling")] == ([reported] if reported else [])
+
+
+async def test_a_pod_that_another_scheduler_bound_meanwhile_is_left_to_it(world: running.Running) -> None:
+    world.fake.store.create("nodes", objects.node("n2", cpu="1"))
+    world.fake.faults.append(faults.Fault(method="POST", path="/binding", delay_s=0.2))
+    world.create("a", cpu="2")
+    await world.until(lambda: any(path.endswith("/binding") for _, path in world.fake.requests))
+    world.fake.store.patch("pods", "a", {"spec": {"nodeName": "n2"}}, "default")
+    world.create("b", cpu="2")  # fits where the other one was meant to go, as soon as that is settled
+    await world.placed("b")
+    assert (world.node_of("a"), world.node_of("b")) == ("n2", "n1")
+
+
+async def test_a_pod_made_anew_under_its_name_is_another_pod(world: running.Running) -> None:
+    world.fake.faults.append(faults.Fault(method="POST", path="/binding", delay_s=0.2))
+    old = world.create("a", cpu="2")["metadata"]["uid"]
+    await world.until(lambda: any(path.endswith("/binding") for _, path in world.fake.requests))
+    world.fake.store.delete("pods", "a", "default")
+    new = world.create("a", cpu="2")["metadata"]["uid"]
+    await world.placed("a")
+    assert [uid for _, _, uid, _ in world.fake.bindings] == [new]
+    assert old != new
+
+
+async def test_events_of_a_pod_that_is_being_bound_do_not_bind_it_again(world: running.Running) -> None:
+    world.fake.faults.append(faults.Fault(method="POST", path="/binding", delay_s=0.3))
+    world.create("a")
+    await world.until(lambda: any(path.endswith("/binding") for _, path in world.fake.requests))
+    for number in range(5):
+        world.fake.store.patch("pods", "a", {"metadata": {"labels": {"round": str(number)}}}, "default")
+        world.fake.store.patch("nodes", "n1", {"metadata": {"labels": {"round": str(number)}}})
+        await asyncio.sleep(0.02)
+    await world.placed("a")
+    assert sum(path.endswith("/binding") for _, path in world.fake.requests) == 1
+
+
 async def test_bindings_under_way_are_waited_for_at_the_end(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
     fake.faults.append(faults.Fault(method="POST", path="/binding", delay_s=0.5))
     async with running.scheduler(fake, tmp_path) as world:
