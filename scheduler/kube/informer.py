@@ -204,7 +204,6 @@ class Informer(Generic[T]):
         if not events and time.monotonic() - opened_s < 1.0:
             # A proxy that answers every watch with an empty 200 must not make this a busy loop.
             raise errors.UnreachableError(0, "EmptyWatch", f"{self._path}: the watch ended at once")
-        self._healthy()
 
     def _event(self, line: bytes) -> None:
         try:

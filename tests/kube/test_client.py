@@ -109,6 +109,15 @@ async def test_stream_notices_silence(fake: server.FakeApi, api: client.Api) -> 
         await _lines(api.stream(PODS, {"watch": "1", "resourceVersion": "100"}, silence_s=0.2))
 
 
+async def test_half_a_line_before_an_orderly_end_is_no_line(fake: server.FakeApi, api: client.Api) -> None:
+    stream = api.stream(PODS, {"watch": "1", "resourceVersion": str(fake.store.version)}, silence_s=60)
+    following = asyncio.create_task(_lines(stream))
+    await server.until(lambda: fake.watches)
+    fake.send_to_watches(b'{"type":"ADDED"}\n{"type":"MOD')
+    fake.end_watches()
+    assert await following == [b'{"type":"ADDED"}']
+
+
 async def test_stream_notices_a_cut_in_the_middle_of_a_line(fake: server.FakeApi, api: client.Api) -> None:
     seen: list[bytes] = []
 
@@ -262,6 +271,13 @@ async def test_an_exec_plugin_gives_the_token(fake: server.FakeApi, tmp_path: pa
             "users: [{name: u, user: {token: hush}}]}",
             "Expected object with name a",
             id="no-such-context",
+        ),
+        pytest.param(
+            "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}], "
+            "clusters: [{name: c, cluster: {server: 'https://127.0.0.1'}}], "
+            "users: [{name: u, user: {auth-provider: {name: oidc, config: {refresh-token: hush}}}}]}",
+            "Expected key client-id",
+            id="half-an-auth-provider",
         ),
         pytest.param(
             "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}], "

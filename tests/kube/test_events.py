@@ -184,18 +184,37 @@ async def test_a_burst_trails(fake: server.FakeApi, api: client.Api) -> None:
 async def test_losses_are_said_once_and_counted(
     fake: server.FakeApi, api: client.Api, fault: faults.Fault, words: str
 ) -> None:
-    fault.method, fault.times = "POST", 20
+    fault.method = "POST"
     fake.faults.append(fault)
     with structlog.testing.capture_logs() as logs:
         async with _sink(api) as sink:
-            for n in range(20):
-                _say(sink, note=f"note {n}")
-            await sink.drain(5)
-            assert sink.dropped == 20
-            _say(sink, note="after it was mended")
-            await sink.drain(5)
-    assert [words in entry["why"] for entry in logs] == [True]
-    assert len(_written(fake)) == 1
+            for outage in range(2):
+                fault.times = 20
+                for n in range(20):
+                    _say(sink, note=f"note {n}")
+                await sink.drain(5)
+                assert sink.dropped == 20 * (outage + 1)
+                _say(sink, note=f"after outage {outage}")
+                await sink.drain(5)
+    assert [words in entry["why"] for entry in logs] == [True, True]  # once for each outage
+    assert len(_written(fake)) == 2
+
+
+async def test_only_so_many_are_remembered(
+    fake: server.FakeApi, api: client.Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "REMEMBERED", 3)
+    async with _sink(api) as sink:
+        for n in (0, 1, 2, 3, 0, 3):  # the first 0 is forgotten by the time the second comes
+            _say(sink, note=f"note {n}")
+        assert await sink.drain(5) == 0
+    assert sorted((event["note"], count) for event, count in zip(_written(fake), _counts(fake), strict=True)) == [
+        ("note 0", 1),
+        ("note 0", 1),
+        ("note 1", 1),
+        ("note 2", 1),
+        ("note 3", 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,13 @@ async def test_trouble_with_the_watch(fake: server.FakeApi, api: client.Api, fau
     assert following.relists == relists
 
 
+async def test_watches_that_end_at_once_are_no_busy_loop(fake: server.FakeApi, api: client.Api) -> None:
+    fake.faults.append(faults.Fault(path="watch=1", times=10_000, status=200, body=b""))
+    async with _running(informer.Informer(api, PODS, core.Pod, Mirror())):
+        await asyncio.sleep(0.5)
+    assert len(fake.requests) < 20
+
+
 async def test_an_outage_is_survived_and_ends_soon(fake: server.FakeApi, api: client.Api) -> None:
     mirror = Mirror()
     async with _running(_informer(api, mirror)):

@@ -90,4 +90,10 @@ def test_pauses_never_run_out() -> None:
     assert not isinstance(pauses, (int, float))
     for _ in range(2):  # each request iterates anew
         assert len(list(itertools.islice(pauses, 100_000))) == 100_000
-    assert not isinstance(settings.persistence.diffbase_storage, kopfsettings.NoDiff)
+
+
+@pytest.mark.parametrize("reads_only", [True, False])
+def test_only_operators_that_read_do_without_the_difference(reads_only: bool) -> None:
+    settings = kopf.OperatorSettings()
+    kopfsettings.harden(settings, reads_only=reads_only)
+    assert isinstance(settings.persistence.diffbase_storage, kopfsettings.NoDiff) is reads_only
