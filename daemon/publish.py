@@ -41,7 +41,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Transition:
-    """A store that began or ceased to be available (or whose trouble became another one)."""
+    """A store that began or ceased to be available; ``failure`` is None where it began."""
 
     store: stores.Store
     failure: listing.Failure | None
@@ -108,19 +108,20 @@ def status_to_apply(
 def transitions(
     before: crd.NodeCapabilityStatus, discovered: Sequence[stores.Store], views: Mapping[str, objects.View]
 ) -> list[Transition]:
-    """What a person should be told about the stores, compared with what the object said before."""
-    known = {entry.name: entry for entry in before.stores}
+    """What a person should be told about the stores, compared with what the object said before.
+
+    One outage is told once, whatever its reasons become: a server that is being stopped is silent first and gone then.
+    """
+    was_available = {entry.name: entry.available for entry in before.stores}
     told: list[Transition] = []
     for store in discovered:
         view = views.get(store.name)
         if view is None:
             continue
-        failure = view.outcome if isinstance(view.outcome, listing.Failure) else None
-        old = known.get(store.name)
-        was_failing = old is not None and not old.available
-        if failure is not None and (old is None or old.available or old.message != _message(view)):
-            told.append(Transition(store, failure))
-        if failure is None and was_failing:
+        if isinstance(view.outcome, listing.Failure):
+            if was_available.get(store.name, True):
+                told.append(Transition(store, view.outcome))
+        elif not was_available.get(store.name, True):
             told.append(Transition(store, None))
     return told
 
