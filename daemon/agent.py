@@ -261,7 +261,9 @@ class Agent:
         path = f"/api/v1/namespaces/{store.namespace}/secrets/{store.secret}"
         try:
             secret = await reading.get(self._api, path, core.Secret)
-        except errors.DeniedError:
+        except errors.DeniedError as error:
+            if error.status != 403:
+                raise  # our own credentials are at fault, not the store's
             remedy = "give this daemon's service account a Role for it, as manifests/examples/store-access.yaml does"
             return listing.Failure("SecretDenied", f"{where} may not be read: {remedy}")
         if secret is None:
