@@ -77,7 +77,10 @@ class Decision:
         """The filters that refused some node first."""
         if self.pod_verdict is not None and self.pod_verdict.message:
             return frozenset((self.pod_verdict.plugin,))
-        return frozenset(self.verdicts[number].plugin for number in np.unique(self.refuser) if number >= 0)
+        found = {self.verdicts[number].plugin for number in np.unique(self.refuser) if number >= 0}
+        if self.pod_verdict is not None and (self.refuser == NARROWED).any():
+            found.add(self.pod_verdict.plugin)
+        return frozenset(found)
 
     @property
     def score_error(self) -> str:

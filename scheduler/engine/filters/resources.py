@@ -35,20 +35,24 @@ def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.S
             labels.append(f"Insufficient {name}")
             lacks.append(lack)
             hopeless |= lack & above
-    # One bit a lack, so that equal combinations of lacks get equal numbers.
-    combination = np.zeros(snap.size, np.int64)
-    for bit, lack in enumerate(lacks):
-        combination |= lack.astype(np.int64) << bit
-    refused = combination != 0
+    refused = np.logical_or.reduce(lacks)
     if not refused.any():
         return None
-    kinds, reason = np.unique(combination, return_inverse=True)
+    # One bit a lack, so that equal combinations of lacks get equal numbers; counted anew before the bits run out.
+    combination = np.zeros(snap.size, np.int64)
+    for number, lack in enumerate(lacks, start=1):
+        combination = 2 * combination + lack
+        if number % 30 == 0:
+            combination = np.unique(combination, return_inverse=True)[1]
+    _, examples, reason = np.unique(combination, return_index=True, return_inverse=True)
     code = np.where(hopeless, np.int8(verdict.Code.UNRESOLVABLE), np.int8(verdict.Code.UNSCHEDULABLE))
     return verdict.Verdict(
         plugin=PLUGIN,
         code=np.where(refused, code, np.int8(verdict.Code.SUCCESS)),
         reason=reason.astype(np.int32),
-        reasons=[tuple(label for bit, label in enumerate(labels) if int(kind) >> bit & 1) for kind in kinds],
+        reasons=[
+            tuple(label for label, lack in zip(labels, lacks, strict=True) if lack[example]) for example in examples
+        ],
     )
 
 
