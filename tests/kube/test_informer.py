@@ -3,93 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-from collections.abc import AsyncIterator, Callable
-from typing import Any
 
-import hypothesis
 import pytest
 import structlog.testing
-from hypothesis import strategies
 
 from scheduler.api import core, crd
 from scheduler.kube import client, informer
 from tests.fakeapi import faults, objects, server, watches
+from tests.kube import mirrors
 
 PODS = "/api/v1/pods"
-ASSIGNED = {"fieldSelector": "spec.nodeName!="}
 
 
-class Mirror:
-    """A handler that keeps what it is told by uid, as the pod cache does, and checks what it may rely on."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, core.Pod] = {}
-        self.removed: list[str] = []
-        self.replacements: list[int] = []
-
-    def apply(self, obj: core.Pod) -> None:
-        same_name = [uid for uid, pod in self.held.items() if pod.key == obj.key]
-        assert same_name in ([], [obj.metadata.uid]), "the older pod of this name was not removed first"
-        self.held[obj.metadata.uid] = obj
-
-    def remove(self, key: informer.Key) -> None:
-        gone = self.held.pop(key.uid)
-        assert (gone.metadata.namespace, gone.metadata.name) == (key.namespace, key.name)
-        self.removed.append(key.name)
-
-    def replaced(self, count: int) -> None:
-        assert count == len(self.held)
-        self.replacements.append(count)
-
-    def view(self) -> dict[str, str]:
-        return {uid: pod.metadata.resource_version for uid, pod in self.held.items()}
-
-
-def _on_server(fake: server.FakeApi, matches: Callable[[watches.Json], bool] = lambda _: True) -> dict[str, str]:
-    pods = [pod["metadata"] for pod in fake.store.all("pods") if matches(pod)]
-    return {meta["uid"]: meta["resourceVersion"] for meta in pods}
-
-
-@contextlib.asynccontextmanager
-async def _running(following: informer.Informer[Any]) -> AsyncIterator[None]:
-    task = asyncio.create_task(following.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def _informer(api: client.Api, mirror: Mirror, **options: float) -> informer.Informer[core.Pod]:
+def _informer(api: client.Api, mirror: mirrors.Mirror, **options: float) -> informer.Informer[core.Pod]:
     return informer.Informer(api, PODS, core.Pod, mirror, backoff_max_s=0.4, **options)  # type: ignore[arg-type]
 
 
 async def test_lists_in_chunks_then_follows(fake: server.FakeApi, api: client.Api) -> None:
     for n in range(7):
         fake.store.create("pods", objects.pod(f"p{n}"))
-    mirror = Mirror()
-    async with _running(_informer(api, mirror, chunk=3)):
+    mirror = mirrors.Mirror()
+    async with mirrors.running(_informer(api, mirror, chunk=3)):
         await server.until(lambda: fake.watches)
-        assert mirror.view() == _on_server(fake)
+        assert mirror.view() == mirrors.on_server(fake)
         assert mirror.replacements == [7]
         lists = [path for _, path in fake.requests if "watch" not in path]
         assert (len(lists), all("limit=3" in path for path in lists)) == (3, True)
         fake.store.create("pods", objects.pod("new"))
         fake.store.patch("pods", "p0", {"metadata": {"labels": {"a": "b"}}}, "default")
         fake.store.delete("pods", "p1", "default")
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
         assert mirror.removed == ["p1"]
 
 
 async def test_a_field_selector_is_the_servers_work(fake: server.FakeApi, api: client.Api) -> None:
     for n in range(3):
         fake.store.create("pods", objects.pod(f"p{n}"))
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     params = {"fieldSelector": "spec.schedulerName=data-locality-scheduler,spec.nodeName="}
-    async with _running(informer.Informer(api, PODS, core.Pod, mirror, params)):
+    async with mirrors.running(informer.Informer(api, PODS, core.Pod, mirror, params)):
         await server.until(lambda: len(mirror.held) == 3)
         fake.store.create("pods", objects.pod("other", scheduler="default-scheduler"))
         await server.until(lambda: fake.watches)
@@ -101,9 +53,9 @@ async def test_a_field_selector_is_the_servers_work(fake: server.FakeApi, api: c
 async def test_what_vanished_while_nobody_looked_is_removed(fake: server.FakeApi, api: client.Api) -> None:
     for n in range(10):
         fake.store.create("pods", objects.pod(f"p{n}"))
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         fake.hung = True
         for n in range(5):
@@ -112,7 +64,7 @@ async def test_what_vanished_while_nobody_looked_is_removed(fake: server.FakeApi
         fake.store.compact()
         fake.hung = False
         fake.drop_watches()
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert sorted(mirror.removed) == ["p0", "p1", "p2", "p3", "p4"]
     assert following.relists == 1
 
@@ -120,16 +72,16 @@ async def test_what_vanished_while_nobody_looked_is_removed(fake: server.FakeApi
 @pytest.mark.parametrize("as_event", [pytest.param(True, id="in-the-stream"), pytest.param(False, id="as-the-status")])
 async def test_410_lists_again(fake: server.FakeApi, api: client.Api, as_event: bool) -> None:
     fake.gone_as_event = as_event
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         fake.hung = True
         fake.store.create("pods", objects.pod("p"))
         fake.drop_watches()
         fake.store.compact()
         fake.hung = False
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert following.relists == 1
 
 
@@ -137,46 +89,46 @@ async def test_a_snapshot_that_expires_between_two_chunks(fake: server.FakeApi, 
     for n in range(5):
         fake.store.create("pods", objects.pod(f"p{n}"))
     fake.faults.append(faults.Fault(path="continue=", delay_s=0.2))
-    mirror = Mirror()
-    async with _running(_informer(api, mirror, chunk=2)):
+    mirror = mirrors.Mirror()
+    async with mirrors.running(_informer(api, mirror, chunk=2)):
         await server.until(lambda: any("continue=" in path for _, path in fake.requests))
         fake.store.delete("pods", "p0", "default")  # already applied from the first chunk
         fake.store.compact()
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert mirror.replacements == [4]
 
 
 async def test_changes_between_list_and_watch_are_not_lost(fake: server.FakeApi, api: client.Api) -> None:
     fake.store.create("pods", objects.pod("p0"))
     fake.faults.append(faults.Fault(path="watch=1", delay_s=0.2))
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror)
-    async with _running(following):
+    async with mirrors.running(following):
         await following.synced.wait()
         fake.store.delete("pods", "p0", "default")
         fake.store.create("pods", objects.pod("p1"))
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
 
 
 async def test_a_watch_that_hangs_is_opened_again(fake: server.FakeApi, api: client.Api) -> None:
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror, silence_s=0.3)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         fake.hung = True
         fake.store.create("pods", objects.pod("p"))
         before = len(fake.requests)
         await server.until(lambda: len(fake.requests) > before)
         fake.hung = False
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert following.relists == 0  # a silent connection is no reason to list everything
 
 
 async def test_bookmarks_keep_a_quiet_watch_alive_and_recent(fake: server.FakeApi, api: client.Api) -> None:
     fake.bookmark_s = 0.05
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror, silence_s=1)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         heard_s = following.last_event_s
         for n in range(3):  # of another kind: no event of ours tells the version
@@ -188,7 +140,7 @@ async def test_bookmarks_keep_a_quiet_watch_alive_and_recent(fake: server.FakeAp
         fake.drop_watches()
         await server.until(lambda: any(f"resourceVersion={version}" in path for _, path in fake.requests))
         fake.store.create("pods", objects.pod("p"))
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert following.relists == 0
 
 
@@ -210,10 +162,10 @@ async def test_a_refusal_is_said_once_in_clear_words_and_tried_again(
     fake.store.create("pods", objects.pod("p"))
     fault.times = 3
     fake.faults.append(fault)
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     with structlog.testing.capture_logs() as logs:
-        async with _running(_informer(api, mirror)):
-            await server.until(lambda: mirror.view() == _on_server(fake))
+        async with mirrors.running(_informer(api, mirror)):
+            await server.until(lambda: mirror.view() == mirrors.on_server(fake))
             await server.until(lambda: any(entry["log_level"] == "info" for entry in logs))
     said = [entry for entry in logs if entry["log_level"] == "error"]
     assert len(said) == 1
@@ -225,9 +177,9 @@ async def test_a_list_that_works_does_not_silence_a_watch_that_is_refused(
     fake: server.FakeApi, api: client.Api
 ) -> None:
     fake.faults.append(faults.Fault(path="watch=1", times=4, status=403))
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     with structlog.testing.capture_logs() as logs:
-        async with _running(_informer(api, mirror)):
+        async with mirrors.running(_informer(api, mirror)):
             await server.until(lambda: fake.watches)
     assert [entry["log_level"] for entry in logs if entry["log_level"] == "error"] == ["error"]
 
@@ -246,31 +198,31 @@ async def test_trouble_with_the_watch(fake: server.FakeApi, api: client.Api, fau
     fault.path = "watch=1"
     fault.times = 1
     fake.faults.append(fault)
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         fake.store.create("pods", objects.pod("p"))
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert following.relists == relists
 
 
 async def test_watches_that_end_at_once_are_no_busy_loop(fake: server.FakeApi, api: client.Api) -> None:
     fake.faults.append(faults.Fault(path="watch=1", times=10_000, status=200, body=b""))
-    async with _running(informer.Informer(api, PODS, core.Pod, Mirror())):
+    async with mirrors.running(informer.Informer(api, PODS, core.Pod, mirrors.Mirror())):
         await asyncio.sleep(0.5)
     assert len(fake.requests) < 20
 
 
 async def test_an_outage_is_survived_and_ends_soon(fake: server.FakeApi, api: client.Api) -> None:
-    mirror = Mirror()
-    async with _running(_informer(api, mirror)):
+    mirror = mirrors.Mirror()
+    async with mirrors.running(_informer(api, mirror)):
         await server.until(lambda: fake.watches)
         await fake.stop()
         fake.store.create("pods", objects.pod("p"))
         await asyncio.sleep(1)
         await fake.start()
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
 
 
 @pytest.mark.parametrize(
@@ -284,13 +236,13 @@ async def test_an_outage_is_survived_and_ends_soon(fake: server.FakeApi, api: cl
     ],
 )
 async def test_odd_things_in_the_stream(fake: server.FakeApi, api: client.Api, data: bytes, relists: int) -> None:
-    mirror = Mirror()
+    mirror = mirrors.Mirror()
     following = _informer(api, mirror)
-    async with _running(following):
+    async with mirrors.running(following):
         await server.until(lambda: fake.watches)
         fake.send_to_watches(data)
         fake.store.create("pods", objects.pod("p"))
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
         await server.until(lambda: following.relists == relists)
 
 
@@ -298,11 +250,11 @@ async def test_nulls_are_read_as_absent(fake: server.FakeApi, api: client.Api) -
     pod = objects.pod("p") | {"status": {"conditions": None, "phase": "Running"}}
     pod["metadata"]["labels"] = None
     fake.store.create("pods", pod)
-    mirror = Mirror()
-    async with _running(_informer(api, mirror)):
+    mirror = mirrors.Mirror()
+    async with mirrors.running(_informer(api, mirror)):
         await server.until(lambda: mirror.held)
         fake.store.patch("pods", "p", {"spec": {"nodeName": "n"}}, "default")
-        await server.until(lambda: mirror.view() == _on_server(fake))
+        await server.until(lambda: mirror.view() == mirrors.on_server(fake))
     assert [pod.spec.node_name for pod in mirror.held.values()] == ["n"]
 
 
@@ -325,7 +277,7 @@ async def test_one_object_that_fits_no_schema_does_not_stop_the_others(fake: ser
     names = Names()
     following = informer.Informer(api, "/apis/scheduler.thesis/v1alpha1/dataobjects", crd.DataObject, names)
     with structlog.testing.capture_logs() as logs:
-        async with _running(following):
+        async with mirrors.running(following):
             await server.until(lambda: fake.watches)
             assert names.urns == {"good": "bucket/a"}
             fake.store.patch("dataobjects", "bad", {"spec": {"urn": "bucket/b"}}, "default")
@@ -336,81 +288,3 @@ async def test_one_object_that_fits_no_schema_does_not_stop_the_others(fake: ser
             fake.store.delete("dataobjects", "bad", "default")
             await server.until(lambda: names.urns == {"good": "bucket/a"})
     assert [entry["object"] for entry in logs if entry["log_level"] == "warning"] == ["default/bad", "default/bad"]
-
-
-# -- the law: cache equals server ------------------------------------------------------------------------------------
-
-
-@hypothesis.settings(max_examples=25)
-@hypothesis.given(seed=strategies.integers(0, 2**32 - 1), selected=strategies.booleans())
-def test_cache_equals_server_after_anything(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, selected: bool
-) -> None:
-    hypothesis.note(f"seed {seed}")
-    asyncio.run(_storm(random.Random(seed), tmp_path_factory, selected=selected))
-
-
-async def _storm(chance: random.Random, paths: pytest.TempPathFactory, *, selected: bool) -> None:
-    """Change objects and break connections at random, then let it calm down and compare."""
-    async with server.running() as fake:
-        fake.bookmark_s = 0.02
-        api = await client.Api.connect(fake.kubeconfig(paths.mktemp("storm")))
-        mirror = Mirror()
-        following = informer.Informer(
-            api, PODS, core.Pod, mirror, ASSIGNED if selected else None, silence_s=0.1, chunk=3, backoff_max_s=0.05
-        )
-        async with _running(following):
-            for _ in range(chance.randint(10, 60)):
-                _change(fake, chance)
-                if chance.random() < 0.4:
-                    _harm(fake, chance)
-                await asyncio.sleep(chance.choice([0, 0, 0, 0.001, 0.01]))
-            fake.faults.clear()
-            fake.hung = False
-            expected = _on_server(fake, lambda pod: not selected or bool(pod["spec"].get("nodeName")))
-            await server.until(lambda: mirror.view() == expected)
-        await api.close()
-
-
-def _change(fake: server.FakeApi, chance: random.Random) -> None:
-    held = [pod["metadata"]["name"] for pod in fake.store.all("pods")]
-    free = [name for name in (f"p{n}" for n in range(12)) if name not in held]
-    action = chance.choice(["create", "create", "assign", "label", "delete"])
-    if action == "create" and free:
-        fake.store.create("pods", objects.pod(chance.choice(free), node=chance.choice(["", "n1"])))
-    elif action == "assign" and held:
-        fake.store.patch("pods", chance.choice(held), {"spec": {"nodeName": chance.choice(["n1", None])}}, "default")
-    elif action == "label" and held:
-        label = {"metadata": {"labels": {"n": str(chance.random())}}}
-        fake.store.patch("pods", chance.choice(held), label, "default")
-    elif action == "delete" and held:
-        fake.store.delete("pods", chance.choice(held), "default")
-
-
-def _harm(fake: server.FakeApi, chance: random.Random) -> None:
-    kinds: list[faults.Fault] = [
-        faults.Fault(drop="before"),
-        faults.Fault(drop="after"),
-        faults.Fault(status=chance.choice([403, 404, 429, 500, 503])),
-        faults.Fault(status=410, reason="Expired"),
-        faults.Fault(path="watch=1", delay_s=0.02),
-        faults.Fault(path="continue=", delay_s=0.02),
-        faults.Fault(path="watch=1", status=200, body=b""),
-    ]
-    harm = chance.choice(["fault", "fault", "drop", "end", "hang", "compact", "half", "error"])
-    if harm == "fault":
-        fake.faults.append(chance.choice(kinds))
-    elif harm == "drop":
-        fake.drop_watches()
-    elif harm == "end":
-        fake.end_watches()
-    elif harm == "hang":
-        fake.hung = not fake.hung
-    elif harm == "compact":
-        fake.gone_as_event = chance.random() < 0.5
-        fake.store.compact()
-    elif harm == "half":
-        fake.send_to_watches(b'{"type":"ADDED","obj')
-        fake.drop_watches()
-    else:
-        fake.send_to_watches(watches.error_event(chance.choice([410, 500]), "Expired", "injected"))
