@@ -7,7 +7,7 @@ has the API's empty value. Quantities stay as written (string or number) until s
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from scheduler import errors
 
 Quantity = str | int | float
 ResourceList = dict[str, Quantity]
+# What does not fit is refused, as the API server refuses it: arrays hold no more.
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
@@ -77,7 +79,7 @@ class NodeSelector(_Object, frozen=True):
 class PreferredSchedulingTerm(_Object, frozen=True):
     """A term that adds its weight (1..100) where it matches."""
 
-    weight: int = 0
+    weight: Int64 = 0
     preference: NodeSelectorTerm = NodeSelectorTerm()
 
 
@@ -102,7 +104,7 @@ class PodAffinityTerm(_Object, frozen=True):
 class WeightedPodAffinityTerm(_Object, frozen=True):
     """A preferred pod affinity term."""
 
-    weight: int = 0
+    weight: Int64 = 0
     pod_affinity_term: PodAffinityTerm = PodAffinityTerm()
 
 
@@ -146,7 +148,7 @@ class ContainerPort(_Object, frozen=True):
     """A port that a container opens; ``host_port`` 0 takes none of the node's."""
 
     container_port: int = 0
-    host_port: int = 0
+    host_port: Int64 = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
     protocol: str = ""
 
@@ -220,7 +222,7 @@ class PodSpec(_Object, frozen=True):
     init_containers: tuple[Container, ...] = ()
     overhead: ResourceList = {}
     resources: Resources | None = None
-    priority: int = 0
+    priority: Int64 = 0
     preemption_policy: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] = ()
     topology_spread_constraints: tuple[dict[str, Any], ...] = ()
@@ -280,7 +282,7 @@ class ContainerImage(_Object, frozen=True):
     """An image that a node holds, under each of its names."""
 
     names: tuple[str, ...] = ()
-    size_bytes: int = 0
+    size_bytes: Int64 = 0
 
 
 class NodeSystemInfo(_Object, frozen=True):
@@ -353,7 +355,7 @@ def decode(data: bytes | msgspec.Raw, kind: type[T], where: str) -> T:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         # Rare, so it may be slow: go's encoders write null for unset lists and times.
         return _decode_without_nulls(data, kind, where)
 

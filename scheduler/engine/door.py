@@ -97,5 +97,5 @@ def _with_uid(pod: core.Pod) -> core.Pod:
 def _identity(line: bytes) -> object:
     try:
         return msgspec.json.decode(line, type=_Identified).id
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None

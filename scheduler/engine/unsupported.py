@@ -28,7 +28,7 @@ def find(pod: core.Pod, snap: snapshot.Snapshot) -> str:
     spec = pod.spec
     if spec.topology_spread_constraints:
         return _text("PodTopologySpread", "spec.topologySpreadConstraints")
-    if spec.affinity is not None and (spec.affinity.pod_affinity or spec.affinity.pod_anti_affinity):
+    if next(podterms.all_terms(pod), None) is not None:
         return _text("InterPodAffinity", "spec.affinity.podAffinity and podAntiAffinity")
     for volume in spec.volumes:
         for field, source in _PLACED_VOLUMES.items():
