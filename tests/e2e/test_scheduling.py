@@ -1,0 +1,330 @@
+"""What users are promised, on a real API server, under the scheduler's own role: bound once, and told why not."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import json
+import pathlib
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from localcluster import cluster, topology
+from scheduler import errors
+from scheduler.kube import client
+from tests import clusterfixture
+from tests.e2e import process
+
+pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
+
+NODES = tuple(topology.Node(name=f"n{number}", cpu="4", memory="8Gi", zone=f"z{number}") for number in range(3))
+NAMESPACES = itertools.count()
+
+
+class World:
+    """A cluster, a namespace of the test's own in it, and what became of the pods there."""
+
+    def __init__(self, running: cluster.Cluster, kubeconfig: pathlib.Path, namespace: str) -> None:
+        self.cluster = running
+        self.kubeconfig = kubeconfig
+        self.namespace = namespace
+        self.path = f"/api/v1/namespaces/{namespace}"
+        self.version = ""
+
+    def body(self, name: str, *, cpu: str = "10m", spec: Json | None = None, annotations: Json | None = None) -> Json:
+        container = {"name": "main", "image": "example/main:1", "resources": {"requests": {"cpu": cpu}}}
+        return {
+            "metadata": {"name": name, "annotations": annotations or {}},
+            "spec": {"schedulerName": "data-locality-scheduler", "containers": [container], **(spec or {})},
+        }
+
+    def create(self, name: str, **wanted: Any) -> None:
+        self.cluster.api.request("POST", f"{self.path}/pods", self.body(name, **wanted))
+
+    def pods(self) -> dict[str, Json]:
+        items = self.cluster.api.request("GET", f"{self.path}/pods")["items"]
+        return {pod["metadata"]["name"]: pod for pod in items}
+
+    def node_of(self, name: str) -> str:
+        return str(self.pods()[name]["spec"].get("nodeName", ""))
+
+    def placed(self, *names: str) -> None:
+        def all_have_nodes() -> bool:
+            pods = self.pods()
+            return all(pods[name]["spec"].get("nodeName") for name in names)
+
+        process.until(all_have_nodes, f"pods are placed: {names[:5]}")
+
+    def condition(self, name: str) -> Json:
+        conditions = self.pods()[name]["status"].get("conditions", [])
+        return next((each for each in conditions if each["type"] == "PodScheduled"), {})
+
+    def events(self, reason: str) -> list[Json]:
+        items = self.cluster.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events")["items"]
+        return [event for event in items if event["reason"] == reason]
+
+    def told(self, name: str, reason: str) -> Json:
+        """The one Event of that reason about a pod, once it is there."""
+
+        def about() -> list[Json]:
+            return [event for event in self.events(reason) if event["regarding"]["name"] == name]
+
+        process.until(about, f"{reason} is reported for {name}")
+        [event] = about()
+        return event
+
+    def nodes_given(self) -> dict[str, list[str]]:
+        """Every change of a pod's node since the namespace was made, by pod: what a second binding would show."""
+        query = f"watch=1&resourceVersion={self.version}&timeoutSeconds=2"
+        seen: dict[str, str] = {}
+        given: dict[str, list[str]] = collections.defaultdict(list)
+        for line in self.cluster.kubectl("get", "--raw", f"{self.path}/pods?{query}").splitlines():
+            pod = json.loads(line)["object"]
+            uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName", "")
+            if node != seen.get(uid, ""):
+                given[pod["metadata"]["name"]].append(node)
+            seen[uid] = node
+        return given
+
+    def bindings(self) -> collections.Counter[str]:
+        """Bindings that the API server has answered, by status."""
+        text = self.cluster.kubectl("get", "--raw", "/metrics")
+        found: collections.Counter[str] = collections.Counter()
+        for labels, count in re.findall(r"^apiserver_request_total\{(.*)\} (\S+)$", text, re.MULTILINE):
+            if 'resource="pods"' in labels and 'subresource="binding"' in labels:
+                found[re.search(r'code="(\d+)"', labels)[1]] += int(float(count))  # type: ignore[index]
+        return found
+
+
+@pytest.fixture(scope="module")
+def running(cluster_factory: clusterfixture.ClusterFactory) -> Iterator[tuple[cluster.Cluster, pathlib.Path]]:
+    with cluster_factory(topology.Topology(NODES), crds=True) as started:
+        yield started, process.account(started)
+
+
+@pytest.fixture
+def world(running: tuple[cluster.Cluster, pathlib.Path]) -> Iterator[World]:
+    started, kubeconfig = running
+    made = World(started, kubeconfig, f"scheduling-{next(NAMESPACES)}")
+    started.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": made.namespace}})
+    with contextlib.suppress(errors.ConflictError):  # a controller may be quicker
+        started.api.request("POST", f"{made.path}/serviceaccounts", {"metadata": {"name": "default"}})
+    made.version = started.api.request("GET", f"{made.path}/pods")["metadata"]["resourceVersion"]
+    yield made
+    # At once, as those on nodes that are gone have no kubelet to let them go.
+    started.api.request("DELETE", f"{made.path}/pods?gracePeriodSeconds=0")
+    process.until(lambda: not made.pods(), "the test's pods are gone")
+
+
+@pytest.fixture
+def scheduler(world: World, tmp_path: pathlib.Path) -> Iterator[process.Scheduler]:
+    with process.Scheduler(world.kubeconfig, tmp_path) as started:
+        yield started
+
+
+def test_two_hundred_pods_at_once_are_each_bound_once(world: World, scheduler: process.Scheduler) -> None:
+    names = [f"p{number}" for number in range(200)]
+    before = world.bindings()
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in names])
+    world.placed(*names)
+    given = world.nodes_given()
+    assert {name: len(nodes) for name, nodes in given.items()} == dict.fromkeys(names, 1)
+    assert world.bindings() - before == {"201": 200}, "and none of them was sent twice"
+    process.until(lambda: len(world.events("Scheduled")) == 200, "all are reported")
+    said = {event["note"] for event in world.events("Scheduled") if "series" not in event}
+    assert said == {f"Successfully assigned {world.namespace}/{name} to {given[name][0]}" for name in names}
+    assert {world.condition(name)["status"] for name in names[:5]} == {"True"}
+    assert scheduler.stop() == 0
+
+
+def test_a_kill_in_the_middle_loses_and_doubles_nothing(world: World, tmp_path: pathlib.Path) -> None:
+    names = [f"p{number}" for number in range(200)]
+    before = world.bindings()
+
+    def bound() -> int:
+        return sum(bool(pod["spec"].get("nodeName")) for pod in world.pods().values())
+
+    with process.Scheduler(world.kubeconfig, tmp_path) as first:
+        creating = threading.Thread(
+            target=world.cluster.api.create_all,
+            args=(f"{world.path}/pods", [world.body(name, cpu="50m") for name in names]),
+        )
+        creating.start()
+        process.until(lambda: bound() >= 20, "some pods are bound")
+        first.kill()
+        creating.join()
+        at_kill = bound()
+    assert at_kill < 200, "the kill came too late to show anything"
+    with process.Scheduler(world.kubeconfig, tmp_path):
+        world.placed(*names)
+    given = world.nodes_given()
+    assert {name: len(nodes) for name, nodes in given.items()} == dict.fromkeys(names, 1)
+    assert (world.bindings() - before)["201"] == 200
+    load = collections.Counter(nodes[0] for nodes in given.values())
+    assert max(load.values()) <= 80, "what was bound before the kill counts: 80 such pods fill a node"
+
+
+def test_a_cordoned_node_is_not_used(world: World, scheduler: process.Scheduler) -> None:
+    world.create("before")
+    world.placed("before")
+    world.cluster.kubectl("cordon", "n0")
+    try:
+        names = avoid(world, "n0")
+    finally:
+        world.cluster.kubectl("uncordon", "n0")
+    assert names
+
+
+def test_a_deleted_node_is_not_used(world: World, scheduler: process.Scheduler) -> None:
+    # So big that it is preferred while it is there.
+    world.cluster.add_node(topology.Node(name="passing", cpu="64", memory="256Gi"))
+    world.create("before")
+    world.placed("before")
+    assert world.node_of("before") == "passing"
+    world.cluster.delete_node("passing")
+    avoid(world, "passing")
+
+
+def test_a_node_that_others_filled_is_not_used(world: World, scheduler: process.Scheduler) -> None:
+    filler = world.body("filler", cpu="4", spec={"schedulerName": "someone-else", "nodeName": "n0"})
+    world.cluster.api.request("POST", f"{world.path}/pods", filler)
+    avoid(world, "n0")
+
+
+def avoid(world: World, node: str) -> list[str]:
+    """Place pods as soon as the scheduler's own log shows that it can know; none may land on the node."""
+    # A watch delivers within milliseconds; what is placed in that time is decided on the cluster as it was.
+    threading.Event().wait(0.5)
+    names = [f"after-{number}" for number in range(30)]
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in names])
+    world.placed(*names)
+    pods = world.pods()
+    assert node not in {pods[name]["spec"]["nodeName"] for name in names}
+    return names
+
+
+def test_an_unschedulable_pod_is_told_why_and_placed_as_soon_as_room_appears(
+    world: World, scheduler: process.Scheduler
+) -> None:
+    world.create("big", cpu="20")
+    message = "0/3 nodes are available: 3 Insufficient cpu."
+    event = world.told("big", "FailedScheduling")
+    assert (event["type"], event["action"], event["note"]) == ("Warning", "Scheduling", message)
+    process.until(lambda: world.condition("big").get("message") == message, "the condition says so")
+    condition = world.condition("big")
+    assert (condition["status"], condition["reason"], condition["observedGeneration"]) == ("False", "Unschedulable", 1)
+    status, text = scheduler.get(f"/explain?pod={world.namespace}/big")
+    assert status == 200
+    assert message in text
+    assert 'scheduler_pending_pods{queue="unschedulable"} 1.0' in scheduler.get("/metrics")[1]
+    world.cluster.add_node(topology.Node(name="roomy", cpu="32", memory="64Gi"))
+    try:
+        world.placed("big")
+        assert world.node_of("big") == "roomy"
+        assert world.condition("big")["status"] == "True"
+    finally:
+        world.cluster.delete_node("roomy")
+
+
+def test_a_gated_pod_waits_until_it_is_let_go(world: World, scheduler: process.Scheduler) -> None:
+    world.create("gated", spec={"schedulingGates": [{"name": "example.com/wait"}]})
+    world.create("other")
+    world.placed("other")
+    assert world.condition("gated")["reason"] == "SchedulingGated"
+    assert 'scheduler_pending_pods{queue="gated"} 1.0' in scheduler.get("/metrics")[1]
+    patch = '{"spec":{"schedulingGates":null}}'
+    world.cluster.kubectl("patch", "pod", "gated", "-n", world.namespace, "--type=merge", "-p", patch)
+    world.placed("gated")
+    assert world.events("FailedScheduling") == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        pytest.param(
+            {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "claim"}}]},
+            ("VolumeBinding", "data"),
+            id="claim",
+        ),
+        pytest.param(
+            {
+                "topologySpreadConstraints": [
+                    {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}
+                ]
+            },
+            ("PodTopologySpread",),
+            id="spread",
+        ),
+    ],
+)
+def test_what_is_not_built_yet_is_named_and_the_pod_stays_pending(
+    world: World, scheduler: process.Scheduler, spec: Json, named: tuple[str, ...]
+) -> None:
+    world.create("odd", spec=spec)
+    note = world.told("odd", "FailedScheduling")["note"]
+    process.until(lambda: world.condition("odd").get("message") == note, "the condition says the same")
+    assert all(word in note for word in named)
+    assert world.node_of("odd") == ""
+
+
+def test_bad_annotations_give_one_event_and_the_pod_is_placed(world: World, scheduler: process.Scheduler) -> None:
+    annotations = {
+        "data.scheduler.thesis/input-1": "bucket/key,12MB",
+        "data.scheduler.thesis/output-1": "bucket/out,-5",
+    }
+    world.create("bad", annotations=annotations)
+    world.placed("bad")
+    event = world.told("bad", "BadAnnotation")
+    assert event["type"] == "Warning"
+    assert "input-1" in event["note"]
+    assert "12000000" in event["note"]
+    assert "output-1" in event["note"]
+    assert "series" not in event
+    assert 'data_locality_scheduler_bad_inputs_total{kind="annotation"} 1.0' in scheduler.get("/metrics")[1]
+
+
+def test_data_decides(world: World, scheduler: process.Scheduler) -> None:
+    obj = {
+        "apiVersion": "scheduler.thesis/v1alpha1",
+        "kind": "DataObject",
+        "metadata": {"name": "big", "namespace": world.namespace},
+        "spec": {"urn": "bucket/key", "sizeBytes": 10**11, "locations": [{"node": "n2"}]},
+    }
+    world.cluster.api.request("POST", f"/apis/scheduler.thesis/v1alpha1/namespaces/{world.namespace}/dataobjects", obj)
+    process.until(lambda: '"bucket"' in scheduler.get("/storage-info")[1], "the scheduler knows of the bucket")
+    world.create("reader", annotations={"data.scheduler.thesis/input-1": "bucket/key,100000000000"})
+    world.placed("reader")
+    assert world.node_of("reader") == "n2"
+    process.until(
+        lambda: '"outcome":"bound"' in scheduler.get(f"/explain?pod={world.namespace}/reader")[1], "it can say so"
+    )
+    explained = json.loads(scheduler.get(f"/explain?pod={world.namespace}/reader")[1])["decisions"][-1]
+    assert (explained["node"], explained["deciding"]) == ("n2", "data")
+    assert [transfer["urn"] for transfer in explained["transfers"]] == ["bucket/key"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("patch", "{pods}/mine", b'{"metadata":{"labels":{"x":"y"}}}', id="patch-pod-metadata"),
+        pytest.param("patch", "{pods}/mine", b'{"spec":{"activeDeadlineSeconds":5}}', id="patch-pod-spec"),
+        pytest.param("delete", "{pods}/mine", b"", id="delete-pod"),
+        pytest.param("patch", "/api/v1/nodes/n0", b'{"metadata":{"labels":{"x":"y"}}}', id="patch-node"),
+        pytest.param("get", "/api/v1/secrets", b"", id="read-secrets"),
+    ],
+)
+async def test_the_role_allows_no_more_than_the_work_needs(world: World, method: str, path: str, body: bytes) -> None:
+    world.create("mine")
+    api = await client.Api.connect(str(world.kubeconfig))
+    try:
+        with pytest.raises(errors.DeniedError, match="cannot"):
+            await getattr(api, method)(path.format(pods=f"{world.path}/pods"), *([body] if body else []))
+    finally:
+        await api.close()
