@@ -165,7 +165,7 @@ class Cycle:
             log.warning("annotations ignored", pod=entry.pod.key, problems=record.problems)
 
     def _fill(self, record: journal.Record, found: decision.Decision, view: snapshot.Snapshot) -> None:
-        record.node, record.message = found.node, found.message
+        record.node, record.message = found.node, found.full_message
         record.profile = found.profile.name if found.profile is not None else ""
         record.deciding, record.data_s = found.deciding, found.data_s
         record.cost, record.cost_s = found.chosen_cost, found.chosen_cost_s
