@@ -141,6 +141,10 @@ def test_two_hundred_pods_at_once_are_each_bound_once(world: World, scheduler: p
     said = {event["note"] for event in world.events("Scheduled") if "series" not in event}
     assert said == {f"Successfully assigned {world.namespace}/{name} to {given[name][0]}" for name in names}
     assert {world.condition(name)["status"] for name in names[:5]} == {"True"}
+    text = scheduler.get("/metrics")[1]
+    process.until(lambda: 'scheduler_cache_size{type="pods"} 200.0' in scheduler.get("/metrics")[1], "all are counted")
+    assert 'scheduler_cache_size{type="nodes"} 3.0' in text
+    process.until(lambda: 'scheduler_cache_size{type="assumed_pods"} 0.0' in scheduler.get("/metrics")[1], "confirmed")
     assert scheduler.stop() == 0
 
 
@@ -214,7 +218,10 @@ def test_an_unschedulable_pod_is_told_why_and_placed_as_soon_as_room_appears(
     world: World, scheduler: process.Scheduler
 ) -> None:
     world.create("big", cpu="20")
-    message = "0/3 nodes are available: 3 Insufficient cpu."
+    message = (
+        "0/3 nodes are available: 3 Insufficient cpu."
+        " preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    )
     event = world.told("big", "FailedScheduling")
     assert (event["type"], event["action"], event["note"]) == ("Warning", "Scheduling", message)
     process.until(lambda: world.condition("big").get("message") == message, "the condition says so")

@@ -55,7 +55,10 @@ async def test_what_other_schedulers_place_counts(world: running.Running) -> Non
 async def test_a_pod_that_fits_nowhere_is_told_so_and_placed_when_room_appears(world: running.Running) -> None:
     world.create("big", cpu="3")
     await world.until(lambda: world.condition("big") and world.events("big", "FailedScheduling"))
-    message = "0/1 nodes are available: 1 Insufficient cpu."
+    message = (
+        "0/1 nodes are available: 1 Insufficient cpu."
+        " preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    )
     condition = world.condition("big")
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "Unschedulable", message)
     assert condition["observedGeneration"] == 1
