@@ -1,1 +1,1 @@
-"""The words of the outside: names, units, annotations and the typed objects read from the API. Imports no other part."""
+"""The words of the outside: names, units, annotations, the typed objects of the API. Imports no other part."""

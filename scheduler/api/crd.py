@@ -1,7 +1,7 @@
-"""DataObject and NodeCapability as typed structs: the twins of the schemas under crds/, and only of the fields that the code reads or writes.
+"""DataObject and NodeCapability as typed structs: twins of the schemas under crds/, only of what the code uses.
 
-A DataObject says where a urn (bucket, ``bucket/prefix/`` or ``bucket/key``) lies and how big it is; a NodeCapability says
-what its node is, can do and serves. What a user wants stands in spec, what a daemon saw in status.
+A DataObject says where a urn (bucket, ``bucket/prefix/`` or ``bucket/key``) lies and how big it is; a NodeCapability
+says what its node is, can do and serves. What a user wants stands in spec, what a daemon saw in status.
 """
 
 from __future__ import annotations
