@@ -1,0 +1,169 @@
+"""Which changes of the cluster wake the pods that fit nowhere, and which are noise."""
+
+import pathlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from scheduler import config
+from scheduler.api import core
+from scheduler.kube import client, informer
+from scheduler.loop import feed, metrics, queue
+from scheduler.state import cluster
+from tests.fakeapi import objects, server
+from tests.loop import builders
+
+Json = dict[str, Any]
+
+
+class Parts:
+    """A queue with one sleeper, and the feeds that may wake it."""
+
+    def __init__(self, api: client.Api) -> None:
+        clock = self.clock = builders.Clock()
+        counters = metrics.Metrics("test")
+        self.cluster = cluster.Cluster(config.Network(), "home")
+        self.queue = queue.Queue(clock=clock, limit=10, backoff_initial_s=1, backoff_max_s=10)
+        self.nodes = feed.Nodes(self.cluster, self.queue, counters)
+        self.pods = feed.AssignedPods(self.cluster, self.queue, counters)
+        self.resources = feed.CustomResources(api, self.cluster, self.queue, counters, clock)
+        self.pending = feed.PendingPods(api, "data-locality-scheduler", self.queue, counters)
+
+    def sleep(self) -> None:
+        self.queue.observe(builders.pod("sleeper"))
+        entry = self.queue.pop()
+        assert entry is not None
+        self.queue.put_back(entry)
+
+    def is_awake(self) -> bool:
+        return self.queue.count(queue.Place.UNSCHEDULABLE) == 0
+
+
+@pytest.fixture
+async def parts(tmp_path: pathlib.Path) -> AsyncIterator[Parts]:
+    async with server.running() as fake:
+        api = await client.Api.connect(fake.kubeconfig(tmp_path))
+        yield Parts(api)
+        await api.close()
+
+
+def node(**changes: Json) -> core.Node:
+    body = objects.node("n1", labels={"zone": "a"})
+    for key, value in changes.items():
+        body[key] = body.get(key, {}) | value
+    return core.convert(body, core.Node, "n1")
+
+
+@pytest.mark.parametrize(
+    ("after", "wakes"),
+    [
+        pytest.param(node(metadata={"name": "n1", "resourceVersion": "7", "labels": {"zone": "a"}}), False, id="same"),
+        pytest.param(
+            node(metadata={"name": "n1", "annotations": {"a": "b"}, "labels": {"zone": "a"}}), False, id="note"
+        ),
+        pytest.param(node(metadata={"name": "n1", "labels": {"zone": "b"}}), True, id="label"),
+        pytest.param(node(spec={"unschedulable": True}), True, id="cordon"),
+        pytest.param(node(spec={"taints": [{"key": "k", "effect": "NoSchedule"}]}), True, id="taint"),
+        pytest.param(node(status={"allocatable": {"cpu": "8"}}), True, id="allocatable"),
+    ],
+)
+async def test_a_node_wakes_by_what_it_offers(parts: Parts, after: core.Node, wakes: bool) -> None:
+    parts.nodes.apply(node())
+    parts.sleep()
+    parts.nodes.apply(after)
+    assert parts.is_awake() is wakes
+
+
+def assigned(cpu: str = "2", phase: str = "Running", **status: Any) -> core.Pod:
+    body = objects.pod("a", node="n1")
+    body["metadata"]["uid"] = "u"
+    body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    body["status"] = {"phase": phase, **status}
+    return core.convert(body, core.Pod, "a")
+
+
+GRANTED = [{"name": "main", "allocatedResources": {"cpu": "2"}}]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wakes"),
+    [
+        pytest.param(assigned(phase="Pending"), assigned(containerStatuses=GRANTED), False, id="starts"),
+        pytest.param(assigned(), assigned(conditions=[{"type": "Ready", "status": "True"}]), False, id="ready"),
+        pytest.param(assigned(), assigned(cpu="1"), True, id="asks-less"),
+        pytest.param(
+            assigned(containerStatuses=GRANTED),
+            assigned(containerStatuses=[{"name": "main", "allocatedResources": {"cpu": "1"}}]),
+            True,
+            id="granted-less",
+        ),
+    ],
+)
+async def test_an_assigned_pod_wakes_by_what_it_gives_back(
+    parts: Parts,
+    before: core.Pod,
+    after: core.Pod,
+    wakes: bool,
+) -> None:
+    parts.pods.apply(before)
+    parts.sleep()
+    parts.pods.apply(after)
+    assert parts.is_awake() is wakes
+
+
+async def test_a_pod_that_goes_wakes(parts: Parts) -> None:
+    parts.pods.apply(assigned())
+    parts.sleep()
+    parts.pods.remove(informer.Key("default", "a", "u"))
+    assert parts.is_awake()
+
+
+@pytest.mark.parametrize(
+    ("status", "wakes"),
+    [
+        pytest.param({"stores": [{"name": "s", "available": True, "lastProbeTime": "t2"}]}, False, id="probed"),
+        pytest.param({"stores": [{"name": "s", "available": False}]}, True, id="store-gone"),
+        pytest.param({"capabilities": {"avx": "true"}}, True, id="capability"),
+    ],
+)
+async def test_a_capability_wakes_by_what_the_node_can_do(parts: Parts, status: Json, wakes: bool) -> None:
+    stores = {"stores": [{"name": "s", "available": True, "lastProbeTime": "t1"}]}
+    parts.resources.capability_event("ADDED", {"metadata": {"name": "n1"}, "status": stores})
+    parts.sleep()
+    parts.resources.capability_event("MODIFIED", {"metadata": {"name": "n1"}, "status": stores | status})
+    assert parts.is_awake() is wakes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            {"metadata": {"name": "a", "uid": "u"}, "spec": {"priority": "high"}, "status": []}, id="wrong-type"
+        ),
+        pytest.param({"metadata": {"name": "a", "uid": "u"}, "spec": []}, id="no-spec"),
+    ],
+)
+async def test_what_cannot_be_read_is_left_out(parts: Parts, body: Json) -> None:
+    parts.pending.event("ADDED", body)
+    parts.resources.data_object_event("ADDED", body)
+    parts.resources.capability_event("ADDED", body)
+    assert len(parts.queue) == 0
+    assert parts.resources.data_objects() == []
+
+
+async def test_a_quantity_that_cannot_be_read_leaves_only_its_node_out(parts: Parts) -> None:
+    parts.nodes.apply(node(status={"allocatable": {"cpu": "lots"}}))
+    parts.nodes.apply(core.convert(objects.node("n2"), core.Node, "n2"))
+    assert (parts.cluster.has_node("n1"), parts.cluster.has_node("n2")) == (False, True)
+
+
+async def test_a_list_drops_what_the_watch_has_not_spoken_of_since_it_was_asked_for(parts: Parts) -> None:
+    await parts.resources.refresh()
+    parts.resources.data_object_event("ADDED", objects.data_object("o", "bucket/key"))
+    [found] = parts.resources.data_objects()
+    await parts.resources.refresh()  # may have been answered before the object was made
+    assert parts.resources.data_objects() == [found]
+    parts.clock.now += 1
+    await parts.resources.refresh()
+    assert parts.resources.data_objects() == []
