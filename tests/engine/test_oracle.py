@@ -58,7 +58,7 @@ def nodes(draw: st.DrawFn, name: str) -> Object:
         can=can,
         labels=draw(st.fixed_dictionaries({}, optional={"disk": some("ssd", "hdd")})),
         taints=draw(subset(TAINTS)) if draw(st.booleans()) else [],
-        cordoned=draw(st.integers(0, 5)) == 0,
+        cordoned=draw(st.sampled_from([False] * 9 + [True])),
         images=draw(st.sampled_from([{}, {"app:1": IMAGES["app:1"]}, IMAGES])),
     )
 
@@ -66,9 +66,9 @@ def nodes(draw: st.DrawFn, name: str) -> Object:
 @st.composite
 def containers(draw: st.DrawFn) -> Object:
     requests = {"cpu": some("100m", "1", "0"), "memory": some("64Mi", "1Gi", "0"), "example.com/gpu": some("1")}
-    ports = [{"hostPort": 80}] if draw(st.integers(0, 3)) == 0 else []
+    ports = [{"hostPort": 80}] if draw(st.integers(0, 3)) == 3 else []
     asked = draw(st.fixed_dictionaries({}, optional={key: requests[key] for key in ("cpu", "memory")}))
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         asked |= {GPU: draw(requests[GPU])}
     return build.container(ports=ports, image=draw(some(*IMAGES)), **asked)
 
@@ -81,7 +81,7 @@ def specs() -> st.SearchStrategy[Object]:
     )
     optional = {
         "tolerations": subset(TOLERATIONS),
-        "nodeSelector": st.sampled_from([{}, {}, {"disk": "ssd"}]),
+        "nodeSelector": st.sampled_from([{}, {}, {}, {"disk": "ssd"}]),
         "affinity": preferred,
     }
     return st.fixed_dictionaries({}, optional=optional)
@@ -95,7 +95,7 @@ def transfers(draw: st.DrawFn, sizes: list[str]) -> str:
 
 @st.composite
 def notes(draw: st.DrawFn) -> dict[str, str]:
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 3)) == 3:
         return {}
     hints = {
         "data_intensive": some("true"),
@@ -113,7 +113,7 @@ def notes(draw: st.DrawFn) -> dict[str, str]:
     }
     few = draw(st.lists(st.sampled_from(sorted(hints)), max_size=3, unique=True))
     return build.data(
-        inputs=draw(st.lists(transfers(sizes=SIZES), max_size=3)),
+        inputs=draw(st.lists(transfers(sizes=SIZES), min_size=draw(st.integers(0, 2)), max_size=3)),
         outputs=draw(st.lists(transfers(sizes=SIZES[1:]), max_size=2)),
         **{hint: draw(hints[hint]) for hint in few},
     )
@@ -138,7 +138,7 @@ def questions(draw: st.DrawFn) -> Object:
             namespace=draw(some("default", build.HOME, "other")),
             name=f"o{number}",
         )
-        for number in range(draw(st.integers(0, 4)))
+        for number in range(draw(st.integers(1, 5)))
     ]
     stores = st.sampled_from([[], [build.store("logs", "raw-data")], [build.store("logs", available=False)]])
     late, slow = build.link("n0", bandwidth=7_000_000, latency_s=0.2), build.link("n1", bandwidth=5)
