@@ -66,6 +66,8 @@ def answer(question: Question, default: config.Settings, rng: np.random.Generato
     settings = _settings(_ENCODER.encode(question.config)) if question.config else default
     state = cluster.Cluster(settings.network, names.HOME_NAMESPACE, capacity=len(question.nodes))
     for node in question.nodes:
+        if not node.metadata.name:  # "" stands for no node
+            raise errors.InputError("nodes", node.metadata.name, "a node without a name; write its metadata.name")
         state.apply_node(node)
     for capability in question.node_capabilities:
         state.apply_capability(capability)

@@ -69,6 +69,7 @@ FAULTY = [
     pytest.param(asked(pod={"metadata": None}), "metadata", id="a null for metadata"),
     pytest.param(asked(pod={"metadata": {"name": 5}}), "name", id="a number for a name"),
     pytest.param(asked(nodes={"a": 1}), "nodes", id="an object for a list"),
+    pytest.param(asked(nodes=[{"metadata": {}}, node("b")]), "metadata.name", id="a node without a name"),
     pytest.param(asked(nodes=["a"]), "nodes", id="names for nodes"),
     pytest.param(asked(nodes=[node("a", cpu="four")]), "four", id="a node's quantity"),
     pytest.param(asked(pod=pod("p", container(cpu="-1"))), "-1", id="a negative quantity"),
