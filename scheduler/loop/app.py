@@ -231,14 +231,14 @@ class _Process:
         return health.Sources(
             live={
                 "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
-                "watches": lambda: self._operator.problem() if self._operator is not None else "",
+                "watches": lambda: self._operator.not_live() if self._operator is not None else "",
                 "parts": lambda: ", ".join(name for name, task in self._tasks.items() if task.done()),
             },
             ready={
                 "nodes": lambda: "" if self._nodes.synced.is_set() else "not read yet",
                 "assigned pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
                 "custom resources": lambda: "" if self._resources.synced else "not read yet",
-                "pending pods": lambda: self._operator.problem() if self._operator is not None else "not watched yet",
+                "pending pods": lambda: self._operator.not_ready() if self._operator is not None else "not watched yet",
             },
             metrics=self._metrics,
             journal=self._journal,

@@ -55,6 +55,7 @@ class Operator:
 
     def __init__(self, tasks: Collection[asyncio.Task[Any]]) -> None:
         self._tasks = tasks
+        self._all_ran = False
 
     @classmethod
     async def start(
@@ -105,14 +106,16 @@ class Operator:
                 task.cancel()
             await asyncio.wait(left, timeout=STOP_WITHIN_S / STOP_ROUNDS)
 
-    def watches(self) -> int:
-        """How many of the three watches run."""
-        return sum(task.get_name().startswith(_WATCH_TASK) for task in asyncio.all_tasks())
+    def not_ready(self) -> str:
+        """Which watches do not run, or an empty text."""
+        running = sum(task.get_name().startswith(_WATCH_TASK) for task in asyncio.all_tasks())
+        self._all_ran = self._all_ran or running >= _WATCHES
+        return f"{_WATCHES - running} of {_WATCHES} watches do not run" if running < _WATCHES else ""
 
-    def problem(self) -> str:
-        """What is wrong with the watches, or an empty text."""
-        missing = _WATCHES - self.watches()
-        return f"{missing} of {_WATCHES} watches do not run" if missing > 0 else ""
+    def not_live(self) -> str:
+        """Which watches have ended, or an empty text; that they have not begun yet is the API server's business."""
+        problem = self.not_ready()
+        return problem if self._all_ran else ""
 
 
 def _is_of_kopf(task: asyncio.Task[Any]) -> bool:

@@ -175,6 +175,19 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(world: World, tmp_path: 
     assert max(load.values()) <= 80, "what was bound before the kill counts: 80 such pods fill a node"
 
 
+def test_an_api_server_that_restarts_finds_the_scheduler_at_work(world: World, scheduler: process.Scheduler) -> None:
+    names = [f"p{number}" for number in range(60)]
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in names])
+    world.cluster.restart_apiserver()
+    later = [f"q{number}" for number in range(20)]
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in later])
+    world.placed(*names, *later)
+    pods = world.pods().values()
+    assert {pod["metadata"]["name"] for pod in pods} == {*names, *later}
+    process.until(lambda: scheduler.get("/livez")[0] == scheduler.get("/readyz")[0] == 200, "it is live and ready")
+    assert scheduler.stop() == 0
+
+
 def test_a_cordoned_node_is_not_used(world: World, scheduler: process.Scheduler) -> None:
     world.create("before")
     world.placed("before")

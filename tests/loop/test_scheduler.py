@@ -285,6 +285,21 @@ async def test_bindings_under_way_are_waited_for_at_the_end(fake: server.FakeApi
     assert world.events("a", "Scheduled"), "Events are written before the end"
 
 
+async def test_an_api_server_that_was_away_finds_it_at_work(world: running.Running) -> None:
+    world.create("before")
+    await world.placed("before")
+    world.fake.faults.append(faults.Fault(method="POST", path="/binding", drop="before", times=3))
+    world.create("meanwhile")
+    await world.until(lambda: any("meanwhile/binding" in path for _, path in world.fake.requests))
+    await world.fake.stop()
+    world.fake.store.create("nodes", objects.node("n2", cpu="8"))
+    await asyncio.sleep(0.5)
+    await world.fake.start()
+    world.create("after", cpu="6")
+    await world.placed("meanwhile", "after")
+    assert world.node_of("after") == "n2"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 async def test_a_signal_ends_it_in_order(world: running.Running, number: signal.Signals) -> None:
     world.create("a")
