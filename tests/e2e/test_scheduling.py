@@ -253,6 +253,19 @@ def test_an_unschedulable_pod_is_told_why_and_placed_as_soon_as_room_appears(
         world.cluster.delete_node("roomy")
 
 
+def test_a_condition_that_comes_late_never_contradicts_a_binding(world: World, scheduler: process.Scheduler) -> None:
+    names = [f"p{number}" for number in range(60)]  # twelve fit
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name, cpu="900m") for name in names])
+    process.until(lambda: len(world.events("FailedScheduling")) > 10, "most fit nowhere")
+    world.cluster.add_node(topology.Node(name="roomy", cpu="64", memory="64Gi"))  # while conditions are being written
+    try:
+        world.placed(*names)
+        assert {name: len(nodes) for name, nodes in world.nodes_given().items()} == dict.fromkeys(names, 1)
+        assert {name: world.condition(name)["status"] for name in names} == dict.fromkeys(names, "True")
+    finally:
+        world.cluster.delete_node("roomy")
+
+
 def test_a_gated_pod_waits_until_it_is_let_go(world: World, scheduler: process.Scheduler) -> None:
     world.create("gated", spec={"schedulingGates": [{"name": "example.com/wait"}]})
     world.create("other")
