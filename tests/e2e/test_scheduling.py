@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
+import datetime
 import itertools
 import json
 import pathlib
@@ -16,7 +18,9 @@ import pytest
 
 from localcluster import cluster, topology
 from scheduler import errors
-from scheduler.kube import client
+from scheduler.api import core
+from scheduler.kube import client, events
+from scheduler.loop import reports
 from tests import clusterfixture
 from tests.e2e import process
 
@@ -264,6 +268,32 @@ def test_a_condition_that_comes_late_never_contradicts_a_binding(world: World, s
         assert {name: world.condition(name)["status"] for name in names} == dict.fromkeys(names, "True")
     finally:
         world.cluster.delete_node("roomy")
+
+
+@pytest.mark.parametrize("bound", [True, False], ids=["bound-meanwhile", "changed-meanwhile"])
+async def test_a_condition_from_before_a_change_is_written_only_where_it_still_holds(
+    world: World, *, bound: bool
+) -> None:
+    world.create("a", spec={"schedulerName": "nobody"})
+    pod = core.convert(world.pods()["a"], core.Pod, "a")
+    if bound:
+        binding = {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "n0"}}
+        world.cluster.api.request("POST", f"{world.path}/pods/a/binding", binding)
+    else:
+        world.cluster.kubectl("label", "pod", "a", "-n", world.namespace, "x=y")
+    api = await client.Api.connect(str(world.kubeconfig))
+    sink = events.EventSink(api, "data-locality-scheduler", "test")
+    reporter = reports.Reporter(api=api, sink=sink, now=lambda: datetime.datetime.now(datetime.UTC))
+    writing = asyncio.create_task(reporter.run())
+    try:
+        reporter.unschedulable(pod, "0/3 nodes are available: 3 Insufficient cpu.")
+        await reporter.drain(20)
+    finally:
+        writing.cancel()
+        await asyncio.wait([writing])
+        await api.close()
+    assert world.condition("a")["status"] == ("True" if bound else "False")
+    assert reporter.dropped == 0
 
 
 def test_a_gated_pod_waits_until_it_is_let_go(world: World, scheduler: process.Scheduler) -> None:
