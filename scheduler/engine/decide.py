@@ -148,7 +148,8 @@ def _choose(
     asked, feasible = found.asked, found.feasible
     count = len(feasible)
     scores = scoring.score(snap, asked, settings, feasible)
-    if scores.error and count > 1:
+    nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
+    if scores.error and count > 1 and nominated not in feasible:
         return decision.replace(found, scores=scores, message=scores.error)
     moves = data.cost(snap, asked, feasible)
     profile = profiles.choose(asked.intent, moves.seconds, settings)
@@ -164,7 +165,6 @@ def _choose(
     for term in terms.values():
         cost = cost + term.cost
     best = np.flatnonzero(cost <= cost.min() + _TIE)
-    nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
     if nominated in feasible:
         # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
         best = np.flatnonzero(feasible == nominated)

@@ -85,7 +85,7 @@ class Decision:
     @property
     def score_error(self) -> str:
         """Why upstream fails the cycle (reason SchedulerError); "" when it does not."""
-        return self.scores.error if self.scores is not None and len(self.feasible) > 1 else ""
+        return self.scores.error if self.scores is not None and not self.node else ""
 
     @property
     def full_message(self) -> str:

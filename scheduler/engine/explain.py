@@ -108,7 +108,7 @@ def _scores(found: decision.Decision, names: list[str]) -> Answer:
     if found.scores is None or len(names) < 2:
         return {}
     if found.scores.error:
-        return {"scoreError": found.scores.error}
+        return {"scoreError": found.scores.error} if found.score_error else {}
     return {
         "raw": {plugin: _by_name(names, values) for plugin, values in found.scores.raw.items()},
         "scores": {plugin: _by_name(names, values) for plugin, values in found.scores.weighted.items()},

@@ -40,9 +40,9 @@ class Cluster:
 
     def __init__(self, prior: config.Network, home_namespace: str, capacity: int = _FIRST_CAPACITY) -> None:
         self.generation = 0
-        self.replicas = replicas.ReplicaTable(home_namespace)
         self._names: list[str] = []  # by slot; "" where free
         self._index_of: dict[str, int] = {}
+        self.replicas = replicas.ReplicaTable(home_namespace, self._index_of)
         self._free: list[int] = []
         self._nodes: dict[str, core.Node] = {}
         self._capabilities: dict[str, crd.NodeCapability] = {}
@@ -103,7 +103,8 @@ class Cluster:
         self._usage.clear_node(index)
         self._labels.set_row(index, {})
         self._capability_table.set_row(index, {})
-        self.replicas.serve(name, "labels", frozenset())
+        for source in ("labels", "capability"):
+            self.replicas.serve(name, source, frozenset())
         self._network.set_links(name, {})
         self._alive[index] = False
         self._names[index] = ""

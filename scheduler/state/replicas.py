@@ -9,7 +9,7 @@ NodeCapability or label names it are its replicas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from scheduler.api import crd
@@ -43,10 +43,16 @@ def entry_of(obj: crd.DataObject) -> Entry:
 
 
 class ReplicaTable:
-    """All known locations. Names, not indices: nodes come and go without touching it."""
+    """All known locations. Names, not indices: nodes come and go without touching it.
 
-    def __init__(self, home_namespace: str) -> None:
+    Args:
+        home_namespace: Whose DataObjects every pod may use.
+        nodes: The nodes there are now; a replica elsewhere cannot be had.
+    """
+
+    def __init__(self, home_namespace: str, nodes: Container[str]) -> None:
         self._home = home_namespace
+        self._nodes = nodes
         self._entries: dict[tuple[str, str], dict[str, Entry]] = {}  # (namespace, urn) -> object name -> entry
         self._urn_of: dict[tuple[str, str], str] = {}  # (namespace, object name) -> urn
         self._claims: dict[tuple[str, str], frozenset[str]] = {}  # (node name, source) -> buckets
@@ -90,19 +96,26 @@ class ReplicaTable:
                 del self._served[bucket]
 
     def resolve(self, namespace: str, urn: str) -> Entry | None:
-        """Find where a urn can be had from now, or None when no place is known."""
+        """Find where a urn can be had from now, on nodes that there are; None when no such place is known."""
+        homes = (namespace, self._home) if namespace != self._home else (namespace,)
         for candidate in _candidates(urn):
-            for home in (namespace, self._home) if namespace != self._home else (namespace,):
+            for home in homes:
                 for _, entry in sorted(self._entries.get((home, candidate), {}).items()):
-                    if entry.nodes:
-                        return entry
+                    found = self._reachable(entry)
+                    if found is not None:
+                        return found
         bucket = urn.partition("/")[0]
-        served = self._served.get(bucket)
-        return Entry(urn=bucket, size_bytes=None, nodes=tuple(sorted(served))) if served else None
+        return self._reachable(Entry(urn=bucket, size_bytes=None, nodes=tuple(sorted(self._served.get(bucket, ())))))
 
     def stores(self, namespace: str, urn: str) -> Entry | None:
         """Find the stores to which an output can be written: those of its bucket, else wherever the urn lies."""
         return self.resolve(namespace, urn.partition("/")[0]) or self.resolve(namespace, urn)
+
+    def _reachable(self, entry: Entry) -> Entry | None:
+        nodes = tuple(node for node in entry.nodes if node in self._nodes)
+        if len(nodes) == len(entry.nodes):
+            return entry if nodes else None
+        return Entry(urn=entry.urn, size_bytes=entry.size_bytes, nodes=nodes) if nodes else None
 
 
 def _candidates(urn: str) -> Iterator[str]:

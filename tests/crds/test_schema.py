@@ -96,8 +96,10 @@ def test_columns_lead_to_fields(plural: str) -> None:
 
 def misfits(kind: Any, schema: Schema, path: str) -> list[str]:
     """Where a typed twin has a field that its schema has not, or another type."""
-    if isinstance(kind, types.UnionType):
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
+    if typing.get_origin(kind) is typing.Annotated:  # with bounds
+        kind = typing.get_args(kind)[0]
     origin = typing.get_origin(kind) or kind
     wanted = {str: "string", int: "integer", float: "number", bool: "boolean", tuple: "array"}.get(origin, "object")
     if schema.get("type") != wanted:

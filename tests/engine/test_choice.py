@@ -180,7 +180,6 @@ def test_more_kinds_of_lack_than_an_integer_has_bits_still_refuse() -> None:
     }
 
 
-@pytest.mark.xfail(reason="scores are asked for first, and their error is final")
 def test_a_nominated_node_is_taken_before_scores_are_asked_for() -> None:
     unreadable = [{"weight": 1, "preference": {"matchExpressions": [{"key": "x", "operator": "Gt", "values": ["y"]}]}}]
     affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": unreadable}}

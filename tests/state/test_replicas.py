@@ -58,8 +58,15 @@ def naive(known: list[Object], namespace: str, urn: str) -> tuple[str, int | Non
     return min(found, key=lambda one: one[0])[1] if found else None
 
 
+class Everywhere:
+    """Every node that anybody names."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 def table(known: list[Object]) -> replicas.ReplicaTable:
-    made = replicas.ReplicaTable(HOME)
+    made = replicas.ReplicaTable(HOME, Everywhere())
     for obj in known:
         made.apply(build.as_data_object(obj))
     return made
@@ -217,3 +224,24 @@ def test_stores_by_label_and_capability_serve_nodes_that_are_there() -> None:
     made.remove_capability("b")
     assert locations.resolve("default", "logs") is None
     assert locations.resolve("default", "raw-data") is None
+
+
+def test_a_node_that_left_serves_nothing_until_it_is_back() -> None:
+    """Its NodeCapability outlives it; what is written to its buckets then goes where else they lie."""
+    left = build.node("left", can={"storage-bucket-logs": "true"})
+    made = build.state(
+        [left, build.node("a")],
+        objects=[data_object("logs/k", at=["a"])],
+        capabilities=[build.capability("left", stores=[build.store("logs", "raw-data")])],
+    )
+    locations = made.freeze().locations
+
+    def stores(urn: str) -> tuple[str, ...]:
+        found = locations.stores("default", urn)
+        return found.nodes if found else ()
+
+    assert (stores("logs/k"), stores("raw-data/x")) == (("left",), ("left",))
+    made.remove_node("left")
+    assert (stores("logs/k"), stores("raw-data/x")) == (("a",), ())
+    made.apply_node(build.as_node(left))
+    assert (stores("logs/k"), stores("raw-data/x")) == (("left",), ("left",))
