@@ -306,9 +306,8 @@ def _columns(table: Any, index: int, size: int, keys: list[str]) -> dict[str, st
     return found
 
 
-TestClusterLaws = Machine.TestCase
 # A failing example of 40 steps takes minutes to be made small.
-TestClusterLaws.pytestmark = [pytest.mark.timeout(600)]
+TestClusterLaws = pytest.mark.timeout(600)(Machine.TestCase)
 TestClusterLaws.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
