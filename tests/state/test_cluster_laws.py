@@ -306,9 +306,12 @@ def _columns(table: Any, index: int, size: int, keys: list[str]) -> dict[str, st
     return found
 
 
-# A failing example of 40 steps takes minutes to be made small.
-TestClusterLaws = pytest.mark.timeout(600)(Machine.TestCase)
-TestClusterLaws.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.timeout(600)  # a failing example of 40 steps takes minutes to be made small
+class TestClusterLaws(Machine.TestCase):
+    pass
 
 
 def test_a_snapshot_cannot_be_written_to() -> None:
