@@ -310,7 +310,7 @@ Machine.TestCase.settings = hypothesis.settings(max_examples=60, stateful_step_c
 
 
 @pytest.mark.timeout(600)  # a failing example of 40 steps takes minutes to be made small
-class TestClusterLaws(Machine.TestCase):
+class TestClusterLaws(Machine.TestCase):  # type: ignore[misc, valid-type]  # made by hypothesis
     pass
 
 
