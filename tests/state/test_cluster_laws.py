@@ -32,6 +32,9 @@ TAINTS: list[Object] = [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "valu
 # A name has one size everywhere: which of several sizes counts depends on the order in which nodes were seen.
 IMAGES = {"app:1": 50_000_000, "db:2": 900_000_000}
 
+# A failing example of the state machine takes minutes to be made small.
+pytestmark = pytest.mark.timeout(600)
+
 node_names = st.sampled_from(NODES)
 
 
@@ -306,12 +309,8 @@ def _columns(table: Any, index: int, size: int, keys: list[str]) -> dict[str, st
     return found
 
 
-Machine.TestCase.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
-
-
-@pytest.mark.timeout(600)  # a failing example of 40 steps takes minutes to be made small
-class TestClusterLaws(Machine.TestCase):  # type: ignore[misc, valid-type]  # made by hypothesis
-    pass
+TestClusterLaws = Machine.TestCase
+TestClusterLaws.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def test_a_snapshot_cannot_be_written_to() -> None:
