@@ -7,6 +7,7 @@ counted from the real placements and the stores' buckets, for both alike; second
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import time
@@ -90,7 +91,7 @@ def _place(running: cluster.Cluster, stage: world.Stage, namespace: str, schedul
     path = f"/api/v1/namespaces/{namespace}/pods"
     names = []
     for manifest in stage.manifests:
-        pod: dict[str, Any] = json.loads(json.dumps(manifest))
+        pod = copy.deepcopy(manifest)
         pod["spec"]["schedulerName"] = scheduler
         names.append(pod["metadata"]["name"])
         running.api.request("POST", path, pod)
@@ -148,7 +149,7 @@ def _ask_offline(running: cluster.Cluster, stage: world.Stage) -> dict[str, dict
     }
     questions = []
     for manifest in stage.manifests:
-        pod: dict[str, Any] = json.loads(json.dumps(manifest))
+        pod = copy.deepcopy(manifest)
         pod["metadata"]["namespace"] = "demo"
         questions.append(json.dumps({"id": pod["metadata"]["name"], "pod": pod, **snapshot}))
     done = subprocess.run(

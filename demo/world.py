@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import yaml
@@ -30,7 +31,7 @@ class Stage:
     """Pods that are submitted together; ``manifests`` are plain objects without namespace or scheduler name."""
 
     name: str
-    manifests: list[dict[str, object]]
+    manifests: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ Quantity = str | int | float
 ResourceList = dict[str, Quantity]
 # What does not fit is refused, as the API server refuses it: arrays hold no more.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
@@ -148,7 +149,7 @@ class ContainerPort(_Object, frozen=True):
     """A port that a container opens; ``host_port`` 0 takes none of the node's."""
 
     container_port: int = 0
-    host_port: Int64 = 0
+    host_port: Count = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
     protocol: str = ""
 
@@ -282,7 +283,7 @@ class ContainerImage(_Object, frozen=True):
     """An image that a node holds, under each of its names."""
 
     names: tuple[str, ...] = ()
-    size_bytes: Int64 = 0
+    size_bytes: Count = 0
 
 
 class NodeSystemInfo(_Object, frozen=True):

@@ -6,6 +6,8 @@ says what its node is, can do and serves. What a user wants stands in spec, what
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from scheduler.api import core
@@ -33,7 +35,7 @@ class DataObjectSpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=
     """What the user wants: the urn, a pinned size in bytes (None: as seen), declared locations."""
 
     urn: str = ""
-    size_bytes: core.Int64 | None = None
+    size_bytes: core.Count | None = None
     locations: tuple[Location, ...] = ()
 
 
@@ -43,7 +45,7 @@ class Replica(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     node: str
     store: str = ""
     endpoint: str = ""
-    size_bytes: core.Int64 | None = None
+    size_bytes: core.Count | None = None
     etag: str = ""
     last_modified: str = ""
     available: bool = False
@@ -55,7 +57,7 @@ class DataObjectStatus(msgspec.Struct, rename="camel", omit_defaults=True, froze
 
     observed_generation: int = 0
     granularity: str = ""
-    size_bytes: core.Int64 | None = None
+    size_bytes: core.Count | None = None
     size_human: str = ""
     object_count: int | None = None
     replicas: tuple[Replica, ...] = ()
@@ -88,8 +90,8 @@ class Link(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """A measured path from this node to ``peer`` (a node or a zone)."""
 
     peer: str
-    bandwidth_bytes_per_second: core.Int64 = 0
-    latency_seconds: float = 0.0
+    bandwidth_bytes_per_second: core.Count = 0
+    latency_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     samples: int = 0
     last_probe_time: str = ""
 

@@ -49,7 +49,7 @@ def outlook(pod: core.Pod, snap: snapshot.Snapshot, resolvable: NDArray[np.bool_
         for placed in snap.placed.values()
     )
     if victims:
-        return Outlook(True, True, f"preemption is not supported yet: {victims} pods of lower priority stay.")
+        return Outlook(True, True, f"preemption is not supported yet: {victims} pod(s) of lower priority stay.")
     hopeful = int(resolvable.sum())
     counts = Counter(
         {
