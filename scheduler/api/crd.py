@@ -40,16 +40,36 @@ class DataObjectSpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=
 
 
 class Replica(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """One copy as last seen: which store on which node serves it, how big, and whether it can be had now."""
+    """One copy as last seen: which store on which node serves it, how big, and whether it can be had now.
+
+    ``node`` is names.EXTERNAL for a store outside the cluster; ``region`` and ``zone`` then say where. ``role`` is
+    "Stores" or "Serves" (hands out what others hold); both are as near.
+    """
 
     node: str
     store: str = ""
+    role: str = "Stores"
+    region: str = ""
+    zone: str = ""
     endpoint: str = ""
     size_bytes: core.Count | None = None
     etag: str = ""
     last_modified: str = ""
     available: bool = False
     last_probe_time: str = ""
+
+
+class Expected(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """An output that a pod (``producer``, namespace/name) is about to write; times are RFC 3339 in UTC."""
+
+    node: str
+    store: str = ""
+    region: str = ""
+    zone: str = ""
+    producer: str = ""
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    size_bytes: core.Count | None = None
+    since: str = ""
 
 
 class DataObjectStatus(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -61,6 +81,7 @@ class DataObjectStatus(msgspec.Struct, rename="camel", omit_defaults=True, froze
     size_human: str = ""
     object_count: int | None = None
     replicas: tuple[Replica, ...] = ()
+    expected: tuple[Expected, ...] = ()
     replica_count: int | None = None
     nodes_text: str = ""
     conditions: tuple[Condition, ...] = ()
@@ -87,13 +108,27 @@ class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 
 
 class Link(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """A measured path from this node to ``peer`` (a node or a zone)."""
+    """A path between this node and ``peer`` (a node, or ``zone:REGION/ZONE``), To it or From it.
+
+    ``bandwidth_low_bytes_per_second`` is what the scheduler counts on. Without a ``confidence`` somebody vouches for the
+    figures, and without a time they do not age.
+    """
 
     peer: str
+    direction: str = "To"
     bandwidth_bytes_per_second: core.Count = 0
+    bandwidth_low_bytes_per_second: core.Count = 0
     latency_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     samples: int = 0
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     last_probe_time: str = ""
+
+
+class Probe(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """Where others measure their paths to and from this node."""
+
+    address: str
+    port: int
 
 
 class Accelerator(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -133,6 +168,7 @@ class NodeCapabilityStatus(msgspec.Struct, rename="camel", omit_defaults=True, f
     accelerators: tuple[Accelerator, ...] = ()
     accelerators_text: str = ""
     capabilities: dict[str, str] = {}
+    probe: Probe | None = None
     links: tuple[Link, ...] = ()
     conditions: tuple[Condition, ...] = ()
 

@@ -19,6 +19,11 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 DATA_OBJECTS: Final = "dataobjects"
 NODE_CAPABILITIES: Final = "nodecapabilities"
 BUCKET_LABEL: Final = f"{GROUP}/bucket"
+# On DataObjects that the scheduler made because a pod names the key, and may delete when none does.
+ON_DEMAND_LABEL: Final = f"{GROUP}/on-demand"
+# In place of a node's name: a store outside the cluster.
+EXTERNAL: Final = "external"
+SCHEDULER_FIELD_MANAGER: Final = "data-locality-scheduler"
 DAEMON_FIELD_MANAGER: Final = "data-locality-daemon"
 
 # Pod annotations.
