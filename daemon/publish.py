@@ -209,7 +209,9 @@ def _status(node: core.Node, host: Host, entries: Sequence[crd.Store], generatio
 def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
     """A status as JSON, in a form that can be compared: without probe times, without what is not written here."""
     plain = tuple(msgspec.structs.replace(entry, last_probe_time="") for entry in status.stores)
-    built: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(status, stores=plain, conditions=(), links=()))
+    built: dict[str, Any] = msgspec.to_builtins(
+        msgspec.structs.replace(status, stores=plain, conditions=(), probe=None, links=())
+    )
     built["conditions"] = conditions.built(c for c in status.conditions if c.type in _CONDITIONS)
     return built
 

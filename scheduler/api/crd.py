@@ -110,8 +110,8 @@ class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 class Link(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """A path between this node and ``peer`` (a node, or ``zone:REGION/ZONE``), To it or From it.
 
-    ``bandwidth_low_bytes_per_second`` is what the scheduler counts on. Without a ``confidence`` somebody vouches for the
-    figures, and without a time they do not age.
+    ``bandwidth_low_bytes_per_second`` is what the scheduler counts on. Without a ``confidence`` somebody vouches for
+    the figures, and without a time they do not age.
     """
 
     peer: str

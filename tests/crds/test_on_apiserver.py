@@ -212,7 +212,20 @@ FULL_NODE_CAPABILITY = crd.NodeCapability(
         accelerators=(crd.Accelerator(resource="nvidia.com/gpu", count=2, model="A100"),),
         accelerators_text="2x A100",
         capabilities={"fast-storage": "true", "nvidia.com/mig.capable": ""},
-        links=(crd.Link(peer="cloud-1", bandwidth_bytes_per_second=25_000_000, latency_seconds=0.04, samples=9),),
+        probe=crd.Probe(address="10.0.0.7", port=8082),
+        links=(
+            crd.Link(
+                peer="zone:east/east-1",
+                direction="From",
+                bandwidth_bytes_per_second=25_000_000,
+                bandwidth_low_bytes_per_second=24_000_000,
+                latency_seconds=0.04,
+                samples=9,
+                confidence=0.9,
+                last_probe_time=NOW,
+            ),
+            crd.Link(peer="cloud-1", bandwidth_bytes_per_second=25_000_000),
+        ),
         conditions=(READY,),
     ),
 )

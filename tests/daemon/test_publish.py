@@ -129,7 +129,10 @@ def test_links_and_conditions_of_others_do_not_make_the_daemon_write() -> None:
     assert first is not None
     foreign = crd.Condition("LinksMeasured", "True", "Measured", "", NOW)
     status = msgspec.structs.replace(
-        first.status, links=(crd.Link("n2"),), conditions=(*first.status.conditions, foreign)
+        first.status,
+        probe=crd.Probe("10.0.0.7", 8082),
+        links=(crd.Link("n2"),),
+        conditions=(*first.status.conditions, foreign),
     )
     assert after(msgspec.structs.replace(first, status=status), at=LATER) is None
 
