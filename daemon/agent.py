@@ -11,8 +11,6 @@ comes later is written later: a store that hangs delays neither the others nor t
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import concurrent.futures
 import dataclasses
 import datetime
@@ -25,7 +23,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from daemon import conditions, listing, metrics, objects, publish, reading, stores
+from daemon import access, conditions, listing, metrics, objects, publish, reading, stores
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -227,15 +225,14 @@ class Agent:
         limits = self._settings.limits
         began_s = time.monotonic()
         try:
-            credentials = await self._credentials(store)
+            found = await access.read(self._api, store)
         except errors.ApiError as error:
             log.warning("store not asked: its Secret could not be read", store=store.name, error=str(error))
             return
-        if isinstance(credentials, listing.Failure):
-            self._view(store, credentials)
+        if isinstance(found, listing.Failure):
+            self._view(store, found)
             return
-        secret = f"{store.namespace}/{store.secret}" if store.secret else ""
-        ask = functools.partial(listing.list_store, store.endpoint, credentials, secret, urns=urns, limits=limits)
+        ask = functools.partial(listing.list_store, store, found.credentials, found.ca_pem, urns=urns, limits=limits)
         answer = asyncio.get_running_loop().run_in_executor(self._threads, ask)
         # Timeouts bound every read; a server that trickles byte after byte is bounded only here.
         done, _ = await asyncio.wait([answer], timeout=limits.budget_s + 3 * limits.timeout_s)
@@ -250,33 +247,6 @@ class Agent:
     def _view(self, store: stores.Store, outcome: listing.Listing | listing.Failure) -> None:
         self._views[store.name] = objects.View(store, outcome, _now())
         self._figures.seen(store.name, outcome)
-
-    async def _credentials(self, store: stores.Store) -> listing.Credentials | listing.Failure | None:
-        """What the store's Secret holds; None where the store is to be asked anonymously."""
-        if store.problem:
-            return listing.Failure("BadEndpoint", store.problem)
-        if not store.secret:
-            return None
-        where = f"Secret {store.namespace}/{store.secret}"
-        path = f"/api/v1/namespaces/{store.namespace}/secrets/{store.secret}"
-        try:
-            secret = await reading.get(self._api, path, core.Secret)
-        except errors.DeniedError as error:
-            if error.status != 403:
-                raise  # our own credentials are at fault, not the store's
-            remedy = "give this daemon's service account a Role for it, as manifests/examples/store-access.yaml does"
-            return listing.Failure("SecretDenied", f"{where} may not be read: {remedy}")
-        if secret is None:
-            return listing.Failure("SecretMissing", f"{where} does not exist: create it with accessKey and secretKey")
-        try:
-            keys = [
-                base64.b64decode(secret.data[key], validate=True).decode().strip() for key in ("accessKey", "secretKey")
-            ]
-        except (KeyError, binascii.Error, UnicodeDecodeError):
-            keys = ["", ""]
-        if not all(keys):
-            return listing.Failure("SecretUnusable", f"{where} must hold accessKey and secretKey, as text")
-        return listing.Credentials(*keys)
 
     # ---- writing ----
 

@@ -11,9 +11,11 @@ which names the store's endpoint or Secret but never a credential.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import random
+import ssl
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +27,7 @@ from minio import datatypes
 from minio import error as minio_errors
 from urllib3 import exceptions as http_errors
 
+from daemon import stores
 from scheduler.api import urns as grammar
 
 # The region is only a word in the signature here; giving one saves a GetBucketLocation request for each bucket.
@@ -98,42 +101,65 @@ def bucket_of(urn: str) -> str:
 
 
 def list_store(
-    endpoint: str, credentials: Credentials | None, secret: str, *, urns: Iterable[str], limits: Limits
+    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, urns: Iterable[str], limits: Limits
 ) -> Listing | Failure:
-    """List the store at ``endpoint`` and look up ``urns`` (keys and prefixes) of the buckets that it holds.
+    """List ``store`` and look up ``urns`` (keys and prefixes) of the buckets that it holds.
 
-    Blocks; ends within the budget plus one timeout. ``secret`` names where the credentials are from, for messages.
+    Blocks; ends within the budget plus one timeout.
     """
     ends = time.monotonic() + limits.budget_s
+    try:
+        with open_client(store, credentials, ca_pem, limits) as client:
+            # No urn can name a bucket that breaks S3's rules, which only very old ones do.
+            listed = [bucket.name for bucket in client.list_buckets() if not grammar.bucket_fault(bucket.name)]
+            found, missing = _look_up(client, [urn for urn in urns if bucket_of(urn) in listed], limits, ends)
+            technology = store.technology or _technology(store, ca_pem, limits)
+            buckets, uncounted = _count_buckets(client, listed, limits, ends)
+            return Listing(technology, buckets, uncounted, found, missing)
+    except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
+        return failure(error, store, limits)
+
+
+def look_up(
+    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, urns: Iterable[str], limits: Limits
+) -> Listing | Failure:
+    """Look up ``urns`` alone: of the answer only ``found`` and ``missing`` are filled.
+
+    One request for each key; a urn whose bucket is not there is missing.
+    """
+    ends = time.monotonic() + limits.budget_s
+    try:
+        with open_client(store, credentials, ca_pem, limits) as client:
+            found, missing = _look_up(client, list(urns), limits, ends)
+            return Listing(found=found, missing=missing)
+    except Exception as error:  # noqa: BLE001 - as above
+        return failure(error, store, limits)
+
+
+@contextlib.contextmanager
+def open_client(
+    store: stores.Store, credentials: Credentials | None, ca_pem: str, limits: Limits
+) -> Iterator[minio.Minio]:
+    """A client of ``store`` whose connections are closed at the end; what it raises, ``failure`` explains."""
+    parts = urllib.parse.urlsplit(store.endpoint)
+    with _pool(ca_pem, limits) as pool:
+        yield minio.Minio(
+            parts.netloc,
+            access_key=credentials.access_key if credentials else None,
+            secret_key=credentials.secret_key if credentials else None,
+            secure=parts.scheme == "https",
+            region=store.region or _REGION,
+            http_client=pool,
+        )
+
+
+def _pool(ca_pem: str, limits: Limits) -> urllib3.PoolManager:
     # No proxy: stores are neighbours. No retries: a round comes every few seconds anyway.
-    pool = urllib3.PoolManager(
+    return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=limits.timeout_s, read=limits.timeout_s),
         retries=urllib3.Retry(total=0, redirect=0),
-        cert_reqs="CERT_REQUIRED",  # against the system's CAs, or those that SSL_CERT_FILE names
-    )
-    try:
-        client = _client(endpoint, credentials, pool)
-        # No urn can name a bucket that breaks S3's rules, which only very old ones do.
-        listed = [bucket.name for bucket in client.list_buckets() if not grammar.bucket_fault(bucket.name)]
-        found, missing = _look_up(client, [urn for urn in urns if bucket_of(urn) in listed], limits, ends)
-        technology = _technology(pool, endpoint)
-        buckets, uncounted = _count_buckets(client, listed, limits, ends)
-        return Listing(technology, buckets, uncounted, found, missing)
-    except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
-        return _failure(error, endpoint, secret, limits)
-    finally:
-        pool.clear()
-
-
-def _client(endpoint: str, credentials: Credentials | None, pool: urllib3.PoolManager) -> minio.Minio:
-    parts = urllib.parse.urlsplit(endpoint)
-    return minio.Minio(
-        parts.netloc,
-        access_key=credentials.access_key if credentials else None,
-        secret_key=credentials.secret_key if credentials else None,
-        secure=parts.scheme == "https",
-        region=_REGION,
-        http_client=pool,
+        # Without a bundle the system's CAs count, or those that SSL_CERT_FILE names; with one it alone.
+        ssl_context=ssl.create_default_context(cadata=ca_pem or None),
     )
 
 
@@ -212,15 +238,18 @@ def _prefix(client: minio.Minio, bucket: str, key: str, *, limits: Limits, ends:
     return content if content.object_count else None
 
 
-def _technology(pool: urllib3.PoolManager, endpoint: str) -> str:
+def _technology(store: stores.Store, ca_pem: str, limits: Limits) -> str:
     """``minio`` for a store that can announce changes; its health address is what no other server answers."""
     try:
-        return "minio" if pool.request("GET", f"{endpoint}/minio/health/live").status == 200 else "s3"
+        with _pool(ca_pem, limits) as pool:
+            return "minio" if pool.request("GET", f"{store.endpoint}/minio/health/live").status == 200 else "s3"
     except http_errors.HTTPError:
         return "s3"
 
 
-def _failure(error: Exception, endpoint: str, secret: str, limits: Limits) -> Failure:
+def failure(error: Exception, store: stores.Store, limits: Limits) -> Failure:
+    """What an exception of the client says about the store."""
+    endpoint, secret = store.endpoint, store.secret_name
     cause = error.reason if isinstance(error, http_errors.MaxRetryError) and error.reason else error
     if isinstance(cause, http_errors.SSLError):
         return Failure("TlsFailed", f"{endpoint}: the TLS connection failed: {_words(cause)}")

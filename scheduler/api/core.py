@@ -345,6 +345,13 @@ class Secret(_Object, frozen=True):
     data: dict[str, str] = {}
 
 
+class ConfigMap(_Object, frozen=True):
+    """A ConfigMap."""
+
+    metadata: ObjectMeta
+    data: dict[str, str] = {}
+
+
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ import pytest
 from minio import deleteobjects
 from minio.credentials import providers
 
-from daemon import listing
+from daemon import listing, stores
 from localcluster import stores as servers
 
 LIMITS = listing.Limits(timeout_s=2.0)
@@ -34,14 +34,19 @@ def credentials(server: servers.Store) -> listing.Credentials:
     return listing.Credentials(server.access_key, server.secret_key)
 
 
+def at(endpoint: str, secret: str = "", namespace: str = "storage") -> stores.Store:
+    """A store at an endpoint, as discovery would name it."""
+    return stores.Store(namespace, "store", "uid", endpoint, secret)
+
+
 def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
-    outcome = listing.list_store(server.endpoint, credentials(server), "ns/s", urns=urns, limits=limits)
+    outcome = listing.list_store(at(server.endpoint), credentials(server), "", urns=urns, limits=limits)
     assert isinstance(outcome, listing.Listing), outcome
     return outcome
 
 
 def refused(endpoint: str, given: listing.Credentials | None = None, secret: str = "") -> listing.Failure:
-    outcome = listing.list_store(endpoint, given, secret, urns=(), limits=LIMITS)
+    outcome = listing.list_store(at(endpoint, secret), given, "", urns=(), limits=LIMITS)
     assert isinstance(outcome, listing.Failure), outcome
     return outcome
 
@@ -146,7 +151,7 @@ def test_one_key_that_the_server_cannot_even_name_spoils_nothing(server: servers
         pytest.param(None, "", "does not admit anonymous listing (AccessDenied)", id="anonymous"),
         pytest.param(
             listing.Credentials("nobody", "wrong-secret"),
-            "storage/minio",
+            "minio",
             "refuses the credentials of Secret storage/minio (InvalidAccessKeyId)",
             id="unknown key",
         ),
@@ -159,7 +164,7 @@ def test_refused_credentials(server: servers.Store, given: listing.Credentials |
 
 def test_a_wrong_secret_is_refused_and_never_shown(server: servers.Store) -> None:
     given = listing.Credentials(server.access_key, "hush-hush-hush")
-    failure = refused(server.endpoint, given, "storage/minio")
+    failure = refused(server.endpoint, given, "minio")
     assert failure.message.endswith("refuses the credentials of Secret storage/minio (SignatureDoesNotMatch)")
     assert "hush" not in failure.message + repr(given)
     assert server.access_key not in failure.message + repr(given)
@@ -179,7 +184,7 @@ def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.
     root.user_add("visitor", "visitor-secret")
     root.policy_set("seer", user="visitor")
     given = listing.Credentials("visitor", "visitor-secret")
-    outcome = listing.list_store(server.endpoint, given, "ns/s", urns=[f"{bucket}/a"], limits=LIMITS)
+    outcome = listing.list_store(at(server.endpoint), given, "", urns=[f"{bucket}/a"], limits=LIMITS)
     assert isinstance(outcome, listing.Listing)
     assert outcome.buckets[bucket] is None
     assert (outcome.found, outcome.missing) == ({}, frozenset())
