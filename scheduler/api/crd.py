@@ -140,11 +140,37 @@ class Accelerator(msgspec.Struct, rename="camel", omit_defaults=True, frozen=Tru
 
 
 class Cpu(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """The node's processor."""
+    """The node's processor; 0, "" and an empty tuple stand for what could not be read."""
 
     model: str = ""
     cores: int = 0
     threads: int = 0
+    frequency_mhz: int = 0
+    features: tuple[str, ...] = ()
+
+
+class Disk(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A physical disk; ``class_`` is nvme, ssd or hdd, "" where the kernel does not know."""
+
+    name: str
+    class_: str = msgspec.field(default="", name="class")
+    size_bytes: core.Count = 0
+
+
+class Interface(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A physical network interface, or a bond of some; ``speed_mbps`` is 0 where the driver tells none."""
+
+    name: str
+    speed_mbps: int = 0
+
+
+class OperatingSystem(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+    """The node's system; ``container`` says whether the node itself is one, None where that is not known."""
+
+    type: str = ""
+    distro: str = ""
+    kernel_version: str = ""
+    container: bool | None = None
 
 
 class NodeCapabilitySpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -162,6 +188,9 @@ class NodeCapabilityStatus(msgspec.Struct, rename="camel", omit_defaults=True, f
     zone: str = ""
     cpu: Cpu = Cpu()
     memory_bytes: int = 0
+    disks: tuple[Disk, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    os: OperatingSystem = OperatingSystem()
     stores: tuple[Store, ...] = ()
     store_count: int | None = None
     stores_text: str = ""

@@ -194,8 +194,11 @@ FULL_NODE_CAPABILITY = crd.NodeCapability(
         node_type="edge",
         region="west",
         zone="west-1",
-        cpu=crd.Cpu(model="Example 9000", cores=4, threads=8),
+        cpu=crd.Cpu(model="Example 9000", cores=4, threads=8, frequency_mhz=3500, features=("avx", "avx2")),
         memory_bytes=8 * 2**30,
+        disks=(crd.Disk(name="nvme0n1", class_="nvme", size_bytes=10**12), crd.Disk(name="vda")),
+        interfaces=(crd.Interface(name="eth0", speed_mbps=10_000), crd.Interface(name="eth1")),
+        os=crd.OperatingSystem(type="linux", distro="debian", kernel_version="6.1.0-18-amd64", container=False),
         stores=(
             crd.Store(
                 name="storage/minio",
