@@ -68,7 +68,7 @@ async def _ca_pem(api: client.Api, bundle: stores.Bundle) -> str | listing.Failu
         return listing.Failure("CaUnusable", f"{bundle} does not exist: create it with the key {bundle.key}")
     try:
         ssl.create_default_context(cadata=text or "-")
-    except (ssl.SSLError, ValueError):  # ValueError: not ASCII
+    except (ssl.SSLError, TypeError):  # TypeError: not ASCII
         return listing.Failure("CaUnusable", f"{bundle} must hold PEM certificates under the key {bundle.key}")
     return text
 

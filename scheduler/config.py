@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from scheduler import errors, kubeconfiguration, sections
 from scheduler.api import names
 
@@ -163,20 +161,7 @@ def load(path: str | Path) -> Settings:
     Raises:
         InputError: it cannot be read, is not YAML, or says something unusable; names every problem.
     """
-    where = str(path)
-    try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise errors.InputError(where, "", f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: not UTF-8, or a date or number that is none.
-        detail = " ".join(str(error).split())
-        raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
-    if data is None:
-        return Settings()
-    if not isinstance(data, Mapping):
-        raise errors.InputError(where, data, "write a mapping of keys to values, such as healthServerPort: 8080")
-    return parse(data, where)
+    return parse(sections.load(path), str(path))
 
 
 def parse(data: Mapping[str, object], where: str) -> Settings:
@@ -193,11 +178,7 @@ def parse(data: Mapping[str, object], where: str) -> Settings:
     except RecursionError as error:
         raise errors.InputError(where, "", "nested too deeply; a configuration has five levels at most") from error
     top.finish()
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        listed = "".join("\n  " + str(problem).removeprefix(f"{where}: ") for problem in problems)
-        raise errors.InputError(where, f"{len(problems)} problems", listed)
+    sections.refuse(where, problems)
     return settings
 
 

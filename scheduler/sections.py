@@ -1,7 +1,8 @@
-"""One mapping of a configuration file, read key by key, with every problem collected rather than the first raised.
+"""A configuration file, read key by key, with every problem collected rather than the first raised.
 
 A key counts as known once it was asked for, so the list of known keys cannot drift from the code that reads them:
-``finish`` then reports what nobody asked for, with the nearest name that somebody did.
+``finish`` then reports what nobody asked for, with the nearest name that somebody did, and ``refuse`` raises all
+problems as one.
 """
 
 from __future__ import annotations
@@ -9,13 +10,51 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
+
+import yaml
 
 from scheduler import errors
 from scheduler.api import units
 
 _MISSING: Final = object()
 T = TypeVar("T")
+
+
+def load(path: str | Path) -> Mapping[str, object]:
+    """A configuration file's content; an empty file is an empty mapping.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or is no mapping.
+    """
+    where = str(path)
+    try:
+        data = yaml.safe_load(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise errors.InputError(where, "", f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date or number that is none.
+        detail = " ".join(str(error).split())
+        raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise errors.InputError(where, data, "write a mapping of keys to values, such as healthServerPort: 8080")
+    return data
+
+
+def refuse(where: str, problems: Sequence[errors.InputError]) -> None:
+    """Nothing where there are no problems.
+
+    Raises:
+        InputError: names every problem of the file ``where``.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        listed = "".join("\n  " + str(problem).removeprefix(f"{where}: ") for problem in problems)
+        raise errors.InputError(where, f"{len(problems)} problems", listed)
 
 
 class Section:
