@@ -11,6 +11,7 @@ Any text may arrive here: lengths are bounded before any arithmetic, and exponen
 
 from __future__ import annotations
 
+import datetime
 import functools
 import math
 import re
@@ -151,6 +152,15 @@ def duration_s(value: str | float) -> float:
         shown = math.inf if isinstance(value, int) and abs(value) > INT64_MAX else value
         raise errors.InputError("duration", shown, 'not a duration; write one such as "30s", "5m" or "1h30m"')
     return seconds
+
+
+def time_s(text: str) -> float | None:
+    """Seconds since 1970 of a time in RFC 3339; None where it is none."""
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return when.timestamp() if when.tzinfo is not None else None
 
 
 def _seconds(value: object) -> float:

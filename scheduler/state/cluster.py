@@ -105,7 +105,7 @@ class Cluster:
         self._capability_table.set_row(index, {})
         for source in ("labels", "capability"):
             self.replicas.serve(name, source, frozenset())
-        self._network.set_links(name, {})
+        self._network.set_links(name, ("", ""), ())
         self._alive[index] = False
         self._names[index] = ""
         self._free.append(index)
@@ -205,8 +205,13 @@ class Cluster:
         assumed = sum(placed.assumed for placed in self._placed.values())
         return Counts(nodes=len(self._index_of), pods=len(self._placed), assumed=assumed)
 
-    def freeze(self) -> snapshot.Snapshot:
-        """The state as the engine reads it; valid until the next change."""
+    def freeze(self, now_s: float | None = None) -> snapshot.Snapshot:
+        """The state as the engine reads it; valid until the next change.
+
+        Args:
+            now_s: The time to which the ages of measurements are reckoned, in seconds since 1970; None takes that of
+                the latest measurement.
+        """
         size, use = len(self._names), self._usage
         view = slice(0, size)
         return snapshot.Snapshot(
@@ -235,6 +240,7 @@ class Cluster:
             placed=self._placed,
             locations=self.replicas,
             links=self._network,
+            now_s=self._network.newest_s() if now_s is None else now_s,
         )
 
     # Inside
@@ -271,7 +277,7 @@ class Cluster:
         self._hardware[:, index] = (found.has_gpu, found.has_fast_storage, found.has_local_storage)
         self._capability_table.set_row(index, found.capabilities)
         self._network.place(index, found.site)
-        self._network.set_links(name, found.links)
+        self._network.set_links(name, (found.site.region, found.site.zone), found.links)
         self.replicas.serve(name, "labels", found.label_buckets)
         self.replicas.serve(name, "capability", found.capability_buckets)
 

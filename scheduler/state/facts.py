@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from scheduler.api import core, crd, names
-from scheduler.state import network
+from scheduler.api import core, crd, names, units
+from scheduler.state import links, network
 
 EDGE: Final = 1
 CLOUD: Final = 2
@@ -38,7 +38,7 @@ class Facts(msgspec.Struct, frozen=True):
         capabilities: Name to value, without those whose value is "false".
         has_gpu, has_fast_storage, has_local_storage: The hardware that pods may require by annotation.
         label_buckets, capability_buckets: Buckets served, according to labels and to the NodeCapability's live stores.
-        links: Known links that start here, by peer node.
+        links: What is known of the links to and from here.
     """
 
     site: network.Site
@@ -49,7 +49,7 @@ class Facts(msgspec.Struct, frozen=True):
     has_local_storage: bool
     label_buckets: frozenset[str]
     capability_buckets: frozenset[str]
-    links: dict[str, network.KnownLink]
+    links: tuple[links.KnownLink, ...]
 
 
 def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
@@ -96,26 +96,26 @@ def _is_gpu(resource: str) -> bool:
     return resource.endswith(_GPU_RESOURCE_ENDINGS) or resource.startswith(_GPU_SLICE)
 
 
-def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) -> dict[str, network.KnownLink]:
-    links = {
-        link.peer: network.KnownLink(
-            bandwidth_bytes_per_s=link.bandwidth_bytes_per_second or None, latency_s=link.latency_seconds or None
+def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) -> tuple[links.KnownLink, ...]:
+    known = [
+        links.KnownLink(
+            peer=link.peer,
+            outward=link.direction != "From",
+            bandwidth_bytes_per_s=link.bandwidth_low_bytes_per_second or link.bandwidth_bytes_per_second or None,
+            latency_s=link.latency_seconds or None,
+            confidence=1.0 if link.confidence is None else link.confidence,
+            measured_at_s=units.time_s(link.last_probe_time),
         )
         for link in status.links
-    }
+    ]
     for name, value in capabilities.items():
-        if name.startswith((_BANDWIDTH, _LATENCY)):
-            # Each half may be labelled alone: the other half is then what was measured.
-            is_latency = name.startswith(_LATENCY)
-            peer, number = name[len(_LATENCY if is_latency else _BANDWIDTH) :], _positive(value)
-            if number is not None:
-                known = links.get(peer, network.KnownLink())
-                links[peer] = (
-                    network.KnownLink(known.bandwidth_bytes_per_s, number / 1000)
-                    if is_latency
-                    else network.KnownLink(number, known.latency_s)
-                )
-    return links
+        # Each half may be labelled alone: the other half is then what was measured.
+        number = _positive(value) if name.startswith((_BANDWIDTH, _LATENCY)) else None
+        if number is not None and name.startswith(_LATENCY):
+            known.append(links.KnownLink(name[len(_LATENCY) :], latency_s=number / 1000, declared=True))
+        elif number is not None:
+            known.append(links.KnownLink(name[len(_BANDWIDTH) :], bandwidth_bytes_per_s=number, declared=True))
+    return tuple(known)
 
 
 def _positive(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""How fast and how late data moves between any two nodes: a prior from the topology, overridden by known links.
+"""How fast and how late data moves between any two nodes: a prior from the topology, drawn towards what was measured.
 
 Nodes are grouped into sites (region, zone, edge or cloud); all nodes of a site look alike. The sites hang in a
 tree (world, region, zone, site) held by networkx, and the prior of a pair is the class of their lowest common ancestor:
@@ -6,19 +6,24 @@ same zone, same region, otherwise edge-cloud where the types differ, otherwise c
 the earlier implementation tested them. One row (a source site against all sites) is worked out when first asked for:
 only sites with a store are ever sources, so nothing here grows with the square of the nodes.
 
-Links that somebody measured or declared override the prior for their pair of nodes, in their direction only.
+Over the prior lies what is known of the pair of zones, and over that what is known of the pair of nodes, each by its
+weight (scheduler.state.links) and in its direction only. Weights fade with age, and ages are reckoned to a time that
+the caller gives, in steps of ``STEP_S``, so that rows can be kept and a decision stays a function of its snapshot.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import enum
+from typing import Final, NamedTuple
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
+from scheduler.state import links
+
+STEP_S: Final = 10.0
 
 Floats = NDArray[np.float64]
 
@@ -31,12 +36,50 @@ class Site(NamedTuple):
     node_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownLink:
-    """What is known of a directed link; None leaves that half to the prior."""
+class Source(enum.IntEnum):
+    """Where a bandwidth comes from."""
 
-    bandwidth_bytes_per_s: float | None = None
-    latency_s: float | None = None
+    PRIOR = 0
+    MEASURED = 1
+    DECLARED = 2
+    LOCAL = 3
+
+
+class Used(NamedTuple):
+    """A bandwidth as it was used: where it comes from, how far what is known was believed (0..1), and its age."""
+
+    bandwidth_bytes_per_s: float
+    source: Source
+    weight: float
+    age_s: float | None
+
+
+class _Row(NamedTuple):
+    """One site against all sites, or one node against all nodes."""
+
+    bandwidth: Floats
+    latency: Floats
+    source: NDArray[np.int8]
+    weight: Floats
+    age_s: Floats
+
+    def of(self, sites: NDArray[np.int32]) -> _Row:
+        """The entries of those sites, as a copy."""
+        return _Row(
+            self.bandwidth[sites], self.latency[sites], self.source[sites], self.weight[sites], self.age_s[sites]
+        )
+
+    def draw(self, at: int | list[int], estimate: links.Estimate) -> None:
+        """Draw the entries ``at`` towards what is known."""
+        bandwidth, latency = estimate
+        if bandwidth is not None:
+            without = self.bandwidth[at]
+            self.bandwidth[at] = without ** (1.0 - bandwidth.weight) * bandwidth.value**bandwidth.weight
+            self.source[at] = Source.DECLARED if bandwidth.declared else Source.MEASURED
+            self.weight[at] = bandwidth.weight
+            self.age_s[at] = bandwidth.age_s
+        if latency is not None:
+            self.latency[at] = (1.0 - latency.weight) * self.latency[at] + latency.weight * latency.value
 
 
 class Network:
@@ -47,10 +90,12 @@ class Network:
         self._tree: nx.DiGraph[object] = nx.DiGraph()
         self._site_ids: dict[Site, int] = {}
         self.sites: list[Site] = []  # by site id
-        self._rows: dict[int, tuple[Floats, Floats]] = {}
+        self._sites_in: dict[links.Zone, list[int]] = {}
+        self._priors: dict[Site, tuple[Floats, Floats]] = {}
+        self._rows: dict[tuple[Site, bool], _Row] = {}  # by site and whether outward, as of _rows_at_s
+        self._rows_at_s = 0.0
         self.site_of = np.zeros(capacity, np.int32)  # [capacity] site id of each node
-        self._links: dict[str, dict[str, KnownLink]] = {}  # from node name -> to node name -> link
-        self._reporters: dict[str, set[str]] = {}  # to node name -> the nodes that know a link to it
+        self._known = links.LinkTable()
 
     def grow(self, capacity: int) -> None:
         """Make room for node indices below ``capacity``."""
@@ -65,65 +110,108 @@ class Network:
             region, zone = ("region", site.region), ("zone", site.region, site.zone)
             # Marked as a site, for a Site equals a plain tuple: a region may be called "zone".
             nx.add_path(self._tree, ["world", region, zone, ("site", site)])
+            self._sites_in.setdefault((site.region, site.zone), []).append(site_id)
+            self._priors.clear()
             self._rows.clear()
         self.site_of[index] = site_id
 
-    def set_links(self, name: str, links: dict[str, KnownLink]) -> None:
-        """Replace what is known of the links that start at node ``name``."""
-        for peer in self._links.pop(name, {}):
-            self._reporters[peer].discard(name)
-        if links:
-            self._links[name] = links
-            for peer in links:
-                self._reporters.setdefault(peer, set()).add(name)
+    def set_links(self, name: str, zone: links.Zone, reports: tuple[links.KnownLink, ...]) -> None:
+        """Replace what node ``name``, which is in ``zone``, reports of its links."""
+        if self._known.report(name, zone, reports):
+            self._rows.clear()
 
-    def reach(self, index: int, names: list[str], index_of: dict[str, int], *, outward: bool) -> tuple[Floats, Floats]:
+    def newest_s(self) -> float:
+        """When the latest of all measurements was taken, in seconds since 1970; 0 without any."""
+        return self._known.newest_s()
+
+    def reach(
+        self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool
+    ) -> tuple[Floats, Floats]:
         """Bandwidth and latency between one node and every node.
 
         Args:
             index: The node.
             names: Node names by index; its length is the length of the result.
             index_of: The reverse.
+            now_s: The time to which ages are reckoned, in seconds since 1970.
             outward: From the node to all others; otherwise from all others to it.
 
         Returns:
             Two vectors over nodes: bytes per second and seconds.
         """
-        row_bandwidth, row_latency = self._row(int(self.site_of[index]))
-        site_of = self.site_of[: len(names)]
-        bandwidth, latency = row_bandwidth[site_of], row_latency[site_of]
-        name = names[index]
-        if outward:
-            known = self._links.get(name, {})
-        else:
-            known = {peer: self._links[peer][name] for peer in self._reporters.get(name, ())}
-        for peer, link in known.items():
-            at = index_of.get(peer)
-            if at is None:
-                continue
-            if link.bandwidth_bytes_per_s is not None:
-                bandwidth[at] = link.bandwidth_bytes_per_s
-            if link.latency_s is not None:
-                latency[at] = link.latency_s
-        bandwidth[index] = self._defaults.local.bandwidth_bytes_per_s
-        latency[index] = self._defaults.local.latency_s
-        return bandwidth, latency
+        row = self._node_row(index, names, index_of, now_s=now_s, outward=outward)
+        return row.bandwidth, row.latency
 
-    def _row(self, source: int) -> tuple[Floats, Floats]:
-        row = self._rows.get(source)
-        if row is None:
-            links = self._classify(self.sites[source])
-            row = self._rows[source] = (
-                np.array([link.bandwidth_bytes_per_s for link in links], np.float64),
-                np.array([link.latency_s for link in links], np.float64),
-            )
+    def reach_place(self, place: Site, size: int, *, now_s: float, outward: bool) -> tuple[Floats, Floats]:
+        """Bandwidth and latency between a place outside the cluster and the first ``size`` nodes."""
+        row = self._site_row(place, now_s - now_s % STEP_S, outward=outward)
+        site_of = self.site_of[:size]
+        return row.bandwidth[site_of], row.latency[site_of]
+
+    def used(
+        self, end: int | Site, node: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool
+    ) -> Used:
+        """The bandwidth of one link, from an end to a node or from the node to it, and where it comes from."""
+        if isinstance(end, Site):
+            row, at = self._site_row(end, now_s - now_s % STEP_S, outward=outward), int(self.site_of[node])
+        else:
+            row, at = self._node_row(end, names, index_of, now_s=now_s, outward=outward), node
+        source, age_s = Source(int(row.source[at])), float(row.age_s[at])
+        return Used(
+            bandwidth_bytes_per_s=float(row.bandwidth[at]),
+            source=source,
+            weight=float(row.weight[at]),
+            age_s=None if np.isnan(age_s) else age_s,
+        )
+
+    def _node_row(self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> _Row:
+        now_s -= now_s % STEP_S
+        whole = self._site_row(self.sites[self.site_of[index]], now_s, outward=outward)
+        site_of = self.site_of[: len(names)]
+        row = whole.of(site_of)
+        for peer, estimate in self._known.nodes.around(names[index], now_s, outward=outward):
+            at = index_of.get(peer)
+            if at is not None:
+                row.draw(at, estimate)
+        local = self._defaults.local
+        row.bandwidth[index], row.latency[index] = local.bandwidth_bytes_per_s, local.latency_s
+        row.source[index], row.weight[index], row.age_s[index] = Source.LOCAL, 1.0, np.nan
         return row
+
+    def _site_row(self, site: Site, now_s: float, *, outward: bool) -> _Row:
+        if now_s != self._rows_at_s:
+            self._rows.clear()
+            self._rows_at_s = now_s
+        row = self._rows.get((site, outward))
+        if row is None:
+            bandwidth, latency = self._prior(site)
+            count = len(bandwidth)
+            row = self._rows[site, outward] = _Row(
+                bandwidth.copy(), latency.copy(), np.zeros(count, np.int8), np.zeros(count), np.full(count, np.nan)
+            )
+            if site.zone:
+                around = self._known.zones.around((site.region, site.zone), now_s, outward=outward)
+                for zone, estimate in around:
+                    row.draw(self._sites_in.get(zone, []), estimate)
+        return row
+
+    def _prior(self, site: Site) -> tuple[Floats, Floats]:
+        prior = self._priors.get(site)
+        if prior is None:
+            classes = self._classify(site)
+            prior = self._priors[site] = (
+                np.array([link.bandwidth_bytes_per_s for link in classes], np.float64),
+                np.array([link.latency_s for link in classes], np.float64),
+            )
+        return prior
 
     def _classify(self, source: Site) -> list[config.Link]:
         prior = self._defaults
         zone = ("zone", source.region, source.zone)
-        in_zone = nx.descendants(self._tree, zone) if source.zone else set()
-        in_region = nx.descendants(self._tree, ("region", source.region)) if source.region else set()
+        region = ("region", source.region)
+        # A place outside the cluster may be where no node is.
+        in_zone = nx.descendants(self._tree, zone) if source.zone and zone in self._tree else set()
+        in_region = nx.descendants(self._tree, region) if source.region and region in self._tree else set()
 
         def link(site: Site) -> config.Link:
             if ("site", site) in in_zone:

@@ -43,7 +43,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``."""
+    """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
+
+    ``now_s`` is the time of the snapshot in seconds since 1970.
+    """
 
     generation: int
     size: int
@@ -70,10 +73,19 @@ class Snapshot:
     placed: Mapping[str, Placed]
     locations: replicas.ReplicaTable
     links: network.Network
+    now_s: float
 
     def reach(self, index: int, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """Bandwidth (bytes/s) and latency (s) from node ``index`` to every node, or from every node to it."""
-        return self.links.reach(index, self.names, self.index_of, outward=outward)
+        return self.links.reach(index, self.names, self.index_of, now_s=self.now_s, outward=outward)
+
+    def reach_place(self, place: network.Site, *, outward: bool) -> tuple[network.Floats, network.Floats]:
+        """The same between a place outside the cluster and every node."""
+        return self.links.reach_place(place, self.size, now_s=self.now_s, outward=outward)
+
+    def link_used(self, end: int | network.Site, node: int, *, outward: bool) -> network.Used:
+        """The bandwidth between one end and a node, as ``reach`` gives it, and where it comes from."""
+        return self.links.used(end, node, self.names, self.index_of, now_s=self.now_s, outward=outward)
 
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""
