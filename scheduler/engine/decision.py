@@ -27,7 +27,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One transfer of the pod on the chosen node: ``partner`` is where it comes from or goes to."""
+    """One transfer of the pod on the chosen node.
+
+    Attributes:
+        partner: Where it comes from or goes to: a node, or ``external:REGION/ZONE``.
+        expected, confidence: Whether the data is still to be written there, and how sure that is (1 if it is there).
+        otherwise: Where it is looked for if it will not be there; "" where nothing is known of that.
+    """
 
     urn: str
     partner: str
@@ -35,6 +41,9 @@ class Transfer:
     seconds: float
     remote: bool
     is_output: bool
+    expected: bool = False
+    confidence: float = 1.0
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +137,20 @@ class Decision:
         """The pod's transfers on the chosen node."""
         if not self.node or self.data is None:
             return []
-        here = int(self.feasible[self.position])
-        partners = [int(move.partner[self.position]) for move in self.data.moves]
+        here, at = int(self.feasible[self.position]), self.position
         return [
             Transfer(
                 urn=move.urn,
-                partner=snap.names[partner],
+                partner=data.end_name(snap, move.nearest.end(at)),
                 size_bytes=move.size_bytes,
-                seconds=float(move.seconds[self.position]),
-                remote=partner != here,
+                seconds=float(move.seconds[at]),
+                remote=move.nearest.end(at) != here,
                 is_output=move.is_output,
+                expected=move.is_expected,
+                confidence=move.confidence,
+                otherwise=data.end_name(snap, move.otherwise.end(at)) if move.otherwise is not None else "",
             )
-            for move, partner in zip(self.data.moves, partners, strict=True)
+            for move in self.data.moves
         ]
 
 

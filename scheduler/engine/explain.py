@@ -12,6 +12,7 @@ import numpy as np
 
 from scheduler import config
 from scheduler.engine import criteria, decide, decision, request, verdict
+from scheduler.engine.criteria import data
 from scheduler.state import snapshot
 
 Answer = dict[str, Any]
@@ -126,26 +127,28 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
         return {}
     data_weight, per_second = found.profile.weights.data, found.data_weight
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
-    moves = [
-        (
-            {"urn": move.urn, "bytes": move.size_bytes},
-            "to" if move.is_output else "from",
-            [snap.names[partner] for partner in move.partner.tolist()],
-            move.seconds.tolist(),
-        )
-        for move in found.data.moves
-    ]
     told: dict[str, Answer] = {}
     rows = zip(names, found.cost.tolist(), found.data.seconds.tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
-        transfers = [
-            {**what, direction: partners[position], "seconds": each_s[position]}
-            for what, direction, partners, each_s in moves
-        ]
+        transfers = [_transfer(move, snap, position) for move in found.data.moves]
         told[name] = {
             **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
             criteria.DATA: {"seconds": seconds, "weight": data_weight, "transfers": transfers},
             "cost": cost,
             "costSeconds": cost / per_second if per_second else None,
         }
+    return told
+
+
+def _transfer(move: data.Move, snap: snapshot.Snapshot, position: int) -> Answer:
+    told: Answer = {
+        "urn": move.urn,
+        "bytes": move.size_bytes,
+        "to" if move.is_output else "from": data.end_name(snap, move.nearest.end(position)),
+        "seconds": float(move.seconds[position]),
+    }
+    if move.is_expected:
+        told |= {"expected": True, "confidence": move.confidence}
+        if move.otherwise is not None:
+            told["otherwise"] = data.end_name(snap, move.otherwise.end(position))
     return told

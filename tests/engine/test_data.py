@@ -230,3 +230,118 @@ def test_better_is_never_worse(
         better.append(found(slow, latency_s, [*replicas, another], size))
     for one in better:
         assert all(one[name] <= base[name] for name in base)
+
+
+def external(urn: str, region: str, zone: str, **more: object) -> Object:
+    """A DataObject whose one copy a store outside the cluster holds."""
+    made = data_object(urn, **more)  # type: ignore[arg-type]
+    made["status"]["replicas"].append({"node": "external", "region": region, "zone": zone, "available": True})
+    return made
+
+
+@pytest.mark.parametrize(
+    ("region", "zone", "expected"),
+    [
+        pytest.param("r", "z", {"a": ZONE, "b": ZONE, "c": REGION, "d": FAR, "e": FAR}, id="in a zone of ours"),
+        pytest.param("r", "elsewhere", {"a": REGION, "c": REGION, "d": FAR}, id="in a region of ours"),
+        pytest.param("moon", "crater", {"a": FAR, "c": FAR, "d": FAR, "e": FAR}, id="where no node is"),
+        pytest.param("", "", {"a": FAR, "c": FAR, "d": FAR, "e": FAR}, id="nobody knows where"),
+    ],
+)
+@pytest.mark.parametrize("way", ["inputs", "outputs"])
+def test_a_store_outside_is_as_near_as_its_place_and_never_local(
+    region: str, zone: str, expected: dict[str, float], way: str
+) -> None:
+    answer = place(external("logs", region, zone), **{way: [f"logs/k,{SIZE}"]})  # type: ignore[arg-type]
+    found = seconds(answer)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-12)
+    (move,) = answer["criteria"]["a"]["data"]["transfers"]
+    assert move["from" if way == "inputs" else "to"] == f"external:{region}/{zone}"
+
+
+def test_a_node_that_holds_the_data_is_nearer_than_a_store_outside() -> None:
+    answer = place(external("logs/k", "s", "x", at=["a"]), inputs=[f"logs/k,{SIZE}"])
+    came_from = {name: one["data"]["transfers"][0]["from"] for name, one in answer["criteria"].items()}
+    assert (came_from["a"], came_from["b"], came_from["d"]) == ("a", "a", "external:s/x")
+
+
+def test_one_that_serves_what_others_store_is_as_near() -> None:
+    served = data_object("logs/k", at=["a", "d"])
+    served["status"]["replicas"][1]["role"] = "Serves"
+    assert seconds(place(served, inputs=[f"logs/k,{SIZE}"]))["d"] == pytest.approx(LOCAL, rel=1e-12)
+
+
+def promised(urn: str, *nodes: str, confidence: float = 0.8, size: int | None = None, **more: object) -> Object:
+    """A DataObject of what a pod is about to write."""
+    made = data_object(urn, **more)  # type: ignore[arg-type]
+    one: Object = {"producer": "default/p", "confidence": confidence, "since": "2026-01-01T00:00:00Z"}
+    if size is not None:
+        one["sizeBytes"] = size
+    made["status"]["expected"] = [one | {"node": node} for node in nodes]
+    return made
+
+
+def test_what_is_expected_counts_with_its_confidence_and_the_bucket_for_the_rest() -> None:
+    answer = place(promised("logs/k", "d"), data_object("logs", at=["a"]), inputs=[f"logs/k,{SIZE}"])
+    found = seconds(answer)
+    assert found["d"] == pytest.approx(0.8 * LOCAL + 0.2 * FAR, rel=1e-12)
+    assert found["a"] == pytest.approx(0.8 * FAR + 0.2 * LOCAL, rel=1e-12)
+    assert answer["chosen"] == "d"
+    assert answer["criteria"]["d"]["data"]["transfers"] == [
+        {
+            "urn": "logs/k",
+            "bytes": SIZE,
+            "from": "d",
+            "seconds": found["d"],
+            "expected": True,
+            "confidence": 0.8,
+            "otherwise": "a",
+        }
+    ]
+
+
+def test_what_is_expected_and_nowhere_else_to_be_found_counts_for_what_it_is_sure() -> None:
+    answer = place(promised("logs/k", "d", size=SIZE), inputs=["logs/k,0"])
+    assert seconds(answer)["d"] == pytest.approx(0.8 * LOCAL, rel=1e-12)
+    assert "otherwise" not in answer["criteria"]["d"]["data"]["transfers"][0]
+    assert "unknown" not in answer
+
+
+def test_what_is_there_counts_for_what_it_is() -> None:
+    answer = place(promised("logs/k", "d", at=["a"], size=5), data_object("logs", at=["b"]), inputs=[f"logs/k,{SIZE}"])
+    assert seconds(answer)["a"] == pytest.approx(LOCAL, rel=1e-12)
+    assert "expected" not in answer["criteria"]["a"]["data"]["transfers"][0]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param([promised("logs/k", "left")], ZONE, id="its node left"),
+        pytest.param([promised("logs/k", "b", namespace="other")], ZONE, id="in another namespace"),
+        pytest.param([promised("logs/k", "b", namespace=build.HOME)], 0.8 * LOCAL + 0.2 * ZONE, id="at home"),
+        pytest.param([promised("logs/", "b")], 0.8 * LOCAL + 0.2 * ZONE, id="of the whole prefix"),
+        pytest.param([promised("logs/k", "d", "b")], 0.8 * LOCAL + 0.2 * ZONE, id="by two: the nearer"),
+        pytest.param([promised("logs/k", "b", confidence=1.0)], LOCAL, id="certain"),
+        pytest.param([promised("logs/k", "b", confidence=0.0)], ZONE, id="out of the question"),
+        pytest.param(
+            [promised("logs/k", "d", "b"), promised("logs/k", "d", namespace=build.HOME)],
+            0.8 * LOCAL + 0.2 * ZONE,
+            id="own first",
+        ),
+    ],
+)
+def test_whose_expectation_counts(known: list[Object], expected: float) -> None:
+    answer = place(*known, data_object("logs", at=["a"]), inputs=[f"logs/k,{SIZE}"])
+    assert seconds(answer)["b"] == pytest.approx(expected, rel=1e-12)
+
+
+@given(confidence=st.floats(0, 1), size=st.integers(0, 10**13))
+def test_an_expectation_lies_between_what_is_known_and_what_would_be(confidence: float, size: int) -> None:
+    bucket = data_object("logs", at=["a"])
+    known, there, expected = (
+        seconds(place(*objects, bucket, inputs=[f"logs/k,{size}"]))
+        for objects in ((), (data_object("logs/k", at=["d"]),), (promised("logs/k", "d", confidence=confidence),))
+    )
+    for name, value in expected.items():
+        low, high = sorted((known[name], there[name]))
+        assert low * (1 - 1e-9) <= value <= high * (1 + 1e-9)
