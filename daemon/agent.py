@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import functools
 import hashlib
+import pathlib
 import random
 import time
 from typing import Any, Final
@@ -23,7 +25,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from daemon import access, conditions, listing, metrics, objects, publish, reading, stores
+from daemon import access, conditions, labels, listing, metrics, objects, publish, reading, stores
+from daemon.facts import machine
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -37,24 +40,27 @@ _TRIES: Final = 3  # a write, and two corrections where other daemons wrote at t
 _MAX_STORES: Final = 64  # the schema's bound
 
 _CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
+_NODES: Final = "/api/v1/nodes"
 _OBJECTS: Final = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """For which node this daemon speaks, and how."""
+    """For which node this daemon speaks, and how; ``host_root`` and ``has_host_files`` are those of machine.read."""
 
     node: str
     namespace: str
     interval_s: float
     limits: listing.Limits
+    host_root: pathlib.Path = pathlib.Path("/")
+    has_host_files: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class _World:
     """The cluster's side of a round."""
 
-    node: core.Node
+    node: labels.ManagedNode
     services: list[core.Service]
     capability: crd.NodeCapability | None
     objects: list[crd.DataObject]
@@ -83,7 +89,7 @@ class Agent:
         self._sink = sink
         self._figures = figures
         self._manager = field_manager(settings.node)
-        self._host = publish.read_host()
+        self._machine = machine.NOTHING
         self._threads = concurrent.futures.ThreadPoolExecutor(_MAX_STORES, thread_name_prefix="store")
         self._wake = asyncio.Event()
         self._due = True
@@ -177,7 +183,7 @@ class Agent:
 
     async def _read(self) -> _World:
         node_name = self._settings.node
-        node = await reading.get(self._api, f"/api/v1/nodes/{node_name}", core.Node)
+        node = await reading.get(self._api, f"{_NODES}/{node_name}", labels.ManagedNode)
         if node is None:
             raise errors.InputError("node", node_name, "there is no such Node; give --node or NODE_NAME its exact name")
         pods = await reading.list_all(
@@ -296,29 +302,41 @@ class Agent:
             body = publish.to_create(world.node)
             capability = core.decode(await self._apply(path, body, manager=self._manager), crd.NodeCapability, path)
             self._generations[capability.metadata.uid] = capability.metadata.generation
+        settings = self._settings
+        self._machine = await asyncio.to_thread(
+            machine.read, settings.host_root, has_files=settings.has_host_files, before=self._machine
+        )
         body_or_none = publish.status_to_apply(
             capability,
-            node=world.node,
-            host=self._host,
+            node=labels.without_own(world.node, self._manager),
+            seen=self._machine,
             discovered=world.discovered,
             views=self._views,
             now=_now(),
         )
-        if body_or_none is None:
-            return
-        told = publish.transitions(capability.status, world.discovered, self._views)
-        await self._apply(f"{path}/status", body_or_none, manager=self._manager)
-        for transition in told:
-            self._tell(transition)
+        if body_or_none is not None:
+            told = publish.transitions(capability.status, world.discovered, self._views)
+            answer = await self._apply(f"{path}/status", body_or_none, manager=self._manager)
+            capability = core.decode(answer, crd.NodeCapability, path)
+            for transition in told:
+                self._tell(transition)
+        await self._write_labels(world.node, capability)
 
-    async def _apply(self, path: str, body: dict[str, Any], *, manager: str) -> bytes:
-        """Server-side apply; ours is the truth about the fields in it."""
+    async def _write_labels(self, node: labels.ManagedNode, capability: crd.NodeCapability) -> None:
+        body = labels.to_apply(node, capability, manager=self._manager, now=_now())
+        if body is None:
+            return
+        with contextlib.suppress(errors.ConflictError):  # labelled by somebody meanwhile: the next round sees it
+            await self._apply(f"{_NODES}/{self._settings.node}", body, manager=self._manager, force=False)
+
+    async def _apply(self, path: str, body: dict[str, Any], *, manager: str, force: bool = True) -> bytes:
+        """Server-side apply. Of our own resources we know best; a Node belongs to everybody."""
         self._figures.writes.labels(kind=body["kind"]).inc()
         return await self._api.patch(
             path,
             msgspec.json.encode(body),
             client.APPLY_PATCH,
-            params={"fieldManager": manager, "force": "true"},
+            params={"fieldManager": manager, "force": str(force).lower()},
         )
 
     def _tell(self, transition: publish.Transition) -> None:

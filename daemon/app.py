@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
+import pathlib
 import signal
 import socket
 from collections.abc import Collection
@@ -31,7 +33,10 @@ _DRAIN_S = 2.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line says; ``health_port`` 0 takes a free one and logs it."""
+    """What the command line says; ``health_port`` 0 takes a free one and logs it.
+
+    ``host_root`` is where the node's file system is mounted, None where it is not.
+    """
 
     node: str
     kubeconfig: str | None = None
@@ -41,6 +46,7 @@ class Options:
     max_keys: int = 10_000
     health_host: str = ""
     health_port: int = 8081
+    host_root: pathlib.Path | None = None
 
 
 async def run(options: Options) -> int:
@@ -89,7 +95,13 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
     figures = metrics.Metrics()
     limits = listing.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
     settings = agent.Settings(
-        node=options.node, namespace=options.namespace, interval_s=options.interval_s, limits=limits
+        node=options.node,
+        namespace=options.namespace,
+        interval_s=options.interval_s,
+        limits=limits,
+        host_root=options.host_root or pathlib.Path("/"),
+        # In a pod without a mount, what lies beside /proc and /sys is the image's.
+        has_host_files=options.host_root is not None or "KUBERNETES_SERVICE_HOST" not in os.environ,
     )
     worker = agent.Agent(api, settings, sink, figures)
     registry, kopf_settings = handlers.build(api, worker, options.node, on_stop=stop.set)

@@ -1,8 +1,8 @@
-"""What this node is and serves, as the NodeCapability of its name. Pure but for reading /proc.
+"""What this node is and serves, as the NodeCapability of its name. Pure.
 
-The figures come from the Node object, because it is right for emulated nodes too. Only what it does not tell (the
-processor's model and its physical cores) is read from /proc, and only where the daemon truly runs on that machine: the
-kernel's boot id, which a kubelet reports and an emulated node lacks, must be the one we read ourselves.
+What the Node object tells comes from it, because it is right for emulated nodes too. The rest comes from the machine,
+and only where the daemon truly runs on the machine of this Node: the kernel's boot id, which a kubelet reports and an
+emulated node lacks, must be the one that we read ourselves.
 
 Store by store, an entry that changed between available and not available also becomes one Event. What stands in the
 object is the memory for that, so a restart of the daemon announces nothing twice.
@@ -11,32 +11,18 @@ object is the memory for that, so a restart of the daemon announces nothing twic
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from daemon import conditions, listing, objects, stores
-from scheduler import errors
-from scheduler.api import core, crd, names, units
+from daemon import capabilities, conditions, listing, objects, stores
+from daemon.facts import machine
+from scheduler.api import core, crd, names
 
 _MAX_BUCKETS: Final = 1000  # the schema's bound
 _NODE_TYPES: Final = frozenset({"edge", "cloud"})
 _CONDITIONS: Final = frozenset({"Ready", "StoresAvailable"})
-
-# Extended resources that are accelerators, by what their name says, and the earlier label each stands for.
-_ACCELERATORS: Final = {"nvidia.com/": "gpu-nvidia", "amd.com/gpu": "gpu-amd", "gpu.intel.com/": "gpu-intel"}
-_OTHER_ACCELERATORS: Final = {"google.com/tpu": "tpu-accelerated", "fpga": "fpga-accelerated"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Host:
-    """What /proc says of the machine that the daemon runs on."""
-
-    boot_id: str = ""
-    cpu_model: str = ""
-    cpu_cores: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +31,6 @@ class Transition:
 
     store: stores.Store
     failure: listing.Failure | None
-
-
-def read_host(proc: pathlib.Path = pathlib.Path("/proc")) -> Host:
-    try:
-        boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
-        text = (proc / "cpuinfo").read_text()
-    except OSError:
-        return Host()
-    model = ""
-    cores: set[tuple[str, str]] = set()
-    for block in text.split("\n\n"):
-        lines = (line.partition(":") for line in block.splitlines())
-        facts = {key.strip(): value.strip() for key, _, value in lines}
-        model = model or facts.get("model name", "") or facts.get("Model", "")
-        if "core id" in facts:
-            cores.add((facts.get("physical id", ""), facts["core id"]))
-    return Host(boot_id, model[:256], len(cores))
 
 
 def to_create(node: core.Node) -> dict[str, Any]:
@@ -82,15 +51,20 @@ def status_to_apply(
     capability: crd.NodeCapability,
     *,
     node: core.Node,
-    host: Host,
+    seen: machine.Machine,
     discovered: Sequence[stores.Store],
     views: Mapping[str, objects.View],
     now: str,
 ) -> dict[str, Any] | None:
-    """The body to apply to the NodeCapability's status, or None where nothing is to be written."""
+    """The body to apply to the NodeCapability's status, or None where nothing is to be written.
+
+    Args:
+        node: With the labels that others gave it, and not those that this daemon draws from the status.
+        seen: The machine that this daemon runs on, which may be another one than the Node's.
+    """
     before = capability.status
     entries = _stores(before, discovered, views)
-    found = _status(node, host, entries, capability.metadata.generation)
+    found = _status(node, seen, entries, capability)
     found |= {
         "conditions": conditions.merged(before.conditions, _conditions(discovered, views), capability.metadata, now)
     }
@@ -178,32 +152,37 @@ def _message(view: objects.View) -> str:
     return conditions.cut("; ".join(notes))
 
 
-def _status(node: core.Node, host: Host, entries: Sequence[crd.Store], generation: int) -> dict[str, Any]:
+def _status(
+    node: core.Node, seen: machine.Machine, entries: Sequence[crd.Store], capability: crd.NodeCapability
+) -> dict[str, Any]:
     labels = node.metadata.labels
-    node_type = labels.get(names.NODE_TYPE_LABEL, "")
-    accelerators = _accelerators(node)
-    threads = _amount(node, "cpu")
-    is_ours = bool(host.boot_id) and host.boot_id == node.status.node_info.boot_id
-    cpu = crd.Cpu(
-        model=host.cpu_model if is_ours else "",
-        cores=(host.cpu_cores if is_ours else 0) or threads,
-        threads=threads,
-    )
+    node_type = labels.get(names.NODE_TYPE_LABEL) or capability.spec.declared.get("node-type", "")
+    accelerators = capabilities.accelerators(node)
+    info = node.status.node_info
+    if not info.boot_id or info.boot_id != seen.boot_id:
+        seen = machine.NOTHING
     status = crd.NodeCapabilityStatus(
-        observed_generation=generation,
+        observed_generation=capability.metadata.generation,
         node_type=node_type if node_type in _NODE_TYPES else "",
         region=labels.get(names.REGION_LABEL, ""),
         zone=labels.get(names.ZONE_LABEL, ""),
-        cpu=cpu,
-        memory_bytes=_amount(node, "memory"),
+        cpu=msgspec.structs.replace(seen.cpu, threads=capabilities.amount(node, "cpu")),
+        memory_bytes=capabilities.amount(node, "memory"),
+        disks=seen.disks,
+        interfaces=seen.network.interfaces,
+        os=crd.OperatingSystem(
+            type=info.operating_system or seen.os.type,
+            distro=seen.os.distro,
+            kernel_version=info.kernel_version or seen.os.kernel_version,
+            container=seen.os.container,
+        ),
         stores=tuple(entries),
         store_count=sum(entry.available for entry in entries),
         stores_text=conditions.cut(",".join(entry.name for entry in entries), 4096),
         accelerators=accelerators,
         accelerators_text=conditions.cut(",".join(f"{a.count}x {a.model or a.resource}" for a in accelerators)),
-        capabilities=_capabilities(cpu, _amount(node, "memory"), entries, accelerators),
     )
-    return _standing(status)
+    return _standing(msgspec.structs.replace(status, capabilities=capabilities.of(status, seen)))
 
 
 def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
@@ -239,58 +218,6 @@ def _conditions(discovered: Sequence[stores.Store], views: Mapping[str, objects.
 
 def _failed(view: objects.View) -> bool:
     return isinstance(view.outcome, listing.Failure)
-
-
-def _accelerators(node: core.Node) -> tuple[crd.Accelerator, ...]:
-    found = []
-    for resource in sorted(node.status.allocatable):
-        count = _amount(node, resource)
-        if count and _kind_of_accelerator(resource):
-            model = node.metadata.labels.get(f"{resource}.product") or node.metadata.labels.get(
-                f"{names.NODE_CAPABILITY_PREFIX}gpu-model", ""
-            )
-            found.append(crd.Accelerator(resource=resource, count=min(count, 2**31 - 1), model=model))
-    return tuple(found[:32])
-
-
-def _kind_of_accelerator(resource: str) -> str:
-    """The earlier label for an extended resource, "" where it is no accelerator."""
-    for prefix, label in _ACCELERATORS.items():
-        if resource.startswith(prefix):
-            return label
-    for part, label in _OTHER_ACCELERATORS.items():
-        if part in resource:
-            return label
-    return ""
-
-
-def _capabilities(
-    cpu: crd.Cpu, memory_bytes: int, entries: Iterable[crd.Store], accelerators: Iterable[crd.Accelerator]
-) -> dict[str, str]:
-    """The capabilities, under the names that node labels carried; only what is true stands here."""
-    found = {"cpu-cores": str(cpu.cores), "cpu-threads": str(cpu.threads), "memory-bytes": str(memory_bytes)}
-    if cpu.model:
-        found["cpu-model"] = cpu.model
-    technologies = sorted({entry.technology for entry in entries if entry.available and entry.technology})
-    if technologies:
-        found |= {"storage-service": "true", "storage-type": "object", "storage-technology": technologies[0]}
-    for accelerator in accelerators:
-        kind = _kind_of_accelerator(accelerator.resource)
-        found[kind] = "true"
-        if kind.startswith("gpu-"):
-            found["gpu-accelerated"] = "true"
-            if accelerator.model:
-                found["gpu-model"] = accelerator.model
-    return found
-
-
-def _amount(node: core.Node, resource: str) -> int:
-    """A capacity (allocatable where none is given) in whole units; what cannot be read counts as none."""
-    written = node.status.capacity.get(resource, node.status.allocatable.get(resource, 0))
-    try:
-        return units.quantity(written)
-    except errors.InputError:
-        return 0
 
 
 def _refreshes(before: Iterable[crd.Store], entries: Iterable[crd.Store], now: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -109,6 +110,12 @@ def run(
 )
 @click.option("--health-port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0: a free one.")
 @click.option("--health-host", default="", help="Address to serve health and metrics on. Default: every address.")
+@click.option(
+    "--host-root",
+    type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path),
+    envvar="HOST_ROOT",
+    help="Where the node's file system is mounted, for facts that a pod does not see [env: HOST_ROOT].",
+)
 @click.option("--enable-data-locality", type=bool, default=True, hidden=True)  # of earlier manifests: always on
 @click.option("--v", "verbosity", type=int, default=0, help="5 or more is the same as --log-level debug.")
 def daemon(
@@ -124,6 +131,7 @@ def daemon(
     max_keys: int,
     health_port: int,
     health_host: str,
+    host_root: pathlib.Path | None,
     verbosity: int,
     enable_data_locality: bool,  # noqa: ARG001
 ) -> None:
@@ -140,6 +148,7 @@ def daemon(
         max_keys=max_keys,
         health_host=health_host,
         health_port=health_port,
+        host_root=host_root,
     )
     try:
         code = asyncio.run(app.run(options))

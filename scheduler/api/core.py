@@ -287,9 +287,14 @@ class ContainerImage(_Object, frozen=True):
 
 
 class NodeSystemInfo(_Object, frozen=True):
-    """What tells one running machine from another: the boot id is the kernel's own, "" for an emulated node."""
+    """What a kubelet says of its machine; the boot id, the kernel's own, tells one running machine from another.
+
+    An emulated node has none.
+    """
 
     boot_id: str = msgspec.field(default="", name="bootID")
+    operating_system: str = ""
+    kernel_version: str = ""
 
 
 class NodeStatus(_Object, frozen=True):

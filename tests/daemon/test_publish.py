@@ -1,12 +1,13 @@
 """What a NodeCapability says, when it is written, and what people are told about stores."""
 
-import pathlib
+import dataclasses
 from typing import Any
 
 import msgspec
 import pytest
 
 from daemon import listing, objects, publish, stores
+from daemon.facts import machine, network
 from scheduler.api import core, crd, names
 
 NOW = "2026-01-02T03:04:05Z"
@@ -15,7 +16,14 @@ MUCH_LATER = "2026-01-02T03:10:05Z"
 STORE = stores.Store("storage", "minio", "uid", "http://minio:9000", "secret")
 UP = listing.Listing("minio", {"b": listing.Content(1, 1), "a": listing.Content(1, 1)})
 DOWN = listing.Failure("Unreachable", "http://minio:9000 cannot be reached: Connection refused")
-HOST = publish.Host("boot-1", "Fast 9000", 4)
+MACHINE = machine.Machine(
+    boot_id="boot-1",
+    cpu=crd.Cpu("Fast 9000", 4, 8, 3000, ("avx2",)),
+    memory_kind="DDR4",
+    disks=(crd.Disk("nvme0n1", "nvme", 10**12),),
+    network=network.Network((crd.Interface("eth0", 10_000),), "eth0", "eth0"),
+    os=crd.OperatingSystem("linux", "debian", "6.1", False),
+)
 
 
 def node(
@@ -44,7 +52,7 @@ def after(
 ) -> crd.NodeCapability | None:
     """The NodeCapability after a round, None where the round writes nothing."""
     seen = views(outcome, at) if outcome is not None else {}
-    body = publish.status_to_apply(before, node=of or node(), host=HOST, discovered=discovered, views=seen, now=at)
+    body = publish.status_to_apply(before, node=of or node(), seen=MACHINE, discovered=discovered, views=seen, now=at)
     if body is None:
         return None
     return msgspec.structs.replace(before, status=msgspec.convert(body["status"], crd.NodeCapabilityStatus))
@@ -64,7 +72,7 @@ def test_the_columns_are_filled_from_the_node_and_its_stores() -> None:
     labels = {names.NODE_TYPE_LABEL: "edge", names.REGION_LABEL: "west", names.ZONE_LABEL: "west-1"}
     status = written(fresh(), of=node({"nvidia.com/gpu": "2"}, labels=labels))
     assert (status.node_type, status.region, status.zone) == ("edge", "west", "west-1")
-    assert (status.cpu, status.memory_bytes) == (crd.Cpu("", 8, 8), 16 * 2**30)
+    assert (status.cpu, status.memory_bytes) == (crd.Cpu(threads=8), 16 * 2**30)
     assert (status.store_count, status.stores_text, status.accelerators_text) == (
         1,
         "storage/minio",
@@ -74,9 +82,11 @@ def test_the_columns_are_filled_from_the_node_and_its_stores() -> None:
     assert store == crd.Store("storage/minio", "http://minio:9000", "minio", True, ("a", "b"), NOW)
     assert conditions(status) == {"Ready": ("True", "Inspected"), "StoresAvailable": ("True", "AllAvailable")}
     assert status.capabilities == {
-        "cpu-cores": "8",
         "cpu-threads": "8",
+        "compute-score": "45",
         "memory-bytes": str(16 * 2**30),
+        "memory-gb": "16",
+        "memory-score": "41",
         "storage-service": "true",
         "storage-type": "object",
         "storage-technology": "minio",
@@ -86,15 +96,40 @@ def test_the_columns_are_filled_from_the_node_and_its_stores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("boot_id", "cpu"),
+    ("boot_id", "is_ours"),
     [
-        pytest.param("boot-1", crd.Cpu("Fast 9000", 4, 8), id="our own machine"),
-        pytest.param("boot-2", crd.Cpu("", 8, 8), id="another machine"),
-        pytest.param("", crd.Cpu("", 8, 8), id="emulated node"),
+        pytest.param("boot-1", True, id="our own machine"),
+        pytest.param("boot-2", False, id="another machine"),
+        pytest.param("", False, id="emulated node"),
     ],
 )
-def test_proc_is_believed_only_on_the_machine_it_describes(boot_id: str, cpu: crd.Cpu) -> None:
-    assert written(fresh(), of=node(boot_id=boot_id)).cpu == cpu
+def test_the_machine_is_believed_only_of_its_own_node(boot_id: str, is_ours: bool) -> None:
+    status = written(fresh(), of=node(boot_id=boot_id))
+    found = (status.cpu, status.disks, status.interfaces, status.os)
+    of_machine = {"cpu-model", "cpu-cores", "memory-type", "fast-storage", "network-speed-mbps", "kernel-version"}
+    if is_ours:
+        assert found == (MACHINE.cpu, MACHINE.disks, MACHINE.network.interfaces, MACHINE.os)
+        assert of_machine <= set(status.capabilities)
+    else:
+        assert found == (crd.Cpu(threads=8), (), (), crd.OperatingSystem())
+        assert of_machine.isdisjoint(status.capabilities)
+
+
+def test_a_machine_whose_boot_id_cannot_be_read_is_that_of_no_node() -> None:
+    emulated = node(boot_id="")
+    body = publish.status_to_apply(
+        fresh(), node=emulated, seen=dataclasses.replace(MACHINE, boot_id=""), discovered=(), views={}, now=NOW
+    )
+    assert body is not None
+    assert "disks" not in body["status"]
+
+
+def test_what_the_kubelet_says_of_the_system_is_enough() -> None:
+    info = core.NodeSystemInfo("", operating_system="linux", kernel_version="5.15")
+    of = msgspec.structs.replace(node(), status=core.NodeStatus(node_info=info))
+    status = written(fresh(), of=of)
+    assert status.os == crd.OperatingSystem("linux", "", "5.15")
+    assert (status.capabilities["os-type"], status.capabilities["kernel-version"]) == ("linux", "5.15")
 
 
 @pytest.mark.parametrize(
@@ -201,40 +236,3 @@ def test_more_buckets_than_the_schema_holds() -> None:
 def test_it_belongs_to_its_node() -> None:
     (owner,) = publish.to_create(node())["metadata"]["ownerReferences"]
     assert owner == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "node-uid"}
-
-
-X86 = """processor\t: 0
-model name\t: Example CPU @ 2.00GHz
-physical id\t: 0
-core id\t\t: 0
-
-processor\t: 1
-model name\t: Example CPU @ 2.00GHz
-physical id\t: 0
-core id\t\t: 0
-
-processor\t: 2
-model name\t: Example CPU @ 2.00GHz
-physical id\t: 1
-core id\t\t: 0
-"""
-ARM = "processor\t: 0\nBogoMIPS\t: 108.00\n\nprocessor\t: 1\nBogoMIPS\t: 108.00\n\nModel\t\t: Example Board\n"
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "model", "cores"),
-    [
-        pytest.param(X86, "Example CPU @ 2.00GHz", 2, id="two sockets, hyper-threading"),
-        pytest.param(ARM, "Example Board", 0, id="arm: no core ids"),
-        pytest.param("", "", 0, id="empty"),
-    ],
-)
-def test_reading_proc(tmp_path: pathlib.Path, cpuinfo: str, model: str, cores: int) -> None:
-    (tmp_path / "sys/kernel/random").mkdir(parents=True)
-    (tmp_path / "sys/kernel/random/boot_id").write_text("boot-7\n")
-    (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert publish.read_host(tmp_path) == publish.Host("boot-7", model, cores)
-
-
-def test_a_machine_without_proc_is_no_error(tmp_path: pathlib.Path) -> None:
-    assert publish.read_host(tmp_path) == publish.Host()

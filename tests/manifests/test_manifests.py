@@ -58,10 +58,11 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
     assert allowed(rules, "", "pods/status") == {"patch"}
 
 
-def test_daemon_writes_its_own_custom_resources_and_events_and_nothing_else() -> None:
+def test_daemon_writes_custom_resources_events_and_nodes_and_nothing_else() -> None:
     rules = base("ClusterRole")["data-locality-daemon"]["rules"]
     own = {f"{names.GROUP}/{kind}" for kind in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)}
-    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events"}
+    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"}
+    assert allowed(rules, "", "nodes") == {"get", "patch"}, "of these patches, a policy admits its own node's labels"
     assert allowed(rules, "", "secrets") == set(), "only a Role in a namespace may allow that"
 
 

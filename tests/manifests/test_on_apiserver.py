@@ -92,7 +92,11 @@ RIGHTS = [
     pytest.param(DAEMON, "create", "scheduler.thesis", "nodecapabilities", True, id="daemon describes its node"),
     pytest.param(DAEMON, "list", "", "services", True, id="daemon finds stores"),
     pytest.param(DAEMON, "get", "", "secrets", False, id="daemon reads no secret elsewhere"),
-    pytest.param(DAEMON, "patch", "", "nodes", False, id="daemon does not patch nodes"),
+    pytest.param(DAEMON, "patch", "", "nodes", True, id="daemon labels its node"),
+    pytest.param(DAEMON, "patch", "", "nodes/status", False, id="daemon writes no node's status"),
+    pytest.param(DAEMON, "update", "", "nodes", False, id="daemon does not replace nodes"),
+    pytest.param(DAEMON, "delete", "", "nodes", False, id="daemon deletes no node"),
+    pytest.param(DAEMON, "delete", "scheduler.thesis", "nodecapabilities", False, id="daemon deletes no description"),
     pytest.param(DAEMON, "create", "", "pods/binding", False, id="daemon does not bind"),
 ]
 
