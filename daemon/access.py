@@ -34,7 +34,7 @@ async def read(api: client.Api, store: stores.Store) -> Access | listing.Failure
         ApiError: the API server did not answer, or does not accept the daemon itself.
     """
     if store.problem:
-        return listing.Failure("BadEndpoint", store.problem)
+        return listing.Failure("BadEndpoint" if not store.endpoint else "BadAnnotation", store.problem)
     credentials = await _credentials(api, store) if store.secret else None
     if isinstance(credentials, listing.Failure):
         return credentials

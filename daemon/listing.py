@@ -1,4 +1,4 @@
-"""Asks one S3 store what it holds: its buckets, how much is in each, and the keys that somebody named.
+"""Asks one store what it holds: its buckets, how much is in each, and the keys that somebody named.
 
 The minio package is synchronous, so everything here runs in a worker thread and must end by itself: connecting and
 each read have a timeout, nothing is retried (the next round is the retry), and the whole listing has a budget, past
@@ -6,7 +6,8 @@ which the counts are marked as lower bounds. A bucket is paged through up to ``m
 costs no more than one with ten thousand.
 
 What went wrong is a value, not an exception: a ``Failure`` with a reason for programs and one sentence for people,
-which names the store's endpoint or Secret but never a credential.
+which names the store's endpoint or Secret but never a credential. A directory of the node is asked likewise, with one
+bucket (see daemon.localstore).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import pathlib
 import random
 import ssl
 import time
@@ -27,11 +29,17 @@ from minio import datatypes
 from minio import error as minio_errors
 from urllib3 import exceptions as http_errors
 
-from daemon import stores
+from daemon import localstore, stores
+from scheduler.api import names
 from scheduler.api import urns as grammar
 
 # The region is only a word in the signature here; giving one saves a GetBucketLocation request for each bucket.
 _REGION: Final = "us-east-1"
+# OpenSSL's numbers and words (x509_vfy.h, sslerr.h), and what Go's HTTP servers answer where they expect TLS.
+_EXPIRED: Final = 10
+_UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+_TLS_WANTED: Final = "HTTP request to an HTTPS server"
 _BUCKET_GONE: Final = frozenset({"NoSuchBucket"})
 _NOT_THERE: Final = frozenset({"NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName"})
 _REFUSED: Final = frozenset({
@@ -64,13 +72,17 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """What a bucket, prefix or key holds; not ``complete`` means that the figures are lower bounds."""
+    """What a bucket, prefix or key holds; not ``complete`` means that the figures are lower bounds.
+
+    ``unreadable`` entries (of a directory) are one reason for that; the limits are the other.
+    """
 
     size_bytes: int
     object_count: int
     complete: bool = True
     etag: str = ""
     last_modified: str = ""
+    unreadable: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +119,8 @@ def list_store(
 
     Blocks; ends within the budget plus one timeout.
     """
+    if store.directory:
+        return _list_directory(store, urns, limits, count=True)
     ends = time.monotonic() + limits.budget_s
     try:
         with open_client(store, credentials, ca_pem, limits) as client:
@@ -127,6 +141,8 @@ def look_up(
 
     One request for each key; a urn whose bucket is not there is missing.
     """
+    if store.directory:
+        return _list_directory(store, urns, limits, count=False)
     ends = time.monotonic() + limits.budget_s
     try:
         with open_client(store, credentials, ca_pem, limits) as client:
@@ -238,6 +254,44 @@ def _prefix(client: minio.Minio, bucket: str, key: str, *, limits: Limits, ends:
     return content if content.object_count else None
 
 
+def _list_directory(store: stores.Store, urns: Iterable[str], limits: Limits, *, count: bool) -> Listing | Failure:
+    """What a directory holds of ``urns``, and with ``count`` how much there is in all."""
+    ends = time.monotonic() + limits.budget_s
+    buckets: dict[str, Content | None] = {}
+    found: dict[str, Content] = {}
+    missing: set[str] = set()
+    try:
+        pathlib.Path(store.directory).stat()
+        if count:
+            buckets[store.bucket] = _in_directory(store.directory, "", limits, ends)
+    except OSError as error:
+        return Failure("DirectoryUnreadable", f"{store.directory} cannot be read: {error.strerror}")
+    for urn in _shuffled(urns)[: limits.max_lookups]:
+        bucket, _, key = urn.partition("/")
+        try:
+            content = _in_directory(store.directory, key, limits, ends) if bucket == store.bucket else None
+        except OSError:  # closed to us: unknown
+            continue
+        if content is None:
+            missing.add(urn)
+        else:
+            found[urn] = content
+    return Listing("local", buckets, frozenset(), found, frozenset(missing))
+
+
+def _in_directory(directory: str, key: str, limits: Limits, ends: float) -> Content | None:
+    if key and not key.endswith("/"):
+        stat = localstore.look(directory, key)
+        if stat is None:
+            return None
+        return Content(stat.st_size, 1, etag=localstore.etag(stat), last_modified=_rfc3339_of(stat.st_mtime))
+    total = localstore.add_up(directory, key, max_keys=limits.max_keys, ends_s=ends)
+    if key and not total.count:
+        return None
+    newest = _rfc3339_of(total.newest_s) if total.count else ""
+    return Content(total.size_bytes, total.count, total.complete, "", newest, total.unreadable)
+
+
 def _technology(store: stores.Store, ca_pem: str, limits: Limits) -> str:
     """``minio`` for a store that can announce changes; its health address is what no other server answers."""
     try:
@@ -251,8 +305,10 @@ def failure(error: Exception, store: stores.Store, limits: Limits) -> Failure:
     """What an exception of the client says about the store."""
     endpoint, secret = store.endpoint, store.secret_name
     cause = error.reason if isinstance(error, http_errors.MaxRetryError) and error.reason else error
-    if isinstance(cause, http_errors.SSLError):
-        return Failure("TlsFailed", f"{endpoint}: the TLS connection failed: {_words(cause)}")
+    if isinstance(cause, http_errors.SSLError | ssl.SSLError):
+        return Failure("TlsFailed", f"{endpoint}: {_tls_words(cause, store)}")
+    if isinstance(cause, minio_errors.InvalidResponseError) and _TLS_WANTED in str(cause):
+        return Failure("TlsFailed", f"{endpoint} expects TLS: write https:// in place of http://")
     if isinstance(cause, http_errors.NameResolutionError):
         return Failure("Unreachable", f"{endpoint}: the host name is not known")
     if isinstance(cause, http_errors.NewConnectionError | OSError):
@@ -269,10 +325,29 @@ def failure(error: Exception, store: stores.Store, limits: Limits) -> Failure:
     return Failure("NotS3", f"{endpoint} does not answer as an S3 store does: {_words(cause)}")
 
 
+def _tls_words(cause: Exception, store: stores.Store) -> str:
+    """What a person has to change; OpenSSL's own words name neither the remedy nor our bundle."""
+    inner = next((each for each in cause.args if isinstance(each, ssl.SSLError)), cause)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        bundle = str(store.ca) if store.ca else f"the system's CAs (name others with {names.STORAGE_CA} or caBundle)"
+        if inner.verify_code in _UNKNOWN_ISSUER:
+            return f"its certificate is not signed by {bundle}: {inner.verify_message}"
+        if inner.verify_code == _EXPIRED:
+            return "its certificate has expired: renew it on the store"
+        return f"its certificate cannot be accepted: {inner.verify_message}"
+    if isinstance(inner, ssl.SSLError) and inner.reason in _NO_TLS:
+        return "it does not speak TLS: write http:// in place of https://"
+    return f"the TLS connection failed: {_words(cause)}"
+
+
 def _words(cause: object) -> str:
     """The end of an error's text (urllib3 puts object addresses before it), short enough for a status."""
     text = " ".join(str(cause).split())
     return text.rsplit(">: ", 1)[-1].rsplit(": [Errno", 1)[-1].lstrip("0123456789] ")[:200]
+
+
+def _rfc3339_of(seconds: float) -> str:
+    return _rfc3339(datetime.datetime.fromtimestamp(seconds, datetime.UTC))
 
 
 def _rfc3339(when: datetime.datetime | None) -> str:

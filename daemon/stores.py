@@ -1,4 +1,4 @@
-"""Which S3 stores does this node serve? Answered from Services and the node's pods alone, without asking anybody.
+"""What a store is, and which S3 stores this node serves as Services say it, together with the node's pods.
 
 A store is a Service that stands before at least one pod of this node, and that says it is a store: by the annotation
 ``scheduler.thesis/storage-service: "true"``, or, without that annotation, by selecting pods that bear one of the
@@ -9,14 +9,20 @@ another name), else the Service's own address and API port. A cluster address is
 needs no DNS; the DNS name is used for HTTPS, because certificates carry names, and for a headless Service, which has
 no address. Who may read it: the Secret that ``scheduler.thesis/storage-secret`` names, in the Service's own namespace
 (so nobody can borrow another namespace's credentials), with the keys ``accessKey`` and ``secretKey``; without the
-annotation the store is asked anonymously.
+annotation the store is asked anonymously. Which CAs vouch for it: ``ca.crt`` in the ConfigMap that
+``scheduler.thesis/storage-ca`` names (``secret/NAME`` for a Secret), likewise of that namespace.
+
+``scheduler.thesis/storage-role: gateway`` (or ``distributed``) says that the pod's node hands out data that does not
+lie there, or not wholly; ``scheduler.thesis/storage-region`` is the region that requests are signed for.
+
+Stores that no Service announces are found by daemon.discovery.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from scheduler import errors
@@ -26,6 +32,9 @@ APP_LABEL: Final = "app"
 STORE_APPS: Final = frozenset(
     {"minio", "minio-edge", "minio-central"}
 )  # labels in the earlier implementation's manifests
+
+# What may be written as a store's role, and what it makes of a replica (see the CRD).
+ROLES: Final = {"store": "Stores", "gateway": "Serves", "distributed": "Serves"}
 
 # Port names that stand for the S3 API, the surest first; a MinIO Service often has a "console" port beside it.
 _API_PORTS: Final = ("api", "s3", "https-api", "http-api", "https", "http", "minio")
@@ -130,11 +139,14 @@ def serves(pod: core.Pod, service: core.Service) -> bool:
 
 def _store(service: core.Service) -> Store:
     annotations = service.metadata.annotations
-    problem = ""
+    endpoint = problem = ""
+    role, ca = "Stores", None
     try:
         endpoint = _endpoint(service)
+        role = _role(annotations)
+        ca = _bundle(annotations, service.metadata.namespace)
     except errors.InputError as error:
-        endpoint, problem = "", str(error)
+        problem = str(error)
     return Store(
         namespace=service.metadata.namespace,
         service=service.metadata.name,
@@ -142,7 +154,28 @@ def _store(service: core.Service) -> Store:
         endpoint=endpoint,
         secret=annotations.get(names.STORAGE_SECRET, "").strip(),
         problem=problem,
+        ca=ca,
+        region=annotations.get(names.STORAGE_REGION, "").strip(),
+        role=role,
     )
+
+
+def _role(annotations: Mapping[str, str]) -> str:
+    written = annotations.get(names.STORAGE_ROLE, "store").strip().lower()
+    if written not in ROLES:
+        raise errors.InputError(names.STORAGE_ROLE, written, f"write {', '.join(ROLES)}, or leave it out")
+    return ROLES[written]
+
+
+def _bundle(annotations: Mapping[str, str], namespace: str) -> Bundle | None:
+    written = annotations.get(names.STORAGE_CA, "").strip()
+    if not written:
+        return None
+    kind, slash, name = written.rpartition("/")
+    if not name or (slash and kind not in {"configmap", "secret"}):
+        remedy = "write the name of a ConfigMap with the key ca.crt in this namespace, or secret/NAME"
+        raise errors.InputError(names.STORAGE_CA, written, remedy)
+    return Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
 
 
 def _endpoint(service: core.Service) -> str:

@@ -67,9 +67,9 @@ class Section:
     """
 
     def __init__(self, data: Mapping[Any, object], path: str, problems: list[errors.InputError]) -> None:
+        self.path = path
         self.problems = problems
         self._data = data
-        self._path = path
         self._known: set[str] = set()
 
     def has(self, key: str) -> bool:
@@ -131,14 +131,14 @@ class Section:
         value = self._get(key)
         if not isinstance(value, Mapping):
             value = self._default(value, key, {}, "write a mapping of keys to values")
-        return Section(value, f"{self._path}{key}.", self.problems)
+        return Section(value, f"{self.path}{key}.", self.problems)
 
     def sections(self, key: str) -> list[Section]:
         """The mappings listed under ``key``."""
         found = []
         for index, item in enumerate(self._list(key)):
             if isinstance(item, Mapping):
-                found.append(Section(item, f"{self._path}{key}[{index}].", self.problems))
+                found.append(Section(item, f"{self.path}{key}[{index}].", self.problems))
             else:
                 self._problem(f"{key}[{index}]", item, "write a mapping of keys to values")
         return found
@@ -150,6 +150,13 @@ class Section:
             return tuple(str(item) for item in items)
         self.report(key, "write a list of texts")
         return ()
+
+    def pairs(self, key: str) -> dict[str, str]:
+        """The mapping of texts to texts under ``key``, such as labels; an empty one if absent."""
+        value = self._get(key)
+        if isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair):
+            return dict(value)
+        return self._default(value, key, {}, 'write a mapping of texts to texts, such as {rack: "7"}')
 
     def finish(self) -> None:
         """Report the keys that nobody asked for."""
@@ -166,7 +173,7 @@ class Section:
             shown = value if isinstance(value, str) else "" if value is None else repr(value)
         except ValueError:
             shown = "(a number of thousands of digits)"  # which Python refuses to write out
-        self.problems.append(errors.InputError(f"{self._path}{key}", shown, remedy))
+        self.problems.append(errors.InputError(f"{self.path}{key}", shown, remedy))
 
     def _list(self, key: str) -> Sequence[object]:
         value = self._get(key)

@@ -350,6 +350,33 @@ class Secret(_Object, frozen=True):
     data: dict[str, str] = {}
 
 
+class DirectorySource(_Object, frozen=True):
+    """A directory of a node."""
+
+    path: str = ""
+
+
+class VolumeNodeAffinity(_Object, frozen=True):
+    """From which nodes a volume can be had."""
+
+    required: NodeSelector | None = None
+
+
+class PersistentVolumeSpec(_Object, frozen=True):
+    """What the daemon reads of a volume: the directory of a node that it is, and of which node."""
+
+    local: DirectorySource | None = None
+    host_path: DirectorySource | None = None
+    node_affinity: VolumeNodeAffinity | None = None
+
+
+class PersistentVolume(_Object, frozen=True):
+    """A PersistentVolume."""
+
+    metadata: ObjectMeta
+    spec: PersistentVolumeSpec = PersistentVolumeSpec()
+
+
 class ConfigMap(_Object, frozen=True):
     """A ConfigMap."""
 

@@ -52,6 +52,12 @@ STORAGE_SERVICE: Final = f"{HINT_PREFIX}storage-service"
 STORAGE_TYPE: Final = f"{HINT_PREFIX}storage-type"
 STORAGE_ENDPOINT: Final = f"{HINT_PREFIX}storage-endpoint"
 STORAGE_SECRET: Final = f"{HINT_PREFIX}storage-secret"
+STORAGE_CA: Final = f"{HINT_PREFIX}storage-ca"
+STORAGE_ROLE: Final = f"{HINT_PREFIX}storage-role"
+STORAGE_REGION: Final = f"{HINT_PREFIX}storage-region"
+
+# PersistentVolume annotation: the bucket that the volume's directory stands for.
+STORAGE_BUCKET: Final = f"{HINT_PREFIX}storage-bucket"
 
 # Node labels.
 NODE_CAPABILITY_PREFIX: Final = "node-capability/"

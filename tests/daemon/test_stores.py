@@ -144,3 +144,39 @@ def test_endpoints_in_normal_form_stay() -> None:
     assert stores.parse_endpoint("http://h:80") == "http://h:80"
     with pytest.raises(errors.InputError):
         stores.parse_endpoint("http://")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "role", "region", "ca"),
+    [
+        pytest.param({}, "Stores", "", None, id="nothing said"),
+        pytest.param({names.STORAGE_ROLE: "gateway"}, "Serves", "", None, id="gateway"),
+        pytest.param({names.STORAGE_ROLE: " Distributed "}, "Serves", "", None, id="spread over nodes"),
+        pytest.param({names.STORAGE_ROLE: "store"}, "Stores", "", None, id="store"),
+        pytest.param({names.STORAGE_REGION: "eu-1"}, "Stores", "eu-1", None, id="region"),
+        pytest.param({names.STORAGE_CA: "ca"}, "Stores", "", stores.Bundle("ConfigMap", "data", "ca"), id="ConfigMap"),
+        pytest.param(
+            {names.STORAGE_CA: "configmap/ca"}, "Stores", "", stores.Bundle("ConfigMap", "data", "ca"), id="in full"
+        ),
+        pytest.param({names.STORAGE_CA: "secret/tls"}, "Stores", "", stores.Bundle("Secret", "data", "tls"), id="Secret"),
+    ],
+)  # fmt: skip
+def test_what_a_service_says_of_its_store(
+    annotations: dict[str, str], role: str, region: str, ca: stores.Bundle | None
+) -> None:
+    (store,) = stores.discover([service(annotations=MARKED | annotations)], [pod({"app": "s3"})])
+    assert (store.role, store.region, store.ca, store.problem) == (role, region, ca, "")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "words"),
+    [
+        pytest.param(names.STORAGE_ROLE, "proxy", "store, gateway, distributed", id="role"),
+        pytest.param(names.STORAGE_CA, "other/ca", "in this namespace", id="another namespace's bundle"),
+        pytest.param(names.STORAGE_CA, "secret/", "secret/NAME", id="no name"),
+    ],
+)
+def test_a_bad_annotation_is_one_message(annotation: str, text: str, words: str) -> None:
+    (store,) = stores.discover([service(annotations=MARKED | {annotation: text})], [pod({"app": "s3"})])
+    assert annotation in store.problem
+    assert words in store.problem

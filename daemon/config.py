@@ -1,0 +1,257 @@
+"""The daemon's configuration file: stores that no Service announces, and directories of nodes that hold data.
+
+    volumesRoot: /host            # where the node's file system is mounted in the daemon; default: nowhere else than /
+    stores:
+      - name: lake                # its name in NodeCapability and in replicas
+        endpoint: https://s3.example.org
+        secret: storage/lake      # namespace/name, with accessKey and secretKey; default: asked anonymously
+        caBundle: storage/lake-ca # ConfigMap as namespace/name[/key], or a file as /path; default: the system's CAs
+        region: eu-west-1         # that requests are signed for
+        technology: minio         # minio or s3; default: found out
+        role: gateway             # what it hands out lies elsewhere; default: store
+        nodes: {names: [edge-1]}  # the nodes that serve it, or: nodes: {labels: {rack: r7}}
+      - name: archive
+        endpoint: https://archive.example.org
+        place: {region: west, zone: west-1}   # instead of nodes: it stands outside the cluster
+        probeFrom: {labels: {node-role: gateway}}  # and one of these nodes asks it
+    paths:
+      - {bucket: photos, path: /srv/photos, nodes: {names: [edge-2]}}  # the directory's files are the bucket's keys
+
+All daemons share one file, so every entry says for which nodes it counts; ``paths`` without ``nodes`` count for all.
+The file is read again when it changes. One that cannot be used stops a daemon that starts, and changes nothing for one
+that runs: it keeps what it had, and says so once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from daemon import stores
+from scheduler import errors, sections
+from scheduler.api import urns
+
+log = structlog.get_logger(__name__)
+
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+_REFERENCE: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
+_BUNDLE: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._-]+)?")
+_LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_MAX_PATH: Final = 240  # a store's name holds it
+
+
+@dataclasses.dataclass(frozen=True)
+class Nodes:
+    """Some nodes: those named, and those that have all of the labels; neither means every node."""
+
+    names: tuple[str, ...] = ()
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def include(self, name: str, labels: Mapping[str, str]) -> bool:
+        if not self.names and not self.labels:
+            return True
+        return name in self.names or (
+            bool(self.labels) and all(labels.get(key) == value for key, value in self.labels.items())
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConfiguredStore:
+    """An S3 store and the nodes whose daemons look after it."""
+
+    store: stores.Store
+    nodes: Nodes
+
+
+@dataclasses.dataclass(frozen=True)
+class Directory:
+    """A directory of nodes, which stands for a bucket."""
+
+    bucket: str
+    path: str
+    nodes: Nodes = Nodes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that can be configured; an empty file gives the defaults."""
+
+    volumes_root: str = "/"
+    """``volumesRoot``: where the daemon finds the node's file system; directories are looked for below it alone."""
+
+    stores: tuple[ConfiguredStore, ...] = ()
+    paths: tuple[Directory, ...] = ()
+
+
+class Source:
+    """The file as it changes under a running daemon.
+
+    Attributes:
+        settings: What counts now.
+        is_good: Whether the file as it is now could be read.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        """Read the file for the first time; without a path the defaults count for ever.
+
+        Raises:
+            InputError: it cannot be used.
+        """
+        self._path = path
+        self._seen = _signature(path)
+        self.settings = load(path) if path else Settings()
+        self.is_good = True
+
+    def refresh(self) -> bool:
+        """Read the file again if it changed; returns whether other settings count now. Blocks for a file's time."""
+        seen = _signature(self._path)
+        if self._path is None or seen == self._seen:
+            return False
+        self._seen = seen
+        before = self.settings
+        try:
+            self.settings = load(self._path)
+        except errors.InputError as error:
+            self.is_good = False
+            log.warning("configuration not taken over, the last good one stays", error=str(error))
+            return False
+        self.is_good = True
+        log.info("configuration read again", file=self._path, changed=self.settings != before)
+        return self.settings != before
+
+
+def _signature(path: str | None) -> tuple[int, ...]:
+    """What tells one state of a file from another; a mounted ConfigMap is a link that is set to another file."""
+    try:
+        stat = pathlib.Path(path or "").stat()
+    except OSError:
+        return ()
+    return (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+def load(path: str) -> Settings:
+    """Read a configuration file.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or says something unusable; names every problem.
+    """
+    return parse(sections.load(path), path)
+
+
+def parse(data: Mapping[str, object], where: str) -> Settings:
+    """Settings from a configuration file's content; ``where`` names it in messages.
+
+    Raises:
+        InputError: it says something unusable; names every problem.
+    """
+    problems: list[errors.InputError] = []
+    top = sections.Section(data, f"{where}: ", problems)
+    root = top.text("volumesRoot", Settings.volumes_root)
+    if not root.startswith("/"):
+        top.report("volumesRoot", "write an absolute path, such as /host")
+    settings = Settings(
+        volumes_root=root,
+        stores=tuple(_read_store(entry) for entry in top.sections("stores")),
+        paths=tuple(_read_path(entry) for entry in top.sections("paths")),
+    )
+    given = [configured.store.name for configured in settings.stores]
+    for name in sorted({name for name in given if given.count(name) > 1}):
+        top.report("stores", f"the name {name} is given twice; give each store its own")
+    top.finish()
+    sections.refuse(where, problems)
+    return settings
+
+
+def _read_store(entry: sections.Section) -> ConfiguredStore:
+    name = _matching(entry, "name", _NAME, "write lower-case letters, digits, hyphens and dots, such as lake")
+    if not name:
+        entry.report("name", "every store needs a name, such as lake")
+    endpoint = entry.text("endpoint", "")
+    try:
+        endpoint = stores.parse_endpoint(endpoint)
+    except errors.InputError as error:
+        # Not the value as written, which may hold a password.
+        entry.problems.append(errors.InputError(f"{entry.path}endpoint", error.value.strip('"'), error.remedy))
+    secret = _matching(entry, "secret", _REFERENCE, "write namespace/name of a Secret with accessKey and secretKey")
+    namespace, _, secret_name = secret.partition("/")
+    nodes, place = _read_where(entry)
+    store = stores.Store(
+        namespace=namespace,
+        service="",
+        service_uid="",
+        endpoint=endpoint,
+        secret=secret_name,
+        alias=name,
+        ca=_read_bundle(entry),
+        region=entry.text("region", ""),
+        technology=entry.choice("technology", "", ("minio", "s3")),
+        role=stores.ROLES[entry.choice("role", "store", tuple(stores.ROLES))],
+        place=place,
+    )
+    entry.finish()
+    return ConfiguredStore(store, nodes)
+
+
+def _read_where(entry: sections.Section) -> tuple[Nodes, stores.Place | None]:
+    """Which daemons look after a store, and where it stands if no node serves it."""
+    if entry.has("place") == entry.has("nodes"):
+        entry.report("nodes", "write either nodes (that serve the store) or place (of a store outside the cluster)")
+    if not entry.has("place"):
+        return _read_nodes(entry, "nodes"), None
+    section = entry.section("place")
+    shape = "write a label value, such as west"
+    place = stores.Place(*(_matching(section, key, _LABEL_VALUE, shape) for key in ("region", "zone")))
+    if not place.region:
+        section.report("region", "write the region where the store stands, as on nodes, such as west")
+    section.finish()
+    if not entry.has("probeFrom"):
+        entry.report("probeFrom", "name the nodes of which one asks the store: {names: [...]} or {labels: {...}}")
+    return _read_nodes(entry, "probeFrom"), place
+
+
+def _read_nodes(entry: sections.Section, key: str) -> Nodes:
+    section = entry.section(key)
+    nodes = Nodes(section.texts("names"), section.pairs("labels"))
+    if entry.has(key) and not nodes.names and not nodes.labels:
+        entry.report(key, "write {names: [node, ...]} or {labels: {key: value}}")
+    section.finish()
+    return nodes
+
+
+def _read_bundle(entry: sections.Section) -> stores.Bundle | None:
+    written = entry.text("caBundle", "")
+    if not written:
+        return None
+    if written.startswith("/"):
+        return stores.Bundle("File", "", written)
+    if not _BUNDLE.fullmatch(written):
+        entry.report("caBundle", "write namespace/name or namespace/name/key of a ConfigMap, or /path of a file")
+        return None
+    namespace, name, *rest = written.split("/")
+    return stores.Bundle("ConfigMap", namespace, name, *rest)
+
+
+def _read_path(entry: sections.Section) -> Directory:
+    bucket = entry.text("bucket", "")
+    if fault := urns.bucket_fault(bucket):
+        entry.report("bucket", fault)
+    path = entry.text("path", "")
+    if not path.startswith("/") or ".." in path.split("/") or len(path) > _MAX_PATH:
+        entry.report(
+            "path", f"write an absolute path of at most {_MAX_PATH} characters without .., such as /srv/photos"
+        )
+    nodes = _read_nodes(entry, "nodes")
+    entry.finish()
+    return Directory(bucket, path, nodes)
+
+
+def _matching(entry: sections.Section, key: str, pattern: re.Pattern[str], remedy: str) -> str:
+    value = entry.text(key, "")
+    if value and not pattern.fullmatch(value):
+        entry.report(key, remedy)
+    return value

@@ -1,0 +1,153 @@
+"""Which stores does this node's daemon look after? Services say it, the configuration, and the node's volumes.
+
+A PersistentVolume counts where it is a directory (``local`` or ``hostPath``) that its node affinity ties to this node,
+and where its annotation ``scheduler.thesis/storage-bucket`` says which bucket the directory stands for: the files below
+it are the bucket's keys. Everything is answered from the objects given, without asking anybody.
+
+A store outside the cluster would be asked by every daemon that may; one is enough. The daemons that may agree on the
+asker without talking: each of them knows the nodes that may, and the node that comes first in an order that a hash of
+store and node gives is the one. So several such stores spread over the nodes, and when a node is gone the next one
+takes over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os.path
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from daemon import config, stores
+from scheduler.api import core, names, urns
+
+# What the control plane taints a node with that does not answer any more.
+_NOT_READY: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """What the API server says that bears on this node's stores.
+
+    Attributes:
+        node: This node.
+        services: All Services.
+        pods: The pods of this node.
+        volumes: All PersistentVolumes.
+        nodes: All nodes that may ask for stores outside the cluster; this one counts even where it is missing.
+    """
+
+    node: core.Node
+    services: Sequence[core.Service] = ()
+    pods: Sequence[core.Pod] = ()
+    volumes: Sequence[core.PersistentVolume] = ()
+    nodes: Sequence[core.Node] = ()
+
+
+def find(cluster: Cluster, settings: config.Settings) -> tuple[stores.Store, ...]:
+    """The stores of this node, in the order of their names; of several with one name the first found."""
+    found = [
+        *stores.discover(cluster.services, cluster.pods),
+        *(entry.store for entry in settings.stores if _looks_after(cluster, entry)),
+        *(_of_path(entry, settings.volumes_root) for entry in settings.paths if _includes(entry.nodes, cluster.node)),
+        *_of_volumes(cluster, settings.volumes_root),
+    ]
+    by_name = {store.name: store for store in reversed(found)}
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def may_probe(node: core.Node, settings: config.Settings) -> bool:
+    """Whether this node is one of those that may ask for a store outside the cluster: only then the others matter."""
+    return any(entry.store.place is not None and _includes(entry.nodes, node) for entry in settings.stores)
+
+
+def is_local(volume: core.PersistentVolume) -> bool:
+    """Whether a volume can be a store of some node: events about any other need no attention."""
+    return names.STORAGE_BUCKET in volume.metadata.annotations and bool(_directory(volume))
+
+
+def _looks_after(cluster: Cluster, entry: config.ConfiguredStore) -> bool:
+    if not _includes(entry.nodes, cluster.node):
+        return False
+    if entry.store.place is None:
+        return True
+    mine = cluster.node.metadata.name
+    willing = {node.metadata.name for node in cluster.nodes if _includes(entry.nodes, node) and _is_ready(node)}
+    return min(willing | {mine}, key=lambda node: _rank(entry.store.name, node)) == mine
+
+
+def _rank(store: str, node: str) -> str:
+    return hashlib.sha256(f"{store} {node}".encode()).hexdigest()
+
+
+def _is_ready(node: core.Node) -> bool:
+    return _NOT_READY.isdisjoint(taint.key for taint in node.spec.taints)
+
+
+def _includes(nodes: config.Nodes, node: core.Node) -> bool:
+    return nodes.include(node.metadata.name, node.metadata.labels)
+
+
+def _of_path(entry: config.Directory, root: str) -> stores.Store:
+    return _local(f"path:{entry.path}", entry.bucket, entry.path, root)
+
+
+def _of_volumes(cluster: Cluster, root: str) -> Iterable[stores.Store]:
+    for volume in cluster.volumes:
+        if is_local(volume) and _is_of(volume, cluster.node):
+            bucket = volume.metadata.annotations[names.STORAGE_BUCKET].strip()
+            yield _local(f"volume:{volume.metadata.name}", bucket, _directory(volume), root)
+
+
+def _local(name: str, bucket: str, path: str, root: str) -> stores.Store:
+    problem = urns.bucket_fault(bucket)
+    if problem:
+        problem = f'{names.STORAGE_BUCKET}: "{bucket[:80]}": {problem}'
+    elif not path.startswith("/") or ".." in path.split("/"):
+        problem = f'"{path[:80]}" is not an absolute path without ".."'
+    return stores.Store(
+        namespace="",
+        service="",
+        service_uid="",
+        endpoint=f"file://{path}",
+        secret="",
+        problem=problem,
+        alias=name[:253],
+        technology="local",
+        directory=os.path.normpath(f"{root}/{path}"),
+        bucket=bucket,
+    )
+
+
+def _directory(volume: core.PersistentVolume) -> str:
+    source = volume.spec.local or volume.spec.host_path
+    return source.path if source else ""
+
+
+def _is_of(volume: core.PersistentVolume, node: core.Node) -> bool:
+    """Whether the volume is tied to a node, and to this one."""
+    affinity = volume.spec.node_affinity
+    selector = affinity.required if affinity else None
+    return selector is not None and any(_matches(term, node) for term in selector.node_selector_terms)
+
+
+def _matches(term: core.NodeSelectorTerm, node: core.Node) -> bool:
+    held = [_holds(one, node.metadata.labels) for one in term.match_expressions]
+    held += [_holds(one, {"metadata.name": node.metadata.name}) for one in term.match_fields]
+    return bool(held) and all(held)
+
+
+def _holds(requirement: core.Requirement, labels: dict[str, str]) -> bool:
+    """One requirement; an operator that no local volume is seen with (Gt, Lt) ties it to no node."""
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value in requirement.values
+        case "NotIn":
+            return value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case _:
+            return False

@@ -1,0 +1,164 @@
+"""Which stores a node's daemon looks after, from Services, the configuration and volumes."""
+
+import collections
+
+import pytest
+
+from daemon import config, discovery, stores
+from scheduler.api import core, names
+
+HOSTNAME = "kubernetes.io/hostname"
+
+
+def node(name: str = "n1", *, labels: dict[str, str] | None = None, taints: tuple[str, ...] = ()) -> core.Node:
+    meta = core.ObjectMeta(name=name, labels={HOSTNAME: f"host-{name}", **(labels or {})})
+    return core.Node(meta, core.NodeSpec(taints=tuple(core.Taint(key=key) for key in taints)))
+
+
+def requirement(key: str, operator: str, *values: str) -> core.Requirement:
+    return core.Requirement(key, operator, values)
+
+
+def volume(
+    *expressions: core.Requirement,
+    name: str = "pv1",
+    bucket: str | None = "photos",
+    fields: tuple[core.Requirement, ...] = (),
+    local: str = "/mnt/photos",
+    host_path: str = "",
+    affinity: bool = True,
+) -> core.PersistentVolume:
+    annotations = {} if bucket is None else {names.STORAGE_BUCKET: bucket}
+    selector = core.NodeSelector((core.NodeSelectorTerm(expressions, fields),))
+    return core.PersistentVolume(
+        core.ObjectMeta(name=name, annotations=annotations),
+        core.PersistentVolumeSpec(
+            local=core.DirectorySource(local) if local else None,
+            host_path=core.DirectorySource(host_path) if host_path else None,
+            node_affinity=core.VolumeNodeAffinity(selector) if affinity else None,
+        ),
+    )
+
+
+MINE = requirement(HOSTNAME, "In", "host-n1")
+
+
+@pytest.mark.parametrize(
+    ("given", "directory"),
+    [
+        pytest.param(volume(MINE), "/host/mnt/photos", id="local, of this node"),
+        pytest.param(volume(MINE, local="", host_path="/data"), "/host/data", id="hostPath, of this node"),
+        pytest.param(volume(requirement(HOSTNAME, "In", "host-n2")), None, id="of another node"),
+        pytest.param(volume(requirement(HOSTNAME, "In", "host-n2", "host-n1")), "/host/mnt/photos", id="of two nodes"),
+        pytest.param(volume(requirement(HOSTNAME, "NotIn", "host-n2")), "/host/mnt/photos", id="not of another"),
+        pytest.param(volume(requirement("disk", "Exists")), None, id="of nodes with a label"),
+        pytest.param(volume(requirement("disk", "DoesNotExist")), "/host/mnt/photos", id="of nodes without a label"),
+        pytest.param(volume(requirement("disk", "Gt", "3")), None, id="an operator that ties to no node"),
+        pytest.param(volume(MINE, requirement("disk", "Exists")), None, id="one requirement of two"),
+        pytest.param(volume(fields=(requirement("metadata.name", "In", "n1"),)), "/host/mnt/photos", id="by name"),
+        pytest.param(volume(), None, id="an empty term ties to no node"),
+        pytest.param(volume(affinity=False), None, id="without affinity it could be anywhere"),
+        pytest.param(volume(MINE, bucket=None), None, id="without the annotation"),
+        pytest.param(volume(MINE, local=""), None, id="no directory"),
+    ],
+)
+def test_volumes(given: core.PersistentVolume, directory: str | None) -> None:
+    found = discovery.find(discovery.Cluster(node(), volumes=[given]), config.Settings(volumes_root="/host"))
+    assert [(store.name, store.bucket, store.directory) for store in found] == (
+        [("volume:pv1", "photos", directory)] if directory else []
+    )
+    assert all(not store.problem and store.technology == "local" for store in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param(volume(MINE, bucket="No Bucket"), "not an S3 bucket name", id="bucket name"),
+        pytest.param(volume(MINE, local="/mnt/../../etc"), 'not an absolute path without ".."', id="out of the root"),
+    ],
+)
+def test_a_volume_that_cannot_be_a_bucket_says_why(given: core.PersistentVolume, words: str) -> None:
+    (found,) = discovery.find(discovery.Cluster(node(), volumes=[given]), config.Settings())
+    assert words in found.problem
+
+
+def configured(name: str, nodes: config.Nodes, place: stores.Place | None = None) -> config.ConfiguredStore:
+    return config.ConfiguredStore(stores.Store("ns", "", "", "http://s:1", "", alias=name, place=place), nodes)
+
+
+def test_configured_stores_and_paths_of_this_node() -> None:
+    settings = config.Settings(
+        volumes_root="/",
+        stores=(
+            configured("mine", config.Nodes(("n1",))),
+            configured("by-label", config.Nodes((), {"rack": "r7"})),
+            configured("not-mine", config.Nodes(("n2",))),
+        ),
+        paths=(config.Directory("photos", "/srv/photos"), config.Directory("scans", "/s", config.Nodes(("n2",)))),
+    )
+    found = discovery.find(discovery.Cluster(node(labels={"rack": "r7"})), settings)
+    assert [store.name for store in found] == ["by-label", "mine", "path:/srv/photos"]
+    assert (found[2].directory, found[2].endpoint) == ("/srv/photos", "file:///srv/photos")
+
+
+def test_announced_configured_and_local_stores_stand_beside_each_other() -> None:
+    meta = core.ObjectMeta(name="s", namespace="data", annotations={names.STORAGE_SERVICE: "true"})
+    service = core.Service(meta, core.ServiceSpec({"app": "x"}, "10.0.0.7", (core.ServicePort("api", 9000),)))
+    pod = core.Pod(core.ObjectMeta(name="p", namespace="data", labels={"app": "x"}))
+    settings = config.Settings(stores=(configured("a", config.Nodes()),))
+    found = discovery.find(discovery.Cluster(node(), [service], [pod], [volume(MINE)]), settings)
+    assert [store.name for store in found] == ["a", "data/s", "volume:pv1"]
+
+
+OUTSIDE = stores.Place("west", "west-1")
+GATEWAYS = config.Nodes((), {"gateway": "yes"})
+
+
+def gateway(name: str, *taints: str) -> core.Node:
+    return node(name, labels={"gateway": "yes"}, taints=taints)
+
+
+def askers(store: str, nodes: list[core.Node]) -> list[str]:
+    """The nodes whose daemons would ask an outside store, each by what it knows itself."""
+    settings = config.Settings(stores=(configured(store, GATEWAYS, OUTSIDE),))
+    return [each.metadata.name for each in nodes if discovery.find(discovery.Cluster(each, nodes=nodes), settings)]
+
+
+def test_one_node_asks_an_outside_store_and_several_stores_spread() -> None:
+    nodes = [gateway(f"g{i}") for i in range(4)] + [node("plain")]
+    chosen = collections.Counter(askers(f"s{i}", nodes)[0] for i in range(60) if len(askers(f"s{i}", nodes)) == 1)
+    assert chosen.total() == 60
+    assert set(chosen) == {"g0", "g1", "g2", "g3"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda one: [], id="gone"),
+        pytest.param(lambda one: [gateway(one, "node.kubernetes.io/unreachable")], id="unreachable"),
+        pytest.param(lambda one: [node(one)], id="relabelled"),
+    ],
+)
+def test_another_node_takes_over(change: "collections.abc.Callable[[str], list[core.Node]]") -> None:
+    (first,) = askers("s", [gateway(f"g{i}") for i in range(4)])
+    rest = [gateway(f"g{i}") for i in range(4) if f"g{i}" != first]
+    now = [name for name in askers("s", rest + change(first)) if name != first]
+    assert len(now) == 1
+
+
+def test_only_nodes_that_may_ask_need_to_know_the_others() -> None:
+    settings = config.Settings(stores=(configured("s", GATEWAYS, OUTSIDE), configured("in", config.Nodes(("plain",)))))
+    assert discovery.may_probe(gateway("g"), settings)
+    assert not discovery.may_probe(node("plain"), settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        pytest.param(volume(MINE), True, id="marked"),
+        pytest.param(volume(MINE, bucket=None), False, id="not marked"),
+        pytest.param(volume(MINE, local=""), False, id="of the network"),
+    ],
+)
+def test_which_volumes_need_attention(given: core.PersistentVolume, wanted: bool) -> None:
+    assert discovery.is_local(given) is wanted
