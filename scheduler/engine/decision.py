@@ -31,6 +31,8 @@ class Transfer:
 
     Attributes:
         partner: Where it comes from or goes to: a node, or ``external:REGION/ZONE``.
+        bandwidth_bytes_per_s, source, age_s: At what rate, where that comes from (local, declared, measured, prior),
+            and how old a measured one is.
         expected, confidence: Whether the data is still to be written there, and how sure that is (1 if it is there).
         otherwise: Where it is looked for if it will not be there; "" where nothing is known of that.
     """
@@ -41,6 +43,9 @@ class Transfer:
     seconds: float
     remote: bool
     is_output: bool
+    bandwidth_bytes_per_s: float
+    source: str
+    age_s: float | None = None
     expected: bool = False
     confidence: float = 1.0
     otherwise: str = ""
@@ -138,20 +143,27 @@ class Decision:
         if not self.node or self.data is None:
             return []
         here, at = int(self.feasible[self.position]), self.position
-        return [
-            Transfer(
-                urn=move.urn,
-                partner=data.end_name(snap, move.nearest.end(at)),
-                size_bytes=move.size_bytes,
-                seconds=float(move.seconds[at]),
-                remote=move.nearest.end(at) != here,
-                is_output=move.is_output,
-                expected=move.is_expected,
-                confidence=move.confidence,
-                otherwise=data.end_name(snap, move.otherwise.end(at)) if move.otherwise is not None else "",
+        told = []
+        for move in self.data.moves:
+            end = move.nearest.end(at)
+            used = snap.links_of(end, outward=not move.is_output).used(here)
+            told.append(
+                Transfer(
+                    urn=move.urn,
+                    partner=data.end_name(snap, end),
+                    size_bytes=move.size_bytes,
+                    seconds=float(move.seconds[at]),
+                    remote=end != here,
+                    is_output=move.is_output,
+                    bandwidth_bytes_per_s=used.bandwidth_bytes_per_s,
+                    source=used.source.name.lower(),
+                    age_s=used.age_s,
+                    expected=move.is_expected,
+                    confidence=move.confidence,
+                    otherwise=data.end_name(snap, move.otherwise.end(at)) if move.otherwise is not None else "",
+                )
             )
-            for move in self.data.moves
-        ]
+        return told
 
 
 def replace(found: Decision, **changes: Any) -> Decision:

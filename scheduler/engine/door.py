@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from scheduler import config, errors
-from scheduler.api import core, crd, names
+from scheduler.api import core, crd, names, units
 from scheduler.engine import decide, explain, request
 from scheduler.state import cluster
 
@@ -23,6 +23,7 @@ class Question(msgspec.Struct, rename="camel", frozen=True):
 
     pod: core.Pod
     id: Any = None
+    now: str = ""
     nodes: tuple[core.Node, ...] = ()
     pods: tuple[core.Pod, ...] = ()
     data_objects: tuple[crd.DataObject, ...] = ()
@@ -75,13 +76,23 @@ def answer(question: Question, default: config.Settings, rng: np.random.Generato
         state.apply_pod(_with_uid(pod))
     for obj in question.data_objects:
         state.apply_data_object(obj)
-    snap = state.freeze()
+    snap = state.freeze(_time(question.now))
     asked = request.prepare(_with_uid(question.pod))
     found = decide.decide(snap, asked, settings, rng)
     told = explain.answer(found, snap, asked, settings)
     if asked.problems:
         told["problems"] = [str(problem) for problem in asked.problems]
     return told
+
+
+def _time(now: str) -> float | None:
+    """The time of the question; without one it is that of the latest measurement, so that an answer never changes."""
+    if not now:
+        return None
+    when_s = units.time_s(now)
+    if when_s is None:
+        raise errors.InputError("now", now, "no time; write it like 2026-01-02T03:04:05Z")
+    return when_s
 
 
 @functools.lru_cache(maxsize=16)

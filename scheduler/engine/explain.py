@@ -6,6 +6,8 @@ node's criteria add up to its cost.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from scheduler import config
 from scheduler.engine import criteria, decide, decision, request, verdict
 from scheduler.engine.criteria import data
-from scheduler.state import snapshot
+from scheduler.state import network, snapshot
 
 Answer = dict[str, Any]
 
@@ -128,9 +130,11 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     data_weight, per_second = found.profile.weights.data, found.data_weight
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
     told: dict[str, Answer] = {}
+    links_of = functools.cache(snap.links_of)  # one row for all nodes that take it from there
     rows = zip(names, found.cost.tolist(), found.data.seconds.tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
-        transfers = [_transfer(move, snap, position) for move in found.data.moves]
+        node = int(found.feasible[position])
+        transfers = [_transfer(move, snap, links_of, position, node) for move in found.data.moves]
         told[name] = {
             **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
             criteria.DATA: {"seconds": seconds, "weight": data_weight, "transfers": transfers},
@@ -140,13 +144,21 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     return told
 
 
-def _transfer(move: data.Move, snap: snapshot.Snapshot, position: int) -> Answer:
+def _transfer(
+    move: data.Move, snap: snapshot.Snapshot, links_of: Callable[..., network.Row], position: int, node: int
+) -> Answer:
+    end = move.nearest.end(position)
+    used = links_of(end, outward=not move.is_output).used(node)
     told: Answer = {
         "urn": move.urn,
         "bytes": move.size_bytes,
-        "to" if move.is_output else "from": data.end_name(snap, move.nearest.end(position)),
+        "to" if move.is_output else "from": data.end_name(snap, end),
         "seconds": float(move.seconds[position]),
+        "bandwidthBytesPerSecond": used.bandwidth_bytes_per_s,
+        "source": used.source.name.lower(),
     }
+    if used.source is network.Source.MEASURED:
+        told |= {"weight": used.weight, "ageSeconds": used.age_s}
     if move.is_expected:
         told |= {"expected": True, "confidence": move.confidence}
         if move.otherwise is not None:

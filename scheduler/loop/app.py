@@ -243,7 +243,10 @@ class _Process:
             metrics=self._metrics,
             journal=self._journal,
             storage=lambda: storage.describe(
-                self._resources.capabilities(), self._resources.data_objects(), self._settings.network
+                self._resources.capabilities(),
+                self._resources.data_objects(),
+                self._settings.network,
+                now_s=_now().timestamp(),
             ),
         )
 
@@ -266,7 +269,7 @@ class _Process:
 
     def _efficiency(self) -> float:
         """Requested share of allocatable cpu and memory, averaged over the two."""
-        view = self._cluster.freeze()
+        view = self._cluster.freeze(_now().timestamp())
         rows = [view.resource_row[name] for name in ("cpu", "memory") if name in view.resource_row]
         capacity = [float(view.offered[row][view.alive].sum()) for row in rows]
         if not capacity or min(capacity) <= 0:

@@ -111,7 +111,7 @@ class Cycle:
         try:
             asked = request.prepare(pod)
             self._report_problems(entry, asked, record)
-            view = self._cluster.freeze()
+            view = self._cluster.freeze(self._now().timestamp())
             found = decide.decide(view, asked, self._settings, self._rng)
             record.decide_s = self._clock() - started
             self._fill(record, found, view)

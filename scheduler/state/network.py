@@ -54,8 +54,8 @@ class Used(NamedTuple):
     age_s: float | None
 
 
-class _Row(NamedTuple):
-    """One site against all sites, or one node against all nodes."""
+class Row(NamedTuple):
+    """One end against all sites or all nodes; ``source``, ``weight`` and ``age_s`` (NaN: none) are the bandwidth's."""
 
     bandwidth: Floats
     latency: Floats
@@ -63,10 +63,20 @@ class _Row(NamedTuple):
     weight: Floats
     age_s: Floats
 
-    def of(self, sites: NDArray[np.int32]) -> _Row:
+    def of(self, sites: NDArray[np.int32]) -> Row:
         """The entries of those sites, as a copy."""
-        return _Row(
+        return Row(
             self.bandwidth[sites], self.latency[sites], self.source[sites], self.weight[sites], self.age_s[sites]
+        )
+
+    def used(self, at: int) -> Used:
+        """One entry."""
+        age_s = float(self.age_s[at])
+        return Used(
+            bandwidth_bytes_per_s=float(self.bandwidth[at]),
+            source=Source(int(self.source[at])),
+            weight=float(self.weight[at]),
+            age_s=None if np.isnan(age_s) else age_s,
         )
 
     def draw(self, at: int | list[int], estimate: links.Estimate) -> None:
@@ -92,7 +102,7 @@ class Network:
         self.sites: list[Site] = []  # by site id
         self._sites_in: dict[links.Zone, list[int]] = {}
         self._priors: dict[Site, tuple[Floats, Floats]] = {}
-        self._rows: dict[tuple[Site, bool], _Row] = {}  # by site and whether outward, as of _rows_at_s
+        self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward, as of _rows_at_s
         self._rows_at_s = 0.0
         self.site_of = np.zeros(capacity, np.int32)  # [capacity] site id of each node
         self._known = links.LinkTable()
@@ -148,23 +158,13 @@ class Network:
         site_of = self.site_of[:size]
         return row.bandwidth[site_of], row.latency[site_of]
 
-    def used(
-        self, end: int | Site, node: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool
-    ) -> Used:
-        """The bandwidth of one link, from an end to a node or from the node to it, and where it comes from."""
-        if isinstance(end, Site):
-            row, at = self._site_row(end, now_s - now_s % STEP_S, outward=outward), int(self.site_of[node])
-        else:
-            row, at = self._node_row(end, names, index_of, now_s=now_s, outward=outward), node
-        source, age_s = Source(int(row.source[at])), float(row.age_s[at])
-        return Used(
-            bandwidth_bytes_per_s=float(row.bandwidth[at]),
-            source=source,
-            weight=float(row.weight[at]),
-            age_s=None if np.isnan(age_s) else age_s,
-        )
+    def row(self, end: int | Site, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> Row:
+        """What ``reach`` and ``reach_place`` give, and where it comes from."""
+        if not isinstance(end, Site):
+            return self._node_row(end, names, index_of, now_s=now_s, outward=outward)
+        return self._site_row(end, now_s - now_s % STEP_S, outward=outward).of(self.site_of[: len(names)])
 
-    def _node_row(self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> _Row:
+    def _node_row(self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> Row:
         now_s -= now_s % STEP_S
         whole = self._site_row(self.sites[self.site_of[index]], now_s, outward=outward)
         site_of = self.site_of[: len(names)]
@@ -178,7 +178,7 @@ class Network:
         row.source[index], row.weight[index], row.age_s[index] = Source.LOCAL, 1.0, np.nan
         return row
 
-    def _site_row(self, site: Site, now_s: float, *, outward: bool) -> _Row:
+    def _site_row(self, site: Site, now_s: float, *, outward: bool) -> Row:
         if now_s != self._rows_at_s:
             self._rows.clear()
             self._rows_at_s = now_s
@@ -186,7 +186,7 @@ class Network:
         if row is None:
             bandwidth, latency = self._prior(site)
             count = len(bandwidth)
-            row = self._rows[site, outward] = _Row(
+            row = self._rows[site, outward] = Row(
                 bandwidth.copy(), latency.copy(), np.zeros(count, np.int8), np.zeros(count), np.full(count, np.nan)
             )
             if site.zone:

@@ -83,9 +83,9 @@ class Snapshot:
         """The same between a place outside the cluster and every node."""
         return self.links.reach_place(place, self.size, now_s=self.now_s, outward=outward)
 
-    def link_used(self, end: int | network.Site, node: int, *, outward: bool) -> network.Used:
-        """The bandwidth between one end and a node, as ``reach`` gives it, and where it comes from."""
-        return self.links.used(end, node, self.names, self.index_of, now_s=self.now_s, outward=outward)
+    def links_of(self, end: int | network.Site, *, outward: bool) -> network.Row:
+        """What ``reach`` gives for a node or a place, and where it comes from."""
+        return self.links.row(end, self.names, self.index_of, now_s=self.now_s, outward=outward)
 
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""

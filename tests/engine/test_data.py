@@ -76,7 +76,38 @@ def test_inputs_come_and_outputs_go() -> None:
     assert seconds(read)["b"] == pytest.approx(ZONE, rel=1e-12)
     assert seconds(written)["b"] == pytest.approx(0.001 + SIZE / 2e9, rel=1e-12)
     (move,) = written["criteria"]["b"]["data"]["transfers"]
-    assert move == {"urn": "logs/k", "to": "a", "bytes": SIZE, "seconds": seconds(written)["b"]}
+    assert move == {
+        "urn": "logs/k",
+        "to": "a",
+        "bytes": SIZE,
+        "seconds": seconds(written)["b"],
+        "bandwidthBytesPerSecond": 2e9,
+        "source": "measured",
+        "weight": 1.0,
+        "ageSeconds": None,
+    }
+
+
+def test_a_transfer_says_what_its_bandwidth_rests_on() -> None:
+    measured = {"confidence": 0.8, "lastProbeTime": "2026-01-02T03:00:00Z"}
+    capability = build.capability("a", links=[link("b", bandwidth=5_000_000) | measured])
+    nodes = [*NODES[:4], node("e", region="t", zone="w", kind="edge", can={"bandwidth-to-c": "7000"})]
+    told = pod(notes=data(inputs=[f"logs/k,{SIZE}"]))
+    asked = question(nodes, told, objects=[data_object("logs/k", at=["a"])], capabilities=[capability])
+    now = ask(asked | {"now": "2026-01-02T09:00:00Z"})["criteria"]
+    # Six hours old: half of 0.8 is left, and the rest is the prior's.
+    used = 500e6**0.6 * 5e6**0.4
+    (move,) = now["b"]["data"]["transfers"]
+    assert (move["source"], move["ageSeconds"]) == ("measured", 6 * 3600)
+    assert (move["weight"], move["bandwidthBytesPerSecond"]) == pytest.approx((0.4, used), rel=1e-12)
+    assert move["seconds"] == pytest.approx(0.001 + SIZE / used, rel=1e-12)
+    assert {name: now[name]["data"]["transfers"][0]["source"] for name in "ac"} == {"a": "local", "c": "prior"}
+    # Without a time it is that of the latest measurement.
+    assert ask(asked)["criteria"]["b"] == ask(asked | {"now": "2026-01-02T03:00:00Z"})["criteria"]["b"]
+    from_edge = asked | {"dataObjects": [data_object("logs/k", at=["e"])]}
+    (move,) = ask(from_edge)["criteria"]["c"]["data"]["transfers"]
+    assert (move["source"], move["bandwidthBytesPerSecond"]) == ("declared", 7000)
+    assert "weight" not in move
 
 
 def test_an_output_goes_to_the_nearest_store_of_its_bucket() -> None:
@@ -293,6 +324,8 @@ def test_what_is_expected_counts_with_its_confidence_and_the_bucket_for_the_rest
             "bytes": SIZE,
             "from": "d",
             "seconds": found["d"],
+            "bandwidthBytesPerSecond": 1e9,
+            "source": "local",
             "expected": True,
             "confidence": 0.8,
             "otherwise": "a",

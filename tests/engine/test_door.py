@@ -85,6 +85,8 @@ FAULTY = [
     pytest.param(asked(dataObjects=[{"spec": {"urn": "logs"}}]), "metadata", id="an object without metadata"),
     pytest.param(asked(dataObjects=[data_object("logs") | {"spec": {"urn": ["logs"]}}]), "urn", id="a list for a urn"),
     pytest.param(asked(nodeCapabilities=[{"metadata": {"name": "a"}, "status": {"links": [{}]}}]), "peer", id="a link"),
+    pytest.param(asked(now="noon"), "noon", id="a word for a time"),
+    pytest.param(asked(now="2026-01-02T03:04:05"), "2026-01-02T03:04:05Z", id="a time without a zone"),
 ]
 
 # Numbers that fit JSON and nothing else; each may be answered or refused, as long as it is told.

@@ -136,7 +136,11 @@ def test_storage_info_tells_who_serves_what() -> None:
         stores=(crd.Store(name="minio", endpoint="http://m:9000", available=True, buckets=("raw", "empty")),),
     )
     capability = crd.NodeCapability(metadata=core.ObjectMeta(name="n1"), status=status)
-    idle = crd.NodeCapability(metadata=core.ObjectMeta(name="n2"))
+    measured = (
+        crd.Link("zone:r/y", "From", 90, 80, 0.01, 5, 0.8, "2026-01-02T03:04:05Z"),
+        crd.Link("n1", bandwidth_bytes_per_second=70),
+    )
+    idle = crd.NodeCapability(metadata=core.ObjectMeta(name="n2"), status=crd.NodeCapabilityStatus(links=measured))
     objects = [
         crd.DataObject(
             metadata=core.ObjectMeta(name="b", namespace="ns"),
@@ -148,7 +152,7 @@ def test_storage_info_tells_who_serves_what() -> None:
             spec=crd.DataObjectSpec(urn="raw/a/key", locations=(crd.Location(node="n9"),)),
         ),
     ]
-    answer = storage.describe([capability, idle], objects, config.Network())
+    answer = storage.describe([capability, idle], objects, config.Network(), now_s=1767323105.0)
     assert list(answer["nodes"]) == ["n1"]
     assert answer["nodes"]["n1"]["stores"][0]["buckets"] == ["raw", "empty"]
     assert answer["buckets"] == {
@@ -156,4 +160,28 @@ def test_storage_info_tells_who_serves_what() -> None:
         "raw": {"nodes": ["n1", "n9"], "dataObjects": 1, "objectCount": 7, "sizeBytes": 70},
     }
     assert answer["dataObjects"] == 2
+    assert answer["links"] == [
+        {
+            "from": "zone:r/y",
+            "to": "n2",
+            "reporter": "n2",
+            "bandwidthBytesPerSecond": 90,
+            "bandwidthLowBytesPerSecond": 80,
+            "latencySeconds": 0.01,
+            "samples": 5,
+            "confidence": 0.8,
+            "ageSeconds": 60.0,
+        },
+        {
+            "from": "n2",
+            "to": "n1",
+            "reporter": "n2",
+            "bandwidthBytesPerSecond": 70,
+            "bandwidthLowBytesPerSecond": 0,
+            "latencySeconds": 0.0,
+            "samples": 0,
+            "confidence": None,
+            "ageSeconds": None,
+        },
+    ]
     assert answer["bandwidth"]["sameZone"] == {"bandwidthBytesPerSecond": 500_000_000, "latencySeconds": 0.001}
