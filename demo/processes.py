@@ -22,14 +22,15 @@ def install(running: cluster.Cluster) -> None:
     """Apply CRDs, namespace and roles; the workloads run as processes here, for there is no container runtime."""
     running.apply(ROOT / "crds")
     base = ROOT / "manifests" / "base"
-    running.apply(base / "namespace.yaml", base / "rbac-scheduler.yaml", base / "rbac-daemon.yaml")
+    running.apply(base / "namespace.yaml", base / "rbac-scheduler.yaml")
+    running.apply(base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
     running.apply(ROOT / "manifests" / "examples" / "store-access.yaml")
 
 
 def start_daemons(running: cluster.Cluster) -> None:
-    """One daemon per node, each told only its node's name."""
-    kubeconfig = running.service_account_kubeconfig(NAMESPACE, "data-locality-daemon")
+    """One daemon per node, each told only its node's name; its token names the node too, as a pod's does."""
     for node in running.nodes:
+        kubeconfig = running.service_account_kubeconfig(NAMESPACE, "data-locality-daemon", node=node)
         running.launch(
             f"daemon-{node}",
             [

@@ -102,15 +102,23 @@ class Cluster:
         if crds:
             self.kubectl("wait", "--for=condition=Established", f"--timeout={KUBECTL_TIMEOUT_S / 2:g}s", *crds)
 
-    def service_account_kubeconfig(self, namespace: str, name: str) -> pathlib.Path:
-        """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more."""
+    def service_account_kubeconfig(self, namespace: str, name: str, *, node: str = "") -> pathlib.Path:
+        """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more.
+
+        With a node, the token is bound to that node and names it, as do the tokens of pods that run there.
+        """
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        spec: dict[str, object] = {"expirationSeconds": TOKEN_LIFETIME_S}
+        if node:
+            uid = self.api.request("GET", f"/api/v1/nodes/{node}")["metadata"]["uid"]
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}
         try:
-            answer = self.api.request("POST", path, {"spec": {"expirationSeconds": TOKEN_LIFETIME_S}})
+            answer = self.api.request("POST", path, {"spec": spec})
         except scheduler_errors.NotFoundError as error:
             message = f"there is no ServiceAccount {namespace}/{name}; apply its manifest first"
             raise errors.ClusterError(message) from error
-        return self._write_kubeconfig(f"{namespace}.{name}.kubeconfig", answer["status"]["token"], namespace)
+        file_name = ".".join(filter(None, (namespace, name, node, "kubeconfig")))
+        return self._write_kubeconfig(file_name, answer["status"]["token"], namespace)
 
     def add_node(self, node: topology.Node) -> None:
         """Add a node, without a store, and wait until it is Ready."""

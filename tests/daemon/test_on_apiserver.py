@@ -88,22 +88,21 @@ def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     """Three nodes, two stores, our CRDs and the daemons' ServiceAccount with its rights."""
     with cluster_factory(NODES, crds=True) as started:
         started.apply(ROOT / "manifests/base/namespace.yaml")
-        started.apply(ROOT / "manifests/base/rbac-daemon.yaml", ROOT / "manifests/examples/store-access.yaml")
+        started.apply(ROOT / "manifests/base/rbac-daemon.yaml", ROOT / "manifests/base/policy-daemon.yaml")
+        started.apply(ROOT / "manifests/examples/store-access.yaml")
         yield started
 
 
-@pytest.fixture(scope="module")
-def kubeconfig(running: cluster.Cluster) -> pathlib.Path:
-    return running.service_account_kubeconfig(HOME, "data-locality-daemon")
+def kubeconfig(running: cluster.Cluster, node: str = "") -> pathlib.Path:
+    """What the daemon of a node has: the account that all share, and a token that names the node."""
+    return running.service_account_kubeconfig(HOME, "data-locality-daemon", node=node)
 
 
 @pytest.fixture(scope="module")
-def daemons(
-    running: cluster.Cluster, kubeconfig: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Daemon]]:
+def daemons(running: cluster.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Daemon]]:
     """A daemon for each node, all ready."""
     logs = tmp_path_factory.mktemp("daemons")
-    started = {node: Daemon(kubeconfig, node, logs / f"{node}.log") for node in running.nodes}
+    started = {node: Daemon(kubeconfig(running, node), node, logs / f"{node}.log") for node in running.nodes}
     try:
         for daemon in started.values():
             eventually(daemon.ready)
@@ -450,9 +449,14 @@ def test_metrics_name_the_stores(daemons: dict[str, Daemon]) -> None:
     assert "data_locality_daemon_probe_seconds_count" in page
 
 
-def test_earlier_arguments_are_accepted(kubeconfig: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_earlier_arguments_are_accepted(running: cluster.Cluster, tmp_path: pathlib.Path) -> None:
     daemon = Daemon(
-        kubeconfig, "plain", tmp_path / "log", "--collection-interval=60", "--enable-data-locality=true", "--v=4"
+        kubeconfig(running, "plain"),
+        "plain",
+        tmp_path / "log",
+        "--collection-interval=60",
+        "--enable-data-locality=true",
+        "--v=4",
     )
     try:
         eventually(daemon.ready)
@@ -460,8 +464,8 @@ def test_earlier_arguments_are_accepted(kubeconfig: pathlib.Path, tmp_path: path
         assert daemon.stop() == 0
 
 
-def test_a_node_that_is_not_there_is_said_once(kubeconfig: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    daemon = Daemon(kubeconfig, "nobody", tmp_path / "log")
+def test_a_node_that_is_not_there_is_said_once(running: cluster.Cluster, tmp_path: pathlib.Path) -> None:
+    daemon = Daemon(kubeconfig(running), "nobody", tmp_path / "log")
     try:
         (line,) = eventually(lambda: daemon.lines("round failed, still trying") or None)
         assert 'node: "nobody": there is no such Node' in line["error"]
