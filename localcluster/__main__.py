@@ -42,7 +42,7 @@ crds_option = click.option(
 
 @click.group()
 def cli() -> None:
-    """A real Kubernetes control plane with MinIO stores on this machine, without containers."""
+    """A real Kubernetes control plane with S3 stores on this machine, without containers."""
 
 
 @cli.command()
@@ -61,7 +61,7 @@ def up(topology_file: pathlib.Path, name: str, kube_scheduler: bool, crds: pathl
     except BaseException:
         running.stop()
         raise
-    counts = f"{len(running.nodes)} nodes and {len(running.stores)} MinIO stores"
+    counts = f"{len(running.nodes)} nodes and {len(running.stores)} S3 stores"
     click.echo(f"Cluster {name!r} with {counts} is up at {running.server} after {time.monotonic() - started_s:.1f} s.")
     click.echo(f"  export KUBECONFIG={running.kubeconfig}")
     click.echo(f"  python -m localcluster down --name {name}")

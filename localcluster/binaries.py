@@ -37,9 +37,8 @@ def report_to_stderr(message: str) -> None:
 
 def _find(name: str) -> pathlib.Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    cached = building.cache_directory() / name
     candidates = [pathlib.Path(assets) / name] if assets else []
     if on_path := shutil.which(name):
         candidates.append(pathlib.Path(on_path))
-    candidates.append(cached)
+    candidates.append(building.cached(name))
     return next((path for path in candidates if os.access(path, os.X_OK) and path.is_file()), None)

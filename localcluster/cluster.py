@@ -13,7 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 import localcluster.nodes as node_objects
-from localcluster import binaries, building, controlplane, credentials, errors, keeping, names, rest, stores, topology
+from localcluster import (
+    binaries,
+    building,
+    certificates,
+    controlplane,
+    credentials,
+    errors,
+    keeping,
+    names,
+    rest,
+    stores,
+    topology,
+)
 from scheduler import errors as scheduler_errors
 
 KUBECONFIG = "kubeconfig"  # in the cluster's directory
@@ -31,7 +43,8 @@ class Cluster:
         kubeconfig: Path of the kubeconfig of the administrator.
         server: URL of the API server.
         nodes: The nodes, by name.
-        stores: The MinIO servers, by the name of their node.
+        stores: The S3 servers, by the name of their node.
+        authority: Who signs the certificates of those that speak TLS.
         api: The API server as the administrator sees it, for requests without kubectl.
     """
 
@@ -48,6 +61,7 @@ class Cluster:
         self.kubeconfig = self.directory / KUBECONFIG
         self.nodes: dict[str, topology.Node] = {}
         self.stores: dict[str, stores.Store] = {}
+        self.authority = certificates.Authority()
         self.api: rest.Api
 
     def __enter__(self) -> Self:
@@ -165,8 +179,9 @@ class Cluster:
         self._plane.start_etcd()
         self._plane.start_apiserver(self._apiserver_arguments)
         for node in wanted.nodes:
-            if node.minio:
-                store = self.stores[node.name] = stores.Store(node, self._keeper, self._programs["minio"])
+            if node.store_kind:
+                program, authority = self._programs[node.store_kind], self.authority if node.tls else None
+                store = self.stores[node.name] = stores.Store(node, self._keeper, program, authority)
                 store.launch()
         certificate = self._plane.certificate
         self._keeper.wait_until(
@@ -250,7 +265,7 @@ def start(
     """
     wanted = wanted or topology.load(topology.EDGE_CLOUD)
     programs = list(binaries.CONTROL_PLANE)
-    programs += ["minio"] if any(node.minio for node in wanted.nodes) else []
+    programs += sorted({node.store_kind for node in wanted.nodes if node.store_kind})
     # Found even when it is not started yet: start_kube_scheduler may be called later.
     programs += ["kube-scheduler"]
     found = binaries.resolve(programs, report=report)

@@ -21,14 +21,17 @@ STORAGE_SERVICE_ANNOTATION = "scheduler.thesis/storage-service"  # "true"
 STORAGE_TYPE_ANNOTATION = "scheduler.thesis/storage-type"  # "object"
 STORAGE_ENDPOINT_ANNOTATION = "scheduler.thesis/storage-endpoint"  # http://127.0.0.1:PORT
 STORAGE_SECRET_ANNOTATION = "scheduler.thesis/storage-secret"  # a Secret of the same namespace
+STORAGE_CA_ANNOTATION = "scheduler.thesis/storage-ca"  # a ConfigMap of the same namespace, with CA_KEY; of a TLS store
+
+# In that ConfigMap.
+CA_KEY = "ca.crt"
 
 # In the Secrets of stores.
 ACCESS_KEY = "accessKey"
 SECRET_KEY = "secretKey"
 
-# On the MinIO pods of stores.
+# On the pods of stores; the value is the kind of server, minio or versitygw.
 APP_LABEL = "app"
-APP_VALUE = "minio"
 ROLE_LABEL = "role"
 ROLE_OF_NODE_TYPE = {"edge": "edge", "cloud": "central"}
 POD_REGION_LABEL = "region"

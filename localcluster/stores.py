@@ -1,7 +1,8 @@
-"""Stores: a real MinIO server for each storage node, and the objects that announce it in Kubernetes.
+"""Stores: a real S3 server for each storage node, and the objects that announce it in Kubernetes.
 
-The server is a process of this machine on a loopback port, with random credentials. The pod bound to the node, played
-by KWOK, stands for it in Kubernetes; the Service's annotations lead to the real server (see names).
+The server, MinIO or versitygw, is a process of this machine on a loopback port, with random credentials and, where the
+topology says so, TLS. The pod bound to the node, played by KWOK, stands for it in Kubernetes; the Service's annotations
+lead to the real server (see names).
 """
 
 from __future__ import annotations
@@ -10,46 +11,73 @@ import http.client
 import io
 import pathlib
 import signal
+import ssl
 from collections.abc import Sequence
 
 import minio
+import urllib3
+from minio import datatypes
+from minio.credentials import providers
 
-from localcluster import credentials, keeping, names, rest, topology
+from localcluster import certificates, credentials, keeping, names, rest, topology
 
 START_TIMEOUT_S = 60
+REGION = "us-east-1"
+HEALTH_PATH = {"minio": "/minio/health/ready", "versitygw": "/health"}
 _CHUNK = bytes(range(256)) * 4096
 
 
 class Store:
-    """One MinIO server, with what a fault test needs to make it fail."""
+    """One S3 server, with what a fault test needs to make it fail.
 
-    def __init__(self, node: topology.Node, keeper: keeping.Keeper, program: pathlib.Path) -> None:
+    Attributes:
+        kind: The server, one of topology.STORES.
+        ca_pem: The authority that its certificate is from; "" for one that speaks plain HTTP.
+    """
+
+    def __init__(
+        self,
+        node: topology.Node,
+        keeper: keeping.Keeper,
+        program: pathlib.Path,
+        authority: certificates.Authority | None = None,
+    ) -> None:
         self.node = node.name
+        self.kind = node.store_kind
         self.region = node.region
         self.role = names.ROLE_OF_NODE_TYPE[node.type]
         self.namespace = names.STORAGE_NAMESPACE
-        self.service = f"minio-{node.name}"
-        self.secret = f"minio-{node.name}"
+        self.service = f"{self.kind}-{node.name}"
+        self.secret = self.service
+        self.ca = f"{self.service}-ca"
         self.port = keeping.free_port()
+        self.ca_pem = ""
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.certificates = keeper.directory / "certificates" / node.name
         self.access_key = credentials.random_token()[:20]
         self.secret_key = credentials.random_token()
         self._keeper = keeper
         self._program = program
+        if authority is not None:
+            self.certify(authority)
+
+    def certify(self, authority: certificates.Authority, *, expired: bool = False) -> None:
+        """Speak TLS with a certificate of this authority, from the next start on."""
+        self.endpoint = f"https://127.0.0.1:{self.port}"
+        self.ca_pem = authority.pem
+        made = authority.issue(expired=expired)
+        self.certificates.mkdir(parents=True, exist_ok=True)
+        # The names by which MinIO finds them.
+        (self.certificates / "public.crt").write_text(made.pem)
+        credentials.write_private(self.certificates / "private.key", made.key_pem)
 
     def launch(self) -> None:
         """Start the server without waiting for it."""
         data = self._keeper.directory / "stores" / self.node
         data.mkdir(parents=True, exist_ok=True)
-        argv = [self._program, "server", "--quiet", "--address", f"127.0.0.1:{self.port}", data]
-        environment = {
-            "MINIO_ROOT_USER": self.access_key,
-            "MINIO_ROOT_PASSWORD": self.secret_key,
-            "MINIO_BROWSER": "off",  # else the console listens on a port of its own
-            "MINIO_UPDATE": "off",
-            "MINIO_CI_CD": "1",  # allows data on the root file system
-        }
-        self._keeper.start(self.service, argv, environment)
+        command = _minio if self.kind == "minio" else _versitygw
+        argv, environment = command(self, data)
+        self._keeper.start(self.service, [self._program, *argv], environment)
 
     def wait(self) -> None:
         """Wait until the server takes requests."""
@@ -75,10 +103,21 @@ class Store:
         self._keeper.signal(self.service, signal.SIGCONT)
 
     def client(self) -> minio.Minio:
-        """A client with the server's root credentials."""
+        """A client with the server's root credentials, which trusts its authority."""
+        context = ssl.create_default_context(cadata=self.ca_pem or None)
         return minio.Minio(
-            f"127.0.0.1:{self.port}", access_key=self.access_key, secret_key=self.secret_key, secure=False
+            f"127.0.0.1:{self.port}",
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            secure=bool(self.ca_pem),
+            region=REGION,
+            http_client=urllib3.PoolManager(ssl_context=context),
         )
+
+    def admin(self) -> minio.MinioAdmin:
+        """A client of MinIO's administration, for a server that speaks plain HTTP."""
+        root = providers.StaticProvider(self.access_key, self.secret_key)
+        return minio.MinioAdmin(endpoint=f"127.0.0.1:{self.port}", credentials=root, secure=False)
 
     def upload(self, bucket: str, key: str, content: bytes | int) -> None:
         """Store an object of the given bytes, or of so many bytes of filler; the bucket is made if it is missing."""
@@ -92,7 +131,7 @@ class Store:
     def manifests(self) -> Sequence[tuple[str, rest.Object]]:
         """The objects that announce the store, each with the path to create it under."""
         labels = {
-            names.APP_LABEL: names.APP_VALUE,
+            names.APP_LABEL: self.kind,
             names.ROLE_LABEL: self.role,
             names.POD_REGION_LABEL: self.region,
             names.INSTANCE_LABEL: self.service,
@@ -103,10 +142,12 @@ class Store:
             names.STORAGE_ENDPOINT_ANNOTATION: self.endpoint,
             names.STORAGE_SECRET_ANNOTATION: self.secret,
         }
+        if self.ca_pem:
+            annotations[names.STORAGE_CA_ANNOTATION] = self.ca
         metadata = {"name": self.service, "namespace": self.namespace, "labels": labels}
         keys = {names.ACCESS_KEY: self.access_key, names.SECRET_KEY: self.secret_key}
         port = {"name": "s3", "containerPort": 9000}
-        container = {"name": "minio", "image": "minio/minio", "args": ["server", "/data"], "ports": [port]}
+        container = {"name": self.kind, "image": self.kind, "ports": [port]}
         prefix = f"/api/v1/namespaces/{self.namespace}"
         secret = {"metadata": {**metadata, "name": self.secret}, "type": "Opaque", "stringData": keys}
         service = {
@@ -125,14 +166,61 @@ class Store:
                 "containers": [container],
             },
         }
-        return [(f"{prefix}/secrets", secret), (f"{prefix}/services", service), (f"{prefix}/pods", pod)]
+        bundle = {"metadata": {**metadata, "name": self.ca}, "data": {names.CA_KEY: self.ca_pem}}
+        bundles = [(f"{prefix}/configmaps", bundle)] if self.ca_pem else []
+        return [*bundles, (f"{prefix}/secrets", secret), (f"{prefix}/services", service), (f"{prefix}/pods", pod)]
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        connection: http.client.HTTPConnection
+        if self.ca_pem:  # ready is ready, even with a certificate that nobody should accept
+            context = ssl._create_unverified_context()  # noqa: S323, SLF001
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=1, context=context)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
         try:
-            connection.request("GET", "/minio/health/ready")
+            connection.request("GET", HEALTH_PATH[self.kind])
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
+
+
+def replicate(*servers: Store) -> None:
+    """Have MinIO servers keep each other's buckets and objects: site replication, which makes all buckets versioned.
+
+    All but the first must be empty.
+    """
+    peers = [
+        datatypes.PeerSite(server.node, server.endpoint, server.access_key, server.secret_key) for server in servers
+    ]
+    servers[0].admin().add_site_replication(peers)
+
+
+def _minio(store: Store, data: pathlib.Path) -> tuple[list[object], dict[str, str]]:
+    environment = {
+        "MINIO_ROOT_USER": store.access_key,
+        "MINIO_ROOT_PASSWORD": store.secret_key,
+        "MINIO_BROWSER": "off",  # else the console listens on a port of its own
+        "MINIO_UPDATE": "off",
+        "MINIO_CI_CD": "1",  # allows data on the root file system
+    }
+    tls = ["--certs-dir", store.certificates] if store.ca_pem else []
+    return ["server", "--quiet", "--address", f"127.0.0.1:{store.port}", *tls, data], environment
+
+
+def _versitygw(store: Store, data: pathlib.Path) -> tuple[list[object], dict[str, str]]:
+    environment = {
+        "ROOT_ACCESS_KEY": store.access_key,
+        "ROOT_SECRET_KEY": store.secret_key,
+        "VGW_PORT": f"127.0.0.1:{store.port}",
+        "VGW_REGION": REGION,
+        "VGW_QUIET": "true",
+        "VGW_HEALTH": HEALTH_PATH["versitygw"],
+    }
+    if store.ca_pem:
+        environment |= {
+            "VGW_CERT": str(store.certificates / "public.crt"),
+            "VGW_KEY": str(store.certificates / "private.key"),
+        }
+    return ["posix", data], environment

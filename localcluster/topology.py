@@ -12,7 +12,9 @@
         accelerators: {nvidia.com/gpu: 1}
         labels: {disk: ssd}
         taints: [{key: dedicated, value: gpu, effect: NoSchedule}]
-        minio: true             # a MinIO server runs on this node
+        store: minio            # an S3 server runs on this node: minio, or versitygw, which announces no changes
+        tls: true               # that server speaks TLS, with a certificate of the cluster's own authority
+        minio: true             # the same as store: minio
 
 Only `name` is required. A key or value that cannot be used is refused with a message that names it and the remedy, as a
 typing mistake would otherwise show up much later, as pods that land on the wrong node.
@@ -37,6 +39,7 @@ EDGE_CLOUD = pathlib.Path(__file__).parent / "topologies" / "edge-cloud.yaml"
 
 MAX_NODES = 20_000
 MAX_STORES = 24  # a MinIO server takes about 100 MB of memory
+STORES = ("minio", "versitygw")
 
 Reader = Callable[[object, str], Any]
 """Takes a value and where it stands; returns what it means, or raises InputError."""
@@ -73,6 +76,13 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Taint] = ()
     minio: bool = False
+    store: str = ""
+    tls: bool = False
+
+    @property
+    def store_kind(self) -> str:
+        """The S3 server that runs here, one of STORES, or "" for none."""
+        return self.store or ("minio" if self.minio else "")
 
 
 @dataclass(frozen=True)
@@ -137,12 +147,17 @@ def _check_whole(nodes: Sequence[Node], where: str) -> None:
         seen.add(node.name)
     if len(nodes) > MAX_NODES:
         raise errors.InputError(f"{where}: nodes", len(nodes), f"are too many nodes; at most {MAX_NODES} are supported")
-    stores = sum(node.minio for node in nodes)
+    for node in nodes:
+        if node.tls and not node.store_kind:
+            raise errors.InputError(f"{where}: nodes ({node.name}).tls", True, "is for nodes with a store; add one")
+        if node.minio and node.store not in {"", "minio"}:
+            raise errors.InputError(f"{where}: nodes ({node.name}).store", node.store, "contradicts minio: true")
+    stores = sum(bool(node.store_kind) for node in nodes)
     if stores > MAX_STORES:
         raise errors.InputError(
-            f"{where}: minio",
+            f"{where}: store",
             stores,
-            f"are too many MinIO servers for one machine; at most {MAX_STORES} nodes may have one",
+            f"are too many S3 servers for one machine; at most {MAX_STORES} nodes may have one",
         )
 
 
@@ -231,4 +246,6 @@ _READERS: Mapping[str, Reader] = {
     "labels": _mapping_of(_read_label_value, qualified=False),
     "taints": _read_taints,
     "minio": _one_of(True, False),
+    "store": _one_of(*STORES),
+    "tls": _one_of(True, False),
 }

@@ -144,3 +144,16 @@ def test_assets_win_over_path_and_path_over_the_cache(
     assert resolve() == tmp_path / "path" / "etcd"
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
     assert resolve() == tmp_path / "assets" / "etcd"
+
+
+def test_an_optional_program_is_built_beside_the_others_and_leaves_their_cache_alone(
+    go_log: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = building.cache_directory()
+    building.build(["versitygw", "etcd"], print)
+    first = building.cached("versitygw")
+    assert first.exists()
+    newer = {"versitygw": building.Recipe("example.org/versitygw@v99")}
+    monkeypatch.setattr(building, "OPTIONAL_RECIPES", newer)
+    assert (building.cache_directory(), building.cached("etcd").exists()) == (directory, True)
+    assert not building.cached("versitygw").exists()

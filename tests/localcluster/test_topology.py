@@ -46,6 +46,20 @@ def test_count_numbers_the_nodes_and_a_name_alone_is_enough() -> None:
     assert nodes[0].cpu == "0.5"
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        pytest.param("minio: true", "minio", id="the older word"),
+        pytest.param("store: minio, tls: true", "minio", id="minio"),
+        pytest.param("store: versitygw", "versitygw", id="versitygw"),
+        pytest.param("cpu: 4", "", id="no store"),
+    ],
+)
+def test_which_store_a_node_has(words: str, kind: str) -> None:
+    (node,) = topology.parse(f"nodes: [{{name: a, {words}}}]").nodes
+    assert node.store_kind == kind
+
+
 def test_the_shipped_topology_is_what_the_demo_needs() -> None:
     nodes = topology.load(topology.EDGE_CLOUD).nodes
     assert len(nodes) == 8
@@ -86,7 +100,10 @@ def test_the_shipped_topology_is_what_the_demo_needs() -> None:
             id="taint-effect",
         ),
         pytest.param("nodes: [{name: a-1}, {name: a, count: 2}]", "nodes", "name of two nodes", id="name-twice"),
-        pytest.param("nodes: [{name: a, count: 25, minio: true}]", "minio", "at most 24", id="too-many-stores"),
+        pytest.param("nodes: [{name: a, count: 25, minio: true}]", "store", "at most 24", id="too-many-stores"),
+        pytest.param("nodes: [{name: a, store: ceph}]", "(a).store", "must be minio or versitygw", id="store"),
+        pytest.param("nodes: [{name: a, store: versitygw, minio: true}]", "(a).store", "contradicts", id="two-stores"),
+        pytest.param("nodes: [{name: a, tls: true}]", "(a).tls", "nodes with a store", id="tls-without-store"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_place_value_and_remedy(text: str, place: str, remedy: str) -> None:
