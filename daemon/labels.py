@@ -4,14 +4,13 @@ They are applied on the server side, so the API server knows which labels are th
 goes away, and what anybody else has set stays as it is, even where the daemon found something else. Who owns what is
 read from the Node itself, so nothing has to be remembered and nothing is written that already stands there.
 
-A declared capability wins over a found one, here as in the scheduler. Figures of links are rewritten only when they
-have moved by a quarter: every kubelet and scheduler reads every change of a Node.
+A declared capability wins over a found one, here as in the scheduler.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -21,10 +20,8 @@ from scheduler.api import core, crd, names
 _PREFIX: Final = names.NODE_CAPABILITY_PREFIX
 _LAST_UPDATED: Final = f"{_PREFIX}last-updated"
 _MAX_LENGTH: Final = 63  # of a label's name without its prefix, and of its value
-_MAX_PEERS: Final = 10
 _MAX_BUCKETS: Final = 100
 _FALSE: Final = frozenset({"false", "False", "FALSE"})
-_MOVED: Final = 1.25
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _NOT_OF_A_VALUE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -66,7 +63,7 @@ def to_apply(node: ManagedNode, capability: crd.NodeCapability, *, manager: str,
     """The Node as this daemon wants it labelled, to be applied without force; None where it is labelled so already."""
     own, others = _owners(node, manager)
     standing = {key: node.metadata.labels[key] for key in own if key in node.metadata.labels}
-    wanted = {key: value for key, value in labels_of(capability, standing=standing).items() if key not in others}
+    wanted = {key: value for key, value in labels_of(capability).items() if key not in others}
     updated = standing.pop(_LAST_UPDATED, None)
     if wanted == standing and (updated is not None or not wanted):
         return None
@@ -77,17 +74,11 @@ def to_apply(node: ManagedNode, capability: crd.NodeCapability, *, manager: str,
     return {"apiVersion": "v1", "kind": "Node", "metadata": meta}
 
 
-def labels_of(capability: crd.NodeCapability, *, standing: Mapping[str, str]) -> dict[str, str]:
-    """Every label that the NodeCapability gives cause for, but for last-updated.
-
-    Args:
-        standing: The labels as they are, for figures that change only when they have moved enough.
-    """
-    status = capability.status
+def labels_of(capability: crd.NodeCapability) -> dict[str, str]:
+    """Every label that the NodeCapability gives cause for, but for last-updated."""
     found = {
-        **status.capabilities,
-        **_buckets(status.stores),
-        **_links(status.links, standing),
+        **capability.status.capabilities,
+        **_buckets(capability.status.stores),
         **capability.spec.declared,
     }
     found.pop(_LAST_UPDATED.removeprefix(_PREFIX), None)
@@ -101,35 +92,6 @@ def _buckets(stores: Iterable[crd.Store]) -> dict[str, str]:
     buckets = sorted({bucket for store in stores if store.available for bucket in store.buckets})
     fitting = [bucket for bucket in buckets if len(prefix) + len(bucket) <= _MAX_LENGTH]
     return {f"{prefix}{bucket}": "true" for bucket in fitting[:_MAX_BUCKETS]}
-
-
-def _links(links: Iterable[crd.Link], standing: Mapping[str, str]) -> dict[str, str]:
-    """Bandwidth (bytes a second) and latency (milliseconds) to some nodes, first to those that have labels already."""
-    bandwidth = names.BANDWIDTH_PREFIX.removeprefix(_PREFIX)
-    latency = names.LATENCY_PREFIX.removeprefix(_PREFIX)
-    outward = [link for link in links if link.direction == "To" and _NAME.fullmatch(f"{bandwidth}{link.peer}")]
-    outward.sort(key=lambda link: (f"{names.BANDWIDTH_PREFIX}{link.peer}" not in standing, link.peer))
-    found: dict[str, str] = {}
-    for link in outward[:_MAX_PEERS]:
-        bytes_per_s = link.bandwidth_low_bytes_per_second or link.bandwidth_bytes_per_second
-        if bytes_per_s:
-            found[f"{bandwidth}{link.peer}"] = _settled(
-                str(bytes_per_s), standing.get(f"{names.BANDWIDTH_PREFIX}{link.peer}")
-            )
-        if link.latency_seconds:
-            found[f"{latency}{link.peer}"] = _settled(
-                f"{max(link.latency_seconds * 1000, 0.001):.3f}", standing.get(f"{names.LATENCY_PREFIX}{link.peer}")
-            )
-    return found
-
-
-def _settled(measured: str, standing: str | None) -> str:
-    """The standing figure while the measured one is near it."""
-    try:
-        ratio = float(measured) / float(standing or "")
-    except (ValueError, ZeroDivisionError):
-        return measured
-    return standing if standing and 1 / _MOVED < ratio < _MOVED else measured
 
 
 def _value(text: str) -> str:

@@ -182,7 +182,7 @@ def _status(
         accelerators=accelerators,
         accelerators_text=conditions.cut(",".join(f"{a.count}x {a.model or a.resource}" for a in accelerators)),
     )
-    return _standing(msgspec.structs.replace(status, capabilities=capabilities.of(status, seen)))
+    return _standing(msgspec.structs.replace(status, capabilities=capabilities.of(status, seen, capability.status)))
 
 
 def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:

@@ -109,6 +109,8 @@ def _links(capabilities: Mapping[str, str], status: crd.NodeCapabilityStatus) ->
         for link in status.links
     ]
     for name, value in capabilities.items():
+        if status.capabilities.get(name) == value:
+            continue  # the daemon's own label, a coarse picture of what it has measured
         # Each half may be labelled alone: the other half is then what was measured.
         number = _positive(value) if name.startswith((_BANDWIDTH, _LATENCY)) else None
         if number is not None and name.startswith(_LATENCY):

@@ -175,6 +175,21 @@ def test_half_a_label_leaves_the_measured_other_half() -> None:
         assert reach(snap, "a", "b") == link, can
 
 
+@pytest.mark.parametrize(
+    ("label", "bandwidth"),
+    [
+        pytest.param("60", 77, id="the daemon's own picture of what it measured"),
+        pytest.param("1000", 1000, id="a person's"),
+    ],
+)
+def test_a_label_that_the_daemon_drew_from_a_measurement_does_not_outdo_it(label: str, bandwidth: float) -> None:
+    measured = build.capability(
+        "a", found={"bandwidth-to-b": "60"}, links=[build.link("b", bandwidth=77, latency_s=0.5)]
+    )
+    nodes = [build.node("a", can={"bandwidth-to-b": label}), build.node("b")]
+    assert reach(build.state(nodes, capabilities=[measured]).freeze(), "a", "b") == (bandwidth, 0.5)
+
+
 def test_a_region_called_zone_is_no_zone() -> None:
     nodes = [build.node("a", region="zone", zone="eu", kind="edge"), build.node("b", region="eu", zone="edge")]
     snap = build.state(nodes).freeze()
