@@ -1,11 +1,14 @@
-"""The daemon's work, round by round: read the cluster's side, ask the stores, write down what changed.
+"""The daemon's work: know the cluster's side (watching), know the stores' side (asking), write down what differs.
 
-A round comes every ``interval_s``, and at once when something relevant changed (``..._seen``, called by the Kopf
-handlers) or when a store that was slow to answer has answered. Every round starts from fresh reads, so a lost event or
-a failed write is made good by the next round and needs no bookkeeping.
+One task does all the writing. It is woken by whatever changes on either side, and looks only at the DataObjects that
+the change is about, so that a key is in its object's status some milliseconds after somebody named it. Once in
+``interval_s`` comes a regular round: the cluster is read where it is not watched, every store is listed, every object
+is looked at. So a lost event or a failed write is made good by the next round and needs no bookkeeping.
 
-Each store is asked in a thread of its own, and a round waits for all of them only as long as healthy ones take. What
-comes later is written later: a store that hangs delays neither the others nor the shutdown of a round.
+Nothing here waits for a store. What comes late is written late: a store that hangs delays neither the others nor the
+writing; only the first description of the node waits a moment for the stores that it is about to name.
+
+It works without Kopf, too: then changes of the own NodeCapability are seen in the next regular round.
 """
 
 from __future__ import annotations
@@ -15,17 +18,30 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
-import functools
-import hashlib
 import pathlib
 import random
 import time
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from daemon import access, conditions, labels, listing, metrics, objects, publish, reading, stores
+from daemon import (
+    asking,
+    conditions,
+    config,
+    discovery,
+    labels,
+    listing,
+    metrics,
+    neighbours,
+    objects,
+    publish,
+    reading,
+    stores,
+    watching,
+)
 from daemon.facts import machine
 from scheduler import errors
 from scheduler.api import core, crd, names
@@ -33,15 +49,15 @@ from scheduler.kube import client, events
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S: Final = 1.0  # how long a round waits for its stores; a healthy one needs milliseconds
+_PATIENCE_S: Final = 1.0  # how long the node's description waits for a store's first answer
 _DEBOUNCE_S: Final = 0.3  # several events, one round
 _RETRY_S: Final = 2.0  # after the API server failed us
 _TRIES: Final = 3  # a write, and two corrections where other daemons wrote at the same moment
+_AT_ONCE: Final = 8  # writes in flight
 _MAX_STORES: Final = 64  # the schema's bound
 
 _CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 _NODES: Final = "/api/v1/nodes"
-_OBJECTS: Final = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,32 +70,14 @@ class Settings:
     limits: listing.Limits
     host_root: pathlib.Path = pathlib.Path("/")
     has_host_files: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class _World:
-    """The cluster's side of a round."""
-
-    node: labels.ManagedNode
-    services: list[core.Service]
-    capability: crd.NodeCapability | None
-    objects: list[crd.DataObject]
-    discovered: tuple[stores.Store, ...]
-
-
-def field_manager(node: str) -> str:
-    """This node's name as an owner of fields; the API server allows 128 characters."""
-    name = f"{names.DAEMON_FIELD_MANAGER}-{node}"
-    if len(name) <= 128:
-        return name
-    return f"{name[:111]}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
+    configuration: config.Source = dataclasses.field(default_factory=lambda: config.Source(None))
 
 
 class Agent:
     """Finds the stores of one node and keeps its NodeCapability and its part of the DataObjects.
 
     Attributes:
-        last_round_s: Monotonic time at which a round last succeeded, None before the first.
+        last_round_s: Monotonic time at which a regular round last succeeded, None before the first.
     """
 
     def __init__(self, api: client.Api, settings: Settings, sink: events.EventSink, figures: metrics.Metrics) -> None:
@@ -88,196 +86,261 @@ class Agent:
         self._settings = settings
         self._sink = sink
         self._figures = figures
-        self._manager = field_manager(settings.node)
+        self._manager = objects.field_manager(settings.node)
         self._machine = machine.NOTHING
-        self._threads = concurrent.futures.ThreadPoolExecutor(_MAX_STORES, thread_name_prefix="store")
+        self._cluster = watching.Cluster(api, settings.node, self)
+        self._capability: crd.NodeCapability | None = None
+        self._discovered: tuple[stores.Store, ...] = ()
+        self._askers: dict[str, asking.Asker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._wake = asyncio.Event()
-        self._due = True
-        self._views: dict[str, objects.View] = {}
-        self._probes: dict[str, asyncio.Task[None]] = {}
-        self._services: list[core.Service] = []
-        self._generations: dict[str, int] = {}
+        self._round_due_s = 0.0
+        self._rounds = 0
+        self._buckets_due = False
+        self._capability_due = False
+        self._is_regular = False  # whether a regular round is under way: begun and not yet written down
+        self._dirty: dict[watching.Place, bool] = {}  # objects to look at, and whether to heal them
         self._refusals: dict[str, str] = {}
         self._complaint = ""
 
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            while True:
-                self._wake.clear()
-                pause_s = self._settings.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads many daemons
-                try:
-                    await self._round()
-                    self.last_round_s, self._complaint = time.monotonic(), ""
-                except errors.LocalityError as error:
-                    pause_s = min(pause_s, max(_RETRY_S, getattr(error, "retry_after_s", 0.0)))
-                    self._complain(error)
-                await self._pause(pause_s)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._cluster.run(), name="watch")
+                tasks.create_task(self._work(tasks), name="write")
         finally:
-            for probe in self._probes.values():
-                probe.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._threads is not None:
+                self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # ---- what the Kopf handlers call ----
+    # ---- what the watches call, and the Kopf handlers ----
 
-    def service_seen(self, service: core.Service) -> None:
-        was_store = any(service.metadata.uid == known.metadata.uid for known in self._services)
-        if was_store or stores.may_be_store(service):
-            self._hurry()
+    def object_seen(self, item: crd.DataObject, *, new: bool) -> None:
+        self._look_at(item)
+        if new and "/" in item.spec.urn:
+            for asker in self._askers.values():
+                asker.look_up(item.spec.urn)
+
+    def object_gone(self, item: crd.DataObject) -> None:
+        if "/" not in item.spec.urn:
+            self._buckets_due = True
+            self._wake.set()
+
+    def objects_listed(self) -> None:
+        self._buckets_due = True
+        self._wake.set()
 
     def pod_seen(self, pod: core.Pod) -> None:
-        if any(stores.serves(pod, service) for service in self._services):
-            self._hurry()
-
-    def object_seen(self, item: crd.DataObject, *, gone: bool) -> None:
-        if not gone and self._generations.get(item.metadata.uid) == item.metadata.generation:
-            return  # a status was written, perhaps by ourselves
-        node = self._settings.node
-        concerns = (
-            any(listing.bucket_of(item.spec.urn) in objects.listed_buckets(view) for view in self._views.values())
-            or any(location.node == node for location in item.spec.locations)
-            or any(replica.node == node for replica in item.status.replicas)
-        )
-        if concerns:
+        is_new = not self._cluster.has_services_of(pod.metadata.namespace)
+        is_store = pod.metadata.labels.get(stores.APP_LABEL) in stores.STORE_APPS
+        if is_new or is_store or any(stores.serves(pod, service) for service in self._cluster.services):
             self._hurry()
 
     def capability_seen(self, capability: crd.NodeCapability, *, gone: bool) -> None:
-        if gone or self._generations.get(capability.metadata.uid) != capability.metadata.generation:
+        known = self._capability.metadata if self._capability is not None else core.ObjectMeta()
+        seen = capability.metadata
+        if gone or (seen.uid, seen.generation) != (known.uid, known.generation):
             self._hurry()
+        elif watching.version_of(seen) > watching.version_of(known):
+            self._capability, self._capability_due = capability, True
+            self._wake.set()
 
     def _hurry(self) -> None:
-        """Have a round at once, with every store asked again."""
-        self._due = True
+        """Have a regular round soon."""
+        self._round_due_s = min(self._round_due_s, time.monotonic() + _DEBOUNCE_S)
         self._wake.set()
 
-    async def _pause(self, pause_s: float) -> None:
-        try:
-            async with asyncio.timeout(pause_s):
-                await self._wake.wait()
-        except TimeoutError:
-            self._due = True
-        await asyncio.sleep(_DEBOUNCE_S)
-
-    def _complain(self, error: errors.LocalityError) -> None:
-        """Say what is wrong once, not every two seconds."""
-        if str(error) != self._complaint:
-            self._complaint = str(error)
-            log.warning("round failed, still trying", error=self._complaint)
-
-    # ---- a round ----
-
-    async def _round(self) -> None:
-        world = await self._read()
-        self._remember(world)
-        if self._due:
-            self._due = False
-            self._ask(world)
-        if self._probes:
-            await asyncio.wait(self._probes.values(), timeout=_PATIENCE_S)
-        missing = objects.to_create(world.objects, self._views.values(), self._settings.namespace)
-        made = [await self._create(body) for body in missing]
-        for item in [*world.objects, *(item for item in made if item is not None)]:
-            await self._write_object(item, world.discovered)
-        await self._write_capability(world)
-        self._figures.rounds.inc()
-
-    async def _read(self) -> _World:
-        node_name = self._settings.node
-        node = await reading.get(self._api, f"{_NODES}/{node_name}", labels.ManagedNode)
-        if node is None:
-            raise errors.InputError("node", node_name, "there is no such Node; give --node or NODE_NAME its exact name")
-        pods = await reading.list_all(
-            self._api, "/api/v1/pods", core.Pod, {"fieldSelector": f"spec.nodeName={node_name}"}
-        )
-        services = await reading.list_all(self._api, "/api/v1/services", core.Service)
-        found = await reading.list_all(self._api, _OBJECTS, crd.DataObject)
-        capability = await reading.get(self._api, f"{_CAPABILITIES}/{node_name}", crd.NodeCapability)
-        discovered = stores.discover(services, pods)
-        if len(discovered) > _MAX_STORES:
-            log.warning("too many stores on this node, the rest is left out", stores=len(discovered), limit=_MAX_STORES)
-        return _World(node, services, capability, found, discovered[:_MAX_STORES])
-
-    def _remember(self, world: _World) -> None:
-        """Keep what tells relevant events from others, and drop what is known of stores that are gone or moved."""
-        known = {store.name for store in world.discovered}
-        standing = {name: view.store for name, view in self._views.items()}
-        for store in world.discovered:
-            if standing.get(store.name, store) != store:  # another endpoint or Secret
-                self._due = True
-            self._due |= store.name not in standing
-        for name in standing.keys() - known:
-            del self._views[name]
-            self._figures.forget(name)
-        self._services = [service for service in world.services if stores.may_be_store(service)]
-        self._generations = {item.metadata.uid: item.metadata.generation for item in world.objects}
-        if world.capability is not None:
-            self._generations[world.capability.metadata.uid] = world.capability.metadata.generation
-
-    def _ask(self, world: _World) -> None:
-        urns = objects.to_look_up(world.objects)
-        for store in world.discovered:
-            if store.name not in self._probes:  # else its last answer is still being waited for
-                probe = asyncio.create_task(self._probe(store, urns), name=f"probe {store.name}")
-                self._probes[store.name] = probe
-                probe.add_done_callback(functools.partial(self._probed, store.name))
-
-    def _probed(self, name: str, probe: asyncio.Task[None]) -> None:
-        del self._probes[name]
-        if not probe.cancelled() and (error := probe.exception()) is not None:
-            log.error("asking a store failed", store=name, exc_info=error)
+    def _look_at(self, item: crd.DataObject, *, heals: bool = False) -> None:
+        place = (item.metadata.namespace, item.metadata.name)
+        self._dirty[place] = heals or self._dirty.get(place, False)
         self._wake.set()
 
-    async def _probe(self, store: stores.Store, urns: tuple[str, ...]) -> None:
-        limits = self._settings.limits
-        began_s = time.monotonic()
-        try:
-            found = await access.read(self._api, store)
-        except errors.ApiError as error:
-            log.warning("store not asked: its Secret could not be read", store=store.name, error=str(error))
-            return
-        if isinstance(found, listing.Failure):
-            self._view(store, found)
-            return
-        ask = functools.partial(listing.list_store, store, found.credentials, found.ca_pem, urns=urns, limits=limits)
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, ask)
-        # Timeouts bound every read; a server that trickles byte after byte is bounded only here.
-        done, _ = await asyncio.wait([answer], timeout=limits.budget_s + 3 * limits.timeout_s)
-        if not done:
-            self._view(store, listing.Failure("Timeout", f"{store.endpoint} did not finish its answer"))
+    def _store_changed(self, urns: Collection[str] | None) -> None:
+        """A store told something else than before about ``urns``, or about all that it has."""
+        if urns is None:
+            self._buckets_due = self._capability_due = True
+            for item in self._cluster.objects.by_place.values():
+                self._look_at(item)
             self._wake.set()
-            await asyncio.wait([answer])  # a thread cannot be stopped, and one at a time is enough
             return
-        self._view(store, answer.result())
-        self._figures.asked(store.name, time.monotonic() - began_s)
+        for urn in urns:
+            for item in self._cluster.objects.with_urn(urn):
+                self._look_at(item)
 
-    def _view(self, store: stores.Store, outcome: listing.Listing | listing.Failure) -> None:
-        self._views[store.name] = objects.View(store, outcome, _now())
-        self._figures.seen(store.name, outcome)
+    # ---- the work ----
+
+    async def _work(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                if time.monotonic() >= self._round_due_s:
+                    await self._begin_round(tasks)
+                await self._write()
+                self._complaint = ""
+            except errors.LocalityError as error:
+                if str(error) != self._complaint:  # once, not every two seconds
+                    self._complaint = str(error)
+                    log.warning("round failed, still trying", error=self._complaint)
+                self._round_due_s = 0.0
+                pause_s = max(_RETRY_S, getattr(error, "retry_after_s", 0.0))
+                await asyncio.sleep(min(self._settings.interval_s, pause_s) * random.uniform(0.8, 1.2))  # noqa: S311
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._round_due_s - time.monotonic())):
+                    await self._wake.wait()
+
+    async def _begin_round(self, tasks: asyncio.TaskGroup) -> None:
+        """Read what is not watched, have every store listed and every object looked at."""
+        interval_s = self._settings.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads many daemons
+        self._round_due_s = time.monotonic() + interval_s
+        await self._cluster.refresh()
+        path = f"{_CAPABILITIES}/{self._settings.node}"
+        self._capability = await reading.get(self._api, path, crd.NodeCapability)
+        self._settings.configuration.refresh()
+        self._discover(tasks)
+        for asker in self._askers.values():
+            asker.ask()
+        for item in self._cluster.objects.by_place.values():
+            self._look_at(item, heals=True)
+        self._buckets_due = self._capability_due = self._is_regular = True
+        self._rounds += 1
+        if self._rounds % neighbours.EVERY == 0:
+            await neighbours.clear(self._api, self._settings.node, self._cluster.objects)
+
+    def _discover(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to ask stores that are new, and end it for those that are gone or stand elsewhere now."""
+        assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
+        seen = discovery.Cluster(self._cluster.node, list(self._cluster.services), list(self._cluster.pods))
+        found = discovery.find(seen, self._settings.configuration.settings)
+        if len(found) > _MAX_STORES:
+            log.warning("too many stores on this node, the rest is left out", stores=len(found), limit=_MAX_STORES)
+        self._discovered = found[:_MAX_STORES]
+        by_name = {store.name: store for store in self._discovered}
+        for name, asker in list(self._askers.items()):
+            if by_name.get(name) != asker.store:
+                self._tasks.pop(name).cancel()
+                del self._askers[name]
+                if name not in by_name:
+                    self._figures.forget(name)
+        for name in by_name.keys() - self._askers.keys():
+            asker = asking.Asker(
+                self._api,
+                by_name[name],
+                threads=self._pool,
+                limits=self._settings.limits,
+                wanted=self._cluster.objects,
+                changed=self._store_changed,
+                figures=self._figures,
+            )
+            self._askers[name] = asker
+            self._tasks[name] = tasks.create_task(asker.run(), name=f"ask {name}")
+
+    def _pool(self) -> concurrent.futures.Executor:
+        """Threads are made when there is a store to ask: most nodes have none."""
+        if self._threads is None:
+            self._threads = concurrent.futures.ThreadPoolExecutor(3 * _MAX_STORES, thread_name_prefix="store")
+        return self._threads
+
+    def _views(self) -> dict[str, objects.View]:
+        return {name: asker.view for name, asker in self._askers.items() if asker.view is not None}
+
+    def _follow(self) -> None:
+        """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
+        standing = self._capability.status.stores if self._capability is not None else ()
+        buckets = {bucket for store in standing for bucket in store.buckets}
+        for view in self._views().values():
+            buckets.update(objects.listed_buckets(view))
+        node = self._settings.node
+        for item in self._cluster.objects.by_place.values():
+            if any(replica.node == node for replica in item.status.replicas):
+                buckets.add(listing.bucket_of(item.spec.urn))
+        self._cluster.follow(buckets)
 
     # ---- writing ----
 
-    async def _create(self, body: dict[str, Any]) -> crd.DataObject | None:
-        meta = body["metadata"]
-        path = _object_path(meta["namespace"], meta["name"])
-        # One manager for all daemons: what they apply is the same.
-        item = await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER)
-        if item is not None:
-            self._generations[item.metadata.uid] = item.metadata.generation
-            log.info("bucket found", bucket=item.spec.urn, data_object=f"{meta['namespace']}/{meta['name']}")
-        return item
+    async def _write(self) -> None:
+        if self._buckets_due:
+            self._buckets_due = False
+            self._follow()
+            await self._create_missing()
+        await self._write_objects()
+        if self._capability_due and not self._is_early():
+            self._capability_due = False
+            await self._write_capability()
+        if self._is_regular and not self._capability_due:
+            self._is_regular = False
+            self.last_round_s = time.monotonic()
+            self._figures.rounds.inc()
 
-    async def _write_object(self, item: crd.DataObject, discovered: tuple[stores.Store, ...]) -> None:
-        path = f"{_object_path(item.metadata.namespace, item.metadata.name)}/status"
+    def _is_early(self) -> bool:
+        """Whether a store that was just found will probably answer in a moment."""
+        young_s = time.monotonic() - _PATIENCE_S
+        early = any(asker.view is None and asker.born_s > young_s for asker in self._askers.values())
+        if early:
+            asyncio.get_running_loop().call_later(_PATIENCE_S / 5, self._wake.set)
+        return early
+
+    async def _create_missing(self) -> None:
+        known = self._cluster.objects.by_place.values()
+        for body in objects.to_create(known, self._views().values(), self._settings.namespace):
+            if self._cluster.is_listed(body["spec"]["urn"]):
+                await self._create(body)
+
+    async def _create(self, body: dict[str, Any]) -> None:
+        """Create a bucket's object; where its plain name is taken by another urn, under a name that is not."""
+        namespace, urn = body["metadata"]["namespace"], body["spec"]["urn"]
+        for name in dict.fromkeys([body["metadata"]["name"], objects.hashed_name_of(urn)]):
+            body["metadata"]["name"] = name
+            path = _object_path(namespace, name)
+            # One manager for all daemons: what they apply is the same.
+            if await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER) is not None:
+                log.info("bucket found", bucket=urn, data_object=f"{namespace}/{name}")
+                return
+
+    async def _write_objects(self) -> None:
+        views, now = self._views(), _now()
+        while self._dirty:
+            batch = [self._dirty.popitem() for _ in range(min(_AT_ONCE, len(self._dirty)))]
+            written = [self._write_object(place, views, now, heals=heals) for place, heals in batch]
+            failed = [e for e in await asyncio.gather(*written, return_exceptions=True) if e is not None]
+            if failed:
+                for place, heals in batch:
+                    self._dirty[place] = heals or self._dirty.get(place, False)
+                raise failed[0]
+
+    async def _write_object(
+        self, place: watching.Place, views: dict[str, objects.View], now: str, *, heals: bool
+    ) -> None:
+        item = self._cluster.objects.by_place.get(place)
         for _ in range(_TRIES):
+            if item is None:
+                return
             body = objects.status_to_apply(
-                item, node=self._settings.node, discovered=discovered, views=self._views, now=_now()
+                item,
+                node=self._settings.node,
+                discovered=self._discovered,
+                views=views,
+                now=now,
+                leads=self._leads(item),
+                heals=heals,
             )
             if body is None:
                 return
-            answer = await self._apply_to_object(path, body, manager=self._manager)
-            if answer is None:
-                return
-            item = answer
+            item = await self._apply_to_object(f"{_object_path(*place)}/status", body, manager=self._manager)
+            if item is not None:
+                self._cluster.objects.put(item)
+
+    def _leads(self, item: crd.DataObject) -> bool:
+        """Whether this node comes first among those that have the bucket: then it says that they lack the key."""
+        bucket = listing.bucket_of(item.spec.urn)
+        holders = {
+            replica.node
+            for whole in self._cluster.objects.with_urn(bucket)
+            for replica in whole.status.replicas
+            if replica.available
+        }
+        return not holders or min(holders) == self._settings.node
 
     async def _apply_to_object(self, path: str, body: dict[str, Any], *, manager: str) -> crd.DataObject | None:
         """Apply; None where the API server refuses this one object, which is said once and harms no other."""
@@ -294,40 +357,43 @@ class Agent:
         self._refusals.pop(path, None)
         return core.decode(data, crd.DataObject, path)
 
-    async def _write_capability(self, world: _World) -> None:
-        capability = world.capability
+    async def _write_capability(self) -> None:
+        node, capability = self._cluster.node, self._capability
+        assert node is not None  # noqa: S101 - a round begins with reading it
         path = f"{_CAPABILITIES}/{self._settings.node}"
         owners = {owner.uid for owner in capability.metadata.owner_references} if capability else set()
-        if capability is None or world.node.metadata.uid not in owners:
-            body = publish.to_create(world.node)
+        if capability is None or node.metadata.uid not in owners:
+            body = publish.to_create(node)
             capability = core.decode(await self._apply(path, body, manager=self._manager), crd.NodeCapability, path)
-            self._generations[capability.metadata.uid] = capability.metadata.generation
-        settings = self._settings
+        settings, views = self._settings, self._views()
         self._machine = await asyncio.to_thread(
             machine.read, settings.host_root, has_files=settings.has_host_files, before=self._machine
         )
         body_or_none = publish.status_to_apply(
             capability,
-            node=labels.without_own(world.node, self._manager),
+            node=labels.without_own(node, self._manager),
             seen=self._machine,
-            discovered=world.discovered,
-            views=self._views,
+            discovered=self._discovered,
+            views=views,
             now=_now(),
         )
         if body_or_none is not None:
-            told = publish.transitions(capability.status, world.discovered, self._views)
+            told = publish.transitions(capability.status, self._discovered, views)
             answer = await self._apply(f"{path}/status", body_or_none, manager=self._manager)
             capability = core.decode(answer, crd.NodeCapability, path)
             for transition in told:
                 self._tell(transition)
-        await self._write_labels(world.node, capability)
+        self._capability = capability
+        await self._write_labels(node, capability)
 
     async def _write_labels(self, node: labels.ManagedNode, capability: crd.NodeCapability) -> None:
         body = labels.to_apply(node, capability, manager=self._manager, now=_now())
         if body is None:
             return
         with contextlib.suppress(errors.ConflictError):  # labelled by somebody meanwhile: the next round sees it
-            await self._apply(f"{_NODES}/{self._settings.node}", body, manager=self._manager, force=False)
+            path = f"{_NODES}/{self._settings.node}"
+            answer = await self._apply(path, body, manager=self._manager, force=False)
+            self._cluster.node = core.decode(answer, labels.ManagedNode, path)
 
     async def _apply(self, path: str, body: dict[str, Any], *, manager: str, force: bool = True) -> bytes:
         """Server-side apply. Of our own resources we know best; a Node belongs to everybody."""

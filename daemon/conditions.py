@@ -1,8 +1,8 @@
 """Conditions and times in statuses, and the rule that keeps watchers quiet: nothing is written for time alone.
 
 A condition's transition time moves only with its status. A probe time is refreshed together with something else that
-changed, or when it is older than ``STALE_S``, which tells a living daemon from a dead one without a heartbeat that
-every watcher of the object would have to read.
+changed, or when it is stale, which tells a living daemon from a dead one without a heartbeat that every watcher of the
+object would have to read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ def rfc3339(when: datetime.datetime) -> str:
     return when.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def is_stale(written: str, now: str) -> bool:
+def is_stale(written: str, now: str, *, stale_s: float = STALE_S) -> bool:
     """Whether a probe time is so old (or unreadable) that it should be written again."""
     try:
         age = datetime.datetime.fromisoformat(now) - datetime.datetime.fromisoformat(written)
     except (ValueError, TypeError):
         return True
-    return abs(age.total_seconds()) >= STALE_S
+    return abs(age.total_seconds()) >= stale_s
 
 
 def merged(

@@ -1,7 +1,7 @@
-"""The only file of the daemon that knows Kopf: events about what concerns this node become calls of the agent.
+"""The only file of the daemon that knows Kopf: events about this node's NodeCapability become calls of the agent.
 
-Handlers only listen (on.event), so Kopf never writes to anything. What the server can filter, it does: this node's pods
-and this node's NodeCapability.
+Handlers only listen (on.event), so Kopf never writes to anything, and the server sends this node's object alone. What
+needs other selectors, or selectors that change, has watches of its own (daemon.watching).
 """
 
 from __future__ import annotations
@@ -27,21 +27,8 @@ def build(
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     kopfsettings.harden(settings, reads_only=True)
-    settings.watching.field_selectors["pods"] = f"spec.nodeName={node}"
     settings.watching.field_selectors[f"{names.NODE_CAPABILITIES}.{names.GROUP}"] = f"metadata.name={node}"
     kopf.on.login(registry=registry)(kopfsettings.login(api))
-
-    @kopf.on.event("", "v1", "services", registry=registry)
-    async def service_event(body: kopf.Body, **_: Any) -> None:
-        worker.service_seen(core.convert(dict(body), core.Service, "service"))
-
-    @kopf.on.event("", "v1", "pods", registry=registry)
-    async def pod_event(body: kopf.Body, **_: Any) -> None:
-        worker.pod_seen(core.convert(dict(body), core.Pod, "pod"))
-
-    @kopf.on.event(names.GROUP, names.VERSION, names.DATA_OBJECTS, registry=registry)
-    async def data_object_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - Kopf's name
-        worker.object_seen(core.convert(dict(body), crd.DataObject, "dataobject"), gone=type == "DELETED")
 
     @kopf.on.event(names.GROUP, names.VERSION, names.NODE_CAPABILITIES, registry=registry)
     async def capability_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002 - Kopf's name

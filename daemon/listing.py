@@ -40,11 +40,12 @@ _EXPIRED: Final = 10
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _TLS_WANTED: Final = "HTTP request to an HTTPS server"
+_PAGE_KEYS: Final = 1000  # S3's
 _BUCKET_GONE: Final = frozenset({"NoSuchBucket"})
 _NOT_THERE: Final = frozenset({"NoSuchKey", "NoSuchBucket", "XMinioInvalidObjectName"})
 _REFUSED: Final = frozenset({
     "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccountProblem",
-    "AllAccessDisabled", "RequestTimeTooSkewed",
+    "AllAccessDisabled", "RequestTimeTooSkewed", "XAdminUserNotFound",
 })  # fmt: skip
 
 
@@ -83,6 +84,7 @@ class Content:
     etag: str = ""
     last_modified: str = ""
     unreadable: int = 0
+    version_id: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +154,21 @@ def look_up(
         return failure(error, store, limits)
 
 
+def count(
+    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, buckets: Iterable[str], limits: Limits
+) -> Listing | Failure:
+    """Count ``buckets`` alone: those of them that are there are in the answer, which says nothing else."""
+    if store.directory:
+        return _list_directory(store, (), limits, count=True)
+    ends = time.monotonic() + limits.budget_s
+    try:
+        with open_client(store, credentials, ca_pem, limits) as client:
+            counted, uncounted = _count_buckets(client, list(buckets), limits, ends)
+            return Listing(buckets=counted, uncounted=uncounted)
+    except Exception as error:  # noqa: BLE001 - as above
+        return failure(error, store, limits)
+
+
 @contextlib.contextmanager
 def open_client(
     store: stores.Store, credentials: Credentials | None, ca_pem: str, limits: Limits
@@ -191,7 +208,10 @@ def _count_buckets(
             uncounted.add(bucket)
             continue
         try:
-            buckets[bucket] = _count(client.list_objects(bucket, recursive=True), limits.max_keys, ends)
+            content = _count(client.list_objects(bucket, recursive=True), limits.max_keys, ends)
+            # MinIO ends the listing of a bucket that was deleted between two pages as if that were all.
+            if content.object_count < _PAGE_KEYS or client.bucket_exists(bucket):
+                buckets[bucket] = content
         except minio_errors.S3Error as error:  # the store answered: the other buckets may well be readable
             if error.code not in _BUCKET_GONE:  # else it was deleted since it was listed: it is not there
                 buckets[bucket] = None
@@ -202,7 +222,7 @@ def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> C
     size_bytes = count = 0
     newest: datetime.datetime | None = None
     for found in objects:
-        if count >= max_keys or (count % 1000 == 0 and count and time.monotonic() > ends):
+        if count >= max_keys or (count % _PAGE_KEYS == 0 and count and time.monotonic() > ends):
             return Content(size_bytes, count, complete=False, last_modified=_rfc3339(newest))
         count += 1
         size_bytes += found.size or 0
@@ -246,7 +266,13 @@ def _shuffled(names: Iterable[str]) -> list[str]:
 
 def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> Content | None:
     stat = client.stat_object(bucket, key)
-    return Content(stat.size or 0, 1, etag=(stat.etag or "").strip('"'), last_modified=_rfc3339(stat.last_modified))
+    return Content(
+        stat.size or 0,
+        1,
+        etag=(stat.etag or "").strip('"'),
+        last_modified=_rfc3339(stat.last_modified),
+        version_id=stat.version_id or "",
+    )
 
 
 def _prefix(client: minio.Minio, bucket: str, key: str, *, limits: Limits, ends: float) -> Content | None:
@@ -321,7 +347,8 @@ def failure(error: Exception, store: stores.Store, limits: Limits) -> Failure:
     if isinstance(cause, minio_errors.S3Error):
         return Failure("StoreError", f"{endpoint} answered {cause.code}: {_words(cause.message)}")
     if isinstance(cause, http_errors.ProtocolError):
-        return Failure("Unreachable", f"{endpoint} broke off the connection")
+        hint = "; if it speaks TLS, write https:// in place of http://" if endpoint.startswith("http:") else ""
+        return Failure("Unreachable", f"{endpoint} broke off the connection{hint}")
     return Failure("NotS3", f"{endpoint} does not answer as an S3 store does: {_words(cause)}")
 
 

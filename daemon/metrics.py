@@ -41,6 +41,43 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._lookups = prometheus_client.Counter(
+            "data_locality_daemon_lookups_total", "Keys and prefixes looked up.", ["store"], registry=self.registry
+        )
+        self._notices = prometheus_client.Counter(
+            "data_locality_daemon_notices_total", "Changes that the store announced.", ["store"], registry=self.registry
+        )
+        self._announces = prometheus_client.Gauge(
+            "data_locality_daemon_store_announces",
+            "Whether the store announces changes now; else they are seen by the next listing.",
+            ["store"],
+            registry=self.registry,
+        )
+        self._link_probes = prometheus_client.Counter(
+            "data_locality_daemon_link_probes_total",
+            "Probes of links, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._link_bytes = prometheus_client.Counter(
+            "data_locality_daemon_link_probe_bytes_total",
+            "Bytes spent on probing links, both directions together.",
+            registry=self.registry,
+        )
+
+    def looked_up(self, store: str, urns: int) -> None:
+        self._lookups.labels(store=store).inc(urns)
+
+    def heard(self, store: str) -> None:
+        self._notices.labels(store=store).inc()
+
+    def announces(self, store: str, is_open: bool) -> None:
+        self._announces.labels(store=store).set(is_open)
+
+    def link_probed(self, outcome: str, spent_bytes: int) -> None:
+        self._link_probes.labels(outcome=outcome).inc()
+        self._link_bytes.inc(spent_bytes)
+
     def asked(self, store: str, seconds: float) -> None:
         self._asked.labels(store=store).observe(seconds)
 
@@ -54,7 +91,8 @@ class Metrics:
 
     def forget(self, store: str) -> None:
         """Stop reporting a store that this node no longer serves."""
-        for figure in (self._up, self._buckets, self._failures, self._asked):
+        figures = (self._up, self._buckets, self._failures, self._asked, self._lookups, self._notices, self._announces)
+        for figure in figures:
             figure.remove_by_labels({"store": store})
 
     def exposition(self) -> bytes:

@@ -8,7 +8,11 @@ from the same entries, and a daemon writes only what differs. It does not end in
 computes again from the answer to its write, and the last of several concurrent writers gets an answer with
 everybody's entries.
 
-Three traps. Only the daemon that counted knows an object count and whether it is complete, so these two follow the
+Who writes them: where a daemon's own entries change, it does at once. Where only the summary is out of date (the spec
+was edited, somebody's entry vanished), one daemon is enough: that of the primary copy, or, of a key that nobody has,
+the first of the bucket's holders (``leads``). The others write it in their next regular round if it still differs.
+
+Four traps. Only the daemon that counted knows an object count and whether it is complete, so these two follow the
 *primary* copy (the largest available one): its daemon writes them, the others carry over what stands there. Summary
 fields are never left out once they stood there, for server-side apply removes a field only when its last owner drops
 it, and an earlier writer may still own it. And what a store that is down held is unknown rather than gone: its
@@ -20,7 +24,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +32,12 @@ import msgspec
 from daemon import conditions, listing, stores
 from scheduler.api import crd, names, units
 
+Items = Iterable[crd.DataObject]
+
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_STALE_S: Final = 3600.0
 _MAX_NODES_TEXT: Final = 4096  # the schema's bound
 _CONDITIONS: Final = frozenset({"Ready", "CountComplete"})
 
@@ -42,6 +49,14 @@ class View:
     store: stores.Store
     outcome: listing.Listing | listing.Failure
     probed_at: str
+
+
+def field_manager(node: str) -> str:
+    """This node's name as an owner of fields; the API server allows 128 characters."""
+    name = f"{names.DAEMON_FIELD_MANAGER}-{node}"
+    if len(name) <= 128:
+        return name
+    return f"{name[:111]}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
 
 
 def name_of(urn: str) -> str:
@@ -58,7 +73,7 @@ def hashed_name_of(urn: str) -> str:
     return f"{words}-{digest}" if words else f"urn-{digest}"
 
 
-def to_create(objects: Iterable[crd.DataObject], views: Iterable[View], namespace: str) -> list[dict[str, Any]]:
+def to_create(objects: Items, views: Iterable[View], namespace: str) -> list[dict[str, Any]]:
     """The DataObjects, as bodies to apply, of buckets that have none in ``namespace`` yet."""
     mine = [item for item in objects if item.metadata.namespace == namespace]
     urns = {item.spec.urn for item in mine}
@@ -79,38 +94,74 @@ def to_create(objects: Iterable[crd.DataObject], views: Iterable[View], namespac
     ]
 
 
-def to_look_up(objects: Iterable[crd.DataObject]) -> tuple[str, ...]:
-    """The keys and prefixes that somebody has a DataObject for; buckets are listed anyway."""
-    return tuple(sorted({item.spec.urn for item in objects if "/" in item.spec.urn}))
-
-
 def listed_buckets(view: View) -> Iterable[str]:
     return view.outcome.buckets if isinstance(view.outcome, listing.Listing) else ()
 
 
 def status_to_apply(
-    item: crd.DataObject, *, node: str, discovered: Sequence[stores.Store], views: Mapping[str, View], now: str
+    item: crd.DataObject,
+    *,
+    node: str,
+    discovered: Sequence[stores.Store],
+    views: Mapping[str, View],
+    now: str,
+    leads: bool = True,
+    heals: bool = True,
 ) -> dict[str, Any] | None:
     """The status that this node's daemon applies to ``item``, or None where nothing is to be written.
 
     Args:
         discovered: The node's stores; one without a view has not been asked yet, and what is known of it stays.
         views: The last outcome by store name.
+        leads: Whether this daemon is the one to say that nobody has it.
+        heals: Whether to write a summary that another daemon should have written.
     """
-    before = [replica for replica in item.status.replicas if replica.node == node]
-    others = [replica for replica in item.status.replicas if replica.node != node]
+    external = {store.name for store in discovered if store.place is not None}
+    before = [replica for replica in item.status.replicas if _is_own(replica, node, external)]
+    others = [replica for replica in item.status.replicas if not _is_own(replica, node, external)]
     own, counted = _own_replicas(item, node=node, discovered=discovered, views=views, before=before, now=now)
-    if not own and not before:
+    if not own and not before and (others or not _is_missing(item.spec.urn, discovered, views)):
         return None  # none of this node's business
-    summary = _summary(item, replicas=[*own, *others], counted=counted, node=node, now=now)
-    if _plain(own) == _plain(before) and summary == _standing(item.status) and not _refreshes(before, own, now):
+    primary = _primary([*own, *others])
+    speaks = leads if primary is None else _is_own(primary, node, external)
+    summary = _summary(item, replicas=[*own, *others], counted=counted, now=now)
+    is_fresh = summary == _standing(item.status) or not (speaks or heals)
+    if is_fresh and _plain(own) == _plain(before) and not _refreshes(before, own, now):
         return None
+    return {**letting_go(item), "status": {"replicas": [_entry(replica) for replica in own], **summary}}
+
+
+def adopting(item: crd.DataObject, *, node: str) -> dict[str, Any]:
+    """The status as it stands, as far as this node's daemon may own it: what is ours stays when others let go."""
+    own = [replica for replica in item.status.replicas if replica.node == node]
+    status = {"replicas": [_entry(replica) for replica in own], **_standing(item.status)}
+    return {**letting_go(item), "status": {name: value for name, value in status.items() if value is not None}}
+
+
+def letting_go(item: crd.DataObject) -> dict[str, Any]:
+    """The body with which a field manager gives up all that it owns of the status."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": "DataObject",
         "metadata": {"name": item.metadata.name, "namespace": item.metadata.namespace},
-        "status": {"replicas": [_entry(replica) for replica in own], **summary},
     }
+
+
+def _is_own(replica: crd.Replica, node: str, external: Container[str]) -> bool:
+    return replica.node == node or (replica.node == names.EXTERNAL and replica.store in external)
+
+
+def _is_missing(urn: str, discovered: Sequence[stores.Store], views: Mapping[str, View]) -> bool:
+    """Whether some store of this node has the bucket, and surely not the key or prefix."""
+    outcomes = [views[store.name].outcome for store in discovered if store.name in views]
+    return any(isinstance(outcome, listing.Listing) and urn in outcome.missing for outcome in outcomes)
+
+
+def _primary(replicas: Sequence[crd.Replica]) -> crd.Replica | None:
+    """The copy that the summary follows."""
+    available = [replica for replica in replicas if replica.available]
+    sized = [replica for replica in available or replicas if replica.size_bytes is not None]
+    return min(sized, key=lambda r: (-(r.size_bytes or 0), r.node, r.store), default=None)
 
 
 def _own_replicas(
@@ -121,11 +172,11 @@ def _own_replicas(
     views: Mapping[str, View],
     before: Sequence[crd.Replica],
     now: str,
-) -> tuple[list[crd.Replica], dict[str, listing.Content]]:
-    """This node's entries as they should be, and what was counted for them, by store."""
+) -> tuple[list[crd.Replica], dict[tuple[str, str], listing.Content]]:
+    """This node's entries as they should be, and what was counted for them, by node and store."""
     standing = {replica.store: replica for replica in before}
     own: list[crd.Replica] = []
-    counted: dict[str, listing.Content] = {}
+    counted: dict[tuple[str, str], listing.Content] = {}
     if any(location.node == node for location in item.spec.locations):
         own.append(crd.Replica(node=node, size_bytes=item.spec.size_bytes, available=True, last_probe_time=now))
     for store in discovered:
@@ -138,12 +189,10 @@ def _own_replicas(
             if old:
                 own.append(msgspec.structs.replace(old, available=False, last_probe_time=view.probed_at))
         elif content is not None:
-            counted[store.name] = content
             own.append(_replica(node, store, content, view.probed_at))
+            counted[own[-1].node, store.name] = content
         elif item.spec.urn in listed_buckets(view):
-            own.append(
-                crd.Replica(node=node, store=store.name, endpoint=store.endpoint, last_probe_time=view.probed_at)
-            )
+            own.append(_described(node, store, view.probed_at))
     return own, counted
 
 
@@ -159,16 +208,27 @@ def _content(urn: str, view: View | None) -> tuple[listing.Content | None, bool]
     return outcome.found.get(urn), urn in outcome.found
 
 
-def _replica(node: str, store: stores.Store, content: listing.Content, probed_at: str) -> crd.Replica:
+def _described(node: str, store: stores.Store, probed_at: str) -> crd.Replica:
+    """An entry for what ``store`` has of a bucket, as long as nothing more is known."""
     return crd.Replica(
-        node=node,
+        node=names.EXTERNAL if store.place is not None else node,
         store=store.name,
+        role=store.role,
+        region=store.place.region if store.place is not None else "",
+        zone=store.place.zone if store.place is not None else "",
         endpoint=store.endpoint,
+        last_probe_time=probed_at,
+    )
+
+
+def _replica(node: str, store: stores.Store, content: listing.Content, probed_at: str) -> crd.Replica:
+    return msgspec.structs.replace(
+        _described(node, store, probed_at),
         size_bytes=content.size_bytes,
         etag=content.etag,
+        version_id=content.version_id,
         last_modified=content.last_modified,
         available=True,
-        last_probe_time=probed_at,
     )
 
 
@@ -176,19 +236,18 @@ def _summary(
     item: crd.DataObject,
     *,
     replicas: Sequence[crd.Replica],
-    counted: Mapping[str, listing.Content],
-    node: str,
+    counted: Mapping[tuple[str, str], listing.Content],
     now: str,
 ) -> dict[str, Any]:
     """The fields that sum up all entries, as they stand in the object's JSON."""
     status = item.status
     available = [replica for replica in replicas if replica.available]
-    sized = [replica for replica in available or replicas if replica.size_bytes is not None]
-    primary = min(sized, key=lambda r: (-(r.size_bytes or 0), r.node, r.store), default=None)
+    primary = _primary(replicas)
     size_bytes = primary.size_bytes if primary is not None else status.size_bytes
     if item.spec.size_bytes is not None:
         size_bytes = item.spec.size_bytes
-    content = counted.get(primary.store) if primary is not None and primary.node == node else None
+    # What this node counted has an entry of this node: another node's store may have the same name.
+    content = counted.get((primary.node, primary.store)) if primary is not None else None
     object_count = content.object_count if content is not None else status.object_count
     nodes = sorted({replica.node for replica in available})
     found = [
@@ -265,10 +324,15 @@ def _entry(replica: crd.Replica) -> dict[str, Any]:
 
 
 def _refreshes(before: Iterable[crd.Replica], own: Iterable[crd.Replica], now: str) -> bool:
-    """Whether a probe time that has become stale can be replaced by a newer one."""
+    """Whether a probe time that has become stale can be replaced by a newer one.
+
+    A node has one NodeCapability, whose probe time tells whether its daemon lives, but maybe thousands of entries here:
+    they are refreshed seldom.
+    """
     newer = {replica.store: replica.last_probe_time for replica in own}
     return any(
-        conditions.is_stale(old.last_probe_time, now) and newer.get(old.store) != old.last_probe_time for old in before
+        conditions.is_stale(old.last_probe_time, now, stale_s=_STALE_S) and newer.get(old.store) != old.last_probe_time
+        for old in before
     )
 
 

@@ -18,6 +18,7 @@ from scheduler.kube import client
 log = structlog.get_logger(__name__)
 
 _PAGE = "500"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 T = TypeVar("T")
 
@@ -40,7 +41,9 @@ async def get(api: client.Api, path: str, kind: type[T]) -> T | None:
     return core.decode(data, kind, path)
 
 
-async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> list[T]:
+async def list_all(
+    api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None, *, accept: str = client.JSON
+) -> list[T]:
     """All objects of a collection.
 
     Raises:
@@ -50,7 +53,7 @@ async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[st
     next_page: str | None = ""
     while next_page is not None:
         asked = {**(params or {}), "limit": _PAGE} | ({"continue": next_page} if next_page else {})
-        page = core.decode(await api.get(path, asked), _List, path)
+        page = core.decode(await api.get(path, asked, accept=accept), _List, path)
         for item in page.items or ():
             try:
                 found.append(core.decode(item, kind, path))
@@ -58,3 +61,8 @@ async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[st
                 log.warning("object left out", error=str(error))
         next_page = page.metadata.next_page or None
     return found
+
+
+async def list_metadata(api: client.Api, path: str, kind: type[T]) -> list[T]:
+    """All objects of a collection, of which the server sends nothing but the metadata."""
+    return await list_all(api, path, kind, accept=_METADATA)

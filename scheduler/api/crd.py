@@ -6,11 +6,12 @@ says what its node is, can do and serves. What a user wants stands in spec, what
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 import msgspec
 
-from scheduler.api import core
+from scheduler.api import core, names
 
 
 class Condition(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -29,6 +30,16 @@ class Location(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
 
     node: str
     store: str = ""
+
+
+def location_label(node: str) -> str:
+    """The label of DataObjects with a declared location on ``node``, which lets that node's daemon watch them alone.
+
+    The name in a label is at most 63 characters long, a node's 253.
+    """
+    if len(node) > 63:
+        node = f"{node[:46]}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
+    return f"{names.LOCATION_PREFIX}{node}"
 
 
 class DataObjectSpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -54,6 +65,7 @@ class Replica(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     endpoint: str = ""
     size_bytes: core.Count | None = None
     etag: str = ""
+    version_id: str = ""
     last_modified: str = ""
     available: bool = False
     last_probe_time: str = ""

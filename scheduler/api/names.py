@@ -19,12 +19,16 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 DATA_OBJECTS: Final = "dataobjects"
 NODE_CAPABILITIES: Final = "nodecapabilities"
 BUCKET_LABEL: Final = f"{GROUP}/bucket"
+LOCATION_PREFIX: Final = f"location.{GROUP}/"  # and a node's name, see crd.location_label
 # On DataObjects that the scheduler made because a pod names the key, and may delete when none does.
 ON_DEMAND_LABEL: Final = f"{GROUP}/on-demand"
 # In place of a node's name: a store outside the cluster.
 EXTERNAL: Final = "external"
 SCHEDULER_FIELD_MANAGER: Final = "data-locality-scheduler"
 DAEMON_FIELD_MANAGER: Final = "data-locality-daemon"
+LINKS_FIELD_MANAGER: Final = "data-locality-links"
+# On the NodeCapabilities of those nodes that measure links for their zone.
+PROBES_LABEL: Final = f"{GROUP}/probes-for-zone"
 
 # Pod annotations.
 DATA_PREFIX: Final = "data.scheduler.thesis/"

@@ -61,7 +61,7 @@ class Api:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True),
             # Compressing a list costs the server more CPU than the bytes cost the cluster's network.
-            headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "data-locality-scheduler"},
+            headers={"Accept-Encoding": "identity", "User-Agent": "data-locality-scheduler"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -78,8 +78,16 @@ class Api:
     async def close(self) -> None:
         await self._session.close()
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None, *, deadline_s: float = DEADLINE_S) -> bytes:
-        return await self._request("GET", path, params=params, deadline_s=deadline_s)
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        accept: str = JSON,
+        deadline_s: float = DEADLINE_S,
+    ) -> bytes:
+        """Read; ``accept`` may ask for another form of the objects, such as their metadata alone."""
+        return await self._request("GET", path, params=params, accept=accept, deadline_s=deadline_s)
 
     async def post(
         self,
@@ -177,11 +185,12 @@ class Api:
         params: Mapping[str, str] | None = None,
         body: bytes = b"",
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=deadline_s)
         try:
             async with await self._open(
-                method, path, params=params, timeout=timeout, body=body, content_type=content_type
+                method, path, params=params, timeout=timeout, body=body, content_type=content_type, accept=accept
             ) as response:
                 return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -196,13 +205,16 @@ class Api:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - handed on to aiohttp
         body: bytes = b"",
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> aiohttp.ClientResponse:
         """Send a request and return the answer, its body unread; raises ApiError for anything but success."""
         if time.monotonic() > self._reread_at:
             await self.reread(afresh=False)
         for last in (False, True):
             used = self.credentials
-            headers = {"Authorization": used.authorization} if used.authorization else {}
+            headers = {"Accept": accept}
+            if used.authorization:
+                headers["Authorization"] = used.authorization
             if body:
                 headers["Content-Type"] = content_type
             response = await self._session.request(

@@ -14,7 +14,7 @@ from scheduler.api import core, crd, names
 
 NOW = "2026-01-02T03:04:05Z"
 LATER = "2026-01-02T03:04:35Z"
-MUCH_LATER = "2026-01-02T03:10:05Z"
+MUCH_LATER = "2026-01-02T04:04:05Z"
 
 
 def store(name: str = "minio", namespace: str = "storage") -> stores.Store:
@@ -177,7 +177,7 @@ def test_a_store_not_asked_yet_changes_nothing() -> None:
     [
         pytest.param("photos/a.raw", listed({"photos": 9}, {"photos/a.raw": 4}), "Key", [4], id="key"),
         pytest.param("photos/2024/", listed({"photos": 9}, {"photos/2024/": 6}), "Prefix", [6], id="prefix"),
-        pytest.param("photos/a.raw", listed({"photos": 9}, {}, {"photos/a.raw"}), "Key", None, id="key missing"),
+        pytest.param("photos/a.raw", listed({"photos": 9}, {}, {"photos/a.raw"}), "Key", [], id="key missing"),
         pytest.param("photos/a.raw", listed({"other": 9}), "Key", None, id="bucket missing"),
         pytest.param("photos/a.raw", listed({"photos": 9}), "Key", None, id="not looked up yet"),
     ],
@@ -192,7 +192,65 @@ def test_keys_and_prefixes_that_somebody_declared(
     else:
         assert [replica.size_bytes for replica in server.item.status.replicas] == replicas
         assert server.item.status.granularity == granularity
-        assert condition(server.item) == ("True", "Available")
+        assert condition(server.item) == (("True", "Available") if replicas else ("False", "NotFound"))
+
+
+@pytest.mark.parametrize(
+    ("leads", "heals", "says"),
+    [
+        pytest.param(True, False, True, id="the first holder of the bucket"),
+        pytest.param(False, False, False, id="another holder"),
+        pytest.param(False, True, True, id="another holder, in its regular round"),
+    ],
+)
+def test_one_holder_of_the_bucket_says_that_nobody_has_the_key(leads: bool, heals: bool, says: bool) -> None:
+    views = view(listed({"photos": 9}, {}, {"photos/a.raw"}))
+    body = objects.status_to_apply(
+        data_object("photos/a.raw"),
+        node="n1",
+        discovered=[store()],
+        views=views,
+        now=NOW,
+        leads=leads,
+        heals=heals,
+    )
+    assert (body is not None) == says
+
+
+def test_a_summary_is_put_right_by_the_daemon_of_the_largest_copy() -> None:
+    server = Server(data_object())
+    write(server, view(listed({"photos": 5})), node="n1")
+    write(server, view(listed({"photos": 7})), node="n2")
+    item = msgspec.structs.replace(server.item, metadata=data_object(generation=2).metadata)
+    wrote = {
+        node: objects.status_to_apply(
+            item, node=node, discovered=[store()], views=view(listed({"photos": size})), now=LATER, heals=False
+        )
+        for node, size in {"n1": 5, "n2": 7}.items()
+    }
+    assert wrote["n1"] is None
+    assert wrote["n2"] is not None
+    assert wrote["n2"]["status"]["observedGeneration"] == 2
+
+
+def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
+    lake = stores.Store(
+        "storage", "", "", "https://lake", "secret", alias="lake", role="Serves", place=stores.Place("west", "west-1")
+    )
+    server = Server(data_object())
+    write(server, view(listed({"photos": 5}), of=lake))
+    (replica,) = server.item.status.replicas
+    assert (replica.node, replica.store, replica.role, replica.region, replica.zone) == (
+        names.EXTERNAL,
+        "lake",
+        "Serves",
+        "west",
+        "west-1",
+    )
+    assert server.item.status.object_count == 3
+    assert write(server, view(listed({"photos": 5}), of=lake), now=LATER) is None
+    write(server, view(listed({}), of=lake), now=LATER)
+    assert server.item.status.replicas == ()
 
 
 def test_a_key_keeps_its_replica_until_it_is_known_to_be_gone() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from localcluster import cluster, keeping, topology
 from scheduler import errors
-from scheduler.api import names
+from scheduler.api import crd, names
 from tests.clusterfixture import ClusterFactory
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -362,7 +362,9 @@ def test_objects_that_users_declare(running: cluster.Cluster, daemons: dict[str,
         "absent": "declared/no",
     }
     for name, urn in wanted.items():
-        body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": {"name": name}, "spec": {"urn": urn}}
+        labels = {names.BUCKET_LABEL: "declared"}  # as the scheduler sets it
+        meta = {"name": name, "labels": labels}
+        body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": meta, "spec": {"urn": urn}}
         running.api.request("POST", f"/apis/{names.API_VERSION}/namespaces/default/{names.DATA_OBJECTS}", body)
     sizes = {"key": 4321, "prefix": 4400, "bucket": 4400}
     for name, size in sizes.items():
@@ -382,7 +384,9 @@ def test_objects_that_users_declare(running: cluster.Cluster, daemons: dict[str,
 def test_declared_locations_and_sizes(running: cluster.Cluster, daemons: dict[str, Daemon]) -> None:
     assert daemons
     spec = {"urn": "nowhere/copied.bin", "sizeBytes": 2048, "locations": [{"node": "plain"}, {"node": "edge"}]}
-    body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": {"name": "copied"}, "spec": spec}
+    labels = {crd.location_label(node): "" for node in ("plain", "edge")}  # as the scheduler sets them
+    meta = {"name": "copied", "labels": labels}
+    body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": meta, "spec": spec}
     path = f"/apis/{names.API_VERSION}/namespaces/default/{names.DATA_OBJECTS}"
     running.api.request("POST", path, body)
     eventually(lambda: replicas(running, "copied", "default") == {"edge": True, "plain": True})

@@ -1,0 +1,244 @@
+"""Hears from a MinIO server what changes in it: one request that stays open and brings a line for each change.
+
+MinIO answers ``GET /?events=...`` with a stream of JSON lines about all buckets at once, with a line every second that
+tells a quiet server from a dead one. So a store costs one connection and no thread, however many buckets it has. Other
+servers take the same request for a listing of buckets; they are told from MinIO by the answer's content type, and are
+re-listed instead. (The S3 client's own call is for one bucket, blocks a thread for ever, and reconnects where it
+should tell.)
+
+Servers built since the autumn of 2025 hold back what they write until their buffer is full or the answer ends (minio
+#21651 wrapped the response without its Flush). To hear from those in time, listeners take turns: the next one is
+opened, then the client's half of the older connection is closed, on which the server ends its answer and so hands out
+what it held back. That costs a request every second, so it is done only where a healthy server would have spoken.
+
+What is heard is only that something changed, never what it is now: notices may be lost, come twice or late, so whoever
+wants to know asks. Notices of the first second after connecting may be missed, as the server spreads the word of the
+new listener to its peers meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import socket
+import ssl
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import yarl
+from minio import signer
+from minio.credentials import credentials as minio_credentials
+
+from daemon import access, stores
+
+SETTLING_S: Final = 1.0  # what changed in the first second after connecting may go unheard
+
+_EVENTS: Final = ("s3:BucketCreated:*", "s3:BucketRemoved:*", "s3:ObjectCreated:*", "s3:ObjectRemoved:*")
+_REGION: Final = "us-east-1"  # only a word in the signature, as in listing
+_PROMPT_S: Final = 2.5  # something comes every second: a server that says nothing for so long holds it back
+_TURN_S: Final = 0.6  # how long a listener of such a server works alone
+_OVERLAP_S: Final = 0.2  # and together with the next one, so that no change falls in between
+_NO_BODY: Final = hashlib.sha256(b"").hexdigest()
+_STREAM: Final = "text/event-stream"
+_MAX_LINE: Final = 1 << 20  # a line tells of one change: keys have 1,024 bytes
+
+Changed = Callable[[str, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """Why there is nothing more to hear; ``refused`` where asking again soon is of no use."""
+
+    refused: bool
+    message: str
+
+
+class _Bucket(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Key(msgspec.Struct, frozen=True):
+    key: str = ""
+
+
+class _S3(msgspec.Struct, frozen=True):
+    bucket: _Bucket = _Bucket()
+    object: _Key = _Key()
+
+
+class _Record(msgspec.Struct, frozen=True):
+    s3: _S3 = _S3()
+
+
+class _Notice(msgspec.Struct, frozen=True):
+    records: tuple[_Record, ...] | None = msgspec.field(default=None, name="Records")
+
+
+_decode = msgspec.json.Decoder(_Notice).decode
+
+
+class _Listener:
+    """One request, from sending it to the end of its answer.
+
+    Attributes:
+        accepted: Whether the store has begun to tell.
+        heard_s: When something last came, or when the request was made.
+        task: Its result is the ending, or None where ``finish`` brought about a proper end.
+    """
+
+    def __init__(self, store: stores.Store, found: access.Access, changed: Changed, timeout_s: float) -> None:
+        self.accepted = False
+        self.heard_s = time.monotonic()
+        self._store = store
+        self._found = found
+        self._changed = changed
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s)
+        self._socket: socket.socket | None = None
+        self._finished = False
+        self.task = asyncio.create_task(self._run(), name=f"notices {store.name}")
+
+    def finish(self) -> None:
+        """Close our half of the connection: the server notices, ends its answer, and so sends what it held back."""
+        self._finished = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # closed already; the task knows why
+                self._socket.shutdown(socket.SHUT_WR)
+
+    async def _run(self) -> Ending | None:
+        endpoint = self._store.endpoint
+        tls = ssl.create_default_context(cadata=self._found.ca_pem or None) if endpoint.startswith("https:") else True
+        connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket)
+        wanted = [*(("events", event) for event in _EVENTS), ("ping", "1")]
+        url = f"{endpoint}/?{urllib.parse.urlencode(wanted)}"
+        headers = _signed(url, self._store, self._found) | {"Accept-Encoding": "identity"}
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=self._timeout) as session,
+                session.get(yarl.URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
+            ):
+                if response.status != 200 or response.content_type != _STREAM:
+                    return Ending(response.status < 500, f"{endpoint} announces nothing (status {response.status})")
+                self.accepted = True
+                await self._read(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Ending(False, f"{endpoint}: {str(error) or type(error).__name__}")
+        return None if self._finished else Ending(False, f"{endpoint} ended its notices")
+
+    async def _read(self, content: aiohttp.StreamReader) -> None:
+        rest = b""
+        async for chunk in content.iter_any():
+            self.heard_s = time.monotonic()
+            *lines, rest = (rest.lstrip() + chunk).split(b"\n")
+            for line in lines:
+                for bucket, key in read_notice(line):
+                    self._changed(bucket, key)
+            if len(rest) > _MAX_LINE:
+                rest = b""  # no notice is that long: what follows up to the next line is not one either
+            await asyncio.sleep(0)  # a flood of notices must leave room for others
+
+    def _make_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        made = socket.socket(*address[:3])
+        made.setblocking(False)
+        self._socket = made
+        return made
+
+
+async def listen(
+    store: stores.Store,
+    found: access.Access,
+    *,
+    opened: Callable[[], None],
+    changed: Changed,
+    timeout_s: float,
+) -> Ending:
+    """Hear until the store ends it, or fails.
+
+    Args:
+        opened: Called once it is sure that the store tells.
+        changed: Called with the bucket and the key that something happened to; "" as the key for the bucket itself.
+        timeout_s: For connecting, and for the end of an answer that we brought about.
+    """
+    listener = _Listener(store, found, changed, timeout_s)
+    is_open = False
+    try:
+        while not listener.task.done() and time.monotonic() - listener.heard_s < _PROMPT_S:
+            await asyncio.wait({listener.task}, timeout=_PROMPT_S / 10)
+            if listener.accepted and not is_open:
+                is_open = True
+                opened()
+        if listener.task.done():
+            return listener.task.result() or Ending(False, "")
+    except BaseException:
+        listener.task.cancel()
+        raise
+    return await _take_turns(listener, lambda: _Listener(store, found, changed, timeout_s), opened, timeout_s)
+
+
+async def _take_turns(
+    listener: _Listener, successor: Callable[[], _Listener], opened: Callable[[], None], timeout_s: float
+) -> Ending:
+    """Hear from a server that holds notices back until its answer ends."""
+    is_open = False
+    listening = [listener]
+    try:
+        while True:
+            listening.append(successor())
+            await asyncio.sleep(_OVERLAP_S)
+            ending = await _finished(listening[0], timeout_s)
+            if ending is not None:
+                return ending
+            del listening[0]
+            if not is_open:
+                is_open = True
+                opened()
+            await asyncio.wait({listening[0].task}, timeout=_TURN_S)
+            if listening[0].task.done():
+                return listening[0].task.result() or Ending(False, "")
+    finally:
+        for one in listening:
+            one.task.cancel()
+
+
+async def _finished(listener: _Listener, timeout_s: float) -> Ending | None:
+    listener.finish()
+    done, _ = await asyncio.wait({listener.task}, timeout=timeout_s)
+    return listener.task.result() if done else Ending(False, "the store does not answer")
+
+
+def read_notice(line: bytes) -> list[tuple[str, str]]:
+    """The (bucket, key) pairs that a line tells of: none for a sign of life, or for what is no notice."""
+    try:
+        records = _decode(line).records or ()
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+    return [
+        (record.s3.bucket.name, urllib.parse.unquote_plus(record.s3.object.key))
+        for record in records
+        if record.s3.bucket.name
+    ]
+
+
+def _signed(url: str, store: stores.Store, found: access.Access) -> dict[str, str]:
+    """The headers of the request, with S3's signature unless the store is asked anonymously."""
+    if found.credentials is None:
+        return {}
+    parts = urllib.parse.urlsplit(url)
+    now = datetime.datetime.now(datetime.UTC)
+    headers = {"Host": parts.netloc, "x-amz-content-sha256": _NO_BODY, "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ")}
+    signed = signer.sign_v4_s3(
+        method="GET",
+        url=parts,
+        region=store.region or _REGION,
+        headers=dict(headers),
+        credentials=minio_credentials.Credentials(found.credentials.access_key, found.credentials.secret_key),
+        content_sha256=_NO_BODY,
+        date=now,
+    )
+    return {name: str(value) for name, value in signed.items()}
