@@ -1,8 +1,9 @@
 """The daemon as a process: connects, starts its parts, and ends them in order.
 
-Parts are the agent (the work), the Kopf operator (what wakes it), the Event sink and the HTTP server. The end of any of
-them ends the process: half a daemon would look alive and write nothing. Kopf takes SIGTERM and SIGINT over when it
-starts, and before it ends it waits seconds for every other task of the loop, so a stop is noticed in its clean-up.
+Parts are the agent (the work), the measuring of links, the Kopf operator (what wakes the agent), the Event sink and
+the HTTP server. The end of any of them ends the process: half a daemon would look alive and write nothing. Kopf takes
+SIGTERM and SIGINT over when it starts, and before it ends it waits seconds for every other task of the loop, so a stop
+is noticed in its clean-up.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import structlog
 from aiohttp import web
 
 from daemon import agent, handlers, health, listing, metrics
+from daemon.links import agent as links
 from scheduler import errors
 from scheduler.api import names
 from scheduler.kube import client, events
@@ -46,6 +48,8 @@ class Options:
     max_keys: int = 10_000
     health_host: str = ""
     health_port: int = 8081
+    probe_port: int = 0
+    probe_bytes_per_hour: int = 128 * 2**20
     host_root: pathlib.Path | None = None
 
 
@@ -104,6 +108,11 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
         has_host_files=options.host_root is not None or "KUBERNETES_SERVICE_HOST" not in os.environ,
     )
     worker = agent.Agent(api, settings, sink, figures)
+    measurer = links.Links(
+        api,
+        links.Settings(node=options.node, port=options.probe_port, bytes_per_hour=options.probe_bytes_per_hour),
+        figures,
+    )
     registry, kopf_settings = handlers.build(api, worker, options.node, on_stop=stop.set)
     runner = web.AppRunner(health.build(worker, figures, options.interval_s), access_log=None)
     await runner.setup()
@@ -114,6 +123,7 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(sink.run(), name="events"),
         asyncio.create_task(worker.run(), name="agent"),
+        asyncio.create_task(measurer.run(), name="links"),
         asyncio.create_task(
             kopf.operator(registry=registry, settings=kopf_settings, clusterwide=True, standalone=True, stop_flag=stop),
             name="operator",
@@ -133,8 +143,10 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
 async def _end(parts: Collection[asyncio.Task[Any]], sink: events.EventSink) -> None:
     """Stop the work first, then write the Events that wait, then the rest."""
     by_name = {part.get_name(): part for part in parts}
-    by_name["agent"].cancel()
-    await asyncio.wait([by_name["agent"]])
+    working = [by_name["agent"], by_name["links"]]
+    for part in working:
+        part.cancel()
+    await asyncio.wait(working)
     await sink.drain(_DRAIN_S)
     by_name["events"].cancel()
     await asyncio.wait(parts, timeout=10.0)

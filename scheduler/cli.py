@@ -116,6 +116,20 @@ def run(
     envvar="HOST_ROOT",
     help="Where the node's file system is mounted, for facts that a pod does not see [env: HOST_ROOT].",
 )
+@click.option(
+    "--probe-port",
+    type=click.IntRange(-1, 65535),
+    default=0,
+    show_default=True,
+    help="Port at which other nodes' daemons measure links; 0 takes a free one, -1 measures nothing.",
+)
+@click.option(
+    "--probe-bytes-per-hour",
+    type=click.IntRange(min=0),
+    default=128 * 2**20,
+    show_default=True,
+    help="Bytes that this node spends at most on measuring links, in any hour; 0 measures nothing.",
+)
 @click.option("--enable-data-locality", type=bool, default=True, hidden=True)  # of earlier manifests: always on
 @click.option("--v", "verbosity", type=int, default=0, help="5 or more is the same as --log-level debug.")
 def daemon(
@@ -131,6 +145,8 @@ def daemon(
     max_keys: int,
     health_port: int,
     health_host: str,
+    probe_port: int,
+    probe_bytes_per_hour: int,
     host_root: pathlib.Path | None,
     verbosity: int,
     enable_data_locality: bool,  # noqa: ARG001
@@ -148,6 +164,8 @@ def daemon(
         max_keys=max_keys,
         health_host=health_host,
         health_port=health_port,
+        probe_port=probe_port,
+        probe_bytes_per_hour=probe_bytes_per_hour,
         host_root=host_root,
     )
     try:

@@ -1,0 +1,37 @@
+"""How many bytes may be spent on probing: never more than so many in any hour, whatever happens. Pure.
+
+What a probe may take at most is set aside before it starts, and what it did not take is given back after it. The hour
+slides: there is no full hour at whose turn twice as much could pass.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Final
+
+HOUR_S: Final = 3600.0
+
+
+class Budget:
+    """A number of bytes for any hour."""
+
+    def __init__(self, bytes_per_hour: int) -> None:
+        self.bytes_per_hour = bytes_per_hour
+        self._spent: collections.deque[tuple[float, int]] = collections.deque()
+        self._sum = 0
+        self._aside = 0
+
+    def reserve(self, size_bytes: int, now_s: float) -> bool:
+        """Set bytes aside; False where they would be too many."""
+        while self._spent and self._spent[0][0] <= now_s - HOUR_S:
+            self._sum -= self._spent.popleft()[1]
+        if self._sum + self._aside + size_bytes > self.bytes_per_hour:
+            return False
+        self._aside += size_bytes
+        return True
+
+    def spend(self, reserved_bytes: int, spent_bytes: int, now_s: float) -> None:
+        """Give back what was set aside and count what was taken of it."""
+        self._aside -= reserved_bytes
+        self._sum += spent_bytes
+        self._spent.append((now_s, spent_bytes))
