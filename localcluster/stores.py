@@ -94,6 +94,15 @@ class Store:
         """End the server: connections are refused."""
         self._keeper.stop(self.service)
 
+    def crash(self) -> None:
+        """Kill the server, as a power cut does."""
+        self._keeper.stop(self.service, grace_s=0)
+
+    def rotate(self) -> None:
+        """Take other root credentials, from the next start on."""
+        self.access_key = credentials.random_token()[:20]
+        self.secret_key = credentials.random_token()
+
     def pause(self) -> None:
         """Freeze the server: connections are accepted, and nothing ever answers."""
         self._keeper.signal(self.service, signal.SIGSTOP)
@@ -111,7 +120,7 @@ class Store:
             secret_key=self.secret_key,
             secure=bool(self.ca_pem),
             region=REGION,
-            http_client=urllib3.PoolManager(ssl_context=context),
+            http_client=urllib3.PoolManager(maxsize=8, ssl_context=context),  # tests use one in several threads
         )
 
     def admin(self) -> minio.MinioAdmin:

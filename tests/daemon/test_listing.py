@@ -1,42 +1,30 @@
-"""Listing real MinIO servers, and servers that refuse, hang, talk nonsense or are not there."""
+"""Listing a real MinIO server within limits, and servers that refuse, hang, talk nonsense or are not there.
+
+What holds for every kind of S3 server is tested in test_any_store.
+"""
 
 import http.server
 import io
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
-import minio
 import pytest
 from minio import deleteobjects
-from minio.credentials import providers
 
 from daemon import listing, stores
 from localcluster import stores as servers
 
 LIMITS = listing.Limits(timeout_s=2.0)
 
-# What S3 allows and people use: the key travels through a URL, an XML document and a DataObject.
-ODD_KEYS = [
-    pytest.param("with space.txt", id="space"),
-    pytest.param("größe/日本語/Ω.raw", id="unicode"),
-    pytest.param("a/b/c/d/e/f.bin", id="nested"),
-    pytest.param("plus+and%2Fpercent&amp;?#.txt", id="what URLs and XML escape"),
-    pytest.param("quote'\"<>.txt", id="quotes and brackets"),
-    pytest.param("emoji-🛰️.tif", id="emoji"),
-    pytest.param("k/" * 100 + "x" * 200, id="long"),
-    pytest.param(".hidden", id="dot"),
-]
-
 
 def credentials(server: servers.Store) -> listing.Credentials:
     return listing.Credentials(server.access_key, server.secret_key)
 
 
-def at(endpoint: str, secret: str = "", namespace: str = "storage") -> stores.Store:
+def at(endpoint: str) -> stores.Store:
     """A store at an endpoint, as discovery would name it."""
-    return stores.Store(namespace, "store", "uid", endpoint, secret)
+    return stores.Store("storage", "store", "uid", endpoint, "")
 
 
 def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
@@ -45,8 +33,8 @@ def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -
     return outcome
 
 
-def refused(endpoint: str, given: listing.Credentials | None = None, secret: str = "") -> listing.Failure:
-    outcome = listing.list_store(at(endpoint, secret), given, "", urns=(), limits=LIMITS)
+def refused(endpoint: str) -> listing.Failure:
+    outcome = listing.list_store(at(endpoint), None, "", urns=(), limits=LIMITS)
     assert isinstance(outcome, listing.Failure), outcome
     return outcome
 
@@ -69,17 +57,6 @@ def put(server: servers.Store, bucket: str, *keys: str, size: int = 10) -> None:
         client.put_object(bucket, key, io.BytesIO(b"x" * size), size)
 
 
-def test_buckets_are_counted(server: servers.Store, bucket: str) -> None:
-    assert listed(server).buckets[bucket] == listing.Content(0, 0)
-    put(server, bucket, "a", "b/c", "b/d", size=7)
-    outcome = listed(server)
-    content = outcome.buckets[bucket]
-    assert content is not None
-    assert (content.size_bytes, content.object_count, content.complete) == (21, 3, True)
-    assert content.last_modified.endswith("Z")
-    assert outcome.technology == "minio"
-
-
 def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: str) -> None:
     put(server, bucket, *(f"k{i:02}" for i in range(12)))
     exact = listed(server, f"{bucket}/k/", limits=listing.Limits(2.0, max_keys=12)).buckets[bucket]
@@ -90,47 +67,10 @@ def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: 
     assert (bounded.object_count, bounded.size_bytes, bounded.complete) == (11, 110, False)
 
 
-@pytest.mark.parametrize("key", ODD_KEYS)
-def test_odd_keys_are_looked_up(server: servers.Store, bucket: str, key: str) -> None:
-    put(server, bucket, key, size=123)
-    urn = f"{bucket}/{key}"
-    outcome = listed(server, urn, f"{urn}.not")
-    content = outcome.found[urn]
-    assert (content.size_bytes, content.object_count, bool(content.etag), '"' in content.etag) == (123, 1, True, False)
-    assert outcome.missing == {f"{urn}.not"}
-    counted = outcome.buckets[bucket]
-    assert counted is not None
-    assert (counted.object_count, counted.size_bytes) == (1, 123)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param("a.b.c", id="dots"), pytest.param("3-x-" + "y" * 59, id="63 characters")]
-)
-def test_odd_bucket_names(server: servers.Store, name: str) -> None:
-    client = server.client()
-    client.make_bucket(name)
-    try:
-        assert listed(server, f"{name}/k").missing == {f"{name}/k"}
-    finally:
-        client.remove_bucket(name)
-
-
-def test_prefixes_are_summed_and_an_empty_one_is_missing(server: servers.Store, bucket: str) -> None:
-    put(server, bucket, "2024/a", "2024/b/c", "2025/a", size=5)
-    outcome = listed(server, f"{bucket}/2024/", f"{bucket}/2026/", f"{bucket}/2024")
-    assert (outcome.found[f"{bucket}/2024/"].object_count, outcome.found[f"{bucket}/2024/"].size_bytes) == (2, 10)
-    assert outcome.missing == {f"{bucket}/2026/", f"{bucket}/2024"}
-
-
 def test_without_time_nothing_is_guessed(server: servers.Store, bucket: str) -> None:
     put(server, bucket, "a")
     outcome = listed(server, f"{bucket}/a", limits=listing.Limits(2.0, budget_s=0.0))
     assert (outcome.buckets[bucket], bucket in outcome.uncounted) == (None, True)
-    assert (outcome.found, outcome.missing) == ({}, frozenset())
-
-
-def test_keys_of_buckets_that_are_not_here_are_not_asked_for(server: servers.Store) -> None:
-    outcome = listed(server, "elsewhere/key")
     assert (outcome.found, outcome.missing) == ({}, frozenset())
 
 
@@ -145,38 +85,9 @@ def test_one_key_that_the_server_cannot_even_name_spoils_nothing(server: servers
     assert set(outcome.found) == {f"{bucket}/good"}
 
 
-@pytest.mark.parametrize(
-    ("given", "secret", "words"),
-    [
-        pytest.param(None, "", "does not admit anonymous listing (AccessDenied)", id="anonymous"),
-        pytest.param(
-            listing.Credentials("nobody", "wrong-secret"),
-            "minio",
-            "refuses the credentials of Secret storage/minio (InvalidAccessKeyId)",
-            id="unknown key",
-        ),
-    ],
-)
-def test_refused_credentials(server: servers.Store, given: listing.Credentials | None, secret: str, words: str) -> None:
-    failure = refused(server.endpoint, given, secret)
-    assert failure == listing.Failure("AccessDenied", f"{server.endpoint} {words}")
-
-
-def test_a_wrong_secret_is_refused_and_never_shown(server: servers.Store) -> None:
-    given = listing.Credentials(server.access_key, "hush-hush-hush")
-    failure = refused(server.endpoint, given, "minio")
-    assert failure.message.endswith("refuses the credentials of Secret storage/minio (SignatureDoesNotMatch)")
-    assert "hush" not in failure.message + repr(given)
-    assert server.access_key not in failure.message + repr(given)
-
-
 def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.Store, bucket: str) -> None:
     put(server, bucket, "a")
-    root = minio.MinioAdmin(
-        endpoint=server.endpoint.removeprefix("http://"),
-        credentials=providers.StaticProvider(server.access_key, server.secret_key),
-        secure=False,
-    )
+    root = server.admin()
     everywhere = {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets"], "Resource": ["arn:aws:s3:::*"]}
     closed = {"Effect": "Allow", "Action": ["s3:GetBucketLocation"], "Resource": [f"arn:aws:s3:::{bucket}"]}
     policy = {"Version": "2012-10-17", "Statement": [everywhere, closed]}
@@ -189,29 +100,6 @@ def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.
     assert outcome.buckets[bucket] is None
     assert (outcome.found, outcome.missing) == ({}, frozenset())
     assert outcome.uncounted == frozenset()
-
-
-def test_a_frozen_server_costs_one_timeout_and_recovers(server: servers.Store) -> None:
-    server.pause()
-    try:
-        began_s = time.monotonic()
-        failure = refused(server.endpoint, credentials(server))
-        spent_s = time.monotonic() - began_s
-    finally:
-        server.resume()
-    assert failure == listing.Failure("Timeout", f"{server.endpoint} did not answer within 2 s")
-    assert spent_s >= LIMITS.timeout_s
-    assert listed(server).technology == "minio"
-
-
-def test_a_stopped_server_is_unreachable_and_recovers(server: servers.Store) -> None:
-    server.stop()
-    try:
-        failure = refused(server.endpoint, credentials(server))
-    finally:
-        server.start()
-    assert failure == listing.Failure("Unreachable", f"{server.endpoint} cannot be reached: Connection refused")
-    assert listed(server).technology == "minio"
 
 
 def test_a_port_that_accepts_and_never_answers() -> None:
@@ -272,7 +160,3 @@ def test_odd_answers_are_one_message(status: int, body: bytes, reason: str) -> N
     assert failure.reason == reason
     assert failure.message.startswith(f"http://127.0.0.1:{odd.server_port}")
     assert "\n" not in failure.message
-
-
-def test_plain_http_where_tls_was_asked_for(server: servers.Store) -> None:
-    assert refused(server.endpoint.replace("http:", "https:")).reason == "TlsFailed"

@@ -158,9 +158,9 @@ def test_endpoints_in_normal_form_stay() -> None:
         pytest.param(
             {names.STORAGE_CA: "configmap/ca"}, "Stores", "", stores.Bundle("ConfigMap", "data", "ca"), id="in full"
         ),
-        pytest.param({names.STORAGE_CA: "secret/tls"}, "Stores", "", stores.Bundle("Secret", "data", "tls"), id="Secret"),
+        pytest.param({names.STORAGE_CA: "secret/ca"}, "Stores", "", stores.Bundle("Secret", "data", "ca"), id="Secret"),
     ],
-)  # fmt: skip
+)
 def test_what_a_service_says_of_its_store(
     annotations: dict[str, str], role: str, region: str, ca: stores.Bundle | None
 ) -> None:
