@@ -30,6 +30,7 @@ OFF: Final = -1
 _TICK_S: Final = 2.0
 _LOOKS_S: Final = (5.0, 20.0, 60.0)  # at first, when the other daemons start as well, more often
 _LOOK_S: Final = 600.0
+_RETRY_S: Final = 20.0
 _SERVED: Final = 4  # an hour's bytes that others may cause, in parts of those that this node may
 _TRANSFER_BYTES: Final = 8 * 2**20
 _PARTS: Final = 16  # a probe takes at most such a part of the hour's bytes
@@ -95,6 +96,7 @@ class Links:
                     self._complaint = ""
                 except (errors.LocalityError, OSError) as error:
                     self._complain(str(error))
+                    self._look_s = min(self._look_s, time.monotonic() + _RETRY_S)  # the object may have been made anew
                 await asyncio.sleep(_TICK_S * self._rng.uniform(0.9, 1.1))
         finally:
             await endpoint.stop()

@@ -59,8 +59,9 @@ def _entry(key: Key, path: Path, at: str) -> crd.Link:
 
 
 def is_worth_writing(before: Iterable[crd.Link], after: Iterable[crd.Link]) -> bool:
-    """Whether what stands there says something else than what is known now."""
-    old, new = ({(link.peer, link.direction): link for link in links} for links in (before, after))
+    """Whether what stands there says something else than what is known now; what somebody vouches for is left out."""
+    ours = (link for link in before if link.confidence is not None)
+    old, new = ({(link.peer, link.direction): link for link in links} for links in (ours, after))
     return old.keys() != new.keys() or any(_differs(old[key], link) for key, link in new.items())
 
 
