@@ -15,6 +15,7 @@ up, when the peer is busy, or while the node or its network has other work. Ever
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ STAND_IN_S: Final = 3 * 3600.0
 
 _SETTLE: Final = 6  # a path whose figures are not settled is measured so many times as often
 _BUSY_S: Final = (10.0, 40.0)
-_LOADED_S: Final = (30.0, 90.0)
+_REST_S: Final = (30.0, 90.0)
 _FIRST_S: Final = (5.0, 60.0)  # after a start, when all the other daemons start as well
 _RETRY_S: Final = 60.0
 
@@ -55,13 +56,13 @@ class Duty:
     Attributes:
         zone: At the other end.
         targets: Its representatives, in the order in which they are tried.
-        stands_in: Whether it is only due when nobody else measures it.
+        place: In the line of those that may have it; 0 has it, the others have it when it is not done.
         published_s: When anybody else last published it; 0 for never.
     """
 
     zone: Zone
     targets: tuple[Member, ...]
-    stands_in: bool = False
+    place: int = 0
     published_s: float = 0.0
 
 
@@ -86,15 +87,13 @@ def duties(node: str, everybody: Iterable[Member]) -> list[Duty]:
         return []
     found = []
     for zone, targets in zones.items():
-        place = _place_of(node, mine, zone, zones)
-        if place < 2:
-            ordered = sorted(targets, key=lambda target: _draw(node, target.node))
-            others = tuple(target for target in ordered if target.node != node)
-            if others:
-                seen_s = _published_s(node, zones[mine], targets)
-                found.append(Duty(zone, others, stands_in=place == 1, published_s=seen_s))
+        ordered = sorted(targets, key=lambda target: _draw(node, target.node))
+        others = tuple(target for target in ordered if target.node != node)
+        if others:
+            place = _place_of(node, mine, zone, zones)
+            found.append(Duty(zone, others, place, _published_s(node, zones[mine], targets)))
     with_stores = {zone for zone, members in zones.items() if any(member.has_store for member in members)}
-    found.sort(key=lambda duty: (duty.stands_in, duty.zone not in with_stores, _draw(node, *duty.zone)))
+    found.sort(key=lambda duty: (duty.place, duty.zone not in with_stores, _draw(node, *duty.zone)))
     return found[:MAX_DUTIES]
 
 
@@ -119,6 +118,7 @@ def _published_s(node: str, mine: Sequence[Member], theirs: Sequence[Member]) ->
     )
 
 
+@functools.lru_cache(maxsize=8192)
 def _draw(*words: str) -> int:
     return int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest())
 
@@ -152,6 +152,7 @@ class Planner:
         self._duties: dict[Zone, Duty] = {}
         self._states: dict[Zone, _State] = {}
         self._started_s: float | None = None
+        self._rests_until_s = 0.0
 
     def assign(self, found: Iterable[Duty], now_s: float) -> None:
         """Take over the duties that there are now; what is known of those that stay is kept."""
@@ -164,18 +165,20 @@ class Planner:
 
     def next_s(self) -> float | None:
         """When something is due next; None where there is no duty."""
-        return min((self._due_s(duty) for duty in self._duties.values()), default=None)
+        if not self._duties:
+            return None
+        return max(self._rests_until_s, min(self._due_s(duty) for duty in self._duties.values()))
 
     def take(self, now_s: float, *, loaded: bool) -> Task | None:
         """The probe to make now, if there is one, it can be afforded, and the node has nothing better to do."""
         duty = min(self._duties.values(), key=self._due_s, default=None)
-        if duty is None or self._due_s(duty) > now_s:
+        if duty is None or max(self._due_s(duty), self._rests_until_s) > now_s:
             return None
-        state = self._states[duty.zone]
         if loaded or not self._budget.reserve(self._reserve_bytes, now_s):
-            state.due_s = now_s + self._rng.uniform(*_LOADED_S)
+            # The whole node rests, so that what has waited longest is still the first thereafter.
+            self._rests_until_s = now_s + self._rng.uniform(*_REST_S)
             return None
-        return Task(duty, duty.targets[state.turn % len(duty.targets)], self._reserve_bytes)
+        return Task(duty, duty.targets[self._states[duty.zone].turn % len(duty.targets)], self._reserve_bytes)
 
     def done(self, task: Task, now_s: float, *, spent_bytes: int, settled: bool) -> None:
         """A path was measured."""
@@ -206,6 +209,6 @@ class Planner:
 
     def _due_s(self, duty: Duty) -> float:
         due_s = self._states[duty.zone].due_s
-        if not duty.stands_in:
+        if not duty.place:
             return due_s
-        return max(due_s, max(duty.published_s, self._started_s or 0.0) + STAND_IN_S)
+        return max(due_s, max(duty.published_s, self._started_s or 0.0) + duty.place * STAND_IN_S)
