@@ -334,4 +334,5 @@ def test_a_mounted_file_system_and_a_node_that_leaves(
             return True
         return False
 
-    processes.eventually(is_gone)
+    # The garbage collector learns of our kinds within half a minute of their making.
+    running.wait_until(is_gone, what="the NodeCapability to go", timeout_s=90, program="kube-controller-manager")
