@@ -125,6 +125,17 @@ class Settings:
     seed: int | None = None
     """``seed``: of the draw among nodes that tie, for a repeatable run; None draws differently each time."""
 
+    data_wait_s: float = 0.5
+    """``dataWait``, "500ms": how long a pod may wait, from when it is first seen, until its keys have been looked up;
+    0 for never. A daemon needs some ten milliseconds for a look."""
+
+    data_retention_s: float = 600.0
+    """``dataRetention``: how long a DataObject that was made on demand outlives the last pod that names its key."""
+
+    expected_confidence: float = 0.8
+    """``expectedConfidence``: how sure it is that an output that does not exist yet will lie in the store nearest to
+    its producer. Not 1, as nothing forces a pod to write there or to succeed; far from 0.5, as most do."""
+
     ignored: tuple[str, ...] = ()
     """Keys of the file that are known and have no effect here, to be logged once."""
 
@@ -214,6 +225,9 @@ def _read_ours(top: sections.Section) -> Settings:
         backoff_initial_s=initial_s,
         backoff_max_s=max_s,
         binds_in_flight=top.integer("bindsInFlight", default.binds_in_flight, 1, 10_000),
+        data_wait_s=top.duration_s("dataWait", default.data_wait_s, 0),
+        data_retention_s=top.duration_s("dataRetention", default.data_retention_s, 1),
+        expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),
     )

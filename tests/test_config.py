@@ -63,6 +63,9 @@ computeIntensiveRatio: 0.5
 podInitialBackoffSeconds: 2
 podMaxBackoffSeconds: 30
 bindsInFlight: 8
+dataWait: 250ms
+dataRetention: 1h
+expectedConfidence: 0.5
 seed: 42
 resourceCacheEnabled: true
 percentageOfNodesToScore: 50
@@ -90,6 +93,9 @@ def test_flat_keys_are_read_with_their_units(tmp_path: Path) -> None:
         backoff_initial_s=2.0,
         backoff_max_s=30.0,
         binds_in_flight=8,
+        data_wait_s=0.25,
+        data_retention_s=3600.0,
+        expected_confidence=0.5,
         seed=42,
         ignored=("percentageOfNodesToScore", "resourceCacheEnabled", "enableMockData"),
     )
@@ -469,7 +475,7 @@ KEYS = st.sampled_from(
         "apiVersion", "kind", "profiles", "plugins", "pluginConfig", "name", "args", "score", "enabled", "disabled",
         "weight", "scoringStrategy", "resources", "requestedToCapacityRatio", "shape", "utilization", "addedAffinity",
         "schedulerName", "scheduler", "weights", "default", "resource", "resourceWeight", "localLatency",
-        "refreshInterval", "seed", "tau", "podMaxBackoffSeconds",
+        "refreshInterval", "seed", "tau", "podMaxBackoffSeconds", "dataWait", "dataRetention", "expectedConfidence",
     ]
 )  # fmt: skip
 LEAVES = st.sampled_from([*KUBE.values(), "NodeResourcesFit", "NodeAffinity", "*", "5m", 10**4000])

@@ -30,7 +30,7 @@ STAND_IN_S: Final = 3 * 3600.0
 _SETTLE: Final = 6  # a path whose figures are not settled is measured so many times as often
 _BUSY_S: Final = (10.0, 40.0)
 _REST_S: Final = (30.0, 90.0)
-_FIRST: Final = (0.003, 0.03)  # of a period: after a start, when all the other daemons start as well
+_FIRST_S: Final = (5.0, 60.0)  # after a start, when all the other daemons start as well
 _RETRY_S: Final = 60.0
 
 Zone = tuple[str, str]
@@ -159,7 +159,7 @@ class Planner:
         self._duties = {duty.zone: duty for duty in found}
         before, self._states = self._states, {}
         for zone in self._duties:
-            self._states[zone] = before.get(zone) or _State(now_s + self._period_s * self._rng.uniform(*_FIRST))
+            self._states[zone] = before.get(zone) or _State(now_s + self._rng.uniform(*_FIRST_S))
         if self._started_s is None:
             self._started_s = now_s
 

@@ -1,7 +1,8 @@
 """Asks the API server at the start whether this process may do its work: a lack is to be one clear line, not silence.
 
 A watch that is refused is retried for ever, a binding that is refused fails pod by pod: both look like a scheduler that
-hangs. What is asked here is the whole of the ClusterRole under manifests/base.
+hangs. What is asked here is the whole of the ClusterRole under manifests/base, but for the writes to DataObjects:
+placing goes on without those, and the log says once what is missing.
 """
 
 from __future__ import annotations

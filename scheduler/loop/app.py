@@ -23,7 +23,23 @@ import structlog
 from scheduler import config, errors
 from scheduler.api import core, names
 from scheduler.kube import client, events, informer
-from scheduler.loop import access, binder, cycle, feed, handlers, health, journal, metrics, queue, reports, storage
+from scheduler.loop import (
+    access,
+    binder,
+    clerk,
+    cycle,
+    departed,
+    expected,
+    feed,
+    handlers,
+    health,
+    journal,
+    metrics,
+    ondemand,
+    queue,
+    reports,
+    storage,
+)
 from scheduler.state import cluster
 
 log = structlog.get_logger(__name__)
@@ -36,6 +52,7 @@ QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
 OVERFLOW_INTERVAL_S: Final = 5.0  # how soon pods that found the queue full are looked for
 BINDS_WITHIN_S: Final = 5.0
 REPORTS_WITHIN_S: Final = 5.0
+SWEEP_INTERVAL_S: Final = 10.0
 MAX_LAG_S: Final = 10.0
 
 _START: Final = "start"  # the one task that is meant to end
@@ -98,6 +115,44 @@ class _Process:
         self._journal = journal.Journal()
         self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname())
         self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now)
+        self._nodes_fed = feed.Nodes(self._cluster, self._queue, self._metrics)
+        self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
+        self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
+        self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
+        self._clerk = clerk.Clerk(self._metrics, clock)
+        self._keys = ondemand.Keys(
+            api=api,
+            settings=settings,
+            home=home,
+            table=self._cluster.replicas,
+            resources=self._resources,
+            waiting=self._queue,
+            writer=self._clerk,
+            counters=self._metrics,
+            clock=clock,
+            is_there=lambda uid: self._queue.get(uid) is not None or self._pods_fed.has(uid),
+        )
+        self._outputs = expected.Outputs(
+            api=api,
+            settings=settings,
+            keys=self._keys,
+            resources=self._resources,
+            assigned=self._pods_fed,
+            writer=self._clerk,
+            counters=self._metrics,
+            clock=clock,
+            now=_now,
+        )
+        self._departed = departed.Departed(
+            api=api,
+            resources=self._resources,
+            nodes=self._nodes_fed.by_name,
+            writer=self._clerk,
+            counters=self._metrics,
+            clock=clock,
+            now=_now,
+        )
+        self._listen()
         self._binder = binder.Binder(
             api=api,
             state=self._cluster,
@@ -106,12 +161,14 @@ class _Process:
             counters=self._metrics,
             clock=clock,
             in_flight=settings.binds_in_flight,
+            on_bound=self._outputs.bound,
         )
         self._cycle = cycle.Cycle(
             api=api,
             settings=settings,
             state=self._cluster,
             waiting=self._queue,
+            keys=self._keys,
             binding=self._binder,
             reporter=self._reporter,
             counters=self._metrics,
@@ -119,16 +176,19 @@ class _Process:
             clock=clock,
             now=_now,
         )
-        node_feed = feed.Nodes(self._cluster, self._queue, self._metrics)
-        pod_feed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
-        self._nodes = informer.Informer(api, feed.NODES, core.Node, node_feed)
-        self._pods = informer.Informer(api, feed.PODS, core.Pod, pod_feed, {"fieldSelector": feed.ASSIGNED})
-        self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
-        self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
+        self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed)
+        self._pods = informer.Informer(api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED})
         self._pulse = health.Pulse(clock)
         port = settings.health_port if options.health_port is None else options.health_port
         self._server = health.Server(self._sources(), host=options.health_host, port=port)
         self._watch_counters()
+
+    def _listen(self) -> None:
+        """Tell those who look after DataObjects what the feeds see."""
+        self._pending.on_seen.append(self._keys.pod_seen)
+        self._pods_fed.on_seen.append(self._keys.pod_seen)
+        self._pods_fed.on_gone.append(self._outputs.pod_gone)
+        self._resources.on_object += [self._outputs.object_seen, self._keys.object_seen]
 
     async def run(self) -> int:
         self._catch_signals()
@@ -167,6 +227,8 @@ class _Process:
         self._spawn("kopf operator", self._operator.run())
         self._spawn("refresh", self._refresh())
         self._spawn("look after bindings", self._binder.run())
+        self._spawn("writer of data objects", self._clerk.run())
+        self._spawn("look after data objects", self._sweep())
         self._spawn("scheduling", self._cycle.run())
         log.info("scheduling", scheduler=self._settings.scheduler_name)
 
@@ -193,13 +255,26 @@ class _Process:
                 log.warning("refresh failed, the next one may not", error=str(error))
             due = self._clock() + interval_s
 
+    async def _sweep(self) -> None:
+        """Now and then, look through what is known of data for what no event tells."""
+        interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
+        while True:
+            self._keys.sweep()
+            self._outputs.sweep()
+            self._departed.sweep()
+            await asyncio.sleep(interval_s)
+
     async def _wind_down(self) -> None:
         log.info("stopping")
         await _cancel(self._tasks.get("scheduling"), self._tasks.get(_START))
         left = await self._binder.drain(BINDS_WITHIN_S)
         if left:
             log.warning("bindings given up, their outcome is unknown", bindings=left)
-        await asyncio.gather(self._reporter.drain(REPORTS_WITHIN_S), self._sink.drain(REPORTS_WITHIN_S))
+        await asyncio.gather(
+            self._reporter.drain(REPORTS_WITHIN_S),
+            self._sink.drain(REPORTS_WITHIN_S),
+            self._clerk.drain(REPORTS_WITHIN_S),
+        )
         log.info("stopped placing pods")
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -253,7 +328,7 @@ class _Process:
     def _watch_counters(self) -> None:
         places = {
             "active": (queue.Place.ACTIVE,),
-            "backoff": (queue.Place.BACKOFF, queue.Place.ERROR_BACKOFF),
+            "backoff": (queue.Place.BACKOFF, queue.Place.ERROR_BACKOFF, queue.Place.HELD),
             "unschedulable": (queue.Place.UNSCHEDULABLE,),
             "gated": (queue.Place.GATED,),
         }
@@ -264,6 +339,7 @@ class _Process:
         self._metrics.watch_dropped("pods", lambda: self._queue.dropped)
         self._metrics.watch_dropped("events", lambda: self._sink.dropped)
         self._metrics.watch_dropped("conditions", lambda: self._reporter.dropped)
+        self._metrics.watch_dropped("data_objects", lambda: self._clerk.dropped)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_efficiency(self._efficiency)
 

@@ -22,12 +22,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from scheduler import errors
 from scheduler.api import core
+from scheduler.engine import decision
 from scheduler.kube import binding, client
 from scheduler.loop import journal, metrics, queue, reports
 from scheduler.state import cluster
@@ -63,6 +64,7 @@ class Binder:
 
     Args:
         in_flight: How many jobs may be under way.
+        on_bound: Told of each pod that is bound, with its transfers.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Binder:
         counters: metrics.Metrics,
         clock: Callable[[], float],
         in_flight: int,
+        on_bound: Callable[[core.Pod, Sequence[decision.Transfer]], None],
     ) -> None:
         self._api = api
         self._cluster = state
@@ -83,6 +86,7 @@ class Binder:
         self._metrics = counters
         self._clock = clock
         self._in_flight = in_flight
+        self._on_bound = on_bound
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
         self._unconfirmed: dict[str, tuple[core.Pod, str, float]] = {}
@@ -169,6 +173,7 @@ class Binder:
             self._metrics.attempted("scheduled", elapsed_s)
             self._reporter.scheduled(job.pod, job.node)
             self._tell(job.record)
+            self._on_bound(job.pod, job.record.transfers)
             return
         job.record.message = outcome.message
         self._forget(uid)

@@ -1,8 +1,9 @@
 """Decides pods one after the other: pop, decide on the state as it is now, assume, hand to the binder.
 
 Between freezing the state and assuming nothing is awaited, so no event can come in between and no two decisions can
-share a node's last free cpu. Only the binding is concurrent. When a pod cannot be placed, its Event and condition say
-why, and the queue decides when it is tried again.
+share a node's last free cpu. Only the binding is concurrent. A pod whose keys are just being looked up is put aside for
+a moment (scheduler.loop.ondemand). When a pod cannot be placed, its Event and condition say why, and the queue decides
+when it is tried again.
 
 A pod whose last attempt failed and of which the watch has not spoken since is read again first: Kopf may have lost its
 deletion.
@@ -21,7 +22,7 @@ from scheduler import config, errors
 from scheduler.api import core
 from scheduler.engine import decide, decision, request
 from scheduler.kube import client
-from scheduler.loop import binder, journal, metrics, queue, reports
+from scheduler.loop import binder, journal, metrics, ondemand, queue, reports
 from scheduler.state import cluster, facts, snapshot
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ class Cycle:
         settings: config.Settings,
         state: cluster.Cluster,
         waiting: queue.Queue,
+        keys: ondemand.Keys,
         binding: binder.Binder,
         reporter: reports.Reporter,
         counters: metrics.Metrics,
@@ -50,6 +52,7 @@ class Cycle:
         self._settings = settings
         self._cluster = state
         self._queue = waiting
+        self._keys = keys
         self._binder = binding
         self._reporter = reporter
         self._metrics = counters
@@ -102,6 +105,10 @@ class Cycle:
         if self._cluster.is_placed(entry.uid) or self._binder.is_busy(entry.uid):
             # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
             self._queue.bind(entry)
+            return
+        until = self._keys.hold_until(pod, entry.arrived)
+        if until is not None:
+            self._queue.hold(entry, until)
             return
         started = self._clock()
         record = journal.Record(

@@ -78,7 +78,10 @@ class AssignedPods:
     """An informer's handler that keeps what runs on the nodes."""
 
     def __init__(self, state: cluster.Cluster, waiting: queue.Queue, counters: metrics.Metrics) -> None:
-        self._pods: dict[str, core.Pod] = {}
+        self.on_seen: list[Callable[[core.Pod], None]] = []
+        self.on_gone: list[Callable[[core.Pod], None]] = []
+        self._pods: dict[str, core.Pod] = {}  # by uid
+        self._uids: dict[str, str] = {}  # by namespace/name
         self._cluster = state
         self._queue = waiting
         self._metrics = counters
@@ -93,14 +96,30 @@ class AssignedPods:
             return
         before = self._pods.get(uid)
         self._pods[uid] = pod
+        self._uids[pod.key] = uid
         if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
             self._queue.wake()  # resized in place, perhaps to less
+        for told in self.on_seen:
+            told(pod)
 
     def remove(self, key: informer.Key) -> None:
-        self._pods.pop(key.uid, None)
+        pod = self._pods.pop(key.uid, None)
         self._cluster.remove_pod(key.uid)
         self._queue.remove(key.uid)  # Kopf may have lost the event that it is no longer pending
         self._queue.wake()
+        if pod is not None:
+            if self._uids.get(pod.key) == key.uid:
+                del self._uids[pod.key]
+            for told in self.on_gone:
+                told(pod)
+
+    def has(self, uid: str) -> bool:
+        """Whether a pod is assigned and not finished."""
+        return uid in self._pods
+
+    def holds(self, key: str) -> bool:
+        """Whether a pod of that namespace/name is."""
+        return key in self._uids
 
     def replaced(self, count: int) -> None:
         log.info("assigned pods read", pods=count)
@@ -110,6 +129,7 @@ class PendingPods:
     """Our pods without a node, as Kopf reports them."""
 
     def __init__(self, api: client.Api, scheduler_name: str, waiting: queue.Queue, counters: metrics.Metrics) -> None:
+        self.on_seen: list[Callable[[core.Pod], None]] = []
         self._api = api
         self._params = {"fieldSelector": pending_selector(scheduler_name)}
         self._scheduler_name = scheduler_name
@@ -129,6 +149,7 @@ class PendingPods:
             return
         if pod.spec.scheduler_name == self._scheduler_name:
             self._queue.observe(pod)
+            self._tell(pod)
 
     async def refresh(self, clock: Callable[[], float]) -> None:
         """List the pending pods once: drop what is absent, add what was missed.
@@ -140,6 +161,13 @@ class PendingPods:
         pods = await list_all(self._api, PODS, core.Pod, self._params)
         if dropped := self._queue.reconcile(pods, asked=asked):
             log.info("pods dropped that are no longer pending", pods=dropped)
+        for pod in pods:
+            self._tell(pod)
+
+    def _tell(self, pod: core.Pod) -> None:
+        if self._queue.get(pod.metadata.uid) is not None:  # not bound, deleted or finished, and not too many
+            for told in self.on_seen:
+                told(pod)
 
 
 @dataclasses.dataclass(slots=True)
@@ -160,6 +188,7 @@ class CustomResources:
         clock: Callable[[], float],
     ) -> None:
         self.synced = False
+        self.on_object: list[Callable[[tuple[str, str], crd.DataObject | None], None]] = []  # None: it is gone
         self._api = api
         self._cluster = state
         self._queue = waiting
@@ -167,6 +196,11 @@ class CustomResources:
         self._clock = clock
         self._objects: dict[tuple[str, str], _Held] = {}
         self._capabilities: dict[str, _Held] = {}
+
+    def data_object(self, place: tuple[str, str]) -> crd.DataObject | None:
+        """One of them, by namespace and name."""
+        held = self._objects.get(place)
+        return held.obj if held is not None else None
 
     def data_objects(self) -> list[crd.DataObject]:
         return [held.obj for held in self._objects.values()]
@@ -219,10 +253,14 @@ class CustomResources:
     def _apply_object(self, obj: crd.DataObject) -> None:
         self._objects[obj.metadata.namespace, obj.metadata.name] = _Held(obj, self._clock())
         self._cluster.apply_data_object(obj)
+        for told in self.on_object:
+            told((obj.metadata.namespace, obj.metadata.name), obj)
 
     def _remove_object(self, place: tuple[str, str]) -> None:
         self._objects.pop(place, None)
         self._cluster.remove_data_object(*place)
+        for told in self.on_object:
+            told(place, None)
 
     def _apply_capability(self, capability: crd.NodeCapability) -> None:
         name = capability.metadata.name

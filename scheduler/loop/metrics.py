@@ -22,6 +22,7 @@ SCORE_BUCKETS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.
 QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
 NODE_TYPES = ("edge", "cloud", "unknown")
+UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "refused", "full")
 
 # Without a `_created` series beside every counter, which no dashboard reads.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -120,6 +121,18 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._upkeep = prometheus.Counter(
+            "data_locality_scheduler_data_object_writes",
+            "Writes to DataObjects by the scheduler, by what was done; refused and full: what was not.",
+            ["what"],
+            registry=registry,
+        )
+        self._data_waits = prometheus.Counter(
+            "data_locality_scheduler_data_waits",
+            "Pods that waited for their keys to be looked up, by how the wait ended.",
+            ["outcome"],
+            registry=registry,
+        )
         self._cache = prometheus.Gauge(
             "scheduler_cache_size", "Nodes, pods and assumed pods in the cluster state.", ["type"], registry=registry
         )
@@ -137,6 +150,8 @@ class Metrics:
         for result in RESULTS:  # a counter that exists from the start can be alerted on
             self._results.labels(result, profile)
             self._duration.labels(result, profile)
+        for what in UPKEEP:
+            self._upkeep.labels(what)
 
     # ------------------------------------------------------------------------------------------ read when scraped
 
@@ -191,6 +206,14 @@ class Metrics:
             rate = remote_bytes / remote_s
             self._mean_rate += (rate - self._mean_rate) * (BANDWIDTH_SMOOTHING if self._mean_rate else 1.0)
             self._bandwidth.set(self._mean_rate)
+
+    def upkeep(self, what: str) -> None:
+        """One of UPKEEP was done to a DataObject, or could not be."""
+        self._upkeep.labels(what).inc()
+
+    def data_wait(self, outcome: str) -> None:
+        """A pod's wait for its keys ended: ``answered`` or ``expired``."""
+        self._data_waits.labels(outcome).inc()
 
     def bad_input(self, kind: str) -> None:
         self._bad_inputs.labels(kind).inc()

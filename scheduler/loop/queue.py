@@ -1,4 +1,4 @@
-"""Where pods of ours wait: active by priority, backing off, unschedulable until something changes, gated.
+"""Where pods of ours wait: active by priority, backing off, unschedulable until something changes, gated, or held.
 
 A pod is in exactly one `Place`. It comes in by `observe`, leaves for a decision by `pop`, and comes back by
 `put_back` (nothing fits), `fail` (something broke) or not at all: an entry that is being bound stays in
@@ -10,6 +10,9 @@ decided, on a snapshot that did not hold it yet; so every entry remembers the wa
 comes back under a higher count does not go to sleep. As in kube-scheduler, waiting out the backoff is skipped while
 there is nothing else to do, except after errors; and every sleeper is tried again after five minutes, in case a
 wake-up was missed.
+
+A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
+when it is released, or at the latest after the time given. Nobody else waits for it.
 
 The queue is synchronous, belongs to the loop's thread, and takes its time from the clock that it is given.
 """
@@ -38,12 +41,13 @@ class Place(enum.Enum):
     BACKOFF = "backoff"
     ERROR_BACKOFF = "error-backoff"
     UNSCHEDULABLE = "unschedulable"
+    HELD = "held"
     IN_CYCLE = "in-cycle"
     BINDING = "binding"
     GONE = "gone"
 
 
-WAITING = (Place.GATED, Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE)
+WAITING = (Place.GATED, Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -152,7 +156,7 @@ class Queue:
                 self._activate(entry)
         elif changed:
             entry.annotations_reported = False
-            if entry.place is Place.UNSCHEDULABLE:
+            if entry.place in (Place.UNSCHEDULABLE, Place.HELD):
                 self._rouse(entry)
             elif entry.place is Place.IN_CYCLE:
                 entry.wakeups = -1  # what is being decided is no longer the question
@@ -186,6 +190,12 @@ class Queue:
         for uid in self._lines[Place.UNSCHEDULABLE].uids():
             self._rouse(self._entries[uid])
 
+    def release(self, uid: str) -> None:
+        """What a pod was held for has come; one that is not held stays where it is."""
+        entry = self._entries.get(uid)
+        if entry is not None and entry.place is Place.HELD:
+            self._rouse(entry)
+
     # -------------------------------------------------------------------------------------------- what the cycle does
 
     def pop(self) -> Entry | None:
@@ -203,7 +213,8 @@ class Queue:
         """Seconds until `pop` may have something by the mere passing of time; None if it never will."""
         if self.count(Place.ACTIVE, Place.BACKOFF):
             return 0.0
-        heads = [self._lines[place].head() for place in (Place.ERROR_BACKOFF, Place.UNSCHEDULABLE)]
+        timed = (Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
+        heads = [self._lines[place].head() for place in timed]
         due = [head[0][0] for head in heads if head is not None]
         return max(0.0, min(due) - self._clock()) if due else None
 
@@ -211,6 +222,11 @@ class Queue:
         """A node is found: the pod waits for its binding to be confirmed."""
         if entry.place is not Place.GONE:
             self._move(entry, Place.BINDING)
+
+    def hold(self, entry: Entry, until: float) -> None:
+        """Not yet: put it aside until it is released, or until the time given."""
+        if entry.place is not Place.GONE:
+            self._move(entry, Place.HELD, until)
 
     def put_back(self, entry: Entry) -> None:
         """No node fits: sleep, unless something happened since the pod was popped."""
@@ -265,7 +281,7 @@ class Queue:
 
     def _mature(self) -> None:
         now = self._clock()
-        for place in (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE):
+        for place in (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD):
             line = self._lines[place]
             while (head := line.head()) is not None and head[0][0] <= now:
                 entry = self._entries[head[1]]

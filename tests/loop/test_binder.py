@@ -58,6 +58,7 @@ async def parts(tmp_path: pathlib.Path) -> AsyncIterator[Parts]:
             waiting=waiting,
             reporter=reporter,
             counters=metrics.Metrics("test"),
+            on_bound=lambda pod, transfers: None,
             clock=clock,
             in_flight=2,
         )

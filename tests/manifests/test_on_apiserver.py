@@ -87,7 +87,11 @@ RIGHTS = [
     pytest.param(SCHEDULER, "create", "", "pods", False, id="scheduler does not create pods"),
     pytest.param(SCHEDULER, "patch", "", "nodes", False, id="scheduler does not patch nodes"),
     pytest.param(SCHEDULER, "get", "", "secrets", False, id="scheduler reads no secret"),
-    pytest.param(SCHEDULER, "patch", "scheduler.thesis", "dataobjects/status", False, id="scheduler writes no status"),
+    pytest.param(SCHEDULER, "patch", "scheduler.thesis", "dataobjects/status", True, id="scheduler expects outputs"),
+    pytest.param(SCHEDULER, "patch", "scheduler.thesis", "dataobjects", True, id="scheduler labels data objects"),
+    pytest.param(SCHEDULER, "create", "scheduler.thesis", "dataobjects", False, id="but creates none elsewhere"),
+    pytest.param(SCHEDULER, "delete", "scheduler.thesis", "dataobjects", False, id="and deletes none elsewhere"),
+    pytest.param(SCHEDULER, "patch", "scheduler.thesis", "nodecapabilities", False, id="nor describes nodes"),
     pytest.param(DAEMON, "patch", "scheduler.thesis", "dataobjects/status", True, id="daemon writes status"),
     pytest.param(DAEMON, "create", "scheduler.thesis", "nodecapabilities", True, id="daemon describes its node"),
     pytest.param(DAEMON, "list", "", "services", True, id="daemon finds stores"),
@@ -141,9 +145,7 @@ def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.C
 
 def test_a_changed_configuration_rolls_the_scheduler(bare_cluster: cluster.Cluster) -> None:
     rendered = list(yaml.safe_load_all(bare_cluster.kubectl("kustomize", str(manifests.BASE))))
-    found = [item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"]
-    assert "data-locality-daemon-config" in found, "the daemons follow theirs without a restart"
-    (config,) = (name for name in found if name != "data-locality-daemon-config")
+    (config,) = (item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap")
     (deployment,) = (item for item in rendered if item["kind"] == "Deployment")
     assert config.startswith("data-locality-scheduler-config-"), "no hash of the contents in the name"
     (volume,) = deployment["spec"]["template"]["spec"]["volumes"]

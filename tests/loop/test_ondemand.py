@@ -1,0 +1,283 @@
+"""Keys that pods name get a DataObject; pods wait for it a moment at most; it goes when nobody names it any more."""
+
+import asyncio
+import dataclasses
+import itertools
+import pathlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from scheduler.api import names
+from scheduler.loop import ondemand
+from tests.fakeapi import faults, objects, server
+from tests.loop import running
+
+Json = dict[str, Any]
+
+HOME = names.HOME_NAMESPACE
+KEY = "logs/a/key 1.bin"
+AT_LENGTH = dataclasses.replace(running.QUICK, data_wait_s=60.0)
+NEVER = dataclasses.replace(running.QUICK, data_wait_s=0.0)
+SHORTLY = dataclasses.replace(running.QUICK, data_wait_s=0.2)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[server.FakeApi]:
+    """Two nodes in two regions; the bucket lies on the second."""
+    async with server.running() as fake:
+        fake.store.create("namespaces", {"metadata": {"name": HOME}})
+        for number in (1, 2):
+            fake.store.create("nodes", objects.node(f"n{number}", labels={names.REGION_LABEL: f"r{number}"}))
+        fake.store.create("dataobjects", labelled(objects.data_object("logs", "logs", namespace=HOME, nodes=("n2",))))
+        yield fake
+        running.never_patched(fake)
+
+
+def labelled(obj: Json) -> Json:
+    obj["metadata"]["labels"] = {names.BUCKET_LABEL: obj["spec"]["urn"].partition("/")[0]}
+    return obj
+
+
+def reads(*urns: str, **hints: str) -> Json:
+    notes = {f"{names.INPUT_PREFIX}{number}": f"{urn},1000000000" for number, urn in enumerate(urns)}
+    return {"annotations": notes | {f"{names.HINT_PREFIX}{key}": value for key, value in hints.items()}}
+
+
+def made(world: running.Running, urn: str = KEY) -> Json | None:
+    """The DataObject that was made for a key."""
+    found = [obj for obj in world.fake.store.all("dataobjects", HOME) if obj["spec"]["urn"] == urn]
+    return found[0] if found else None
+
+
+def answer(world: running.Running, *nodes: str, urn: str = KEY) -> None:
+    """Say what a daemon says: where the key lies, or that it lies nowhere."""
+    ready = {"type": "Ready", "status": "True" if nodes else "False", "reason": "Looked"}
+    ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    replicas = [{"node": node, "store": "s", "available": True, "sizeBytes": 7} for node in nodes]
+    patch = {"status": {"replicas": replicas, "conditions": [ready]}}
+    world.fake.store.patch("dataobjects", ondemand.name_of(urn), patch, HOME)
+
+
+async def test_a_pod_waits_for_its_key_to_be_looked_up_and_nobody_waits_for_it(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("reader", metadata=reads(KEY), spec={"priority": 1000})
+        await world.until(lambda: made(world))
+        world.create("other")
+        world.create("another", metadata=reads("logs", "logs/prefix/", "nobody-knows/this"))
+        await world.placed("other", "another")
+        assert world.node_of("reader") == ""
+        answer(world, "n1")
+        await world.placed("reader")
+        assert world.node_of("reader") == "n1", "its bucket would say n2"
+    found = made(world)
+    assert found is not None
+    assert found["metadata"]["name"] == ondemand.name_of(KEY)
+    assert found["metadata"]["labels"] == {names.BUCKET_LABEL: "logs", names.ON_DEMAND_LABEL: "true"}
+    assert [obj["spec"]["urn"] for obj in fake.store.all("dataobjects")] == [KEY, "logs"]
+
+
+@pytest.mark.parametrize("nodes", [pytest.param((), id="nowhere"), pytest.param(("n1", "n2"), id="everywhere")])
+async def test_any_answer_ends_the_wait(fake: server.FakeApi, tmp_path: pathlib.Path, nodes: tuple[str, ...]) -> None:
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("reader", metadata=reads(KEY))
+        await world.until(lambda: made(world))
+        answer(world, *nodes)
+        await world.placed("reader")
+
+
+async def test_a_pod_waits_for_all_of_its_keys(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("reader", metadata=reads(KEY, "logs/second"))
+        await world.until(lambda: made(world) and made(world, "logs/second"))
+        answer(world, "n1")
+        world.create("later")
+        await world.placed("later")
+        assert world.node_of("reader") == ""
+        answer(world, "n1", urn="logs/second")
+        await world.placed("reader")
+
+
+async def test_without_an_answer_the_bucket_decides_when_the_time_is_over(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    async with running.scheduler(fake, tmp_path, SHORTLY) as world:
+        began_s = time.monotonic()
+        world.create("reader", metadata=reads(KEY))
+        await world.placed("reader")
+        assert time.monotonic() - began_s >= 0.2
+        assert world.node_of("reader") == "n2"
+        assert made(world) is not None
+
+
+async def test_who_need_not_wait_gets_the_object_all_the_same(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with running.scheduler(fake, tmp_path, NEVER) as world:
+        world.create("reader", metadata=reads(KEY))
+        await world.placed("reader")
+        await world.until(lambda: made(world))
+
+
+async def test_a_gated_pod_has_its_keys_looked_up_meanwhile(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("gated", metadata=reads(KEY), spec={"schedulingGates": [{"name": "example.com/wait"}]})
+        await world.until(lambda: made(world))
+        answer(world, "n1")
+        fake.store.patch("pods", "gated", {"spec": {"schedulingGates": []}}, "default")
+        await world.placed("gated")
+        assert world.node_of("gated") == "n1"
+
+
+@pytest.mark.parametrize("namespace", ["default", HOME])
+async def test_an_object_of_exactly_that_key_is_enough(
+    fake: server.FakeApi, tmp_path: pathlib.Path, namespace: str
+) -> None:
+    fake.store.create("dataobjects", labelled(objects.data_object("mine", KEY, namespace=namespace, nodes=("n1",))))
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("reader", metadata=reads(KEY))
+        await world.placed("reader")
+        assert world.node_of("reader") == "n1"
+    assert not any(method == "POST" and path.split("?")[0].endswith("dataobjects") for method, path in fake.requests)
+
+
+async def test_another_namespaces_object_is_not(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    fake.store.create("namespaces", {"metadata": {"name": "other"}})
+    fake.store.create("dataobjects", labelled(objects.data_object("theirs", KEY, namespace="other", nodes=("n1",))))
+    async with running.scheduler(fake, tmp_path, SHORTLY) as world:
+        world.create("reader", metadata=reads(KEY))
+        await world.placed("reader")
+        assert world.node_of("reader") == "n2"
+        assert made(world) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "requests"),
+    [
+        pytest.param(403, "Forbidden", 1, id="forbidden: one try for all keys"),
+        pytest.param(422, "Invalid", 3, id="invalid: one for each key"),
+        pytest.param(404, "NotFound", 3, id="no such namespace: one for each key"),
+    ],
+)
+async def test_a_refusal_is_said_once_and_harms_nothing(
+    fake: server.FakeApi,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    reason: str,
+    requests: int,
+) -> None:
+    fake.faults.append(faults.Fault(method="POST", path="dataobjects", status=status, reason=reason, times=99))
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        for number in range(3):
+            world.create(f"reader-{number}", metadata=reads(f"logs/{number}"))
+            await world.placed(f"reader-{number}")
+            assert world.node_of(f"reader-{number}") == "n2"
+        tried = [path for method, path in fake.requests if method == "POST" and "dataobjects" in path]
+        assert len(tried) >= requests
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("DataObject not written") == 1
+
+
+async def test_what_nobody_names_any_more_goes_and_what_somebody_names_stays(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    settings = dataclasses.replace(NEVER, data_retention_s=0.2)
+    ours = labelled(objects.data_object(ondemand.name_of("logs/stale"), "logs/stale", namespace=HOME))
+    ours["metadata"]["labels"][names.ON_DEMAND_LABEL] = "true"
+    fake.store.create("dataobjects", ours)  # from before a restart
+    fake.store.create("dataobjects", labelled(objects.data_object("users", "logs/users", namespace=HOME)))
+    theirs = objects.pod("theirs", scheduler="default-scheduler", node="n1")
+    theirs["metadata"] |= reads("logs/theirs")
+    fake.store.create("pods", theirs)
+    async with running.scheduler(fake, tmp_path, settings) as world:
+        for name in ("brief", "finished", "lasting"):
+            world.create(name, metadata=reads(f"logs/{name}"))
+        world.create("also-theirs", metadata=reads("logs/theirs"))
+        await world.placed("brief", "finished", "lasting", "also-theirs")
+        await world.until(lambda: len(fake.store.all("dataobjects")) == 6 and not made(world, "logs/stale"))
+        fake.store.delete("pods", "brief", "default")
+        fake.store.delete("pods", "also-theirs", "default")
+        fake.store.patch("pods", "finished", {"status": {"phase": "Succeeded"}}, "default")
+        await world.until(lambda: len(fake.store.all("dataobjects")) == 4)
+        urns = {obj["spec"]["urn"] for obj in fake.store.all("dataobjects")}
+        assert urns == {"logs", "logs/users", "logs/lasting", "logs/theirs"}
+
+
+async def test_an_object_that_somebody_deleted_is_made_again_while_a_pod_waits_for_it(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    settings = dataclasses.replace(SHORTLY, data_retention_s=1.0)
+    async with running.scheduler(fake, tmp_path, settings) as world:
+        world.create("reader", cpu="100", metadata=reads(KEY))  # fits nowhere
+        await world.until(lambda: made(world))
+        fake.store.delete("dataobjects", ondemand.name_of(KEY), HOME)
+        await world.until(lambda: made(world))
+
+
+async def test_a_bucket_that_becomes_known_later_has_its_keys_looked_up(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    settings = dataclasses.replace(SHORTLY, data_retention_s=1.0)
+    async with running.scheduler(fake, tmp_path, settings) as world:
+        world.create("reader", cpu="100", metadata=reads("late/key"))
+        await world.until(lambda: world.condition("reader"))
+        assert made(world, "late/key") is None
+        fake.store.create("dataobjects", labelled(objects.data_object("late", "late", namespace=HOME, nodes=("n1",))))
+        await world.until(lambda: made(world, "late/key"))
+
+
+async def test_there_is_a_bound_and_the_oldest_goes_first(
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ondemand, "LIMIT", 2)
+    async with running.scheduler(fake, tmp_path, dataclasses.replace(NEVER, data_retention_s=4.0)) as world:
+        for name in ("a", "b", "c"):
+            world.create(name, metadata=reads(f"logs/{name}"))
+            await world.placed(name)
+        await world.until(lambda: made(world, "logs/b"))
+        world.create("no-matter")
+        await world.placed("no-matter")
+        assert made(world, "logs/c") is None
+        fake.store.delete("pods", "a", "default")
+        # Which pods are gone is looked at now and then; from then on a new key takes the place, long before its time.
+        for number in itertools.count():
+            world.create(f"d-{number}", metadata=reads("logs/d"))
+            await world.placed(f"d-{number}")
+            if made(world, "logs/d"):
+                break
+            await asyncio.sleep(0.05)
+        assert {obj["spec"]["urn"] for obj in fake.store.all("dataobjects")} == {"logs", "logs/b", "logs/d"}
+
+
+async def test_the_bucket_label_of_a_users_object_is_set_once(
+    fake: server.FakeApi, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def labels() -> Json:
+        return dict(fake.store.get("dataobjects", "mine", "default")["metadata"].get("labels", {}))
+
+    def patches() -> int:
+        return sum(method == "PATCH" and "/dataobjects/mine" in path for method, path in fake.requests)
+
+    said: list[str] = []
+
+    def is_told() -> bool:
+        said.extend(capsys.readouterr())
+        return "label changed back" in "".join(said)
+
+    mine = objects.data_object("mine", KEY)
+    mine["metadata"]["labels"] = {"team": "a", names.BUCKET_LABEL: "other"}
+    async with running.scheduler(fake, tmp_path) as world:
+        fake.store.create("dataobjects", mine)
+        await world.until(lambda: labels() == {"team": "a", names.BUCKET_LABEL: "logs"})
+        fake.store.patch("dataobjects", "mine", {"metadata": {"labels": {names.BUCKET_LABEL: None}}}, "default")
+        await world.until(is_told)
+        fake.store.patch("dataobjects", "mine", {"status": {"sizeBytes": 5}}, "default")
+        fake.store.create("dataobjects", objects.data_object("later", "logs/later"))
+        await world.until(lambda: fake.store.get("dataobjects", "later", "default")["metadata"].get("labels"))
+        assert labels() == {"team": "a"}
+        assert patches() == 1
+    is_told()
+    assert "".join(said).count("label changed back") == 1
