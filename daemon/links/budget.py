@@ -30,6 +30,16 @@ class Budget:
         self._aside += size_bytes
         return True
 
+    def free_s(self, size_bytes: int, now_s: float) -> float:
+        """When so many bytes can be set aside again, if nothing else is spent until then; an hour from now if never."""
+        left = self._sum + self._aside + size_bytes - self.bytes_per_hour
+        for at_s, each_bytes in self._spent:
+            if left <= 0:
+                break
+            left -= each_bytes
+            now_s = at_s + HOUR_S
+        return now_s if left <= 0 else now_s + HOUR_S
+
     def spend(self, reserved_bytes: int, spent_bytes: int, now_s: float) -> None:
         """Give back what was set aside and count what was taken of it."""
         self._aside -= reserved_bytes

@@ -30,7 +30,7 @@ STAND_IN_S: Final = 3 * 3600.0
 _SETTLE: Final = 6  # a path whose figures are not settled is measured so many times as often
 _BUSY_S: Final = (10.0, 40.0)
 _REST_S: Final = (30.0, 90.0)
-_FIRST_S: Final = (5.0, 60.0)  # after a start, when all the other daemons start as well
+_FIRST: Final = (0.003, 0.03)  # of a period: after a start, when all the other daemons start as well
 _RETRY_S: Final = 60.0
 
 Zone = tuple[str, str]
@@ -159,7 +159,7 @@ class Planner:
         self._duties = {duty.zone: duty for duty in found}
         before, self._states = self._states, {}
         for zone in self._duties:
-            self._states[zone] = before.get(zone) or _State(now_s + self._rng.uniform(*_FIRST_S))
+            self._states[zone] = before.get(zone) or _State(now_s + self._period_s * self._rng.uniform(*_FIRST))
         if self._started_s is None:
             self._started_s = now_s
 
@@ -176,7 +176,8 @@ class Planner:
             return None
         if loaded or not self._budget.reserve(self._reserve_bytes, now_s):
             # The whole node rests, so that what has waited longest is still the first thereafter.
-            self._rests_until_s = now_s + self._rng.uniform(*_REST_S)
+            free_s = now_s if loaded else self._budget.free_s(self._reserve_bytes, now_s)
+            self._rests_until_s = free_s + self._rng.uniform(*_REST_S)
             return None
         return Task(duty, duty.targets[self._states[duty.zone].turn % len(duty.targets)], self._reserve_bytes)
 

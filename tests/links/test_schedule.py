@@ -189,7 +189,7 @@ def simulate(
                 run.probes.append((now_s, node, task.target.node, pair, spent_bytes))
                 planner.done(task, now_s, spent_bytes=spent_bytes, settled=samples[node, peer] >= 3)
         next_s = planner.next_s()
-        again_s = now_s + 600 if next_s is None else min(max(now_s + 2, next_s), now_s + 600)
+        again_s = now_s + HOUR_S if next_s is None else min(max(now_s + 2, next_s), now_s + HOUR_S)
         heapq.heappush(events, (again_s, number, what, node))
     return run
 
@@ -319,19 +319,27 @@ def test_a_duty_that_is_gone_is_not_due_and_its_end_changes_nothing() -> None:
 
 @given(
     limit=st.integers(0, 1000),
-    steps=st.lists(st.tuples(st.floats(0, 2000), st.integers(0, 400), st.floats(0, 1)), max_size=60),
+    steps=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 400), st.floats(0, 1)), max_size=60),
 )
-def test_no_hour_costs_more_than_allowed(limit: int, steps: list[tuple[float, int, float]]) -> None:
+def test_no_hour_costs_more_than_allowed(limit: int, steps: list[tuple[int, int, float]]) -> None:
     allowed, now_s = budget.Budget(limit), 0.0
     spent: list[tuple[float, int]] = []
+
+    def in_the_hour_before(at_s: float) -> int:
+        return sum(size for each_s, size in spent if at_s - HOUR_S < each_s)
+
     for pause_s, wanted, share in steps:
         now_s += pause_s
-        recent = sum(size for at_s, size in spent if at_s > now_s - HOUR_S)
-        assert allowed.reserve(wanted, now_s) is (recent + wanted <= limit)
-        if recent + wanted <= limit:
+        may = in_the_hour_before(now_s) + wanted <= limit
+        assert allowed.reserve(wanted, now_s) is may
+        if may:
             size = int(wanted * share)
             allowed.spend(wanted, size, now_s)
             spent.append((now_s, size))
+        else:
+            free_s = allowed.free_s(wanted, now_s)
+            assert free_s > now_s
+            assert wanted > limit or in_the_hour_before(free_s) + wanted <= limit
     for start_s, _ in spent:
         assert sum(size for at_s, size in spent if start_s <= at_s < start_s + HOUR_S) <= limit
 
