@@ -21,7 +21,7 @@ import datetime
 import pathlib
 import random
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +40,7 @@ from daemon import (
     publish,
     reading,
     stores,
+    telling,
     watching,
 )
 from daemon.facts import machine
@@ -198,7 +199,7 @@ class Agent:
         path = f"{_CAPABILITIES}/{self._settings.node}"
         self._capability = await reading.get(self._api, path, crd.NodeCapability)
         self._settings.configuration.refresh()
-        self._discover(tasks)
+        await self._discover(tasks)
         for asker in self._askers.values():
             asker.ask()
         for item in self._cluster.objects.by_place.values():
@@ -208,15 +209,23 @@ class Agent:
         if self._rounds % neighbours.EVERY == 0:
             await neighbours.clear(self._api, self._settings.node, self._cluster.objects)
 
-    def _discover(self, tasks: asyncio.TaskGroup) -> None:
+    async def _discover(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask stores that are new, and end it for those that are gone or stand elsewhere now."""
         assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
-        seen = discovery.Cluster(self._cluster.node, list(self._cluster.services), list(self._cluster.pods))
-        found = discovery.find(seen, self._settings.configuration.settings)
+        settings = self._settings.configuration.settings
+        seen = discovery.Cluster(
+            self._cluster.node,
+            list(self._cluster.services),
+            list(self._cluster.pods),
+            self._cluster.volumes,
+            await self._cluster.nodes(discovery.fellows(self._cluster.node, settings)),
+        )
+        found = discovery.find(seen, settings, host_root=str(self._settings.host_root))
         if len(found) > _MAX_STORES:
             log.warning("too many stores on this node, the rest is left out", stores=len(found), limit=_MAX_STORES)
         self._discovered = found[:_MAX_STORES]
         by_name = {store.name: store for store in self._discovered}
+        await self._let_go(asker.store for name, asker in self._askers.items() if name not in by_name)
         for name, asker in list(self._askers.items()):
             if by_name.get(name) != asker.store:
                 self._tasks.pop(name).cancel()
@@ -236,6 +245,18 @@ class Agent:
             self._askers[name] = asker
             self._tasks[name] = tasks.create_task(asker.run(), name=f"ask {name}")
 
+    async def _let_go(self, gone: Iterable[stores.Store]) -> None:
+        """Take back what stands of stores outside the cluster that are no longer configured, for no daemon would."""
+        configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
+        for store in gone:
+            if store.place is None or store.name in configured:  # another node asks it now
+                continue
+            for place, item in list(self._cluster.objects.by_place.items()):
+                if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas):
+                    manager = objects.field_manager(names.EXTERNAL, store.name)
+                    path = f"{_object_path(*place)}/status"
+                    await self._apply_to_object(path, objects.letting_go(item), manager=manager)
+
     def _pool(self) -> concurrent.futures.Executor:
         """Threads are made when there is a store to ask: most nodes have none."""
         if self._threads is None:
@@ -253,7 +274,10 @@ class Agent:
             buckets.update(objects.listed_buckets(view))
         node = self._settings.node
         for item in self._cluster.objects.by_place.values():
-            if any(replica.node == node for replica in item.status.replicas):
+            mine = (
+                r.node == node or (r.node == names.EXTERNAL and r.store in self._askers) for r in item.status.replicas
+            )
+            if any(mine):
                 buckets.add(listing.bucket_of(item.spec.urn))
         self._cluster.follow(buckets)
 
@@ -312,27 +336,28 @@ class Agent:
     async def _write_object(
         self, place: watching.Place, views: dict[str, objects.View], now: str, *, heals: bool
     ) -> None:
-        item = self._cluster.objects.by_place.get(place)
-        for _ in range(_TRIES):
-            if item is None:
-                return
-            body = objects.status_to_apply(
-                item,
-                node=self._settings.node,
-                discovered=self._discovered,
-                views=views,
-                now=now,
-                leads=self._leads(item),
-                heals=heals,
-            )
-            if body is None:
-                return
-            item = await self._apply_to_object(f"{_object_path(*place)}/status", body, manager=self._manager)
-            if item is not None:
-                self._cluster.objects.put(item)
+        for speaker, manager, found in objects.speakers(self._settings.node, self._discovered):
+            item = self._cluster.objects.by_place.get(place)
+            for _ in range(_TRIES):
+                if item is None:  # deleted, or refused
+                    break
+                body = objects.status_to_apply(
+                    item,
+                    node=speaker,
+                    discovered=found,
+                    views=views,
+                    now=now,
+                    leads=self._leads(item, speaker),
+                    heals=heals,
+                )
+                if body is None:
+                    break
+                item = await self._apply_to_object(f"{_object_path(*place)}/status", body, manager=manager)
+                if item is not None:
+                    self._cluster.objects.put(item)
 
-    def _leads(self, item: crd.DataObject) -> bool:
-        """Whether this node comes first among those that have the bucket: then it says that they lack the key."""
+    def _leads(self, item: crd.DataObject, speaker: str) -> bool:
+        """Whether the speaker comes first among those that have the bucket: then it says that they lack the key."""
         bucket = listing.bucket_of(item.spec.urn)
         holders = {
             replica.node
@@ -340,7 +365,7 @@ class Agent:
             for replica in whole.status.replicas
             if replica.available
         }
-        return not holders or min(holders) == self._settings.node
+        return not holders or min(holders) == speaker
 
     async def _apply_to_object(self, path: str, body: dict[str, Any], *, manager: str) -> crd.DataObject | None:
         """Apply; None where the API server refuses this one object, which is said once and harms no other."""
@@ -382,7 +407,7 @@ class Agent:
             answer = await self._apply(f"{path}/status", body_or_none, manager=self._manager)
             capability = core.decode(answer, crd.NodeCapability, path)
             for transition in told:
-                self._tell(transition)
+                telling.tell(self._sink, settings.node, transition)
         self._capability = capability
         await self._write_labels(node, capability)
 
@@ -404,19 +429,6 @@ class Agent:
             client.APPLY_PATCH,
             params={"fieldManager": manager, "force": str(force).lower()},
         )
-
-    def _tell(self, transition: publish.Transition) -> None:
-        """One line and one Event for a store that came or went."""
-        store, failure = transition.store, transition.failure
-        if failure is None:
-            kind, reason, note = "Normal", "StoreAvailable", f"{store.endpoint} can be read again"
-            log.info("store is available again", store=store.name, endpoint=store.endpoint)
-        else:
-            kind, reason, note = "Warning", "StoreUnavailable", failure.message
-            log.warning("store is not available", store=store.name, reason=failure.reason, message=failure.message)
-        service = events.Reference("Service", store.service, store.namespace, store.service_uid)
-        capability = events.Reference("NodeCapability", self._settings.node, api_version=names.API_VERSION)
-        self._sink.emit(service, type=kind, reason=reason, action="Probe", note=note, related=capability)
 
 
 def _object_path(namespace: str, name: str) -> str:

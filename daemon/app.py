@@ -21,7 +21,7 @@ import kopf
 import structlog
 from aiohttp import web
 
-from daemon import agent, handlers, health, listing, metrics
+from daemon import agent, config, handlers, health, listing, metrics
 from daemon.links import agent as links
 from scheduler import errors
 from scheduler.api import names
@@ -51,6 +51,7 @@ class Options:
     probe_port: int = 0
     probe_bytes_per_hour: int = 128 * 2**20
     host_root: pathlib.Path | None = None
+    config: str | None = None
 
 
 async def run(options: Options) -> int:
@@ -59,6 +60,7 @@ async def run(options: Options) -> int:
     Raises:
         InputError: it cannot start as set up; the message says what to change.
     """
+    configuration = config.Source(options.config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +68,7 @@ async def run(options: Options) -> int:
     api = await client.Api.connect(options.kubeconfig)
     try:
         await _wait_for_resources(api, stop)
-        return 0 if stop.is_set() else await _serve(api, options, stop)
+        return 0 if stop.is_set() else await _serve(api, options, configuration, stop)
     finally:
         await api.close()
 
@@ -94,7 +96,7 @@ async def _wait_for_resources(api: client.Api, stop: asyncio.Event) -> None:
             return
 
 
-async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
+async def _serve(api: client.Api, options: Options, configuration: config.Source, stop: asyncio.Event) -> int:
     sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, f"{options.node}/{socket.gethostname()}")
     figures = metrics.Metrics()
     limits = listing.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
@@ -106,6 +108,7 @@ async def _serve(api: client.Api, options: Options, stop: asyncio.Event) -> int:
         host_root=options.host_root or pathlib.Path("/"),
         # In a pod without a mount, what lies beside /proc and /sys is the image's.
         has_host_files=options.host_root is not None or "KUBERNETES_SERVICE_HOST" not in os.environ,
+        configuration=configuration,
     )
     worker = agent.Agent(api, settings, sink, figures)
     measurer = links.Links(

@@ -51,7 +51,7 @@ def of(status: crd.NodeCapabilityStatus, seen: machine.Machine, before: crd.Node
         **_memory(status.memory_bytes, seen.memory_kind),
         **_disks(status.disks),
         **_network(seen.network),
-        **_stores(status.stores),
+        **_stores([entry for entry in status.stores if entry.is_served]),
         **_devices(status.accelerators, seen),
         **_links(before.links, before.capabilities),
         "os-type": status.os.type,

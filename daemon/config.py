@@ -1,6 +1,6 @@
 """The daemon's configuration file: stores that no Service announces, and directories of nodes that hold data.
 
-    volumesRoot: /host            # where the node's file system is mounted in the daemon; default: nowhere else than /
+    volumesRoot: /host            # below which the daemon finds the node's directories; default: --host-root
     stores:
       - name: lake                # its name in NodeCapability and in replicas
         endpoint: https://s3.example.org
@@ -81,8 +81,8 @@ class Directory:
 class Settings:
     """Everything that can be configured; an empty file gives the defaults."""
 
-    volumes_root: str = "/"
-    """``volumesRoot``: where the daemon finds the node's file system; directories are looked for below it alone."""
+    volumes_root: str = ""
+    """``volumesRoot``: where the daemon finds directories of the node; by default below ``--host-root``."""
 
     stores: tuple[ConfiguredStore, ...] = ()
     paths: tuple[Directory, ...] = ()
@@ -152,7 +152,7 @@ def parse(data: Mapping[str, object], where: str) -> Settings:
     problems: list[errors.InputError] = []
     top = sections.Section(data, f"{where}: ", problems)
     root = top.text("volumesRoot", Settings.volumes_root)
-    if not root.startswith("/"):
+    if root and not root.startswith("/"):
         top.report("volumesRoot", "write an absolute path, such as /host")
     settings = Settings(
         volumes_root=root,

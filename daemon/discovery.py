@@ -1,7 +1,7 @@
 """Which stores does this node's daemon look after? Services say it, the configuration, and the node's volumes.
 
 A PersistentVolume counts where it is a directory (``local`` or ``hostPath``) that its node affinity ties to this node,
-and where its annotation ``scheduler.thesis/storage-bucket`` says which bucket the directory stands for: the files below
+and where its label ``scheduler.thesis/storage-bucket`` says which bucket the directory stands for: the files below
 it are the bucket's keys. Everything is answered from the objects given, without asking anybody.
 
 A store outside the cluster would be asked by every daemon that may; one is enough. The daemons that may agree on the
@@ -33,7 +33,7 @@ class Cluster:
         node: This node.
         services: All Services.
         pods: The pods of this node.
-        volumes: All PersistentVolumes.
+        volumes: All PersistentVolumes with the label.
         nodes: All nodes that may ask for stores outside the cluster; this one counts even where it is missing.
     """
 
@@ -44,26 +44,26 @@ class Cluster:
     nodes: Sequence[core.Node] = ()
 
 
-def find(cluster: Cluster, settings: config.Settings) -> tuple[stores.Store, ...]:
-    """The stores of this node, in the order of their names; of several with one name the first found."""
+def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -> tuple[stores.Store, ...]:
+    """The stores of this node, in the order of their names; of several with one name the first found.
+
+    Args:
+        host_root: Where the node's file system is, unless the configuration says it.
+    """
+    root = settings.volumes_root or host_root
     found = [
         *stores.discover(cluster.services, cluster.pods),
         *(entry.store for entry in settings.stores if _looks_after(cluster, entry)),
-        *(_of_path(entry, settings.volumes_root) for entry in settings.paths if _includes(entry.nodes, cluster.node)),
-        *_of_volumes(cluster, settings.volumes_root),
+        *(_of_path(entry, root) for entry in settings.paths if _includes(entry.nodes, cluster.node)),
+        *_of_volumes(cluster, root),
     ]
     by_name = {store.name: store for store in reversed(found)}
     return tuple(by_name[name] for name in sorted(by_name))
 
 
-def may_probe(node: core.Node, settings: config.Settings) -> bool:
-    """Whether this node is one of those that may ask for a store outside the cluster: only then the others matter."""
-    return any(entry.store.place is not None and _includes(entry.nodes, node) for entry in settings.stores)
-
-
-def is_local(volume: core.PersistentVolume) -> bool:
-    """Whether a volume can be a store of some node: events about any other need no attention."""
-    return names.STORAGE_BUCKET in volume.metadata.annotations and bool(_directory(volume))
+def fellows(node: core.Node, settings: config.Settings) -> list[config.Nodes]:
+    """The nodes that may ask what this one may ask, store by store: who does it depends on which of them are there."""
+    return [entry.nodes for entry in settings.stores if entry.store.place is not None and _includes(entry.nodes, node)]
 
 
 def _looks_after(cluster: Cluster, entry: config.ConfiguredStore) -> bool:
@@ -94,9 +94,9 @@ def _of_path(entry: config.Directory, root: str) -> stores.Store:
 
 def _of_volumes(cluster: Cluster, root: str) -> Iterable[stores.Store]:
     for volume in cluster.volumes:
-        if is_local(volume) and _is_of(volume, cluster.node):
-            bucket = volume.metadata.annotations[names.STORAGE_BUCKET].strip()
-            yield _local(f"volume:{volume.metadata.name}", bucket, _directory(volume), root)
+        bucket, directory = volume.metadata.labels.get(names.STORAGE_BUCKET), _directory(volume)
+        if bucket is not None and directory and _is_of(volume, cluster.node):
+            yield _local(f"volume:{volume.metadata.name}", bucket, directory, root)
 
 
 def _local(name: str, bucket: str, path: str, root: str) -> stores.Store:

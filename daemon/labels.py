@@ -89,7 +89,7 @@ def labels_of(capability: crd.NodeCapability) -> dict[str, str]:
 def _buckets(stores: Iterable[crd.Store]) -> dict[str, str]:
     """A label for each bucket that can be had here. A name that is too long for a label stands in the status only."""
     prefix = names.STORAGE_BUCKET_PREFIX.removeprefix(_PREFIX)
-    buckets = sorted({bucket for store in stores if store.available for bucket in store.buckets})
+    buckets = sorted({bucket for store in stores if store.available and store.is_served for bucket in store.buckets})
     fitting = [bucket for bucket in buckets if len(prefix) + len(bucket) <= _MAX_LENGTH]
     return {f"{prefix}{bucket}": "true" for bucket in fitting[:_MAX_BUCKETS]}
 

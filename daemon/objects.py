@@ -24,7 +24,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -51,12 +51,29 @@ class View:
     probed_at: str
 
 
-def field_manager(node: str) -> str:
-    """This node's name as an owner of fields; the API server allows 128 characters."""
-    name = f"{names.DAEMON_FIELD_MANAGER}-{node}"
+def field_manager(node: str, store: str = "") -> str:
+    """Who owns the entries of a node, or, of names.EXTERNAL, those of one store outside the cluster.
+
+    The API server allows 128 characters.
+    """
+    name = f"{names.DAEMON_FIELD_MANAGER}-{node}" + (f"-{store}" if store else "")
     if len(name) <= 128:
         return name
-    return f"{name[:111]}-{hashlib.sha256(node.encode()).hexdigest()[:16]}"
+    return f"{name[:111]}-{hashlib.sha256(f'{node}{store}'.encode()).hexdigest()[:16]}"
+
+
+def speakers(node: str, discovered: Sequence[stores.Store]) -> list[tuple[str, str, list[stores.Store]]]:
+    """For whom this daemon speaks, each with its field manager and stores.
+
+    A store outside the cluster has a manager of its own, so that what one daemon wrote of it is the next one's to take
+    back when another node asks.
+    """
+    here = [store for store in discovered if store.place is None]
+    outside = [store for store in discovered if store.place is not None]
+    return [
+        (node, field_manager(node), here),
+        *((names.EXTERNAL, field_manager(names.EXTERNAL, store.name), [store]) for store in outside),
+    ]
 
 
 def name_of(urn: str) -> str:
@@ -111,19 +128,19 @@ def status_to_apply(
     """The status that this node's daemon applies to ``item``, or None where nothing is to be written.
 
     Args:
+        node: The node that is spoken for, or names.EXTERNAL for one store outside the cluster.
         discovered: The node's stores; one without a view has not been asked yet, and what is known of it stays.
         views: The last outcome by store name.
         leads: Whether this daemon is the one to say that nobody has it.
         heals: Whether to write a summary that another daemon should have written.
     """
-    external = {store.name for store in discovered if store.place is not None}
-    before = [replica for replica in item.status.replicas if _is_own(replica, node, external)]
-    others = [replica for replica in item.status.replicas if not _is_own(replica, node, external)]
+    before = [replica for replica in item.status.replicas if _is_own(replica, node, discovered)]
+    others = [replica for replica in item.status.replicas if not _is_own(replica, node, discovered)]
     own, counted = _own_replicas(item, node=node, discovered=discovered, views=views, before=before, now=now)
     if not own and not before and (others or not _is_missing(item.spec.urn, discovered, views)):
         return None  # none of this node's business
     primary = _primary([*own, *others])
-    speaks = leads if primary is None else _is_own(primary, node, external)
+    speaks = leads if primary is None else _is_own(primary, node, discovered)
     summary = _summary(item, replicas=[*own, *others], counted=counted, now=now)
     is_fresh = summary == _standing(item.status) or not (speaks or heals)
     if is_fresh and _plain(own) == _plain(before) and not _refreshes(before, own, now):
@@ -147,8 +164,10 @@ def letting_go(item: crd.DataObject) -> dict[str, Any]:
     }
 
 
-def _is_own(replica: crd.Replica, node: str, external: Container[str]) -> bool:
-    return replica.node == node or (replica.node == names.EXTERNAL and replica.store in external)
+def _is_own(replica: crd.Replica, node: str, discovered: Iterable[stores.Store]) -> bool:
+    if replica.node != node:
+        return False
+    return node != names.EXTERNAL or any(store.name == replica.store for store in discovered)
 
 
 def _is_missing(urn: str, discovered: Sequence[stores.Store], views: Mapping[str, View]) -> bool:

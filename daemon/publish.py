@@ -121,6 +121,7 @@ def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
         old = old or crd.Store(name=view.store.name)
         return msgspec.structs.replace(
             old,
+            role=_role(view.store),
             endpoint=view.store.endpoint,
             available=False,
             last_probe_time=view.probed_at,
@@ -128,6 +129,7 @@ def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
         )
     return crd.Store(
         name=view.store.name,
+        role=_role(view.store),
         endpoint=view.store.endpoint,
         technology=outcome.technology,
         available=True,
@@ -135,6 +137,10 @@ def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
         last_probe_time=view.probed_at,
         message=_message(view),
     )
+
+
+def _role(store: stores.Store) -> str:
+    return "Probes" if store.place is not None else store.role
 
 
 def _message(view: objects.View) -> str:
@@ -177,8 +183,8 @@ def _status(
             container=seen.os.container,
         ),
         stores=tuple(entries),
-        store_count=sum(entry.available for entry in entries),
-        stores_text=conditions.cut(",".join(entry.name for entry in entries), 4096),
+        store_count=sum(entry.available and entry.is_served for entry in entries),
+        stores_text=conditions.cut(",".join(entry.name for entry in entries if entry.is_served), 4096),
         accelerators=accelerators,
         accelerators_text=conditions.cut(",".join(f"{a.count}x {a.model or a.resource}" for a in accelerators)),
     )

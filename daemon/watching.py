@@ -3,9 +3,9 @@
 Watched, with the server doing the filtering: the pods of this node; the DataObjects whose bucket label names a bucket
 that this node's stores hold; those whose location label names this node. Watches on buckets are split into groups of
 ``GROUP``, so that the request's URL stays short, and a bucket more or less opens only its own group's watch anew.
-Asked for once in an interval (``refresh``): the own Node, and the Services of the namespaces in which this node runs
-pods, their metadata alone at first; only one that may be a store and has changed is read whole. So a change of a
-DataObject or a Service is no event for a daemon that it does not concern.
+Asked for once in an interval (``refresh``): the own Node, the volumes that stand for a bucket, and the Services of the
+namespaces in which this node runs pods, their metadata alone at first; only one that may be a store and has changed is
+read whole. So a change of a DataObject or a Service is no event for a daemon that it does not concern.
 
 The labels that this relies on are set by the scheduler, which watches all DataObjects, and by the daemons on what they
 create.
@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from daemon import labels, listing, reading, stores
+from daemon import config, labels, listing, reading, stores
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, informer
@@ -208,10 +208,12 @@ class Cluster:
 
     Attributes:
         node: The own Node, None before the first refresh.
+        volumes: The PersistentVolumes that stand for a bucket, of all nodes.
     """
 
     def __init__(self, api: client.Api, node: str, listener: Listener) -> None:
         self.node: labels.ManagedNode | None = None
+        self.volumes: list[core.PersistentVolume] = []
         self.objects = Objects()
         self._api = api
         self._name = node
@@ -286,6 +288,22 @@ class Cluster:
             self._services[namespace] = await self._services_of(namespace)
         for namespace in self._services.keys() - namespaces:
             del self._services[namespace]
+        labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
+        self.volumes = await reading.list_all(self._api, "/api/v1/persistentvolumes", core.PersistentVolume, labelled)
+
+    async def nodes(self, groups: Iterable[config.Nodes]) -> list[core.Node]:
+        """The nodes of all ``groups``, as far as they are there."""
+        found: dict[str, core.Node] = {}
+        for group in groups:
+            if group.labels:
+                selector = ",".join(f"{key}={value}" for key, value in group.labels.items())
+                selected = {"labelSelector": selector, "resourceVersion": "0"}
+                listed = await reading.list_all(self._api, "/api/v1/nodes", core.Node, selected)
+                found.update((node.metadata.name, node) for node in listed)
+            for name in set(group.names) - found.keys():
+                if (node := await reading.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
+                    found[name] = node
+        return list(found.values())
 
     async def _services_of(self, namespace: str) -> dict[str, core.Service]:
         path = f"/api/v1/namespaces/{namespace}/services"

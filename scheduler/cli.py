@@ -135,7 +135,7 @@ def run(
 def daemon(
     *,
     kubeconfig: str | None,
-    config: str | None,  # noqa: ARG001 (every process takes it; this one has nothing to configure there)
+    config: str | None,
     log_format: str,
     log_level: str,
     node: str,
@@ -167,6 +167,7 @@ def daemon(
         probe_port=probe_port,
         probe_bytes_per_hour=probe_bytes_per_hour,
         host_root=host_root,
+        config=config,
     )
     try:
         code = asyncio.run(app.run(options))

@@ -108,7 +108,10 @@ class DataObject(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
 
 
 class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
-    """An S3 or local store that this node serves, with the buckets last listed."""
+    """An S3 or local store that this node's daemon looks after, with the buckets last listed.
+
+    ``role`` is "Stores", "Serves" (hands out what lies elsewhere) or "Probes" (no node serves it, this one asks it).
+    """
 
     name: str
     endpoint: str = ""
@@ -117,6 +120,12 @@ class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     buckets: tuple[str, ...] = ()
     last_probe_time: str = ""
     message: str = ""
+    role: str = "Stores"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether the node itself hands out what the store holds."""
+        return self.role != "Probes"
 
 
 class Link(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):

@@ -60,7 +60,7 @@ STORAGE_CA: Final = f"{HINT_PREFIX}storage-ca"
 STORAGE_ROLE: Final = f"{HINT_PREFIX}storage-role"
 STORAGE_REGION: Final = f"{HINT_PREFIX}storage-region"
 
-# PersistentVolume annotation: the bucket that the volume's directory stands for.
+# PersistentVolume label: the bucket that the volume's directory stands for. A label, so that the API server selects.
 STORAGE_BUCKET: Final = f"{HINT_PREFIX}storage-bucket"
 
 # Node labels.

@@ -59,7 +59,7 @@ def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
     node_type = labels.get(names.NODE_TYPE_LABEL) or status.node_type
     capabilities = _capabilities(labels, capability)
     buckets = {name[len(_BUCKET) :] for name in capabilities if name.startswith(_BUCKET)}
-    stores = [store for store in status.stores if store.available]
+    stores = [store for store in status.stores if store.available and store.is_served]
     return Facts(
         site=network.Site(
             region=labels.get(names.REGION_LABEL) or status.region,

@@ -208,6 +208,7 @@ FULL_NODE_CAPABILITY = crd.NodeCapability(
                 buckets=("soil", "weather"),
                 last_probe_time=NOW,
                 message="as it should be",
+                role="Serves",
             ),
         ),
         store_count=1,

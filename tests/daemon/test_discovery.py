@@ -28,10 +28,10 @@ def volume(
     host_path: str = "",
     affinity: bool = True,
 ) -> core.PersistentVolume:
-    annotations = {} if bucket is None else {names.STORAGE_BUCKET: bucket}
+    labels = {} if bucket is None else {names.STORAGE_BUCKET: bucket}
     selector = core.NodeSelector((core.NodeSelectorTerm(expressions, fields),))
     return core.PersistentVolume(
-        core.ObjectMeta(name=name, annotations=annotations),
+        core.ObjectMeta(name=name, labels=labels),
         core.PersistentVolumeSpec(
             local=core.DirectorySource(local) if local else None,
             host_path=core.DirectorySource(host_path) if host_path else None,
@@ -58,7 +58,7 @@ MINE = requirement(HOSTNAME, "In", "host-n1")
         pytest.param(volume(fields=(requirement("metadata.name", "In", "n1"),)), "/host/mnt/photos", id="by name"),
         pytest.param(volume(), None, id="an empty term ties to no node"),
         pytest.param(volume(affinity=False), None, id="without affinity it could be anywhere"),
-        pytest.param(volume(MINE, bucket=None), None, id="without the annotation"),
+        pytest.param(volume(MINE, bucket=None), None, id="without the label"),
         pytest.param(volume(MINE, local=""), None, id="no directory"),
     ],
 )
@@ -148,17 +148,18 @@ def test_another_node_takes_over(change: "collections.abc.Callable[[str], list[c
 
 def test_only_nodes_that_may_ask_need_to_know_the_others() -> None:
     settings = config.Settings(stores=(configured("s", GATEWAYS, OUTSIDE), configured("in", config.Nodes(("plain",)))))
-    assert discovery.may_probe(gateway("g"), settings)
-    assert not discovery.may_probe(node("plain"), settings)
+    assert discovery.fellows(gateway("g"), settings) == [GATEWAYS]
+    assert discovery.fellows(node("plain"), settings) == []
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
+    ("volumes_root", "directory"),
     [
-        pytest.param(volume(MINE), True, id="marked"),
-        pytest.param(volume(MINE, bucket=None), False, id="not marked"),
-        pytest.param(volume(MINE, local=""), False, id="of the network"),
+        pytest.param("", "/mounted/srv/photos", id="where the node is mounted"),
+        pytest.param("/other", "/other/srv/photos", id="configured"),
     ],
 )
-def test_which_volumes_need_attention(given: core.PersistentVolume, wanted: bool) -> None:
-    assert discovery.is_local(given) is wanted
+def test_where_the_nodes_directories_are(volumes_root: str, directory: str) -> None:
+    settings = config.Settings(volumes_root, paths=(config.Directory("photos", "/srv/photos"),))
+    (store,) = discovery.find(discovery.Cluster(node()), settings, host_root="/mounted")
+    assert store.directory == directory

@@ -73,11 +73,13 @@ def write(
     server: Server, views: dict[str, objects.View], *, node: str = "n1", now: str = NOW, seen: Any = None
 ) -> dict[str, Any] | None:
     """One write of a daemon, from what the server has or from what it saw before."""
-    discovered = [v.store for v in views.values()]
-    body = objects.status_to_apply(seen or server.item, node=node, discovered=discovered, views=views, now=now)
-    if body is not None:
-        server.apply(node, body)
-    return body
+    wrote: dict[str, Any] | None = None
+    for speaker, manager, found in objects.speakers(node, [v.store for v in views.values()]):
+        body = objects.status_to_apply(seen or server.item, node=speaker, discovered=found, views=views, now=now)
+        if body is not None:
+            server.apply(manager, body)
+            wrote = body
+    return wrote
 
 
 def condition(item: crd.DataObject, kind: str = "Ready") -> tuple[str, str]:
@@ -249,8 +251,23 @@ def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
     )
     assert server.item.status.object_count == 3
     assert write(server, view(listed({"photos": 5}), of=lake), now=LATER) is None
-    write(server, view(listed({}), of=lake), now=LATER)
+    write(server, view(listed({}), of=lake), now=LATER, node="n2")  # which asks in place of n1 now
     assert server.item.status.replicas == ()
+
+
+def test_stores_outside_the_cluster_do_not_take_each_others_entries_back() -> None:
+    server = Server(data_object())
+    lake, pond = (
+        stores.Store("ns", "", "", f"https://{name}", "", alias=name, place=stores.Place("west", ""))
+        for name in ("lake", "pond")
+    )
+    write(server, view(listed({"photos": 5}), of=lake) | view(listed({"photos": 5})), node="n1")
+    write(server, view(listed({"photos": 5}), of=pond), node="n2")
+    write(server, view(listed({}), of=pond), node="n3", now=LATER)
+    assert {(replica.node, replica.store) for replica in server.item.status.replicas} == {
+        (names.EXTERNAL, "lake"),
+        ("n1", "storage/minio"),
+    }
 
 
 def test_a_key_keeps_its_replica_until_it_is_known_to_be_gone() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from daemon import config as daemon_config
 from scheduler import config
 from scheduler.api import annotations, names
 
@@ -57,7 +58,7 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
     role = base("Role")["data-locality-scheduler"]
     assert role["rules"] == [{"apiGroups": [names.GROUP], "resources": ["dataobjects"], "verbs": ["create", "delete"]}]
     assert allowed(rules, "", "pods") == {"get", "list", "watch"}
-    assert allowed(rules, "", "nodes") == {"get", "list", "watch"}
+    assert allowed(rules, "", "nodes") == {"list", "watch"}
     assert allowed(rules, "", "secrets") == set()
     assert allowed(rules, "", "pods/binding") == {"create"}
     assert allowed(rules, "", "pods/status") == {"patch"}
@@ -67,14 +68,16 @@ def test_daemon_writes_custom_resources_events_and_nodes_and_nothing_else() -> N
     rules = base("ClusterRole")["data-locality-daemon"]["rules"]
     own = {f"{names.GROUP}/{kind}" for kind in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)}
     assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"}
-    assert allowed(rules, "", "nodes") == {"get", "patch"}, "of these patches, a policy admits its own node's labels"
+    assert allowed(rules, "", "nodes") == {"get", "list", "patch"}, (
+        "of these patches, a policy admits its own node's labels"
+    )
     assert allowed(rules, "", "secrets") == set(), "only a Role in a namespace may allow that"
 
 
-def test_daemon_may_get_but_not_list_secrets_where_a_role_allows_it() -> None:
+def test_daemon_may_get_but_not_list_secrets_and_bundles_where_a_role_allows_it() -> None:
     for role in (base("Role")["data-locality-daemon-stores"], next(documents(BASE / "../examples/store-access.yaml"))):
         assert role["kind"] == "Role"
-        assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+        assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]}]
 
 
 def test_no_rule_uses_a_wildcard_and_every_binding_finds_its_role_and_subject() -> None:
@@ -134,3 +137,13 @@ def test_base_configuration_holds_nothing_without_an_effect() -> None:
     assert settings.ignored == ()
     ports = base("Deployment")["data-locality-scheduler"]["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert [port["containerPort"] for port in ports] == [settings.health_port]
+
+
+def test_the_daemons_configuration_says_nothing_until_its_example_is_uncommented(tmp_path: pathlib.Path) -> None:
+    path = BASE / "daemon-config.yaml"
+    assert daemon_config.load(str(path)) == daemon_config.Settings()
+    example = tmp_path / "config.yaml"
+    lines = path.read_text().partition("#\n")[2].splitlines()
+    example.write_text("\n".join(line.removeprefix("# ") for line in lines))
+    settings = daemon_config.load(str(example))
+    assert ([entry.store.name for entry in settings.stores], len(settings.paths)) == (["lake"], 1)

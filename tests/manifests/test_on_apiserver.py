@@ -145,7 +145,9 @@ def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.C
 
 def test_a_changed_configuration_rolls_the_scheduler(bare_cluster: cluster.Cluster) -> None:
     rendered = list(yaml.safe_load_all(bare_cluster.kubectl("kustomize", str(manifests.BASE))))
-    (config,) = (item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap")
+    found = [item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"]
+    assert "data-locality-daemon-config" in found, "the daemons follow theirs without a restart"
+    (config,) = (name for name in found if name != "data-locality-daemon-config")
     (deployment,) = (item for item in rendered if item["kind"] == "Deployment")
     assert config.startswith("data-locality-scheduler-config-"), "no hash of the contents in the name"
     (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
