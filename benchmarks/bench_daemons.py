@@ -30,6 +30,7 @@ from scheduler.api import names
 from scheduler.kube import client, events
 
 WORKERS = 2
+AGENTS_PER_SESSION = 20
 SETTLE_S = 20.0
 READY_S = 600.0
 OBJECTS = f"/apis/{names.API_VERSION}/namespaces/{names.HOME_NAMESPACE}/{names.DATA_OBJECTS}"
@@ -122,12 +123,14 @@ def _write_configuration(directory: pathlib.Path, holders: Sequence[str], sharer
 
 
 async def _work(directory: pathlib.Path, kubeconfig: str, nodes: Sequence[str]) -> None:
-    api = await client.Api.connect(kubeconfig)
-    sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, "bench")
+    # A session has 100 connections, of which every watch takes one.
+    apis = [await client.Api.connect(kubeconfig) for _ in range(0, len(nodes), AGENTS_PER_SESSION)]
+    sink = events.EventSink(apis[0], names.DAEMON_FIELD_MANAGER, "bench")
     source = config.Source(str(directory / "daemon.yaml"))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sink.run())
-        for node in nodes:
+        for number, node in enumerate(nodes):
+            api = apis[number // AGENTS_PER_SESSION]
             settings = agent.Settings(
                 node=node,
                 namespace=names.HOME_NAMESPACE,
