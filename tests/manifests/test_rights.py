@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scheduler.api import names
 from scheduler.loop import access
 from tests.manifests import test_manifests as manifests
 
@@ -17,5 +18,19 @@ def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
     return found
 
 
-def test_the_schedulers_role_is_what_it_asks_for_at_the_start() -> None:
-    assert rights(manifests.base("ClusterRole")["data-locality-scheduler"]["rules"]) == set(access.NEEDED)
+def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it_can_do_without() -> None:
+    upkeep = {("get", ""), ("patch", ""), ("patch", "status")}
+    spare = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in upkeep}
+    assert rights(manifests.base("ClusterRole")["data-locality-scheduler"]["rules"]) == set(access.NEEDED) | spare
+
+
+def test_a_daemons_role_is_what_its_code_asks_for() -> None:
+    own = {("list", ""), ("watch", ""), ("create", ""), ("patch", ""), ("patch", "status")}
+    used = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in own}
+    used |= {(verb, names.GROUP, names.NODE_CAPABILITIES, part) for verb, part in own | {("get", "")}}
+    used |= {(verb, "", "nodes", "") for verb in ("get", "list", "patch")}
+    used |= {(verb, "", "pods", "") for verb in ("list", "watch")}
+    used |= {(verb, "", "services", "") for verb in ("get", "list")}
+    used |= {("list", "", "persistentvolumes", "")}
+    used |= {(verb, "events.k8s.io", "events", "") for verb in ("create", "patch")}
+    assert rights(manifests.base("ClusterRole")["data-locality-daemon"]["rules"]) == used
