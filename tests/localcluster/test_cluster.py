@@ -113,6 +113,15 @@ subjects: [{{kind: ServiceAccount, name: reader}}]
             control_plane.kubectl(as_reader, *refused)
 
 
+def test_a_token_can_name_a_node_as_that_of_a_pod_does(control_plane: cluster.Cluster) -> None:
+    node = next(iter(control_plane.nodes))
+    kubeconfig = control_plane.service_account_kubeconfig("default", "default", node=node)
+    said = control_plane.kubectl(f"--kubeconfig={kubeconfig}", "auth", "whoami", "-o", "json")
+    user = json.loads(said)["status"]["userInfo"]
+    assert user["username"] == "system:serviceaccount:default:default"
+    assert user["extra"]["authentication.kubernetes.io/node-name"] == [node]
+
+
 def test_an_unknown_service_account_is_refused_with_the_remedy(control_plane: cluster.Cluster) -> None:
     with pytest.raises(errors.ClusterError, match=r"no ServiceAccount default/nobody; apply its manifest"):
         control_plane.service_account_kubeconfig("default", "nobody")

@@ -143,6 +143,23 @@ def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.C
     assert len(containers) == 2
 
 
+def test_with_host_facts_a_daemon_reads_the_nodes_files_and_still_changes_nothing(
+    bare_cluster: cluster.Cluster,
+) -> None:
+    rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/host-facts"))
+    (daemons,) = (item for item in yaml.safe_load_all(rendered) if item["kind"] == "DaemonSet")
+    spec = daemons["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "host")
+    assert {"name": "HOST_ROOT", "value": mount["mountPath"]} in container["env"]
+    assert mount["readOnly"] is True
+    assert [volume["hostPath"] for volume in spec["volumes"] if "hostPath" in volume] == [
+        {"path": "/", "type": "Directory"}
+    ]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    bare_cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=rendered)
+
+
 def test_a_changed_configuration_rolls_the_scheduler(bare_cluster: cluster.Cluster) -> None:
     rendered = list(yaml.safe_load_all(bare_cluster.kubectl("kustomize", str(manifests.BASE))))
     found = [item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"]
