@@ -59,13 +59,11 @@ def _speed_mbps(entry: pathlib.Path) -> int:
 def _default_route(root: pathlib.Path) -> str:
     """The interface of the default route with the lowest metric.
 
-    That of the first process, which is in the node's network wherever this one is.
+    That of the first process, which is in the node's network; ``/proc/net`` would be that of this one.
     """
-    for net in (root / "proc/1/net", root / "proc/net"):
-        routes = [*_routes(files.text(net / "route")), *_routes_of_ipv6(files.text(net / "ipv6_route"))]
-        if routes:
-            return min(routes)[1]
-    return ""
+    net = root / "proc/1/net"
+    routes = [*_routes(files.text(net / "route")), *_routes_of_ipv6(files.text(net / "ipv6_route"))]
+    return min(routes)[1] if routes else ""
 
 
 def _routes(text: str) -> Iterator[tuple[int, str]]:

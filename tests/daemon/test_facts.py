@@ -197,10 +197,10 @@ V6_DEFAULT = f"{'0' * 32} 00 {'0' * 32} 00 fe80{'0' * 27}1 00000400 00000001 000
         pytest.param(
             {**card("eth0"), **routes(("eth0", 0), net="proc/net")},
             {"eth0": 1000},
-            "eth0",
+            "",
             "eth0",
             1000,
-            id="the first process is hidden",
+            id="the first process is hidden: the route is another network's",
         ),
     ],
 )
