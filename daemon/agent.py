@@ -199,6 +199,7 @@ class Agent:
         path = f"{_CAPABILITIES}/{self._settings.node}"
         self._capability = await reading.get(self._api, path, crd.NodeCapability)
         self._settings.configuration.refresh()
+        self._figures.config_good.set(self._settings.configuration.is_good)
         await self._discover(tasks)
         for asker in self._askers.values():
             asker.ask()

@@ -65,6 +65,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.config_good = prometheus_client.Gauge(
+            "data_locality_daemon_config_last_reload_success",
+            "Whether the configuration file as it is now could be read.",
+            registry=self.registry,
+        )
+        self.config_good.set(1)
+
     def looked_up(self, store: str, urns: int) -> None:
         self._lookups.labels(store=store).inc(urns)
 

@@ -306,6 +306,9 @@ def _counted(item: crd.DataObject, content: listing.Content | None) -> crd.Condi
         return next((c for c in item.status.conditions if c.type == "CountComplete"), None)
     if content.complete:
         return crd.Condition("CountComplete", "True", "Counted", "everything was counted")
+    if content.unreadable:
+        words = f"sizeBytes and objectCount are lower bounds: {content.unreadable} entries cannot be read"
+        return crd.Condition("CountComplete", "False", "Unreadable", words)
     return crd.Condition(
         "CountComplete",
         "False",

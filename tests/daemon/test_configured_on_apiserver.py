@@ -202,6 +202,7 @@ def test_a_store_outside_the_cluster_is_asked_by_one_node_at_a_time(
     write(configuration, {**settings, "stores": [{"name": "broken"}]})
     eventually(lambda: daemons[second].lines("configuration not taken over, the last good one stays"))
     assert copies(running, "lake-data") == wanted
+    eventually(lambda: "data_locality_daemon_config_last_reload_success 0.0" in daemons[second].get("/metrics"))
 
     write(configuration, {**settings, "stores": []})
     eventually(lambda: copies(running, "lake-data") == [])

@@ -297,11 +297,15 @@ def test_a_location_without_any_size_is_not_ready() -> None:
     assert condition(server.item) == ("False", "SizeUnknown")
 
 
-def test_a_bounded_count_is_marked_as_a_lower_bound() -> None:
+@pytest.mark.parametrize(
+    ("unreadable", "reason"),
+    [pytest.param(0, "ListingBounded", id="by the limits"), pytest.param(3, "Unreadable", id="by what is closed")],
+)
+def test_a_bounded_count_is_marked_as_a_lower_bound(unreadable: int, reason: str) -> None:
     server = Server(data_object())
-    outcome = listing.Listing("minio", {"photos": listing.Content(99, 10_000, complete=False)})
+    outcome = listing.Listing("minio", {"photos": listing.Content(99, 10_000, complete=False, unreadable=unreadable)})
     write(server, view(outcome))
-    assert condition(server.item, "CountComplete") == ("False", "ListingBounded")
+    assert condition(server.item, "CountComplete") == ("False", reason)
     assert server.item.status.object_count == 10_000
 
 
