@@ -25,6 +25,7 @@ _BASIC_CONSTRAINTS = "2.5.29.19"
 _AUTHORITY_IDENTIFIER = "2.5.29.35"
 _EXTENDED_KEY_USAGE = "2.5.29.37"
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
+_CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
 _SIGNS_CERTIFICATES = b"\x03\x02\x02\x04"  # a BIT STRING; bit 5
 _SIGNS_DATA = b"\x03\x02\x07\x80"  # bit 0
 _LOOPBACK = b"\x87\x04\x7f\x00\x00\x01"  # GeneralName [7] iPAddress
@@ -62,10 +63,11 @@ class Authority:
         """A certificate for a server on 127.0.0.1 or localhost, valid for a day; or one that ceased to be yesterday."""
         key = ECC.generate(curve="P-256")
         authority = b"\x80\x14" + _identifier(self._key)
+        purposes = [asn1.DerObjectId(_SERVER_AUTH), asn1.DerObjectId(_CLIENT_AUTH)]
         extensions = [
             _extension(_BASIC_CONSTRAINTS, asn1.DerSequence([]).encode(), critical=True),
             _extension(_KEY_USAGE, _SIGNS_DATA, critical=True),
-            _extension(_EXTENDED_KEY_USAGE, asn1.DerSequence([asn1.DerObjectId(_SERVER_AUTH)]).encode()),
+            _extension(_EXTENDED_KEY_USAGE, asn1.DerSequence(purposes).encode()),
             _extension(_ALTERNATIVE_NAME, asn1.DerSequence([_LOOPBACK, _LOCALHOST]).encode()),
             _extension(_KEY_IDENTIFIER, asn1.DerOctetString(_identifier(key)).encode()),
             _extension(_AUTHORITY_IDENTIFIER, asn1.DerSequence([authority]).encode()),
