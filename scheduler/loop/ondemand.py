@@ -13,8 +13,8 @@ What no pending or assigned pod names any more is deleted after ``data_retention
 pods, so a restart only starts the retention anew. Pods that wait for another scheduler are not watched; theirs count
 once they are assigned, which the retention bridges.
 
-Daemons select DataObjects by the label scheduler.thesis/bucket. Users do not set it, so it is set here; whoever takes
-it off again prevails, and the log says so once.
+Daemons select DataObjects by labels that follow from the spec: the bucket, and the nodes of declared locations. Users
+do not set them, so they are set here, once for each spec; whoever changes them back prevails, and the log says so.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Keys:
         self._waiters: set[str] = set()
         self._denied_until = -DENIED_S
         self._is_full = False
-        self._labels: dict[Place, float] = {}  # objects whose label was repaired -> the version that this made
+        self._labels: dict[Place, tuple[int, float]] = {}  # labelled objects -> generation, and the version this made
 
     # ------------------------------------------------------------------------------------------------ what is seen
 
@@ -149,7 +149,7 @@ class Keys:
             self._made[place] = urn
         self._creating.discard(urn)
         self._release(urn)
-        self._look_at_label(place, obj)
+        self._look_at_labels(place, obj)
 
     # ------------------------------------------------------------------------------------------ what the cycle asks
 
@@ -303,33 +303,44 @@ class Keys:
         self._made.pop(place, None)
         self._idle.pop(place, None)
 
-    # -------------------------------------------------------------------------------------------------- bucket label
+    # -------------------------------------------------------------------------------------------------- labels
 
-    def _look_at_label(self, place: Place, obj: crd.DataObject) -> None:
-        if obj.metadata.labels.get(names.BUCKET_LABEL) == obj.spec.urn.partition("/")[0]:
+    def _look_at_labels(self, place: Place, obj: crd.DataObject) -> None:
+        wrong = _wrong_labels(obj)
+        if not wrong:
             return
-        repaired = self._labels.get(place)
-        if repaired is None:
+        generation, version = self._labels.get(place, (-1, 0.0))
+        if generation != obj.metadata.generation:
             self._clerk.ask(("label", *place), functools.partial(self._label, place))
-        elif _version(obj) > repaired:
-            self._labels[place] = UNDONE
+        elif _version(obj) > version:
+            self._labels[place] = generation, UNDONE
             log.warning(
-                "label changed back, so it is left alone; no daemon looks after this DataObject",
+                "labels changed back, so they are left alone; daemons do not look after this DataObject",
                 object="/".join(place),
-                label=names.BUCKET_LABEL,
+                labels=sorted(wrong),
             )
 
     async def _label(self, place: Place) -> None:
         obj = self._resources.data_object(place)
-        if obj is None or place in self._labels:
+        labels = _wrong_labels(obj) if obj is not None else {}
+        if obj is None or not labels or self._labels.get(place, (-1, 0.0))[0] == obj.metadata.generation:
             return
-        meta = {"uid": obj.metadata.uid, "labels": {names.BUCKET_LABEL: obj.spec.urn.partition("/")[0]}}
+        body = {"metadata": {"uid": obj.metadata.uid, "labels": labels}}
         params = {"fieldManager": names.SCHEDULER_FIELD_MANAGER}
         path = object_path(*place)
-        answer = await self._api.patch(path, msgspec.json.encode({"metadata": meta}), params=params)
-        self._labels[place] = _version(core.decode(answer, crd.DataObject, path))
+        answer = await self._api.patch(path, msgspec.json.encode(body), params=params)
+        self._labels[place] = obj.metadata.generation, _version(core.decode(answer, crd.DataObject, path))
         self._metrics.upkeep("labelled")
-        self.object_seen(place, self._resources.data_object(place))  # it may have been changed back already
+        self.object_seen(place, self._resources.data_object(place))  # they may have been changed back already
+
+
+def _wrong_labels(obj: crd.DataObject) -> dict[str, str | None]:
+    """The labels that do not follow from the spec, as a patch."""
+    wanted: dict[str, str | None] = {names.BUCKET_LABEL: obj.spec.urn.partition("/")[0]}
+    wanted |= {crd.location_label(location.node): "true" for location in obj.spec.locations}
+    standing = obj.metadata.labels
+    stale = {label: None for label in standing if label.startswith(names.LOCATION_PREFIX) and label not in wanted}
+    return {label: value for label, value in wanted.items() if standing.get(label) != value} | stale
 
 
 def _version(obj: crd.DataObject) -> float:

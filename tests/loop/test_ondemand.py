@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import names
+from scheduler.api import crd, names
 from scheduler.loop import ondemand
 from tests.fakeapi import faults, objects, server
 from tests.loop import running
@@ -252,7 +252,7 @@ async def test_there_is_a_bound_and_the_oldest_goes_first(
         assert {obj["spec"]["urn"] for obj in fake.store.all("dataobjects")} == {"logs", "logs/b", "logs/d"}
 
 
-async def test_the_bucket_label_of_a_users_object_is_set_once(
+async def test_the_labels_of_a_users_object_follow_its_spec_and_are_set_once(
     fake: server.FakeApi, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def labels() -> Json:
@@ -265,19 +265,25 @@ async def test_the_bucket_label_of_a_users_object_is_set_once(
 
     def is_told() -> bool:
         said.extend(capsys.readouterr())
-        return "label changed back" in "".join(said)
+        return "labels changed back" in "".join(said)
 
     mine = objects.data_object("mine", KEY)
     mine["metadata"]["labels"] = {"team": "a", names.BUCKET_LABEL: "other"}
     async with running.scheduler(fake, tmp_path) as world:
         fake.store.create("dataobjects", mine)
         await world.until(lambda: labels() == {"team": "a", names.BUCKET_LABEL: "logs"})
+        assert patches() == 1
+        for nodes in (("n1", "n2"), ("n2",)):
+            spec = {"urn": KEY, "locations": [{"node": node} for node in nodes]}
+            fake.store.patch("dataobjects", "mine", {"spec": spec}, "default")
+            wanted = {"team": "a", names.BUCKET_LABEL: "logs"} | {crd.location_label(node): "true" for node in nodes}
+            await world.until(lambda wanted=wanted: labels() == wanted)
         fake.store.patch("dataobjects", "mine", {"metadata": {"labels": {names.BUCKET_LABEL: None}}}, "default")
         await world.until(is_told)
         fake.store.patch("dataobjects", "mine", {"status": {"sizeBytes": 5}}, "default")
         fake.store.create("dataobjects", objects.data_object("later", "logs/later"))
         await world.until(lambda: fake.store.get("dataobjects", "later", "default")["metadata"].get("labels"))
-        assert labels() == {"team": "a"}
-        assert patches() == 1
+        assert labels() == {"team": "a", crd.location_label("n2"): "true"}
+        assert patches() == 3
     is_told()
-    assert "".join(said).count("label changed back") == 1
+    assert "".join(said).count("labels changed back") == 1
