@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import pathlib
 import random
 import socket
 import time
@@ -51,20 +52,22 @@ class Settings:
 
 
 class Links:
-    """Measures this node's links.
+    """Measures this node's links; ``proc`` is where it sees how busy the node is.
 
     Attributes:
         paths: What is known of them; takes in real transfers too.
     """
 
-    def __init__(self, api: client.Api, settings: Settings, figures: metrics.Metrics) -> None:
+    def __init__(
+        self, api: client.Api, settings: Settings, figures: metrics.Metrics, proc: pathlib.Path = pathlib.Path("/proc")
+    ) -> None:
         self.paths = paths.Paths()
         self._server_url = api.credentials.server
         self._settings = settings
         self._figures = figures
         self._directory = directory.Directory(api, settings.node)
         self._turn = asyncio.Lock()
-        self._load = load.Load()
+        self._load = load.Load(proc)
         self._rng = random.Random()  # noqa: S311 - spreads many daemons
         self._planner = schedule.Planner(
             period_s=settings.period_s,
@@ -88,7 +91,7 @@ class Links:
             turn=self._turn,
         )
         try:
-            port = await endpoint.start(None, self._settings.port)
+            port = await endpoint.start("", self._settings.port)
             log.info("links are measured", port=port, bytes_per_hour=self._settings.bytes_per_hour)
             while True:
                 try:

@@ -45,6 +45,7 @@ class Meter:
         self._windows: list[_Window] = []
         self._from_s: float | None = None
         self._from_bytes = 0
+        self._rest = _Window(0.0, 0)  # what arrived since the last window was closed
 
     def add(self, at_s: float, total_bytes: int) -> bool:
         """Take in how many bytes had arrived by then; returns whether the rate has settled."""
@@ -52,16 +53,20 @@ class Meter:
             self._from_s, self._from_bytes = at_s, total_bytes
             return False
         window = _Window(at_s - self._from_s, total_bytes - self._from_bytes)
+        self._rest = window
         if _is_full(window):
             self._windows.append(window)
-            self._from_s, self._from_bytes = at_s, total_bytes
+            self._from_s, self._from_bytes, self._rest = at_s, total_bytes, _Window(0.0, 0)
         return self._is_steady()
 
     def rate(self) -> Rate | None:
         """The rate so far; None where too little arrived to tell."""
         if self._is_steady():
             return Rate(_rate_of(self._windows[-STEADY_WINDOWS:]), steady=True)
-        later = self._windows[len(self._windows) // 2 :]
+        # Over a very fast link all bytes may have come before the first window was long enough.
+        is_enough = self._rest.size_bytes >= _SHORT_BYTES and self._rest.seconds > 0
+        windows = [*self._windows, self._rest] if is_enough else self._windows
+        later = windows[len(windows) // 2 :]
         return Rate(_rate_of(later), steady=False) if any(window.size_bytes for window in later) else None
 
     def _is_steady(self) -> bool:

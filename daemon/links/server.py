@@ -13,6 +13,8 @@ port to all others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 from typing import Final
 
@@ -45,9 +47,10 @@ class Server:
         self._server: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str | None, port: int) -> int:
-        """Listen; returns the port, which is a free one for 0."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=2 * len(wire.CHUNK))
+    async def start(self, host: str, port: int) -> int:
+        """Listen, on every address for ""; returns the port, which is a free one for 0."""
+        sock = _listen(host, port)
+        self._server = await asyncio.start_server(self._accept, sock=sock, limit=2 * len(wire.CHUNK))
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -108,6 +111,14 @@ class Server:
                     moved = await _send(reader, writer, size_bytes)
         finally:
             self._budget.spend(size_bytes, moved, time.monotonic())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """One socket for both kinds of address where there are both: two would be given two free ports."""
+    if not host and socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # no IPv6 on this machine after all
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size_bytes: int) -> int:

@@ -58,6 +58,14 @@ def test_a_rate_that_never_settles_is_only_rough() -> None:
     assert 1e6 < found.bytes_per_s < 4e6
 
 
+def test_a_link_that_is_too_fast_for_the_clock_is_roughly_told() -> None:
+    found, _, seconds = run(lambda _: 2e9)
+    assert seconds < 0.01
+    assert found is not None
+    assert not found.steady
+    assert found.bytes_per_s == pytest.approx(2e9, rel=0.05)
+
+
 def test_too_little_tells_nothing() -> None:
     assert meter.Meter().rate() is None
     gauge = meter.Meter()
