@@ -108,6 +108,17 @@ def test_a_label_is_believed_before_what_was_measured() -> None:
     assert latency_s(snap, "a1", "b1") == 0.3
 
 
+def test_the_daemons_own_label_is_no_more_than_its_measurement() -> None:
+    copied = {"bandwidth-to-b1": "1000", "latency-to-b1": "300.000"}
+    report = build.capability("a1", links=[measured("b1", 1000, latencySeconds=0.3)], found=copied)
+    for labels, expected in (
+        (copied, (1000, network.Source.MEASURED, 1.0, 0.0)),
+        (copied | {"bandwidth-to-b1": "5"}, (5, network.Source.DECLARED, 1.0, None)),
+    ):
+        nodes = [build.node("a1", region="r", zone="a", can=labels), *NODES[1:]]
+        assert used(build.state(nodes, capabilities=[report]).freeze(START_S), "a1", "b1") == expected
+
+
 def test_a_node_in_no_zone_speaks_for_itself_alone() -> None:
     snap = frozen(x=[measured("zone:r/b", 1000), measured("b1", 70)], a1=[measured("zone:r/", 9)])
     assert used(snap, "x", "b1").bandwidth_bytes_per_s == 70
