@@ -197,6 +197,8 @@ def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(
         msgspec.structs.replace(status, stores=plain, conditions=(), probe=None, links=())
     )
+    # Written out, as the server does: msgspec omits a default that is the same object, not one that is equal.
+    built["stores"] = [{"role": entry.role, **msgspec.to_builtins(entry)} for entry in plain]
     built["conditions"] = conditions.built(c for c in status.conditions if c.type in _CONDITIONS)
     return built
 
