@@ -6,8 +6,9 @@ one is made in the home namespace, labelled scheduler.thesis/on-demand. The pod,
 aside until the object says something, but not beyond ``data_wait_s`` after it was first seen; then it is placed by what
 is known of the bucket. Other pods do not wait for it.
 
-An object says something when a copy is available, when an output is expected, or when its Ready condition is set and no
-pod is about to write the key (which once bound says more within moments).
+An object says something when a copy is available or an output is expected. That nobody has the key is no answer at
+first: the daemon that says so may be quicker than the one that has it, and the pod that is to write the key may come
+with the one that reads it. It is one when it has stood for ``data_wait_s`` and no pod is about to write the key.
 
 What no pending or assigned pod names any more is deleted after ``data_retention_s``. All of it follows from labels and
 pods, so a restart only starts the retention anew. Pods that wait for another scheduler are not watched; theirs count
@@ -112,6 +113,7 @@ class Keys:
         self._made: dict[Place, str] = {}  # the objects made on demand -> urn
         self._idle: dict[Place, float] = {}  # those of them that no pod names -> since when
         self._creating: set[str] = set()
+        self._lacking: dict[Place, float] = {}  # objects that say that nobody has the key -> since when
         self._held: dict[str, set[str]] = {}  # urn -> pods put aside for it
         self._waiters: set[str] = set()
         self._denied_until = -DENIED_S
@@ -141,12 +143,16 @@ class Keys:
     def object_seen(self, place: Place, obj: crd.DataObject | None) -> None:
         """A DataObject is new, changed, or (None) gone."""
         if obj is None:
-            for known in (self._labels, self._made, self._idle):
+            for known in (self._labels, self._made, self._idle, self._lacking):
                 known.pop(place, None)
             return
         urn = obj.spec.urn
         if place[0] == self._home and obj.metadata.labels.get(names.ON_DEMAND_LABEL) == "true":
             self._made[place] = urn
+        if _says_where(obj) or not any(each.type == READY for each in obj.status.conditions):
+            self._lacking.pop(place, None)
+        else:
+            self._lacking.setdefault(place, self._clock())
         self._creating.discard(urn)
         self._release(urn)
         self._look_at_labels(place, obj)
@@ -264,10 +270,10 @@ class Keys:
         obj = self._resources.data_object(place)
         if obj is None:
             return False
-        status = obj.status
-        if obj.spec.locations or status.expected or any(replica.available for replica in status.replicas):
+        if _says_where(obj):
             return True
-        return any(each.type == READY for each in status.conditions) and not self._producers[obj.spec.urn]
+        since = self._lacking.get(place, math.inf)
+        return self._clock() - since >= self._settings.data_wait_s and not self._producers[obj.spec.urn]
 
     def _release(self, urn: str) -> None:
         for uid in self._held.pop(urn, ()):
@@ -332,6 +338,12 @@ class Keys:
         self._labels[place] = obj.metadata.generation, _version(core.decode(answer, crd.DataObject, path))
         self._metrics.upkeep("labelled")
         self.object_seen(place, self._resources.data_object(place))  # they may have been changed back already
+
+
+def _says_where(obj: crd.DataObject) -> bool:
+    """Whether an object says where its data can be had, or will be."""
+    status = obj.status
+    return bool(obj.spec.locations or status.expected or any(replica.available for replica in status.replicas))
 
 
 def _wrong_labels(obj: crd.DataObject) -> dict[str, str | None]:

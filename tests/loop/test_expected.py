@@ -118,16 +118,15 @@ async def test_a_pipeline_that_arrives_at_once_follows_its_data(world: running.R
         metadata = notes(inputs=(f"results/{number - 1}",), outputs=(f"results/{number}",))
         world.create(f"stage-{number}", metadata=metadata)
     world.create("stage-0", metadata=notes(inputs=("raw/start",), outputs=("results/0",)), spec=on("n3"))
-    answer = {"conditions": [{"type": "Ready", "status": "False", "reason": "NotFound", "message": ""}]}
+    nowhere = {"conditions": [{"type": "Ready", "status": "False", "reason": "NotFound", "message": ""}]}
+    there = {"replicas": [{"node": "n1", "store": "s", "available": True}], "conditions": []}
 
     def all_are_placed() -> bool:
         """Say meanwhile what a daemon says at once, and truthfully: there is no such key."""
-        objs = world.fake.store.all("dataobjects", HOME)
-        if len(objs) < stages + 2:  # not all pods were seen yet
-            return False
-        for obj in objs:
-            if not obj.get("status", {}).get("conditions"):
-                world.fake.store.patch("dataobjects", obj["metadata"]["name"], {"status": answer}, HOME)
+        for obj in world.fake.store.all("dataobjects", HOME):
+            if "conditions" not in obj.get("status", {}):
+                status = there if obj["spec"]["urn"] == "raw/start" else nowhere
+                world.fake.store.patch("dataobjects", obj["metadata"]["name"], {"status": status}, HOME)
         return all(world.node_of(name) for name in names_)
 
     names_ = [f"stage-{number}" for number in range(stages)]

@@ -81,13 +81,46 @@ async def test_a_pod_waits_for_its_key_to_be_looked_up_and_nobody_waits_for_it(
     assert [obj["spec"]["urn"] for obj in fake.store.all("dataobjects")] == [KEY, "logs"]
 
 
-@pytest.mark.parametrize("nodes", [pytest.param((), id="nowhere"), pytest.param(("n1", "n2"), id="everywhere")])
-async def test_any_answer_ends_the_wait(fake: server.FakeApi, tmp_path: pathlib.Path, nodes: tuple[str, ...]) -> None:
-    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
-        world.create("reader", metadata=reads(KEY))
-        await world.until(lambda: made(world))
-        answer(world, *nodes)
+async def test_that_nobody_has_the_key_is_no_answer_until_it_has_stood(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    """The daemon that says so may be quicker than the one that has it."""
+    settings = dataclasses.replace(running.QUICK, data_wait_s=0.5)
+    async with running.scheduler(fake, tmp_path, settings) as world:
+        for name in ("reader", "lucky"):
+            world.create(name, metadata=reads(f"logs/{name}"))
+            await world.until(lambda name=name: made(world, f"logs/{name}"))
+            answer(world, urn=f"logs/{name}")
+        answer(world, "n1", urn="logs/lucky")
+        await world.placed("lucky")
+        assert (world.node_of("lucky"), world.node_of("reader")) == ("n1", "")
         await world.placed("reader")
+        await asyncio.sleep(0.5)
+        world.create("patient", metadata=reads("logs/new"))
+        world.create("again", metadata=reads("logs/reader"))  # what nobody has, as is known by now
+        await world.placed("again")
+        assert world.node_of("patient") == ""
+
+
+async def test_where_a_pod_is_to_write_the_key_that_nobody_has_it_is_no_answer_at_all(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    settings = dataclasses.replace(running.QUICK, data_wait_s=1.0)
+    async with running.scheduler(fake, tmp_path, settings) as world:
+        writes = {"annotations": {f"{names.OUTPUT_PREFIX}1": f"{KEY},1000000000"}}
+        world.create("first", metadata=reads(KEY))
+        await world.until(lambda: made(world))
+        answer(world)
+        await world.placed("first")
+        await asyncio.sleep(1.0)
+        world.create("writer", metadata=writes, spec={"schedulingGates": [{"name": "example.com/wait"}]})
+        await asyncio.sleep(0.2)  # for it to be seen
+        world.create("reader", metadata=reads(KEY))
+        world.create("other", metadata=reads("logs"))
+        await world.placed("other")
+        assert world.node_of("reader") == ""
+        fake.store.patch("pods", "writer", {"spec": {"schedulingGates": []}}, "default")
+        await world.placed("writer", "reader")
 
 
 async def test_a_pod_waits_for_all_of_its_keys(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
