@@ -6,9 +6,7 @@ node's criteria add up to its cost.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from scheduler.engine.criteria import data
 from scheduler.state import network, snapshot
 
 Answer = dict[str, Any]
+_SOURCES: Final = {int(source): source.name.lower() for source in network.Source}
 
 
 def answer(
@@ -129,38 +128,50 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
         return {}
     data_weight, per_second = found.profile.weights.data, found.data_weight
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
+    moves = [_transfers(move, snap, found.feasible) for move in found.data.moves]
     told: dict[str, Answer] = {}
-    links_of = functools.cache(snap.links_of)  # one row for all nodes that take it from there
     rows = zip(names, found.cost.tolist(), found.data.seconds.tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
-        node = int(found.feasible[position])
-        transfers = [_transfer(move, snap, links_of, position, node) for move in found.data.moves]
         told[name] = {
             **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
-            criteria.DATA: {"seconds": seconds, "weight": data_weight, "transfers": transfers},
+            criteria.DATA: {
+                "seconds": seconds,
+                "weight": data_weight,
+                "transfers": [transfers[position] for transfers in moves],
+            },
             "cost": cost,
             "costSeconds": cost / per_second if per_second else None,
         }
     return told
 
 
-def _transfer(
-    move: data.Move, snap: snapshot.Snapshot, links_of: Callable[..., network.Row], position: int, node: int
-) -> Answer:
-    end = move.nearest.end(position)
-    used = links_of(end, outward=not move.is_output).used(node)
-    told: Answer = {
-        "urn": move.urn,
-        "bytes": move.size_bytes,
-        "to" if move.is_output else "from": data.end_name(snap, end),
-        "seconds": float(move.seconds[position]),
-        "bandwidthBytesPerSecond": used.bandwidth_bytes_per_s,
-        "source": used.source.name.lower(),
-    }
-    if used.source is network.Source.MEASURED:
-        told |= {"weight": used.weight, "ageSeconds": used.age_s}
+def _transfers(move: data.Move, snap: snapshot.Snapshot, feasible: decision.Ints) -> list[Answer]:
+    """One input or output as it would be on each feasible node; column by column, for there may be thousands."""
+    shared: Answer = {"urn": move.urn, "bytes": move.size_bytes}
     if move.is_expected:
-        told |= {"expected": True, "confidence": move.confidence}
-        if move.otherwise is not None:
-            told["otherwise"] = data.end_name(snap, move.otherwise.end(position))
+        shared |= {"expected": True, "confidence": move.confidence}
+    direction = "to" if move.is_output else "from"
+    ends, choice = move.nearest.ends, move.nearest.choice
+    end_names = [data.end_name(snap, end) for end in ends]
+    rows = [snap.links_of(end, outward=not move.is_output) for end in ends]
+    bandwidth = np.stack([row.bandwidth[feasible] for row in rows])[choice, np.arange(len(feasible))]
+    source = np.stack([row.source[feasible] for row in rows])[choice, np.arange(len(feasible))]
+    told = [
+        {
+            **shared,
+            direction: end_names[end],
+            "seconds": seconds,
+            "bandwidthBytesPerSecond": bytes_per_s,
+            "source": _SOURCES[kind],
+        }
+        for end, seconds, bytes_per_s, kind in zip(
+            choice.tolist(), move.seconds.tolist(), bandwidth.tolist(), source.tolist(), strict=True
+        )
+    ]
+    for position in np.flatnonzero(source == network.Source.MEASURED).tolist():
+        used = rows[int(choice[position])].used(int(feasible[position]))
+        told[position] |= {"weight": used.weight, "ageSeconds": used.age_s}
+    if move.otherwise is not None:
+        for position, entry in enumerate(told):
+            entry["otherwise"] = data.end_name(snap, move.otherwise.end(position))
     return told
