@@ -18,32 +18,29 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
+import functools
 import pathlib
 import random
 import time
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 import structlog
 
 from daemon import (
     asking,
     conditions,
     config,
+    describing,
     discovery,
-    labels,
     listing,
     metrics,
     neighbours,
     objects,
-    publish,
-    reading,
     stores,
-    telling,
     watching,
+    writing,
 )
-from daemon.facts import machine
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -53,12 +50,9 @@ log = structlog.get_logger(__name__)
 _PATIENCE_S: Final = 1.0  # how long the node's description waits for a store's first answer
 _DEBOUNCE_S: Final = 0.3  # several events, one round
 _RETRY_S: Final = 2.0  # after the API server failed us
-_TRIES: Final = 3  # a write, and two corrections where other daemons wrote at the same moment
+_REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0)  # when to look for a copy that another node's store has already
 _AT_ONCE: Final = 8  # writes in flight
 _MAX_STORES: Final = 64  # the schema's bound
-
-_CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
-_NODES: Final = "/api/v1/nodes"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,12 +79,17 @@ class Agent:
         self.last_round_s: float | None = None
         self._api = api
         self._settings = settings
-        self._sink = sink
         self._figures = figures
-        self._manager = objects.field_manager(settings.node)
-        self._machine = machine.NOTHING
         self._cluster = watching.Cluster(api, settings.node, self)
-        self._capability: crd.NodeCapability | None = None
+        self._writer = writing.Writer(api, self._cluster.objects, figures)
+        self._description = describing.Description(
+            api,
+            self._writer,
+            sink,
+            settings.node,
+            host_root=settings.host_root,
+            has_host_files=settings.has_host_files,
+        )
         self._discovered: tuple[stores.Store, ...] = ()
         self._askers: dict[str, asking.Asker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -102,7 +101,7 @@ class Agent:
         self._capability_due = False
         self._is_regular = False  # whether a regular round is under way: begun and not yet written down
         self._dirty: dict[watching.Place, bool] = {}  # objects to look at, and whether to heal them
-        self._refusals: dict[str, str] = {}
+        self._leaving: dict[watching.Place, crd.DataObject] = {}  # not watched any more, with entries of ours
         self._complaint = ""
 
     async def run(self) -> None:
@@ -117,16 +116,36 @@ class Agent:
 
     # ---- what the watches call, and the Kopf handlers ----
 
-    def object_seen(self, item: crd.DataObject, *, new: bool) -> None:
+    def object_seen(self, item: crd.DataObject, before: crd.DataObject | None) -> None:
         self._look_at(item)
-        if new and "/" in item.spec.urn:
-            for asker in self._askers.values():
-                asker.look_up(item.spec.urn)
+        if "/" not in item.spec.urn:
+            return
+        if before is None:
+            self._look_up(item.spec.urn)
+        elif objects.is_behind(item, before, node=self._settings.node):
+            place, etags = (item.metadata.namespace, item.metadata.name), objects.etags_of(item, self._settings.node)
+            for delay_s in _REPLICATION_S:
+                asyncio.get_running_loop().call_later(delay_s, self._catch_up, place, etags)
 
     def object_gone(self, item: crd.DataObject) -> None:
         if "/" not in item.spec.urn:
             self._buckets_due = True
-            self._wake.set()
+        has_ours = any(replica.node == self._settings.node for replica in item.status.replicas)
+        if has_ours and not self._cluster.is_listed(listing.bucket_of(item.spec.urn)):
+            # A location was taken back, and with it the label by which we saw the object.
+            self._leaving[item.metadata.namespace, item.metadata.name] = item
+            self._look_at(item)
+        self._wake.set()
+
+    def _look_up(self, urn: str) -> None:
+        for asker in self._askers.values():
+            asker.look_up(urn)
+
+    def _catch_up(self, place: watching.Place, etags: set[str]) -> None:
+        """Look whether replication has brought here what another node has, unless it has already."""
+        item = self._cluster.objects.by_place.get(place)
+        if item is not None and objects.etags_of(item, self._settings.node) == etags:
+            self._look_up(item.spec.urn)
 
     def objects_listed(self) -> None:
         self._buckets_due = True
@@ -139,12 +158,13 @@ class Agent:
             self._hurry()
 
     def capability_seen(self, capability: crd.NodeCapability, *, gone: bool) -> None:
-        known = self._capability.metadata if self._capability is not None else core.ObjectMeta()
+        standing = self._description.capability
+        known = standing.metadata if standing is not None else core.ObjectMeta()
         seen = capability.metadata
         if gone or (seen.uid, seen.generation) != (known.uid, known.generation):
             self._hurry()
         elif watching.version_of(seen) > watching.version_of(known):
-            self._capability, self._capability_due = capability, True
+            self._description.capability, self._capability_due = capability, True
             self._wake.set()
 
     def _hurry(self) -> None:
@@ -196,8 +216,7 @@ class Agent:
         interval_s = self._settings.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads many daemons
         self._round_due_s = time.monotonic() + interval_s
         await self._cluster.refresh()
-        path = f"{_CAPABILITIES}/{self._settings.node}"
-        self._capability = await reading.get(self._api, path, crd.NodeCapability)
+        await self._description.read()
         self._settings.configuration.refresh()
         self._figures.config_good.set(self._settings.configuration.is_good)
         await self._discover(tasks)
@@ -208,7 +227,7 @@ class Agent:
         self._buckets_due = self._capability_due = self._is_regular = True
         self._rounds += 1
         if self._rounds % neighbours.EVERY == 0:
-            await neighbours.clear(self._api, self._settings.node, self._cluster.objects)
+            await neighbours.clear(self._api, self._writer, self._settings.node, self._cluster.objects)
 
     async def _discover(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask stores that are new, and end it for those that are gone or stand elsewhere now."""
@@ -252,11 +271,12 @@ class Agent:
         for store in gone:
             if store.place is None or store.name in configured:  # another node asks it now
                 continue
-            for place, item in list(self._cluster.objects.by_place.items()):
-                if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas):
-                    manager = objects.field_manager(names.EXTERNAL, store.name)
-                    path = f"{_object_path(*place)}/status"
-                    await self._apply_to_object(path, objects.letting_go(item), manager=manager)
+            left = [
+                item
+                for item in self._cluster.objects.by_place.values()
+                if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas)
+            ]
+            await self._writer.let_go(left, manager=objects.field_manager(names.EXTERNAL, store.name))
 
     def _pool(self) -> concurrent.futures.Executor:
         """Threads are made when there is a store to ask: most nodes have none."""
@@ -269,7 +289,8 @@ class Agent:
 
     def _follow(self) -> None:
         """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
-        standing = self._capability.status.stores if self._capability is not None else ()
+        capability = self._description.capability
+        standing = capability.status.stores if capability is not None else ()
         buckets = {bucket for store in standing for bucket in store.buckets}
         for view in self._views().values():
             buckets.update(objects.listed_buckets(view))
@@ -292,7 +313,10 @@ class Agent:
         await self._write_objects()
         if self._capability_due and not self._is_early():
             self._capability_due = False
-            await self._write_capability()
+            assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
+            self._cluster.node = await self._description.write(
+                self._cluster.node, self._discovered, self._views(), _now()
+            )
         if self._is_regular and not self._capability_due:
             self._is_regular = False
             self.last_round_s = time.monotonic()
@@ -310,23 +334,12 @@ class Agent:
         known = self._cluster.objects.by_place.values()
         for body in objects.to_create(known, self._views().values(), self._settings.namespace):
             if self._cluster.is_listed(body["spec"]["urn"]):
-                await self._create(body)
-
-    async def _create(self, body: dict[str, Any]) -> None:
-        """Create a bucket's object; where its plain name is taken by another urn, under a name that is not."""
-        namespace, urn = body["metadata"]["namespace"], body["spec"]["urn"]
-        for name in dict.fromkeys([body["metadata"]["name"], objects.hashed_name_of(urn)]):
-            body["metadata"]["name"] = name
-            path = _object_path(namespace, name)
-            # One manager for all daemons: what they apply is the same.
-            if await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER) is not None:
-                log.info("bucket found", bucket=urn, data_object=f"{namespace}/{name}")
-                return
+                await self._writer.create(body)
 
     async def _write_objects(self) -> None:
-        views, now = self._views(), _now()
         while self._dirty:
             batch = [self._dirty.popitem() for _ in range(min(_AT_ONCE, len(self._dirty)))]
+            views, now = self._views(), _now()
             written = [self._write_object(place, views, now, heals=heals) for place, heals in batch]
             failed = [e for e in await asyncio.gather(*written, return_exceptions=True) if e is not None]
             if failed:
@@ -337,25 +350,21 @@ class Agent:
     async def _write_object(
         self, place: watching.Place, views: dict[str, objects.View], now: str, *, heals: bool
     ) -> None:
+        item = self._cluster.objects.by_place.get(place) or self._leaving.pop(place, None)
+        if item is None:  # deleted meanwhile
+            return
         for speaker, manager, found in objects.speakers(self._settings.node, self._discovered):
-            item = self._cluster.objects.by_place.get(place)
-            for _ in range(_TRIES):
-                if item is None:  # deleted, or refused
-                    break
-                body = objects.status_to_apply(
-                    item,
-                    node=speaker,
-                    discovered=found,
-                    views=views,
-                    now=now,
-                    leads=self._leads(item, speaker),
-                    heals=heals,
-                )
-                if body is None:
-                    break
-                item = await self._apply_to_object(f"{_object_path(*place)}/status", body, manager=manager)
-                if item is not None:
-                    self._cluster.objects.put(item)
+            leads = self._leads(item, speaker)
+            compute = functools.partial(
+                objects.status_to_apply,
+                node=speaker,
+                discovered=found,
+                views=views,
+                now=now,
+                leads=leads,
+                heals=heals,
+            )
+            item = await self._writer.settle(item, compute, manager=manager)
 
     def _leads(self, item: crd.DataObject, speaker: str) -> bool:
         """Whether the speaker comes first among those that have the bucket: then it says that they lack the key."""
@@ -367,73 +376,6 @@ class Agent:
             if replica.available
         }
         return not holders or min(holders) == speaker
-
-    async def _apply_to_object(self, path: str, body: dict[str, Any], *, manager: str) -> crd.DataObject | None:
-        """Apply; None where the API server refuses this one object, which is said once and harms no other."""
-        try:
-            data = await self._apply(path, body, manager=manager)
-        except (errors.UnreachableError, errors.ThrottledError, errors.DeniedError):
-            raise  # the others would fare no better
-        except errors.ApiError as error:
-            gone = isinstance(error, errors.NotFoundError) and path.endswith("/status")  # deleted meanwhile
-            if not gone and self._refusals.get(path) != str(error):
-                self._refusals[path] = str(error)
-                log.warning("DataObject not written", path=path, error=str(error))
-            return None
-        self._refusals.pop(path, None)
-        return core.decode(data, crd.DataObject, path)
-
-    async def _write_capability(self) -> None:
-        node, capability = self._cluster.node, self._capability
-        assert node is not None  # noqa: S101 - a round begins with reading it
-        path = f"{_CAPABILITIES}/{self._settings.node}"
-        owners = {owner.uid for owner in capability.metadata.owner_references} if capability else set()
-        if capability is None or node.metadata.uid not in owners:
-            body = publish.to_create(node)
-            capability = core.decode(await self._apply(path, body, manager=self._manager), crd.NodeCapability, path)
-        settings, views = self._settings, self._views()
-        self._machine = await asyncio.to_thread(
-            machine.read, settings.host_root, has_files=settings.has_host_files, before=self._machine
-        )
-        body_or_none = publish.status_to_apply(
-            capability,
-            node=labels.without_own(node, self._manager),
-            seen=self._machine,
-            discovered=self._discovered,
-            views=views,
-            now=_now(),
-        )
-        if body_or_none is not None:
-            told = publish.transitions(capability.status, self._discovered, views)
-            answer = await self._apply(f"{path}/status", body_or_none, manager=self._manager)
-            capability = core.decode(answer, crd.NodeCapability, path)
-            for transition in told:
-                telling.tell(self._sink, settings.node, transition)
-        self._capability = capability
-        await self._write_labels(node, capability)
-
-    async def _write_labels(self, node: labels.ManagedNode, capability: crd.NodeCapability) -> None:
-        body = labels.to_apply(node, capability, manager=self._manager, now=_now())
-        if body is None:
-            return
-        with contextlib.suppress(errors.ConflictError):  # labelled by somebody meanwhile: the next round sees it
-            path = f"{_NODES}/{self._settings.node}"
-            answer = await self._apply(path, body, manager=self._manager, force=False)
-            self._cluster.node = core.decode(answer, labels.ManagedNode, path)
-
-    async def _apply(self, path: str, body: dict[str, Any], *, manager: str, force: bool = True) -> bytes:
-        """Server-side apply. Of our own resources we know best; a Node belongs to everybody."""
-        self._figures.writes.labels(kind=body["kind"]).inc()
-        return await self._api.patch(
-            path,
-            msgspec.json.encode(body),
-            client.APPLY_PATCH,
-            params={"fieldManager": manager, "force": str(force).lower()},
-        )
-
-
-def _object_path(namespace: str, name: str) -> str:
-    return f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.DATA_OBJECTS}/{name}"
 
 
 def _now() -> str:

@@ -1,7 +1,8 @@
 """Asks one store, in lanes, so that what is urgent never waits for what takes long.
 
-- The *listing* lane asks for everything: at the start, once in an interval, after a notice may have been missed, and
-  when another lane failed. It alone decides whether the store is available, and which buckets it has.
+- The *listing* lane asks for everything: at the start, once in an interval, after a notice may have been missed, when
+  another lane failed, and sooner again while the store is down. It alone decides whether the store is available, and
+  which buckets it has.
 - The *key* lane looks up keys that somebody has a DataObject for: first those that were just named or changed, then
   all of them after a listing.
 - The *count* lane counts single buckets and prefixes that changed; one that takes long to count is counted seldom.
@@ -36,6 +37,7 @@ _GATHER_S: Final = 0.01  # several keys that are named together are one thread's
 _BATCH: Final = 20  # keys looked up before the next urgent ones get their turn
 _RECOUNT_S: Final = 0.1  # several changes, one count
 _RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long as it took to count
+_RETRY_S: Final = (0.5, 30.0)  # until a store that is down is asked again: doubled each time
 _BACKOFF_S: Final = (1.0, 30.0)  # between two attempts to hear from a store
 _REFUSED_S: Final = 300.0  # after it said that it announces nothing
 
@@ -115,8 +117,13 @@ class Asker:
     # ---- the listing lane ----
 
     async def _list_lane(self) -> None:
+        retry_s = _RETRY_S[0]
         while True:
-            await self._list_wake.wait()
+            is_down = self.view is not None and isinstance(self.view.outcome, listing.Failure)
+            retry_s = min(2 * retry_s, _RETRY_S[1]) if is_down else _RETRY_S[0]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(retry_s if is_down else None):
+                    await self._list_wake.wait()
             self._list_wake.clear()
             began_s = time.monotonic()
             outcome = await self._list()
@@ -276,6 +283,7 @@ class Asker:
                 self.store, self._found, opened=opened, changed=self._hear, timeout_s=self._limits.timeout_s
             )
             self._figures.announces(self.store.name, False)
+            log.debug("no more notices", store=self.store.name, why=ending.message)
             if ending.refused and not complained:
                 complained = True
                 log.info("store announces no changes, so it is re-listed", store=self.store.name, why=ending.message)

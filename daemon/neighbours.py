@@ -11,14 +11,12 @@ else in the status is applied under our own name, for what the gone one owned al
 
 from __future__ import annotations
 
-import contextlib
 from typing import Final
 
 import msgspec
 import structlog
 
-from daemon import objects, reading, watching
-from scheduler import errors
+from daemon import objects, reading, watching, writing
 from scheduler.api import core, crd, names
 from scheduler.kube import client
 
@@ -32,14 +30,15 @@ class _Head(msgspec.Struct):
     metadata: core.ObjectMeta
 
 
-async def clear(api: client.Api, node: str, known: watching.Objects) -> None:
+async def clear(api: client.Api, writer: writing.Writer, node: str, known: watching.Objects) -> None:
     """Look whether our neighbours are there, and clear away what those that are not left."""
     shared = of(node, known.by_place.values())
     for neighbour in sorted(shared)[:_MOST]:
         if await reading.get(api, f"/api/v1/nodes/{neighbour}", _Head) is not None:
             continue
         for item in shared[neighbour]:
-            await _clear(api, item, node=node, gone=neighbour)
+            await writer.write_status(item, objects.adopting(item, node=node), manager=objects.field_manager(node))
+        await writer.let_go(shared[neighbour], manager=objects.field_manager(neighbour))
         log.info("replicas of a node that is gone removed", node=neighbour, data_objects=len(shared[neighbour]))
 
 
@@ -51,13 +50,3 @@ def of(node: str, items: objects.Items) -> dict[str, list[crd.DataObject]]:
         if node in ring and len(ring) > 1:
             shared.setdefault(ring[(ring.index(node) + 1) % len(ring)], []).append(item)
     return shared
-
-
-async def _clear(api: client.Api, item: crd.DataObject, *, node: str, gone: str) -> None:
-    meta = item.metadata
-    path = f"/apis/{names.API_VERSION}/namespaces/{meta.namespace}/{names.DATA_OBJECTS}/{meta.name}/status"
-    bodies = {node: objects.adopting(item, node=node), gone: objects.letting_go(item)}
-    with contextlib.suppress(errors.NotFoundError):  # deleted meanwhile
-        for owner, body in bodies.items():
-            manager = {"fieldManager": objects.field_manager(owner), "force": "true"}
-            await api.patch(path, msgspec.json.encode(body), client.APPLY_PATCH, params=manager)

@@ -218,11 +218,8 @@ def read_notice(line: bytes) -> list[tuple[str, str]]:
         records = _decode(line).records or ()
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return []
-    return [
-        (record.s3.bucket.name, urllib.parse.unquote_plus(record.s3.object.key))
-        for record in records
-        if record.s3.bucket.name
-    ]
+    # The keys are as they are: only notices to webhooks and queues escape them.
+    return [(record.s3.bucket.name, record.s3.object.key) for record in records if record.s3.bucket.name]
 
 
 def _signed(url: str, store: stores.Store, found: access.Access) -> dict[str, str]:

@@ -164,6 +164,25 @@ def letting_go(item: crd.DataObject) -> dict[str, Any]:
     }
 
 
+def etags_of(item: crd.DataObject, node: str) -> set[str]:
+    """Which contents the stores of ``node`` have, as far as is known."""
+    return {replica.etag for replica in item.status.replicas if replica.node == node}
+
+
+def is_behind(item: crd.DataObject, before: crd.DataObject, *, node: str) -> bool:
+    """Whether other nodes' copies changed to what this node has not, as far as is known.
+
+    Where stores replicate, the one that receives a copy announces nothing; the news is then the other one's entry.
+    """
+    mine = etags_of(item, node)
+    now, then = (
+        {(replica.node, replica.store): replica.etag for replica in seen.status.replicas if replica.node != node}
+        for seen in (item, before)
+    )
+    changed = [now.get(key) for key in now.keys() | then.keys() if now.get(key) != then.get(key)]
+    return any(bool(mine) if etag is None else etag not in mine for etag in changed)
+
+
 def _is_own(replica: crd.Replica, node: str, discovered: Iterable[stores.Store]) -> bool:
     if replica.node != node:
         return False

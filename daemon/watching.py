@@ -37,8 +37,8 @@ Place = tuple[str, str]  # namespace and name
 class Listener(Protocol):
     """Who is told of changes. The methods must not await."""
 
-    def object_seen(self, item: crd.DataObject, *, new: bool) -> None:
-        """It is there, or changed."""
+    def object_seen(self, item: crd.DataObject, before: crd.DataObject | None) -> None:
+        """It is there (then there is no ``before``), or changed."""
 
     def object_gone(self, item: crd.DataObject) -> None:
         """It was deleted, or is none of this node's business any more."""
@@ -155,9 +155,9 @@ class _Group:
         place = (obj.metadata.namespace, obj.metadata.name)
         self._seen.add(place)
         self._unseen.discard(place)
-        new = place not in self._objects.by_place
+        before = self._objects.by_place.get(place)
         if self._objects.put(obj, self):
-            self._listener.object_seen(obj, new=new)
+            self._listener.object_seen(obj, before)
 
     def remove(self, key: informer.Key) -> None:
         self._forget((key.namespace, key.name))

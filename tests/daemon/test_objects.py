@@ -235,6 +235,28 @@ def test_a_summary_is_put_right_by_the_daemon_of_the_largest_copy() -> None:
     assert wrote["n2"]["status"]["observedGeneration"] == 2
 
 
+def copies(**etags: str) -> crd.DataObject:
+    replicas = tuple(crd.Replica(node=node, store="s", etag=etag, available=True) for node, etag in etags.items())
+    return msgspec.structs.replace(data_object("photos/a"), status=crd.DataObjectStatus(replicas=replicas))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "behind"),
+    [
+        pytest.param({"n1": "a", "n2": "a"}, {"n1": "a", "n2": "b"}, True, id="overwritten elsewhere"),
+        pytest.param({}, {"n2": "a"}, True, id="created elsewhere"),
+        pytest.param({"n1": "a", "n2": "a"}, {"n1": "a"}, True, id="deleted elsewhere"),
+        pytest.param({"n2": "a"}, {}, False, id="deleted elsewhere, never here"),
+        pytest.param({"n1": "b", "n2": "a"}, {"n1": "b", "n2": "b"}, False, id="the other one caught up"),
+        pytest.param({"n1": "a", "n2": "x"}, {"n1": "b", "n2": "x"}, False, id="changed here alone"),
+    ],
+)
+def test_another_nodes_news_are_a_reason_to_look_again(
+    before: dict[str, str], after: dict[str, str], behind: bool
+) -> None:
+    assert objects.is_behind(copies(**after), copies(**before), node="n1") == behind
+
+
 def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
     lake = stores.Store(
         "storage", "", "", "https://lake", "secret", alias="lake", role="Serves", place=stores.Place("west", "west-1")

@@ -1,0 +1,95 @@
+"""The node's own description: its NodeCapability, its labels, and the Events about its stores."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from daemon import labels, objects, publish, reading, stores, telling, writing
+from daemon.facts import machine
+from scheduler import errors
+from scheduler.api import core, crd, names
+from scheduler.kube import client, events
+
+_CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
+_NODES: Final = "/api/v1/nodes"
+
+
+class Description:
+    """What stands about one node, and how it is brought up to date.
+
+    Attributes:
+        capability: As last read or written, None where there is none yet.
+    """
+
+    def __init__(
+        self,
+        api: client.Api,
+        writer: writing.Writer,
+        sink: events.EventSink,
+        node: str,
+        *,
+        host_root: pathlib.Path,
+        has_host_files: bool,
+    ) -> None:
+        self.capability: crd.NodeCapability | None = None
+        self._api = api
+        self._writer = writer
+        self._sink = sink
+        self._node = node
+        self._path = f"{_CAPABILITIES}/{node}"
+        self._manager = objects.field_manager(node)
+        self._host_root = host_root
+        self._has_host_files = has_host_files
+        self._machine = machine.NOTHING
+
+    async def read(self) -> None:
+        self.capability = await reading.get(self._api, self._path, crd.NodeCapability)
+
+    async def write(
+        self,
+        node: labels.ManagedNode,
+        discovered: Sequence[stores.Store],
+        views: Mapping[str, objects.View],
+        now: str,
+    ) -> labels.ManagedNode:
+        """Write what differs, and tell of stores that came or went; returns the Node as it is then."""
+        capability = self.capability
+        owners = {owner.uid for owner in capability.metadata.owner_references} if capability else set()
+        if capability is None or node.metadata.uid not in owners:
+            answer = await self._writer.apply(self._path, publish.to_create(node), manager=self._manager)
+            capability = core.decode(answer, crd.NodeCapability, self._path)
+        self._machine = await asyncio.to_thread(
+            machine.read, self._host_root, has_files=self._has_host_files, before=self._machine
+        )
+        body = publish.status_to_apply(
+            capability,
+            node=labels.without_own(node, self._manager),
+            seen=self._machine,
+            discovered=discovered,
+            views=views,
+            now=now,
+        )
+        if body is not None:
+            told = publish.transitions(capability.status, discovered, views)
+            answer = await self._writer.apply(f"{self._path}/status", body, manager=self._manager)
+            capability = core.decode(answer, crd.NodeCapability, self._path)
+            for transition in told:
+                telling.tell(self._sink, self._node, transition)
+        self.capability = capability
+        return await self._write_labels(node, capability, now)
+
+    async def _write_labels(
+        self, node: labels.ManagedNode, capability: crd.NodeCapability, now: str
+    ) -> labels.ManagedNode:
+        body = labels.to_apply(node, capability, manager=self._manager, now=now)
+        if body is None:
+            return node
+        path = f"{_NODES}/{self._node}"
+        with contextlib.suppress(errors.ConflictError):  # labelled by somebody meanwhile: the next round sees it
+            answer = await self._writer.apply(path, body, manager=self._manager, force=False)
+            return core.decode(answer, labels.ManagedNode, path)
+        return node
