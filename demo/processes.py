@@ -45,13 +45,20 @@ def start_daemons(running: cluster.Cluster) -> None:
         )
 
 
-def start_scheduler(running: cluster.Cluster) -> str:
+def start_scheduler(running: cluster.Cluster, configuration: pathlib.Path | None = None) -> str:
     """The scheduler; returns the address of its health server once it is ready."""
     kubeconfig = running.service_account_kubeconfig(NAMESPACE, "data-locality-scheduler")
     port = keeping.free_port()
     running.launch(
         "scheduler",
-        [PROGRAM, "run", f"--kubeconfig={kubeconfig}", "--health-host=127.0.0.1", f"--health-port={port}"],
+        [
+            PROGRAM,
+            "run",
+            f"--kubeconfig={kubeconfig}",
+            "--health-host=127.0.0.1",
+            f"--health-port={port}",
+            *([f"--config={configuration}"] if configuration else []),
+        ],
     )
     address = f"http://127.0.0.1:{port}"
     running.wait_until(

@@ -7,6 +7,7 @@ bind it to one of the nodes that the answer calls best, or refuse it with the an
 from __future__ import annotations
 
 import json
+import pathlib
 import random
 import subprocess
 import urllib.request
@@ -23,6 +24,7 @@ from tests.e2e import worlds
 WORLDS = 10
 PODS_PER_WORLD = 10
 NAMESPACE = "default"
+ALL_DATA_OBJECTS = "/apis/scheduler.thesis/v1alpha1/dataobjects"
 DATA_OBJECTS = f"/apis/scheduler.thesis/v1alpha1/namespaces/{NAMESPACE}/dataobjects"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
@@ -30,11 +32,12 @@ PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 class Live:
     """A scheduler on a real API server, and when it has seen everything."""
 
-    def __init__(self, running: cluster.Cluster) -> None:
+    def __init__(self, running: cluster.Cluster, configuration: pathlib.Path) -> None:
         self.running = running
         self.api = running.api
         processes.install(running)
-        self.address = processes.start_scheduler(running)
+        configuration.write_text("dataWait: 0\n")  # no daemon runs that would look anything up
+        self.address = processes.start_scheduler(running, configuration)
 
     def wait(self, check: Callable[[], bool], what: str) -> None:
         self.running.wait_until(check, what=what, timeout_s=30, program="scheduler")
@@ -64,6 +67,23 @@ class Live:
             lambda: {urn: bucket["nodes"] for urn, bucket in self._get("storage-info")["buckets"].items()} == wanted,
             "the scheduler to see all DataObjects",
         )
+
+    def expect(self, pod: str) -> None:
+        """Wait until the outputs of a bound pod are expected, and the scheduler has seen that they are."""
+        (*_, told) = self._get(f"explain?pod={NAMESPACE}/{pod}")["decisions"]
+        urns = {move["urn"] for move in told["transfers"] if move["is_output"]}
+
+        def are_written() -> bool:
+            expected = {obj["spec"]["urn"]: obj.get("status", {}).get("expected", ())
+                        for obj in self.items(ALL_DATA_OBJECTS)}  # fmt: skip
+            return all(any(one["producer"] == f"{NAMESPACE}/{pod}" for one in expected.get(urn, ())) for urn in urns)
+
+        self.wait(are_written, f"the outputs of {pod} to be expected")
+        # The watch keeps the order, so that an object which is made now is seen after those.
+        last = {"apiVersion": "scheduler.thesis/v1alpha1", "kind": "DataObject"}
+        self.api.request("POST", DATA_OBJECTS, {**last, "metadata": {"name": pod}, "spec": {"urn": pod}})
+        self.wait(lambda: pod in self._get("storage-info")["buckets"], "the scheduler to see the last DataObject")
+        self.api.request("DELETE", f"{DATA_OBJECTS}/{pod}")
 
     def _cache(self, kind: str) -> int:
         with urllib.request.urlopen(f"{self.address}/metrics") as answer:  # noqa: S310 (our own)
@@ -99,12 +119,14 @@ class Offline:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
-def test_a_hundred_pods_go_where_decide_says(cluster_factory: clusterfixture.ClusterFactory) -> None:
+def test_a_hundred_pods_go_where_decide_says(
+    cluster_factory: clusterfixture.ClusterFactory, tmp_path: pathlib.Path
+) -> None:
     seed = random.randrange(2**32)  # in every message below, so that a failure can be repeated
     rng = random.Random(seed)
     asked = bound = 0
     with cluster_factory(topology.Topology(nodes=())) as running, Offline() as offline:
-        live = Live(running)
+        live = Live(running, tmp_path / "config.yaml")
         for number in range(WORLDS):
             _create_world(live, rng, number)
             placed = len(live.items(PODS))
@@ -116,6 +138,7 @@ def test_a_hundred_pods_go_where_decide_says(cluster_factory: clusterfixture.Clu
                     assert outcome["node"] in answer["best"], (seed, manifest, answer)
                     placed += 1
                     bound += 1
+                    live.expect(manifest["metadata"]["name"])
                     live.settle(placed)
                 else:
                     assert outcome["message"].startswith(answer["message"]), (seed, manifest, answer, outcome)
@@ -162,7 +185,7 @@ def _ask_and_place(live: Live, offline: Offline, manifest: worlds.Json) -> tuple
     question = {
         "nodes": live.items("/api/v1/nodes"),
         "pods": live.items("/api/v1/pods"),
-        "dataObjects": live.items(DATA_OBJECTS),
+        "dataObjects": live.items(ALL_DATA_OBJECTS),
         "pod": as_created,
     }
     answer = offline.ask(question)
@@ -182,7 +205,9 @@ def _ask_and_place(live: Live, offline: Offline, manifest: worlds.Json) -> tuple
 
 
 def _clear(live: Live) -> None:
-    live.running.kubectl("delete", "pods,dataobjects", "--all", "-n", NAMESPACE, "--wait=false")
+    live.running.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=false")
     live.wait(lambda: not live.items(PODS), "the pods to go")
+    live.running.kubectl("delete", "dataobjects", "--all", "--all-namespaces", "--wait=false")
+    live.wait(lambda: not live.items(ALL_DATA_OBJECTS), "the DataObjects to go")
     live.running.kubectl("delete", "nodes", "--all", "--wait=false")
     live.wait(lambda: not live.items("/api/v1/nodes"), "the nodes to go")

@@ -109,7 +109,8 @@ def _annotations(rng: random.Random) -> dict[str, str]:
         return {}
     made = {}
     for number in range(rng.randrange(3)):
-        urn = f"{rng.choice(BUCKETS)}/part-{rng.randrange(9)}"
+        key = f"part-{rng.randrange(9)}" if rng.random() < 0.7 else "out"  # which others are about to write
+        urn = f"{rng.choice(BUCKETS)}/{key}"
         made[f"data.scheduler.thesis/input-{number}"] = f"{urn},{rng.randrange(10**9)},{rng.randrange(20)}"
     if rng.random() < 0.4:
         made["data.scheduler.thesis/output-1"] = f"{rng.choice(BUCKETS)}/out,{rng.randrange(10**8)}"
