@@ -92,7 +92,7 @@ def run(
     type=click.FloatRange(min=1.0),
     default=30.0,
     show_default=True,
-    help="Seconds between two listings of the stores; changes in Kubernetes are followed at once.",
+    help="Seconds between two listings of the stores, which find what no store announced, and of Services.",
 )
 @click.option(
     "--store-timeout-s",

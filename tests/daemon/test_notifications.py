@@ -1,0 +1,102 @@
+"""What is heard from servers that announce changes, each in its own way, and from those that do not.
+
+A real MinIO of the kind that holds notices back is heard in test_keys_on_stores; here are the others.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from daemon import access, listing, notifications, stores
+
+STREAM = {"Content-Type": "text/event-stream"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def notice(bucket: str, key: str) -> bytes:
+    return json.dumps({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key}}}]}).encode() + b"\n"
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[stores.Store]:
+    app = web.Application()
+    app.router.add_get("/", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield stores.Store("storage", "store", "uid", f"http://127.0.0.1:{runner.addresses[0][1]}", "")
+    finally:
+        await runner.cleanup()
+
+
+async def hear(store: stores.Store) -> tuple[notifications.Ending, list[str], list[tuple[str, str]]]:
+    """Listen to the end: why it ended, what happened in which order, and what was heard."""
+    events: list[str] = []
+    heard: list[tuple[str, str]] = []
+    found = access.Access(listing.Credentials("someone", "hush-hush"))
+    ending = await notifications.listen(
+        store,
+        found,
+        opened=lambda: events.append("opened"),
+        changed=lambda bucket, key: heard.append((bucket, key)),
+        timeout_s=2.0,
+    )
+    return ending, events, heard
+
+
+async def test_notices_come_as_they_are_written_cut_wherever_the_network_cuts_them() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=someone/")
+        response = web.StreamResponse(headers=STREAM)
+        await response.prepare(request)
+        text = (
+            b'{"Records":null}\n' + notice("photos", "a b/größe+%2F.tif") + b"   " + notice("raw", "") + b"nonsense\n"
+        )
+        for start in range(0, len(text), 7):
+            await response.write(text[start : start + 7])
+        await asyncio.sleep(0.5)
+        return response
+
+    async with serving(handler) as store:
+        ending, events, heard = await hear(store)
+    assert heard == [("photos", "a b/größe+%2F.tif"), ("raw", "")]
+    assert events == ["opened"]
+    assert not ending.refused
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "refused"),
+    [
+        pytest.param(200, "application/xml", True, id="a listing of buckets, as other servers answer"),
+        pytest.param(403, "application/xml", True, id="the account may not listen"),
+        pytest.param(503, "application/xml", False, id="a server that is not ready yet"),
+    ],
+)
+async def test_what_announces_nothing_is_told_apart(status: int, content_type: str, refused: bool) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text="<x/>", content_type=content_type)
+
+    async with serving(handler) as store:
+        ending, events, heard = await hear(store)
+    assert (ending.refused, events, heard) == (refused, [], [])
+
+
+async def test_a_server_that_is_not_there_may_be_asked_again() -> None:
+    ending, events, _ = await hear(stores.Store("storage", "store", "uid", "http://127.0.0.1:9", ""))
+    assert (ending.refused, events) == (False, [])
+
+
+async def test_a_server_that_hangs_is_given_up() -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        raise AssertionError("unreachable")
+
+    async with serving(handler) as store:
+        ending, events, _ = await hear(store)
+    assert (ending.refused, events) == (False, [])
