@@ -42,6 +42,11 @@ def location_label(node: str) -> str:
     return f"{names.LOCATION_PREFIX}{node}"
 
 
+def place_name(region: str, zone: str) -> str:
+    """What a store outside the cluster is called where nodes are called by their names."""
+    return f"{names.EXTERNAL}:{region}/{zone}"
+
+
 class DataObjectSpec(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """What the user wants: the urn, a pinned size in bytes (None: as seen), declared locations."""
 

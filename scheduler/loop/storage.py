@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scheduler import config
-from scheduler.api import crd, units
+from scheduler.api import crd, names, units
 
 
 def describe(
@@ -57,16 +57,19 @@ def describe(
         known += 1
         bucket, _, key = obj.spec.urn.partition("/")
         entry = buckets.setdefault(bucket, {"nodes": [], "dataObjects": 0, "objectCount": None, "sizeBytes": None})
-        holders[bucket].update(replica.node for replica in obj.status.replicas)
+        holders[bucket].update(
+            crd.place_name(replica.region, replica.zone) if replica.node == names.EXTERNAL else replica.node
+            for replica in obj.status.replicas
+        )
         holders[bucket].update(location.node for location in obj.spec.locations)
         if key:
             entry["dataObjects"] += 1
         else:
             entry["objectCount"] = obj.status.object_count
             entry["sizeBytes"] = obj.status.size_bytes
-    for bucket, names in holders.items():
+    for bucket, held_by in holders.items():
         entry = buckets.setdefault(bucket, {"nodes": [], "dataObjects": 0, "objectCount": None, "sizeBytes": None})
-        entry["nodes"] = sorted(names)
+        entry["nodes"] = sorted(held_by)
     return {
         "nodes": nodes,
         "buckets": dict(sorted(buckets.items())),

@@ -141,11 +141,12 @@ def test_storage_info_tells_who_serves_what() -> None:
         crd.Link("n1", bandwidth_bytes_per_second=70),
     )
     idle = crd.NodeCapability(metadata=core.ObjectMeta(name="n2"), status=crd.NodeCapabilityStatus(links=measured))
+    copies = (crd.Replica(node="n1"), crd.Replica(node="external", region="far", zone="away"))
     objects = [
         crd.DataObject(
             metadata=core.ObjectMeta(name="b", namespace="ns"),
             spec=crd.DataObjectSpec(urn="raw"),
-            status=crd.DataObjectStatus(size_bytes=70, object_count=7, replicas=(crd.Replica(node="n1"),)),
+            status=crd.DataObjectStatus(size_bytes=70, object_count=7, replicas=copies),
         ),
         crd.DataObject(
             metadata=core.ObjectMeta(name="k", namespace="ns"),
@@ -157,7 +158,7 @@ def test_storage_info_tells_who_serves_what() -> None:
     assert answer["nodes"]["n1"]["stores"][0]["buckets"] == ["raw", "empty"]
     assert answer["buckets"] == {
         "empty": {"nodes": ["n1"], "dataObjects": 0, "objectCount": None, "sizeBytes": None},
-        "raw": {"nodes": ["n1", "n9"], "dataObjects": 1, "objectCount": 7, "sizeBytes": 70},
+        "raw": {"nodes": ["external:far/away", "n1", "n9"], "dataObjects": 1, "objectCount": 7, "sizeBytes": 70},
     }
     assert answer["dataObjects"] == 2
     assert answer["links"] == [

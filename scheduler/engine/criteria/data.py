@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import annotations as intents
-from scheduler.api import names
+from scheduler.api import crd
 from scheduler.engine import request
 from scheduler.state import network, replicas, snapshot
 
@@ -84,7 +84,7 @@ class DataCost:
 
 def end_name(snap: snapshot.Snapshot, end: End) -> str:
     """A node's name, or ``external:REGION/ZONE``."""
-    return snap.names[end] if isinstance(end, int) else f"{names.EXTERNAL}:{end.region}/{end.zone}"
+    return snap.names[end] if isinstance(end, int) else crd.place_name(end.region, end.zone)
 
 
 def cost(snap: snapshot.Snapshot, asked: request.PodRequest, feasible: Ints) -> DataCost:
