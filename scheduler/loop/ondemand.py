@@ -6,9 +6,10 @@ one is made in the home namespace, labelled scheduler.thesis/on-demand. The pod,
 aside until the object says something, but not beyond ``data_wait_s`` after it was first seen; then it is placed by what
 is known of the bucket. Other pods do not wait for it.
 
-An object says something when a copy is available or an output is expected. That nobody has the key is no answer at
-first: the daemon that says so may be quicker than the one that has it, and the pod that is to write the key may come
-with the one that reads it. It is one when it has stood for ``data_wait_s`` and no pod is about to write the key.
+An object says something when a copy is available or an output is expected; or, if no pod is about to write the key,
+when a copy is known that cannot be had now. That nobody has the key is no answer at first: the daemon that says so may
+be quicker than the one that has it, and the pod that is to write the key may come with the one that reads it. It is one
+when it has stood for ``data_wait_s``.
 
 What no pending or assigned pod names any more is deleted after ``data_retention_s``. All of it follows from labels and
 pods, so a restart only starts the retention anew. Pods that wait for another scheduler are not watched; theirs count
@@ -272,8 +273,10 @@ class Keys:
             return False
         if _says_where(obj):
             return True
+        if self._producers[obj.spec.urn]:
+            return False
         since = self._lacking.get(place, math.inf)
-        return self._clock() - since >= self._settings.data_wait_s and not self._producers[obj.spec.urn]
+        return bool(obj.status.replicas) or self._clock() - since >= self._settings.data_wait_s
 
     def _release(self, urn: str) -> None:
         for uid in self._held.pop(urn, ()):

@@ -102,6 +102,17 @@ async def test_that_nobody_has_the_key_is_no_answer_until_it_has_stood(
         assert world.node_of("patient") == ""
 
 
+async def test_a_copy_that_cannot_be_had_now_is_not_waited_for(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    down = labelled(objects.data_object("mine", KEY))
+    ready = {"type": "Ready", "status": "False", "reason": "Unavailable"}
+    down["status"] = {"replicas": [{"node": "n1", "store": "s"}], "conditions": [ready]}
+    fake.store.create("dataobjects", down)
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("reader", metadata=reads(KEY))
+        await world.placed("reader")
+        assert world.node_of("reader") == "n2", "where the bucket lies"
+
+
 async def test_where_a_pod_is_to_write_the_key_that_nobody_has_it_is_no_answer_at_all(
     fake: server.FakeApi, tmp_path: pathlib.Path
 ) -> None:

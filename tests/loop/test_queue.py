@@ -51,6 +51,42 @@ def test_updates_of_a_waiting_pod_keep_its_turn_and_are_what_is_decided(waiting:
     assert names(waiting) == ["b"]
 
 
+def test_a_held_pod_lets_others_pass_and_has_its_old_turn_when_its_time_comes(
+    waiting: queue.Queue, clock: builders.Clock
+) -> None:
+    for name in ("first", "released", "changed"):
+        waiting.observe(builders.pod(name))
+        clock.now += 1
+    for until in (clock.now + 5, clock.now + 50, clock.now + 50):
+        waiting.hold(popped(waiting), until)
+    waiting.observe(builders.pod("later"))
+    assert names(waiting) == ["later"]
+    waiting.observe(builders.pod("latest"))
+    waiting.release("uid-released")
+    waiting.release("uid-latest")  # which is not held
+    waiting.release("uid-unheard-of")
+    waiting.observe(builders.pod("changed", labels={"a": "b"}))
+    assert names(waiting) == ["released", "changed", "latest"]
+    assert waiting.wait_s() == 5
+    clock.now += 5
+    waiting.observe(builders.pod("very-last"))
+    assert names(waiting) == ["first", "very-last"]
+
+
+def test_a_held_pod_that_is_gone_stays_gone(waiting: queue.Queue, clock: builders.Clock) -> None:
+    waiting.observe(builders.pod("a"))
+    entry = popped(waiting)
+    waiting.remove(entry.uid)
+    waiting.hold(entry, clock.now + 5)
+    waiting.observe(builders.pod("b"))
+    waiting.hold(popped(waiting), clock.now + 5)
+    waiting.remove("uid-b")
+    waiting.release("uid-b")
+    clock.now += 6
+    assert names(waiting) == []
+    assert waiting.wait_s() is None
+
+
 @pytest.mark.parametrize(
     "last",
     [
@@ -239,13 +275,18 @@ class QueueLaws(stateful.RuleBasedStateMachine):
             self.out[name] = entry
 
     @stateful.precondition(lambda self: self.out)
-    @stateful.rule(data=st.data(), outcome=st.sampled_from(["put_back", "fail", "bind"]))
+    @stateful.rule(data=st.data(), outcome=st.sampled_from(["put_back", "fail", "bind", "hold"]))
     def hand_back(self, data: st.DataObject, outcome: str) -> None:
         name = data.draw(st.sampled_from(sorted(self.out)))
         entry = self.out[name]
-        getattr(self.queue, outcome)(entry)
+        more = (self.clock.now + 5,) if outcome == "hold" else ()
+        getattr(self.queue, outcome)(entry, *more)
         if outcome != "bind" or entry.place is Place.GONE:
             del self.out[name]
+
+    @stateful.rule(name=uids)
+    def release(self, name: str) -> None:
+        self.queue.release(f"uid-{name}")
 
     @stateful.rule()
     def wake(self) -> None:
