@@ -69,6 +69,8 @@ def start_run(folder: pathlib.Path, script: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_ended_leaves_nothing(clusters: pathlib.Path, number: signal.Signals) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:  # under nohup; children inherit that, and are meant to
+        pytest.skip(f"{number.name} is ignored in this session")
     running = start_run(clusters, "sleep 900 & echo started; sleep 901; true")
     assert running.stdout is not None
     assert running.stdout.readline() == "started\n"
