@@ -35,7 +35,6 @@ from daemon import (
     discovery,
     listing,
     metrics,
-    neighbours,
     objects,
     stores,
     watching,
@@ -92,11 +91,11 @@ class Agent:
         )
         self._discovered: tuple[stores.Store, ...] = ()
         self._askers: dict[str, asking.Asker] = {}
+        self._inherited: dict[str, set[str]] = {}  # store outside the cluster -> buckets that its last asker told of
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._wake = asyncio.Event()
         self._round_due_s = 0.0
-        self._rounds = 0
         self._buckets_due = False
         self._capability_due = False
         self._is_regular = False  # whether a regular round is under way: begun and not yet written down
@@ -225,9 +224,6 @@ class Agent:
         for item in self._cluster.objects.by_place.values():
             self._look_at(item, heals=True)
         self._buckets_due = self._capability_due = self._is_regular = True
-        self._rounds += 1
-        if self._rounds % neighbours.EVERY == 0:
-            await neighbours.clear(self._api, self._writer, self._settings.node, self._cluster.objects)
 
     async def _discover(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask stores that are new, and end it for those that are gone or stand elsewhere now."""
@@ -249,10 +245,13 @@ class Agent:
         for name, asker in list(self._askers.items()):
             if by_name.get(name) != asker.store:
                 self._tasks.pop(name).cancel()
+                self._inherited.pop(name, None)
                 del self._askers[name]
                 if name not in by_name:
                     self._figures.forget(name)
         for name in by_name.keys() - self._askers.keys():
+            if by_name[name].place is not None:
+                self._inherited[name] = await self._cluster.buckets_outside(name)
             asker = asking.Asker(
                 self._api,
                 by_name[name],
@@ -291,7 +290,7 @@ class Agent:
         """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
         capability = self._description.capability
         standing = capability.status.stores if capability is not None else ()
-        buckets = {bucket for store in standing for bucket in store.buckets}
+        buckets = {bucket for store in standing for bucket in store.buckets}.union(*self._inherited.values())
         for view in self._views().values():
             buckets.update(objects.listed_buckets(view))
         node = self._settings.node

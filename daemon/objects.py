@@ -148,13 +148,6 @@ def status_to_apply(
     return {**letting_go(item), "status": {"replicas": [_entry(replica) for replica in own], **summary}}
 
 
-def adopting(item: crd.DataObject, *, node: str) -> dict[str, Any]:
-    """The status as it stands, as far as this node's daemon may own it: what is ours stays when others let go."""
-    own = [replica for replica in item.status.replicas if replica.node == node]
-    status = {"replicas": [_entry(replica) for replica in own], **_standing(item.status)}
-    return {**letting_go(item), "status": {name: value for name, value in status.items() if value is not None}}
-
-
 def letting_go(item: crd.DataObject) -> dict[str, Any]:
     """The body with which a field manager gives up all that it owns of the status."""
     return {

@@ -305,6 +305,18 @@ class Cluster:
                     found[name] = node
         return list(found.values())
 
+    async def buckets_outside(self, store: str) -> set[str]:
+        """The buckets that a store outside the cluster is said to have, by whoever asked it until now.
+
+        It may be down just now, and then nobody but its next asker can say so.
+        """
+        items = await reading.list_all(self._api, _OBJECTS, crd.DataObject)
+        return {
+            listing.bucket_of(item.spec.urn)
+            for item in items
+            if any(replica.node == names.EXTERNAL and replica.store == store for replica in item.status.replicas)
+        }
+
     async def _services_of(self, namespace: str) -> dict[str, core.Service]:
         path = f"/api/v1/namespaces/{namespace}/services"
         known = self._services.get(namespace, {})

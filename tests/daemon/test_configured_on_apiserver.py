@@ -3,6 +3,7 @@ volumes of a node, and outside the cluster; through changes of the configuration
 """
 
 import pathlib
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -209,3 +210,22 @@ def test_a_store_outside_the_cluster_is_asked_by_one_node_at_a_time(
     eventually(lambda: askers(running) == [])
     write(configuration, settings)
     eventually(lambda: copies(running, "lake-data") == wanted)
+
+
+def test_who_takes_over_a_store_outside_that_is_down_says_so(
+    running: cluster.Cluster, daemons: dict[str, processes.Daemon], server: servers.Store
+) -> None:
+    running.kubectl("label", "node", "gateway", "plain", "asks=yes", "--overwrite")
+    (first,) = eventually(lambda: askers(running) or None)
+    (here,) = copies(running, "lake-data")
+    assert here["available"] is True
+
+    daemons[first].process.send_signal(signal.SIGSTOP)
+    try:
+        server.crash()
+        running.kubectl("label", "node", first, "asks-")
+        eventually(lambda: copies(running, "lake-data") == [{**here, "available": False}])
+    finally:
+        daemons[first].process.send_signal(signal.SIGCONT)
+    server.start()
+    eventually(lambda: copies(running, "lake-data") == [here])

@@ -271,6 +271,7 @@ CHANGES: list[Any] = [
     pytest.param(lambda old: [*old[:-1], {**old[-1], "available": False}], id="denied"),
     pytest.param(lambda old: [{**old[0], "node": "third"}, *old[1:]], id="moved"),
     pytest.param(lambda old: [*old, {**old[0], "store": "c", "etag": "x"}], id="another store of theirs"),
+    pytest.param(lambda old: old[1:], id="taken away"),
 ]
 
 
@@ -283,14 +284,6 @@ def test_a_daemon_cannot_speak_of_what_others_hold(
                     json.dumps({"status": {"replicas": old}}))  # fmt: skip
     status, words = mine("PATCH", f"{OBJECTS}/{data_object}/status", {"status": {"replicas": change(old)}}, MERGE)
     assert (status, "may not say what other nodes hold" in words) == (403, True), words
-
-
-def test_a_daemon_clears_away_what_a_gone_node_left(running: cluster.Cluster, mine: Send, data_object: str) -> None:
-    old = [replica("gone", "a"), replica("mine", "a"), replica("other", "a")]
-    running.kubectl("patch", "dataobject", data_object, "--subresource=status", "--type=merge", "-p",
-                    json.dumps({"status": {"replicas": old}}))  # fmt: skip
-    status, words = mine("PATCH", f"{OBJECTS}/{data_object}/status", {"status": {"replicas": old[1:]}}, MERGE)
-    assert status == 200, words
 
 
 def test_as_many_copies_as_the_schema_allows_are_not_too_dear(
