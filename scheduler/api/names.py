@@ -27,6 +27,7 @@ EXTERNAL: Final = "external"
 SCHEDULER_FIELD_MANAGER: Final = "data-locality-scheduler"
 DAEMON_FIELD_MANAGER: Final = "data-locality-daemon"
 LINKS_FIELD_MANAGER: Final = "data-locality-links"
+WEBHOOK_FIELD_MANAGER: Final = "data-locality-webhook"
 # On the NodeCapabilities of those nodes that measure links for their zone.
 PROBES_LABEL: Final = f"{GROUP}/probes-for-zone"
 
@@ -50,6 +51,15 @@ CAPABILITY_PREFIX: Final = f"{HINT_PREFIX}capability-"
 DATA_SOURCES: Final = f"{HINT_PREFIX}data-sources"
 WORKLOAD_TYPE: Final = f"{HINT_PREFIX}workload-type"
 EVENT_DATA: Final = "knative.event-data"
+# What the webhook added to a pod, and from where.
+ENRICHED: Final = f"{HINT_PREFIX}enriched"
+# Which scheduler the pods of a Knative Service get (or of whatever else bears it), where they name none themselves.
+SCHEDULER_NAME_ANNOTATION: Final = "scheduler.knative.dev/scheduler-name"
+DEFAULT_SCHEDULER_NAME: Final = "default-scheduler"
+# On the pods of a Knative Service: its name.
+KNATIVE_SERVICE_LABEL: Final = "serving.knative.dev/service"
+# On the ConfigMaps in which the webhook keeps what events said of the data to come.
+EVENTS_LABEL: Final = f"{GROUP}/events"
 
 # Service annotations that mark an S3 store.
 STORAGE_SERVICE: Final = f"{HINT_PREFIX}storage-service"
