@@ -15,7 +15,7 @@ import ssl
 
 from daemon import listing, reading, stores
 from scheduler import errors
-from scheduler.api import core
+from scheduler.api import storage
 from scheduler.kube import client
 
 
@@ -46,7 +46,7 @@ async def _credentials(api: client.Api, store: stores.Store) -> listing.Credenti
     where = f"Secret {store.secret_name}"
     path = f"/api/v1/namespaces/{store.namespace}/secrets/{store.secret}"
     try:
-        secret = await reading.get(api, path, core.Secret)
+        secret = await reading.get(api, path, storage.Secret)
     except errors.DeniedError as error:
         return listing.Failure("SecretDenied", _denied(where, error))
     if secret is None:
@@ -80,9 +80,9 @@ async def _bundle_text(api: client.Api, bundle: stores.Bundle) -> str | None:
         return content.decode("utf-8", "replace")
     prefix = f"/api/v1/namespaces/{bundle.namespace}"
     if bundle.kind == "Secret":
-        secret = await reading.get(api, f"{prefix}/secrets/{bundle.name}", core.Secret)
+        secret = await reading.get(api, f"{prefix}/secrets/{bundle.name}", storage.Secret)
         return None if secret is None else _text(secret.data.get(bundle.key, ""))
-    config_map = await reading.get(api, f"{prefix}/configmaps/{bundle.name}", core.ConfigMap)
+    config_map = await reading.get(api, f"{prefix}/configmaps/{bundle.name}", storage.ConfigMap)
     return None if config_map is None else config_map.data.get(bundle.key, "")
 
 

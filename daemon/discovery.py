@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from daemon import config, stores
-from scheduler.api import core, names, urns
+from scheduler.api import core, names, storage, urns
 
 # What the control plane taints a node with that does not answer any more.
 _NOT_READY: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
@@ -38,9 +38,9 @@ class Cluster:
     """
 
     node: core.Node
-    services: Sequence[core.Service] = ()
+    services: Sequence[storage.Service] = ()
     pods: Sequence[core.Pod] = ()
-    volumes: Sequence[core.PersistentVolume] = ()
+    volumes: Sequence[storage.PersistentVolume] = ()
     nodes: Sequence[core.Node] = ()
 
 
@@ -119,12 +119,12 @@ def _local(name: str, bucket: str, path: str, root: str) -> stores.Store:
     )
 
 
-def _directory(volume: core.PersistentVolume) -> str:
+def _directory(volume: storage.PersistentVolume) -> str:
     source = volume.spec.local or volume.spec.host_path
     return source.path if source else ""
 
 
-def _is_of(volume: core.PersistentVolume, node: core.Node) -> bool:
+def _is_of(volume: storage.PersistentVolume, node: core.Node) -> bool:
     """Whether the volume is tied to a node, and to this one."""
     affinity = volume.spec.node_affinity
     selector = affinity.required if affinity else None

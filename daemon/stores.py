@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from scheduler import errors
-from scheduler.api import core, names
+from scheduler.api import core, names, storage
 
 APP_LABEL: Final = "app"
 STORE_APPS: Final = frozenset(
@@ -107,14 +107,14 @@ class Store:
         return f"{self.namespace}/{self.secret}" if self.secret else ""
 
 
-def discover(services: Iterable[core.Service], pods: Iterable[core.Pod]) -> tuple[Store, ...]:
+def discover(services: Iterable[storage.Service], pods: Iterable[core.Pod]) -> tuple[Store, ...]:
     """The stores that ``pods`` (this node's) serve, in the order of their names."""
     running = [pod for pod in pods if pod.status.phase not in _FINISHED]
     found = [_store(service) for service in services if any(serves(pod, service) for pod in running)]
     return tuple(sorted(found, key=lambda store: store.name))
 
 
-def may_be_store(service: core.Service) -> bool:
+def may_be_store(service: storage.Service) -> bool:
     """Whether it takes no more than a pod to make ``service`` a store: events about any other need no attention.
 
     A Service without our annotation may select MinIO pods by other labels than ``app``; the next regular round sees it.
@@ -123,7 +123,7 @@ def may_be_store(service: core.Service) -> bool:
     return annotated or service.spec.selector.get(APP_LABEL) in STORE_APPS
 
 
-def serves(pod: core.Pod, service: core.Service) -> bool:
+def serves(pod: core.Pod, service: storage.Service) -> bool:
     """Whether ``pod`` stands behind ``service`` and the two make a store."""
     selector = service.spec.selector
     labels = pod.metadata.labels
@@ -137,7 +137,7 @@ def serves(pod: core.Pod, service: core.Service) -> bool:
     return labels.get(APP_LABEL) in STORE_APPS
 
 
-def _store(service: core.Service) -> Store:
+def _store(service: storage.Service) -> Store:
     annotations = service.metadata.annotations
     endpoint = problem = ""
     role, ca = "Stores", None
@@ -178,7 +178,7 @@ def _bundle(annotations: Mapping[str, str], namespace: str) -> Bundle | None:
     return Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
 
 
-def _endpoint(service: core.Service) -> str:
+def _endpoint(service: storage.Service) -> str:
     written = service.metadata.annotations.get(names.STORAGE_ENDPOINT)
     if written is not None:
         return parse_endpoint(written)
@@ -194,7 +194,7 @@ def _endpoint(service: core.Service) -> str:
     return f"{'https' if secure else 'http'}://{host}:{port.port}"
 
 
-def _api_port(ports: tuple[core.ServicePort, ...]) -> core.ServicePort:
+def _api_port(ports: tuple[storage.ServicePort, ...]) -> storage.ServicePort:
     for name in _API_PORTS:
         for port in ports:
             if port.name == name:

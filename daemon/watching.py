@@ -22,7 +22,7 @@ import msgspec
 
 from daemon import config, labels, listing, reading, stores
 from scheduler import errors
-from scheduler.api import core, crd, names
+from scheduler.api import core, crd, names, storage
 from scheduler.kube import client, informer
 
 GROUP: Final = 100  # buckets of a watch: 6 kB of URL
@@ -213,13 +213,13 @@ class Cluster:
 
     def __init__(self, api: client.Api, node: str, listener: Listener) -> None:
         self.node: labels.ManagedNode | None = None
-        self.volumes: list[core.PersistentVolume] = []
+        self.volumes: list[storage.PersistentVolume] = []
         self.objects = Objects()
         self._api = api
         self._name = node
         self._listener = listener
         self._pods = _Pods(listener.pod_seen)
-        self._services: dict[str, dict[str, core.Service]] = {}  # namespace -> name -> those that may be stores
+        self._services: dict[str, dict[str, storage.Service]] = {}  # namespace -> name -> those that may be stores
         self._located = _Group(api, self.objects, listener)
         self._groups: list[_Group] = []
         self._tasks: asyncio.TaskGroup | None = None
@@ -238,7 +238,7 @@ class Cluster:
         return self._pods.by_place.values()
 
     @property
-    def services(self) -> Iterable[core.Service]:
+    def services(self) -> Iterable[storage.Service]:
         """The Services that may be stores of this node."""
         return [service for by_name in self._services.values() for service in by_name.values()]
 
@@ -289,7 +289,8 @@ class Cluster:
         for namespace in self._services.keys() - namespaces:
             del self._services[namespace]
         labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
-        self.volumes = await reading.list_all(self._api, "/api/v1/persistentvolumes", core.PersistentVolume, labelled)
+        path = "/api/v1/persistentvolumes"
+        self.volumes = await reading.list_all(self._api, path, storage.PersistentVolume, labelled)
 
     async def nodes(self, groups: Iterable[config.Nodes]) -> list[core.Node]:
         """The nodes of all ``groups``, as far as they are there."""
@@ -317,18 +318,18 @@ class Cluster:
             if any(replica.node == names.EXTERNAL and replica.store == store for replica in item.status.replicas)
         }
 
-    async def _services_of(self, namespace: str) -> dict[str, core.Service]:
+    async def _services_of(self, namespace: str) -> dict[str, storage.Service]:
         path = f"/api/v1/namespaces/{namespace}/services"
         known = self._services.get(namespace, {})
         pods = [pod for pod in self.pods if pod.metadata.namespace == namespace]
-        found: dict[str, core.Service] = {}
+        found: dict[str, storage.Service] = {}
         for head in await reading.list_metadata(self._api, path, _Head):
             meta = head.metadata
             if not _may_be_store(meta, pods):
                 continue
             service = known.get(meta.name)
             if service is None or service.metadata.resource_version != meta.resource_version:
-                service = await reading.get(self._api, f"{path}/{meta.name}", core.Service)
+                service = await reading.get(self._api, f"{path}/{meta.name}", storage.Service)
             if service is not None:
                 found[meta.name] = service
         return found

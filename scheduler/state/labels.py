@@ -123,10 +123,6 @@ class LabelTable:
             column.set(index, value)
         self._rows[index] = labels
 
-    def row(self, index: int) -> Mapping[str, str]:
-        """The labels of node ``index``."""
-        return self._rows.get(index, {})
-
     def column(self, key: str) -> Column | None:
         """The column of a key, or None when no node has it."""
         return self._columns.get(key)

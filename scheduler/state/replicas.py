@@ -110,10 +110,6 @@ class ReplicaTable:
             if not entries:
                 del self._entries[namespace, urn]
 
-    def names(self) -> list[tuple[str, str]]:
-        """Namespace and name of every known DataObject."""
-        return list(self._urn_of)
-
     def serve(self, node: str, source: str, buckets: frozenset[str]) -> None:
         """Replace the buckets that a node serves according to one source (its labels, its NodeCapability)."""
         before = self._claims.pop((node, source), frozenset())

@@ -5,7 +5,7 @@ import collections
 import pytest
 
 from daemon import config, discovery, stores
-from scheduler.api import core, names
+from scheduler.api import core, names, storage
 
 HOSTNAME = "kubernetes.io/hostname"
 
@@ -27,15 +27,15 @@ def volume(
     local: str = "/mnt/photos",
     host_path: str = "",
     affinity: bool = True,
-) -> core.PersistentVolume:
+) -> storage.PersistentVolume:
     labels = {} if bucket is None else {names.STORAGE_BUCKET: bucket}
     selector = core.NodeSelector((core.NodeSelectorTerm(expressions, fields),))
-    return core.PersistentVolume(
+    return storage.PersistentVolume(
         core.ObjectMeta(name=name, labels=labels),
-        core.PersistentVolumeSpec(
-            local=core.DirectorySource(local) if local else None,
-            host_path=core.DirectorySource(host_path) if host_path else None,
-            node_affinity=core.VolumeNodeAffinity(selector) if affinity else None,
+        storage.PersistentVolumeSpec(
+            local=storage.DirectorySource(local) if local else None,
+            host_path=storage.DirectorySource(host_path) if host_path else None,
+            node_affinity=storage.VolumeNodeAffinity(selector) if affinity else None,
         ),
     )
 
@@ -62,7 +62,7 @@ MINE = requirement(HOSTNAME, "In", "host-n1")
         pytest.param(volume(MINE, local=""), None, id="no directory"),
     ],
 )
-def test_volumes(given: core.PersistentVolume, directory: str | None) -> None:
+def test_volumes(given: storage.PersistentVolume, directory: str | None) -> None:
     found = discovery.find(discovery.Cluster(node(), volumes=[given]), config.Settings(volumes_root="/host"))
     assert [(store.name, store.bucket, store.directory) for store in found] == (
         [("volume:pv1", "photos", directory)] if directory else []
@@ -77,7 +77,7 @@ def test_volumes(given: core.PersistentVolume, directory: str | None) -> None:
         pytest.param(volume(MINE, local="/mnt/../../etc"), 'not an absolute path without ".."', id="out of the root"),
     ],
 )
-def test_a_volume_that_cannot_be_a_bucket_says_why(given: core.PersistentVolume, words: str) -> None:
+def test_a_volume_that_cannot_be_a_bucket_says_why(given: storage.PersistentVolume, words: str) -> None:
     (found,) = discovery.find(discovery.Cluster(node(), volumes=[given]), config.Settings())
     assert words in found.problem
 
@@ -103,7 +103,7 @@ def test_configured_stores_and_paths_of_this_node() -> None:
 
 def test_announced_configured_and_local_stores_stand_beside_each_other() -> None:
     meta = core.ObjectMeta(name="s", namespace="data", annotations={names.STORAGE_SERVICE: "true"})
-    service = core.Service(meta, core.ServiceSpec({"app": "x"}, "10.0.0.7", (core.ServicePort("api", 9000),)))
+    service = storage.Service(meta, storage.ServiceSpec({"app": "x"}, "10.0.0.7", (storage.ServicePort("api", 9000),)))
     pod = core.Pod(core.ObjectMeta(name="p", namespace="data", labels={"app": "x"}))
     settings = config.Settings(stores=(configured("a", config.Nodes()),))
     found = discovery.find(discovery.Cluster(node(), [service], [pod], [volume(MINE)]), settings)

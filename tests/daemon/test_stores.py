@@ -4,19 +4,21 @@ import pytest
 
 from daemon import stores
 from scheduler import errors
-from scheduler.api import core, names
+from scheduler.api import core, names, storage
 
 
 def service(
     *,
     selector: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
-    ports: tuple[core.ServicePort, ...] = (core.ServicePort("api", 9000),),
+    ports: tuple[storage.ServicePort, ...] = (storage.ServicePort("api", 9000),),
     cluster_ip: str = "10.0.0.7",
     namespace: str = "data",
-) -> core.Service:
+) -> storage.Service:
     meta = core.ObjectMeta(name="store", namespace=namespace, uid="u", annotations=annotations or {})
-    return core.Service(meta, core.ServiceSpec({"app": "s3"} if selector is None else selector, cluster_ip, ports))
+    return storage.Service(
+        meta, storage.ServiceSpec({"app": "s3"} if selector is None else selector, cluster_ip, ports)
+    )
 
 
 def pod(labels: dict[str, str], *, namespace: str = "data", phase: str = "Running") -> core.Pod:
@@ -61,7 +63,7 @@ MARKED = {names.STORAGE_SERVICE: "true"}
         pytest.param(True, service(annotations=MARKED), pod({"app": "s3"}, phase="Pending"), id="starting pod"),
     ],
 )
-def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: core.Service, on_node: core.Pod) -> None:
+def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: storage.Service, on_node: core.Pod) -> None:
     assert [store.name for store in stores.discover([given], [on_node])] == (["data/store"] if found else [])
 
 
@@ -71,27 +73,27 @@ def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: core.Servic
         pytest.param("http://10.0.0.7:9000", service(annotations=MARKED), id="cluster address"),
         pytest.param(
             "http://10.0.0.7:9000",
-            service(annotations=MARKED, ports=(core.ServicePort("console", 9001), core.ServicePort("api", 9000))),
+            service(annotations=MARKED, ports=(storage.ServicePort("console", 9001), storage.ServicePort("api", 9000))),
             id="not the console",
         ),
         pytest.param(
             "http://10.0.0.7:9000",
-            service(annotations=MARKED, ports=(core.ServicePort("web", 80), core.ServicePort("x", 9000))),
+            service(annotations=MARKED, ports=(storage.ServicePort("web", 80), storage.ServicePort("x", 9000))),
             id="MinIO's port",
         ),
         pytest.param(
             "http://10.0.0.7:8333",
-            service(annotations=MARKED, ports=(core.ServicePort("", 8333),)),
+            service(annotations=MARKED, ports=(storage.ServicePort("", 8333),)),
             id="the only port",
         ),
         pytest.param(
             "https://store.data.svc:9000",
-            service(annotations=MARKED, ports=(core.ServicePort("https-api", 9000),)),
+            service(annotations=MARKED, ports=(storage.ServicePort("https-api", 9000),)),
             id="TLS by port name, with a name that a certificate can carry",
         ),
         pytest.param(
             "https://store.data.svc:9000",
-            service(annotations=MARKED, ports=(core.ServicePort("api", 9000, app_protocol="HTTPS"),)),
+            service(annotations=MARKED, ports=(storage.ServicePort("api", 9000, app_protocol="HTTPS"),)),
             id="TLS by appProtocol",
         ),
         pytest.param("http://store.data.svc:9000", service(annotations=MARKED, cluster_ip="None"), id="headless"),
@@ -108,7 +110,7 @@ def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: core.Servic
         ),
     ],
 )
-def test_where_a_store_answers(endpoint: str, given: core.Service) -> None:
+def test_where_a_store_answers(endpoint: str, given: storage.Service) -> None:
     (store,) = stores.discover([given], [pod({"app": "s3"})])
     assert (store.endpoint, store.problem) == (endpoint, "")
 
