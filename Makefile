@@ -62,8 +62,8 @@ COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python
 
 lock:  ## resolve the dependencies anew
 	test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv; }
-	$(COMPILE) pyproject.toml --output-file requirements/base.txt
-	$(COMPILE) pyproject.toml --group dev --constraints requirements/base.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra webhook --output-file requirements/base.txt
+	$(COMPILE) pyproject.toml --extra webhook --group dev --constraints requirements/base.txt --output-file requirements/dev.txt
 	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/build.txt
 
 clean:  ## remove everything made here (not the per-user cache of cluster binaries)
