@@ -14,6 +14,7 @@ Who does what, top down:
     __main__      up, down, kubeconfig, run
     cluster       one running cluster: start, stop, kubectl, tokens, nodes, stores
     controlplane  the command lines of the Kubernetes processes
+    knativeserving  Knative Serving, where it is asked for
     stores        a MinIO server and the Service, Secret and Pod that announce it
     nodes         Node objects of a topology
     topology      the topology file

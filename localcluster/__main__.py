@@ -35,6 +35,7 @@ topology_option = click.option(
 )
 name_option = click.option("--name", default=DEFAULT_NAME, show_default=True, help="Clusters live side by side.")
 scheduler_option = click.option("--kube-scheduler", is_flag=True, help="Start stock kube-scheduler too.")
+knative_option = click.option("--knative", is_flag=True, help="Start Knative Serving's controllers and webhook too.")
 crds_option = click.option(
     "--crds", type=click.Path(exists=True, path_type=pathlib.Path), help="Apply the manifests of this folder."
 )
@@ -49,11 +50,15 @@ def cli() -> None:
 @topology_option
 @name_option
 @scheduler_option
+@knative_option
 @crds_option
-def up(topology_file: pathlib.Path, name: str, kube_scheduler: bool, crds: pathlib.Path | None) -> None:
+def up(
+    topology_file: pathlib.Path, *, name: str, kube_scheduler: bool, knative: bool, crds: pathlib.Path | None
+) -> None:
     """Start a cluster that stays until `down`."""
     started_s = time.monotonic()
-    running = cluster.start(topology.load(topology_file), name=name, kube_scheduler=kube_scheduler)
+    wanted = topology.load(topology_file)
+    running = cluster.start(wanted, name=name, kube_scheduler=kube_scheduler, knative=knative)
     try:
         if crds is not None:
             running.apply(crds)
@@ -88,18 +93,21 @@ def kubeconfig(name: str) -> None:
 @cli.command(context_settings={"ignore_unknown_options": True})
 @topology_option
 @scheduler_option
+@knative_option
 @crds_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def run(
     context: click.Context,
     topology_file: pathlib.Path,
+    *,
     kube_scheduler: bool,
+    knative: bool,
     crds: pathlib.Path | None,
     command: Sequence[str],
 ) -> None:
     """Start a cluster, run COMMAND with KUBECONFIG set, end the cluster; the exit code is COMMAND's."""
-    with cluster.start(topology.load(topology_file), kube_scheduler=kube_scheduler) as running:
+    with cluster.start(topology.load(topology_file), kube_scheduler=kube_scheduler, knative=knative) as running:
         if crds is not None:
             running.apply(crds)
         code = _run_command(command, running)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import platform
@@ -24,7 +25,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import yaml
 
 from localcluster import errors, keeper
 
@@ -33,6 +36,7 @@ ETCD_VERSION = "v3.6.8"
 KWOK_VERSION = "v0.8.0"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"  # the server's last release that builds as a plain Go module
 VERSITYGW_VERSION = "v1.8.0"
+# Knative's version is in gobuild/knative/go.mod.
 
 MODULE = pathlib.Path(__file__).parent / "gobuild"
 MINIMUM_GO = (1, 21)  # from here on the go command fetches by itself the newer toolchain that go.mod asks for
@@ -52,6 +56,13 @@ class Recipe:
     version_arguments: tuple[str, ...] = ("--version",)
     """Arguments that make the program print its version and exit with 0."""
     ldflags: str = "-s -w"
+    # Not part of the representation, which is what the caches of programs without them are named by.
+    folder: str = field(default="", repr=False)
+    """The folder of our module that has a go.mod of its own for this program."""
+    manifests: tuple[str, ...] = field(default=(), repr=False)
+    """Go packages whose YAML files the program needs in the cluster; kept beside it, see ``manifests``."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the program must have to print its version."""
 
 
 # Without these the API server calls itself v0.0.0 and clients complain about the skew.
@@ -76,6 +87,21 @@ RECIPES: Mapping[str, Recipe] = {
 # of them leaves the cache's key, and with it the minutes that the others took, as they are.
 OPTIONAL_RECIPES: Mapping[str, Recipe] = {
     "versitygw": Recipe(f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}"),
+    "knative-controller": Recipe(
+        "localcluster/gobuild/knative",
+        ("-help",),
+        folder="knative",
+        manifests=(
+            "knative.dev/serving/config/core/300-resources",
+            "knative.dev/networking/config",
+            "knative.dev/caching/config",
+            "knative.dev/serving/config/core/configmaps",
+            "knative.dev/serving/config/core/webhooks",
+        ),
+    ),
+    "knative-webhook": Recipe(
+        "knative.dev/serving/cmd/webhook", ("-help",), folder="knative", environment={"WEBHOOK_NAME": "webhook"}
+    ),
 }
 
 
@@ -97,8 +123,19 @@ def cache_directory() -> pathlib.Path:
 def cached(name: str) -> pathlib.Path:
     """Where a program is in the cache, once it was built."""
     recipe = OPTIONAL_RECIPES.get(name)
-    suffix = f"-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]}" if recipe else ""
-    return cache_directory() / f"{name}{suffix}"
+    if recipe is None:
+        return cache_directory() / name
+    digest = hashlib.sha256(repr(recipe).encode())
+    if recipe.folder:
+        digest.update(repr(recipe.manifests).encode())
+        for path in sorted((MODULE / recipe.folder).iterdir()):
+            digest.update(path.read_bytes())
+    return cache_directory() / f"{name}-{digest.hexdigest()[:8]}"
+
+
+def manifests(name: str) -> pathlib.Path:
+    """Where the manifests of a program are, once it was built: a JSON list of Kubernetes objects."""
+    return cached(name).with_suffix(".json")
 
 
 def build(names: Sequence[str], report: Report) -> None:
@@ -124,20 +161,34 @@ def build(names: Sequence[str], report: Report) -> None:
         started_s = time.monotonic()
         for number, name in enumerate(missing, 1):
             label = f"[{number}/{len(missing)}] {name}"
-            temporary = directory / f".building-{name}"
-            _compile(go, recipes[name], temporary, label=label, report=report)
-            publish(temporary, cached(name), recipes[name].version_arguments)
+            temporary, recipe = directory / f".building-{name}", recipes[name]
+            if recipe.manifests:  # before the program, so that where it is they are
+                temporary.write_text(json.dumps(_read_manifests(go, recipe)))
+                temporary.replace(manifests(name))
+            _compile(go, recipe, temporary, label=label, report=report)
+            publish(temporary, cached(name), recipe.version_arguments, recipe.environment)
         report(f"Built {', '.join(missing)} in {_duration(time.monotonic() - started_s)}.")
 
 
-def publish(built: pathlib.Path, final: pathlib.Path, version_arguments: Sequence[str]) -> None:
+def publish(
+    built: pathlib.Path,
+    final: pathlib.Path,
+    version_arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Give a finished program its real name, if it runs; a program that does not is removed.
 
     The rename is atomic, so at its real name a program is either absent or complete.
     """
     try:
-        command = [str(built), *version_arguments]
-        check = subprocess.run(command, capture_output=True, text=True, check=False, timeout=VERIFY_TIMEOUT_S)
+        check = subprocess.run(
+            [str(built), *version_arguments],
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=VERIFY_TIMEOUT_S,
+        )
         failure = f"exit code {check.returncode}: {check.stderr.strip()[-500:]}" if check.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         failure = str(error)
@@ -198,10 +249,11 @@ def _go_version(go: str) -> tuple[int, int]:
 
 
 def _compile(go: str, recipe: Recipe, output: pathlib.Path, *, label: str, report: Report) -> None:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
-    options = ["-v", "-trimpath", "-ldflags", recipe.ldflags]
+    environment = _go_environment()
+    options = ["-C", str(MODULE / recipe.folder), "-v", "-trimpath", "-ldflags", recipe.ldflags]
     if "@" not in recipe.package:
-        total = _count_packages(go, recipe.package, environment)
+        # Downloads the modules too, which is the silent part of a first build; failures show up in the build itself.
+        total = _go_list(go, recipe, "-deps", "-f", "x", recipe.package).stdout.count("x")
         command = [go, "build", *options, "-o", str(output), recipe.package]
         _run_with_progress(command, environment, label=label, total=total, report=report)
         return
@@ -216,11 +268,24 @@ def _compile(go: str, recipe: Recipe, output: pathlib.Path, *, label: str, repor
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _count_packages(go: str, package: str, environment: Mapping[str, str]) -> int:
-    # Downloads the modules too, which is the silent part of a first build; failures show up in the build itself.
-    command = [go, "list", "-deps", "-f", "x", package]
-    listed = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True, check=False)
-    return listed.stdout.count("x")
+def _go_environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
+
+
+def _go_list(go: str, recipe: Recipe, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [go, "list", *arguments]
+    return subprocess.run(
+        command, cwd=MODULE / recipe.folder, env=_go_environment(), capture_output=True, text=True, check=False
+    )
+
+
+def _read_manifests(go: str, recipe: Recipe) -> list[object]:
+    listed = _go_list(go, recipe, "-f", "{{.Dir}}", *recipe.manifests)
+    if listed.returncode:
+        raise errors.BinariesError(f"the manifests of {recipe.package} cannot be had: {listed.stderr.strip()[-800:]}")
+    files = [path for folder in listed.stdout.splitlines() for path in sorted(pathlib.Path(folder).glob("*.yaml"))]
+    documents = (document for path in files for document in yaml.safe_load_all(path.read_text()))
+    return [document for document in documents if document]
 
 
 def _run_with_progress(

@@ -6,6 +6,7 @@ What takes time is started at once and waited for together; the API server is th
 
 from __future__ import annotations
 
+import base64
 import os
 import pathlib
 import subprocess
@@ -21,6 +22,7 @@ from localcluster import (
     credentials,
     errors,
     keeping,
+    knativeserving,
     names,
     rest,
     stores,
@@ -152,6 +154,14 @@ class Cluster:
         """End stock kube-scheduler."""
         self._keeper.stop("kube-scheduler")
 
+    def webhook_client_config(self, port: int, path: str = "/") -> rest.Object:
+        """The ``clientConfig`` by which the API server calls an admission webhook on a loopback port of this machine.
+
+        It verifies the webhook's certificate, which has to be from ``authority.issue()``.
+        """
+        authority = base64.b64encode(self.authority.pem.encode()).decode()
+        return {"url": f"https://127.0.0.1:{port}{path}", "caBundle": authority}
+
     def launch(self, name: str, argv: Sequence[object]) -> None:
         """Run another program beside the cluster's own: logged, kept and ended with it."""
         self._keeper.start(name, argv)
@@ -247,6 +257,7 @@ def start(
     *,
     name: str | None = None,
     kube_scheduler: bool = False,
+    knative: bool = False,
     apiserver_arguments: Sequence[str] = (),
     report: building.Report = binaries.report_to_stderr,
 ) -> Cluster:
@@ -256,6 +267,7 @@ def start(
         wanted: The nodes; the shipped edge-cloud topology if not given.
         name: The cluster's name; a random one if not given.
         kube_scheduler: Start stock kube-scheduler too.
+        knative: Start Knative Serving's controllers and webhook too; see knativeserving for what they do here.
         apiserver_arguments: Further flags of kube-apiserver, for benchmarks.
         report: Takes messages about a build, should one be necessary.
 
@@ -268,13 +280,17 @@ def start(
     programs += sorted({node.store_kind for node in wanted.nodes if node.store_kind})
     # Found even when it is not started yet: start_kube_scheduler may be called later.
     programs += ["kube-scheduler"]
-    found = binaries.resolve(programs, report=report)
+    found = {**binaries.resolve(programs, report=report)}
+    if knative:
+        found |= knativeserving.programs(report)
     keeper = keeping.start_keeper(name or f"c{os.getpid()}-{os.urandom(3).hex()}")
     cluster = Cluster(keeper, found, apiserver_arguments)
     try:
         cluster.bring_up(wanted)
         if kube_scheduler:
             cluster.start_kube_scheduler()
+        if knative:
+            knativeserving.start(keeper, cluster.api, found, kubeconfig=cluster.kubeconfig)
     except BaseException:  # Ctrl-C too
         cluster.stop()
         raise

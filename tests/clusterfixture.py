@@ -29,6 +29,7 @@ class ClusterFactory(Protocol):
         wanted: topology.Topology | None = None,
         *,
         kube_scheduler: bool = False,
+        knative: bool = False,
         crds: bool = False,
     ) -> cluster.Cluster: ...
 
@@ -39,11 +40,18 @@ def cluster_factory(pytestconfig: pytest.Config) -> Iterator[ClusterFactory]:
     started: list[cluster.Cluster] = []
 
     def start(
-        wanted: topology.Topology | None = None, *, kube_scheduler: bool = False, crds: bool = False
+        wanted: topology.Topology | None = None,
+        *,
+        kube_scheduler: bool = False,
+        knative: bool = False,
+        crds: bool = False,
     ) -> cluster.Cluster:
         try:
             running = cluster.start(
-                wanted, kube_scheduler=kube_scheduler, report=functools.partial(_show, pytestconfig)
+                wanted,
+                kube_scheduler=kube_scheduler,
+                knative=knative,
+                report=functools.partial(_show, pytestconfig),
             )
         except errors.BinariesError as error:
             pytest.skip(f"no control plane on this machine: {error}")
