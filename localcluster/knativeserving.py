@@ -11,6 +11,9 @@ Cluster addresses lead nowhere on this machine, and endpoints refuse loopback on
 ExternalName the API server connects to that name, at the port that the webhook configuration says, and verifies the
 certificate for the Service's name all the same: so a Service that is called 127.0.0.1 leads to any process here.
 
+Deleting a Service in the first half-minute shows late in its pods: the garbage collector looks for new kinds of objects
+that often.
+
 Knative's programs listen on every address of the machine, as their code offers no choice: the webhook, which decides
 nothing but whether it likes an object, and profiling, which is switched off and answers 404. Both ports are random.
 """
@@ -27,7 +30,6 @@ from scheduler import errors as scheduler_errors
 
 CONTROLLER, WEBHOOK = "knative-controller", "knative-webhook"
 NAMESPACE = "knative-serving"
-SERVICES = "/apis/serving.knative.dev/v1/namespaces/default/services"
 READY_TIMEOUT_S = 90.0
 
 # No container is ever run, so no registry need be asked which image a tag stands for; and it often could not be.
@@ -43,11 +45,15 @@ _COLLECTIONS = {
     "MutatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
     "ValidatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
 }
-_PROBE = {
-    "apiVersion": "serving.knative.dev/v1",
-    "kind": "Service",
-    "metadata": {"name": "probe"},
-    "spec": {"template": {"spec": {"containers": [{"image": "kind.local/probe:1"}]}}},
+_LABELS = {"app.kubernetes.io/name": NAMESPACE, "app.kubernetes.io/component": "controller"}
+_PROBES: Mapping[str, rest.Object] = {
+    "/apis/serving.knative.dev/v1/namespaces/default/services": {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "probe"},
+        "spec": {"template": {"spec": {"containers": [{"image": "kind.local/probe:1"}]}}},
+    },
+    _COLLECTIONS["ConfigMap"]: {"metadata": {"name": "probe", "labels": _LABELS}},
 }
 
 
@@ -148,9 +154,10 @@ def _listens(port: int) -> bool:
 
 
 def _is_accepted(api: rest.Api) -> bool:
-    """Whether a Service passes both webhooks: until they are reached and trusted, everything is refused."""
+    """Whether objects pass Knative's webhooks: until these are reached and trusted, everything is refused."""
     try:
-        api.request("POST", f"{SERVICES}?dryRun=All", _PROBE)
+        for path, probe in _PROBES.items():
+            api.request("POST", f"{path}?dryRun=All", probe)
     except scheduler_errors.ApiError:
         return False
     return True
