@@ -23,6 +23,7 @@ from aiohttp import web
 
 from daemon import agent, config, handlers, health, listing, metrics
 from daemon.links import agent as links
+from daemon.links import reports
 from scheduler import errors
 from scheduler.api import names
 from scheduler.kube import client, events
@@ -111,13 +112,13 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
         configuration=configuration,
     )
     worker = agent.Agent(api, settings, sink, figures)
-    measurer = links.Links(
-        api,
-        links.Settings(node=options.node, port=options.probe_port, bytes_per_hour=options.probe_bytes_per_hour),
-        figures,
+    links_settings = links.Settings(
+        node=options.node, port=options.probe_port, bytes_per_hour=options.probe_bytes_per_hour
     )
+    measurer = links.Links(api, links_settings, figures)
+    door = reports.Reports(api, options.node, measurer, figures) if links_settings.is_on else None
     registry, kopf_settings = handlers.build(api, worker, options.node, on_stop=stop.set)
-    runner = web.AppRunner(health.build(worker, figures, options.interval_s), access_log=None)
+    runner = web.AppRunner(health.build(worker, figures, options.interval_s, door), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, options.health_host or None, options.health_port)
     await site.start()

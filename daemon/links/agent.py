@@ -32,6 +32,7 @@ _TICK_S: Final = 2.0
 _LOOKS_S: Final = (5.0, 20.0, 60.0)  # at first, when the other daemons start as well, more often
 _LOOK_S: Final = 600.0
 _RETRY_S: Final = 20.0
+_TELL_S: Final = 60.0  # between two writes because of reports
 _SERVED: Final = 4  # an hour's bytes that others may cause, in parts of those that this node may
 _TRANSFER_BYTES: Final = 8 * 2**20
 _PARTS: Final = 16  # a probe takes at most such a part of the hour's bytes
@@ -50,12 +51,16 @@ class Settings:
     def transfer_bytes(self) -> int:
         return min(_TRANSFER_BYTES, self.bytes_per_hour // _PARTS)
 
+    @property
+    def is_on(self) -> bool:
+        return self.port != OFF and self.transfer_bytes > 0
+
 
 class Links:
     """Measures this node's links; ``proc`` is where it sees how busy the node is.
 
     Attributes:
-        paths: What is known of them; takes in real transfers too.
+        paths: What is known of them.
     """
 
     def __init__(
@@ -79,10 +84,20 @@ class Links:
         self._look_s = 0.0
         self._own: crd.NodeCapability | None = None
         self._complaint = ""
+        self._heard = False
+        self._tell_s = 0.0
+
+    def transferred(self, peer: str, *, outward: bool, size_bytes: int, seconds: float) -> bool:
+        """Take in a real transfer, as ``Paths`` does, to be published soon."""
+        counts = self.paths.transferred(
+            peer, outward=outward, size_bytes=size_bytes, seconds=seconds, now_s=time.time()
+        )
+        self._heard |= counts
+        return counts
 
     async def run(self) -> None:
         """Work until cancelled."""
-        if self._settings.port == OFF or not self._settings.transfer_bytes:
+        if not self._settings.is_on:
             log.info("links are not measured")
             await asyncio.Event().wait()
         endpoint = server.Server(
@@ -119,8 +134,10 @@ class Links:
         task = self._due()
         if task is not None:
             await self._probe(task)
-            if self._own is not None:
-                await self._publish(self._own, port)
+        is_told = self._heard and now_s >= self._tell_s
+        if self._own is not None and (task is not None or is_told):
+            self._heard, self._tell_s = False, now_s + _TELL_S
+            await self._publish(self._own, port)
 
     async def _look(self, port: int) -> None:
         own = await self._directory.own()
