@@ -1,5 +1,6 @@
 """What the tests of the local cluster share."""
 
+import re
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ def pod(name: str, *, node: str | None = None, scheduler: str = "nobody") -> dic
 @pytest.fixture
 def namespace(control_plane: cluster.Cluster, request: pytest.FixtureRequest) -> str:
     """A namespace of the shared cluster that takes pods at once."""
-    name = str(request.node.name).replace("_", "-").lower()[:60].strip("-")
+    name = re.sub("[^a-z0-9]+", "-", str(request.node.name).lower()).strip("-")[-60:].strip("-")
     control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     control_plane.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
     return name

@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import http.client
+import http.server
 import json
 import pathlib
+import ssl
 import stat
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,7 +16,7 @@ import minio
 import pytest
 import urllib3
 
-from localcluster import cluster, errors, names, topology
+from localcluster import certificates, cluster, errors, names, topology
 from scheduler import errors as scheduler_errors
 from tests.clusterfixture import ClusterFactory
 from tests.localcluster.conftest import SMALL, pod
@@ -164,6 +167,72 @@ def test_the_pod_of_a_store_runs_on_its_node_and_says_where_it_is(control_plane:
         assert found["spec"]["nodeName"] == store.node
         role = {"edge": "edge", "cloud": "central"}[node.type]
         assert {"app": "minio", "role": role, "region": node.region}.items() <= found["metadata"]["labels"].items()
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """An admission webhook that refuses everything."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        words = {"message": f"not at {self.path.partition('?')[0]}"}
+        review["response"] = {"uid": review.pop("request")["uid"], "allowed": False, "status": words}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(review).encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("certified", "words"),
+    [
+        pytest.param("by the cluster", "not at /pods", id="by the cluster"),
+        pytest.param("by a stranger", "x509: certificate signed by unknown authority", id="by a stranger"),
+        pytest.param("long ago", "x509: certificate has expired", id="long ago"),
+    ],
+)
+def test_the_api_server_calls_an_admission_webhook_of_this_machine_and_verifies_its_certificate(
+    control_plane: cluster.Cluster, namespace: str, tmp_path: pathlib.Path, certified: str, words: str
+) -> None:
+    authority = certificates.Authority() if certified == "by a stranger" else control_plane.authority
+    certificate = authority.issue(expired=certified == "long ago")
+    (tmp_path / "both.pem").write_text(certificate.pem + "\n" + certificate.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        webhook = {
+            "name": "refusing.example.org",
+            "clientConfig": control_plane.webhook_client_config(server.server_port, "/pods"),
+            "rules": [rule],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+        }
+        configuration = {"metadata": {"name": namespace}, "webhooks": [webhook]}
+        collection = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        control_plane.api.request("POST", collection, configuration)
+        said: list[str] = []
+
+        def refused() -> bool:  # not from the first moment on: the API server learns of it by a watch
+            try:
+                dry_run = f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+                control_plane.api.request("POST", dry_run, pod("any"))
+            except scheduler_errors.ApiError as error:
+                said.append(str(error))
+            return bool(said)
+
+        try:
+            eventually(refused)
+        finally:
+            control_plane.api.request("DELETE", f"{collection}/{namespace}")
+            server.shutdown()
+            serving.join()
+    assert words in said[0]
 
 
 def test_no_secret_is_readable_by_other_users(control_plane: cluster.Cluster) -> None:
