@@ -45,7 +45,7 @@ _CAPABILITY_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,251}[A-Za
 _MAX_TEXT: Final = 256
 
 _PREFIXES: Final = (names.DATA_PREFIX, names.HINT_PREFIX, names.EVENT_DATA)
-_FLAGS: Final = {
+FLAGS: Final = {
     names.DATA_INTENSIVE: "data_intensive",
     names.COMPUTE_INTENSIVE: "compute_intensive",
     names.PREFER_EDGE: "prefer_edge",
@@ -54,6 +54,15 @@ _FLAGS: Final = {
     names.REQUIRES_FAST_STORAGE: "requires_fast_storage",
     names.REQUIRES_LOCAL_STORAGE: "requires_local_storage",
 }
+# With FLAGS and names.CAPABILITY_PREFIX, all the hints there are.
+VALUES: Final = (
+    names.PREFER_REGION,
+    names.PREFER_ZONE,
+    names.REQUIRED_CAPABILITY,
+    names.CAPABILITY_REQUIREMENTS,
+    names.DATA_SOURCES,
+    names.WORKLOAD_TYPE,
+)
 
 
 class Transfer(msgspec.Struct, frozen=True):
@@ -111,8 +120,14 @@ _PLAIN: Final = Intent()
 Problems = list[errors.InputError]
 
 
-def parse(annotations: Mapping[str, str]) -> tuple[Intent, tuple[errors.InputError, ...]]:
-    """What the annotations ask for, and one problem for each value that cannot be used."""
+def parse(annotations: Mapping[str, str], *, sized: bool = True) -> tuple[Intent, tuple[errors.InputError, ...]]:
+    """What the annotations ask for, and one problem for each value that cannot be used.
+
+    Args:
+        annotations: All of an object's; those of others are passed over.
+        sized: Whether inputs and outputs must say how big they are. On a pod they must; what a pod takes over from
+            elsewhere gets its size on the way.
+    """
     # Most pods carry none of these, and every pod comes through here.
     ours = [key for key in annotations if key.startswith(_PREFIXES)]
     if not ours:
@@ -127,15 +142,15 @@ def parse(annotations: Mapping[str, str]) -> tuple[Intent, tuple[errors.InputErr
     if names.EVENT_DATA in annotations:
         event = eventdata.read(annotations[names.EVENT_DATA], problems)
         hints = event.hints | hints
-    flags = {field: key in hints and hints[key].lower() != "false" for key, field in _FLAGS.items()}
+    flags = {field: key in hints and hints[key].lower() != "false" for key, field in FLAGS.items()}
     _read_workload_type(hints, flags, problems)
     if flags["prefer_edge"] and flags["prefer_cloud"]:
         flags["prefer_edge"] = flags["prefer_cloud"] = False
         both = "prefer-edge and prefer-cloud exclude each other, so neither counts; remove one"
         problems.append(errors.InputError(names.PREFER_EDGE, hints[names.PREFER_EDGE], both))
     intent = Intent(
-        inputs=_read_transfers(annotations, ours, names.INPUT_PREFIX, event.inputs, problems),
-        outputs=_read_transfers(annotations, ours, names.OUTPUT_PREFIX, event.outputs, problems),
+        inputs=_read_transfers(annotations, ours, names.INPUT_PREFIX, event.inputs, problems, sized=sized),
+        outputs=_read_transfers(annotations, ours, names.OUTPUT_PREFIX, event.outputs, problems, sized=sized),
         prefer_region=_read_place(hints, names.PREFER_REGION, problems),
         prefer_zone=_read_place(hints, names.PREFER_ZONE, problems),
         required=_read_required(hints, problems),
@@ -146,9 +161,20 @@ def parse(annotations: Mapping[str, str]) -> tuple[Intent, tuple[errors.InputErr
     return intent, tuple(problems)
 
 
+def index(key: str, prefix: str) -> int | None:
+    """The N of ``input-N`` or ``output-N``; None where no number follows the prefix."""
+    number = key[len(prefix) :]
+    return int(number) if key.startswith(prefix) and _INDEX.fullmatch(number) else None
+
+
+def is_hint(key: str) -> bool:
+    """Whether an annotation says what kind of work or node it is, or which buckets it reads."""
+    return key in FLAGS or key in VALUES or key.startswith(names.CAPABILITY_PREFIX)
+
+
 def format(intent: Intent) -> dict[str, str]:  # noqa: A001 (annotations.format reads as what it is)
     """The annotations that say the same: reading them gives an equal intent."""
-    result = {key: "true" for key, field in _FLAGS.items() if getattr(intent, field)}
+    result = {key: "true" for key, field in FLAGS.items() if getattr(intent, field)}
     for prefix, transfers in ((names.INPUT_PREFIX, intent.inputs), (names.OUTPUT_PREFIX, intent.outputs)):
         result |= {f"{prefix}{n}": format_transfer(t) for n, t in enumerate(transfers, start=1)}
     if intent.prefer_region:
@@ -172,60 +198,26 @@ def parse_transfer(key: str, text: str) -> Transfer:
         InputError: for the first field that cannot be used.
     """
     problems: Problems = []
-    transfer = _read_transfer(key, text, problems)
+    transfer = read_transfer(key, text, problems)
     if problems or transfer is None:
         raise problems[0]
     return transfer
 
 
-def format_transfer(transfer: Transfer) -> str:
-    """The shortest text that reads as an equal transfer."""
-    seconds = repr(transfer.processing_s).removesuffix(".0")
-    priority = "" if transfer.priority is None else str(transfer.priority)
-    fields = [transfer.urn, str(transfer.size_bytes), "" if seconds == "0" else seconds, priority, transfer.kind]
-    while not fields[-1]:
-        fields.pop()
-    return ",".join(fields)
+def read_transfer(key: str, text: str, problems: Problems, *, sized: bool = True) -> Transfer | None:
+    """One input or output, as far as it can be used: a later field that cannot be is left at its default.
 
-
-def _read_transfers(
-    annotations: Mapping[str, str], ours: list[str], prefix: str, more: list[tuple[str, str]], problems: Problems
-) -> tuple[Transfer, ...]:
-    """Those numbered under ``prefix``, then those of ``more`` (pairs of where and text) with another urn."""
-    numbered: list[tuple[int, str]] = []
-    for key in ours:
-        if key.startswith(prefix):
-            number = key[len(prefix) :]
-            if _INDEX.fullmatch(number):
-                numbered.append((int(number), key))
-            else:
-                problems.append(errors.InputError(key, annotations[key], f'write a number after "{prefix}"'))
-    found = [(key, annotations[key]) for _, key in sorted(numbered)]
-    # Once only: whoever turned an event into annotations may have left the event in place.
-    named = {text.partition(",")[0].strip() for _, text in found}
-    found += [(where, text) for where, text in more if text.partition(",")[0] not in named]
-    if len(found) > MAX_TRANSFERS:
-        where, text = found[MAX_TRANSFERS]
-        fault = (
-            f"number {MAX_TRANSFERS + 1} of {len(found)}, of which only the first {MAX_TRANSFERS} count; "
-            "name prefixes or buckets in place of single keys"
-        )
-        problems.append(errors.InputError(where, text, fault))
-    read = (_read_transfer(where, text, problems) for where, text in found[:MAX_TRANSFERS])
-    return tuple(transfer for transfer in read if transfer is not None)
-
-
-def _read_transfer(key: str, text: str, problems: Problems) -> Transfer | None:
-    """None without a usable urn and size; a later field that cannot be used is left at its default."""
+    None without a usable urn and size. Where it need not be ``sized``, no size is 0, which is none known.
+    """
     urn, size, processing, priority, kind = (*(field.strip() for field in text.split(",", 4)), "", "", "", "", "")[:5]
     if fault := urns.fault(urn):
         problems.append(errors.InputError(key, urn, fault))
         return None
-    if not size:
+    if not size and sized:
         problems.append(errors.InputError(key, text, f"no size; write the bytes after the urn{_example(urn)}"))
         return None
     try:
-        size_bytes = units.size_bytes(size)
+        size_bytes = units.size_bytes(size) if size else 0
     except errors.InputError as error:
         problems.append(errors.InputError(key, size, error.remedy))
         return None
@@ -245,6 +237,49 @@ def _read_transfer(key: str, text: str, problems: Problems) -> Transfer | None:
         problems.append(errors.InputError(key, kind, fault))
         kind = ""
     return Transfer(urn, size_bytes, processing_s, int(priority) if priority else None, kind)
+
+
+def format_transfer(transfer: Transfer) -> str:
+    """The shortest text that reads as an equal transfer."""
+    seconds = repr(transfer.processing_s).removesuffix(".0")
+    priority = "" if transfer.priority is None else str(transfer.priority)
+    fields = [transfer.urn, str(transfer.size_bytes), "" if seconds == "0" else seconds, priority, transfer.kind]
+    while not fields[-1]:
+        fields.pop()
+    return ",".join(fields)
+
+
+def _read_transfers(
+    annotations: Mapping[str, str],
+    ours: list[str],
+    prefix: str,
+    more: list[tuple[str, str]],
+    problems: Problems,
+    *,
+    sized: bool,
+) -> tuple[Transfer, ...]:
+    """Those numbered under ``prefix``, then those of ``more`` (pairs of where and text) with another urn."""
+    numbered: list[tuple[int, str]] = []
+    for key in ours:
+        if key.startswith(prefix):
+            number = index(key, prefix)
+            if number is not None:
+                numbered.append((number, key))
+            else:
+                problems.append(errors.InputError(key, annotations[key], f'write a number after "{prefix}"'))
+    found = [(key, annotations[key]) for _, key in sorted(numbered)]
+    # Once only: whoever turned an event into annotations may have left the event in place.
+    named = {text.partition(",")[0].strip() for _, text in found}
+    found += [(where, text) for where, text in more if text.partition(",")[0].strip() not in named]
+    if len(found) > MAX_TRANSFERS:
+        where, text = found[MAX_TRANSFERS]
+        fault = (
+            f"number {MAX_TRANSFERS + 1} of {len(found)}, of which only the first {MAX_TRANSFERS} count; "
+            "name prefixes or buckets in place of single keys"
+        )
+        problems.append(errors.InputError(where, text, fault))
+    read = (read_transfer(where, text, problems, sized=sized) for where, text in found[:MAX_TRANSFERS])
+    return tuple(transfer for transfer in read if transfer is not None)
 
 
 def _example(urn: str) -> str:

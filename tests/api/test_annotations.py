@@ -114,6 +114,29 @@ def test_inputs_count_in_numeric_order_not_in_that_of_text() -> None:
     assert [t.urn for t in intent_of(found).inputs] == ["bucket/0", "bucket/2", "bucket/9", "bucket/10"]
 
 
+@pytest.mark.parametrize(
+    ("found", "transfer"),
+    [
+        pytest.param({INPUT: "bucket/key"}, Transfer("bucket/key", 0), id="none"),
+        pytest.param({INPUT: "bucket/key,,30"}, Transfer("bucket/key", 0, 30.0), id="left-out"),
+        pytest.param({INPUT: "bucket/key,5"}, Transfer("bucket/key", 5), id="given"),
+        pytest.param(
+            {names.EVENT_DATA: '{"dataInputs": [{"urn": "bucket/key"}]}'}, Transfer("bucket/key", 0), id="event"
+        ),
+    ],
+)
+def test_a_size_may_be_missing_where_it_is_found_out_on_the_way_to_a_pod(
+    found: dict[str, str], transfer: Transfer
+) -> None:
+    assert annotations.parse(found, sized=False) == (Intent(inputs=(transfer,)), ())
+
+
+def test_a_size_that_is_none_is_refused_where_it_may_be_missing_too() -> None:
+    intent, (problem,) = annotations.parse({INPUT: "bucket/key,12MB"}, sized=False)
+    assert intent.is_plain
+    assert problem.remedy == "not a number of bytes; write 12000000"
+
+
 def test_processing_adds_up_over_inputs_and_outputs() -> None:
     found = {INPUT: "bucket/a,1,30", "data.scheduler.thesis/output-1": "bucket/b,1,1.5"}
     assert intent_of(found).processing_s == 31.5
@@ -315,6 +338,11 @@ def test_annotations_win_over_the_event_and_nothing_counts_twice() -> None:
     assert intent_of(found) == Intent(
         inputs=(Transfer("bucket/a", 9), Transfer("bucket/b", 2)), prefer_region="region-2"
     )
+
+
+def test_spaces_around_a_urn_do_not_make_it_another() -> None:
+    found = event(dataInputs=[{"urn": "bucket/a ", "size": 1}, {"urn": "bucket/b", "size": 2}])
+    assert intent_of(found | {INPUT: " bucket/a,9"}).inputs == (Transfer("bucket/a", 9), Transfer("bucket/b", 2))
 
 
 @pytest.mark.parametrize(
