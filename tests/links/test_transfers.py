@@ -68,6 +68,8 @@ def test_no_flood_of_reports_moves_what_the_scheduler_counts_on_from_what_probes
             for rate in rates:
                 tell(known, rate, now_s + second)
         now_s = until_s
+        assert back(known, now_s).bandwidth_low_bytes_per_second == PROBED
+        assert back(known, now_s).bandwidth_bytes_per_second < 3 * PROBED
         probe(known, now_s)
         assert back(known, now_s).bandwidth_low_bytes_per_second == PROBED
 
