@@ -255,7 +255,8 @@ class World:
                 found.append(((urn, is_output), int(size), float(rest[0]) if rest else 0.0))
             if not is_output:
                 sources = self.notes.get(f"{HINT}data-sources", "")
-                found += [((bucket, False), 0, 0.0) for bucket in sources.split(",") if bucket]
+                told = {urn.split("/")[0] for (urn, _), _, _ in found}
+                found += [((bucket, False), 0, 0.0) for bucket in sources.split(",") if bucket and bucket not in told]
         return found
 
     def partners(self, urn: str, *, is_output: bool) -> dict[str, int]:

@@ -183,6 +183,26 @@ def test_data_sources_are_whole_buckets() -> None:
     assert seconds(answer)["c"] == pytest.approx(REGION + 0.005, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        pytest.param([f"logs/k,{SIZE}"], ["logs/k", "raw-data"], id="a key"),
+        pytest.param([f"logs,{SIZE}"], ["logs", "raw-data"], id="the bucket"),
+        pytest.param(["logs/a,1", "raw-data/b,1"], ["logs/a", "raw-data/b"], id="both"),
+        pytest.param(["logs-of-others/a,1"], ["logs-of-others/a", "logs", "raw-data"], id="another bucket"),
+    ],
+)
+def test_a_data_source_that_an_input_lies_in_is_not_read_twice(inputs: list[str], expected: list[str]) -> None:
+    objects = [data_object(bucket, at=["a"], size=SIZE) for bucket in ("logs", "raw-data", "logs-of-others")]
+    answer = place(*objects, inputs=inputs, data_sources="logs,raw-data")
+    assert [move["urn"] for move in answer["criteria"]["b"]["data"]["transfers"]] == expected
+
+
+def test_what_is_written_to_a_data_source_does_not_say_what_is_read_from_it() -> None:
+    answer = place(data_object("logs", at=["a"], size=SIZE), outputs=["logs/k,5"], data_sources="logs")
+    assert [move["urn"] for move in answer["criteria"]["b"]["data"]["transfers"]] == ["logs", "logs/k"]
+
+
 def test_what_is_written_to_a_bucket_is_not_as_big_as_the_bucket() -> None:
     answer = place(data_object("results", at=["a"], size=SIZE), outputs=["results,0"])
     assert seconds(answer)["d"] == pytest.approx(0.030, rel=1e-12)

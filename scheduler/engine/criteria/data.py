@@ -4,7 +4,8 @@
          + sum over outputs min over stores s of the bucket   latency(n, s) + size / bandwidth(n, s)
 
 At a replica's own node the local rate counts; a store outside the cluster is never local to any. A urn with no known
-location adds nothing anywhere and is named. Sizes are those the pod declares; an input without one has that of the
+location adds nothing anywhere and is named. A bucket that the pod names as a source is read like an input, unless an
+input lies in it, which says better what is read. Sizes are those the pod declares; an input without one has that of the
 object which its urn names exactly, else 0, which leaves the latency.
 
 Data that is not there yet, but that a pod is about to write, counts where it is expected with that confidence, and for
@@ -90,7 +91,9 @@ def end_name(snap: snapshot.Snapshot, end: End) -> str:
 def cost(snap: snapshot.Snapshot, asked: request.PodRequest, feasible: Ints) -> DataCost:
     """Work out every transfer of the pod on every feasible node."""
     intent, namespace = asked.intent, asked.pod.metadata.namespace
-    reads = (*intent.inputs, *(intents.Transfer(urn=bucket, size_bytes=0) for bucket in intent.sources))
+    told = {transfer.bucket for transfer in intent.inputs}
+    sources = (intents.Transfer(urn=bucket, size_bytes=0) for bucket in intent.sources if bucket not in told)
+    reads = (*intent.inputs, *sources)
     found = [(read, snap.locations.resolve(namespace, read.urn), False) for read in reads]
     found += [(write, snap.locations.stores(namespace, write.urn), True) for write in intent.outputs]
     reach: Reach = {}
