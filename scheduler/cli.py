@@ -196,3 +196,29 @@ def decide(*, config: str | None, seed: int) -> None:
         if line.strip():
             sys.stdout.buffer.write(door.answer_line(line, settings, seed) + b"\n")
             sys.stdout.buffer.flush()
+
+
+@main.command("webhook-certificate")
+@click.option("--kubeconfig", type=click.Path(dir_okay=False), help="As for the processes.")
+@click.option(
+    "--namespace",
+    envvar="POD_NAMESPACE",
+    default="data-locality-scheduler",
+    show_default=True,
+    help="Where the webhook runs and its Secrets are kept [env: POD_NAMESPACE].",
+)
+@click.option("--log-format", type=click.Choice(logs.FORMATS), default="json", show_default=True)
+@click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
+def webhook_certificate(*, kubeconfig: str | None, namespace: str, log_format: str, log_level: str) -> None:
+    """Make or renew the webhook's certificate and tell the API server whom to trust; nothing where nothing is due."""
+    logs.configure(log_format, log_level)
+    from webhook import certifying  # noqa: PLC0415 (only this command needs it)
+
+    try:
+        asyncio.run(certifying.run(kubeconfig, namespace))
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(CANNOT_START)
+    except errors.ApiError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
