@@ -67,7 +67,8 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
 def test_daemon_writes_custom_resources_events_and_nodes_and_nothing_else() -> None:
     rules = base("ClusterRole")["data-locality-daemon"]["rules"]
     own = {f"{names.GROUP}/{kind}" for kind in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)}
-    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"}
+    reviews = {"authentication.k8s.io/tokenreviews"}
+    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"} | reviews
     assert allowed(rules, "", "nodes") == {"get", "list", "patch"}, (
         "of these patches, a policy admits its own node's labels"
     )
