@@ -29,11 +29,13 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(dir_okay=False),
             help="Kubeconfig file. Without it: the service account of the pod that this runs in.",
         ),
-        click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (YAML)."),
         click.option("--log-format", type=click.Choice(logs.FORMATS), default="json", show_default=True),
         click.option("--log-level", type=click.Choice(logs.LEVELS), default="info", show_default=True),
     )
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
+
+
+config_option = click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (YAML).")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,6 +46,7 @@ def main() -> None:
 
 @main.command()
 @common_options
+@config_option
 @click.option(
     "--health-port",
     type=click.IntRange(0, 65535),
@@ -78,6 +81,7 @@ def run(
 
 @main.command()
 @common_options
+@config_option
 @click.option("--node", envvar="NODE_NAME", required=True, help="The node this daemon speaks for [env: NODE_NAME].")
 @click.option(
     "--namespace",
@@ -171,6 +175,64 @@ def daemon(
     )
     try:
         code = asyncio.run(app.run(options))
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        code = CANNOT_START
+    sys.exit(code)
+
+
+@main.command()
+@common_options
+@click.option(
+    "--namespace",
+    envvar="POD_NAMESPACE",
+    default="data-locality-scheduler",
+    show_default=True,
+    help="Where this runs: holds what events said, and DataObjects that count for all pods [env: POD_NAMESPACE].",
+)
+@click.option(
+    "--tls-dir",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    default="/etc/data-locality/tls",
+    show_default=True,
+    help="Folder with tls.crt, tls.key and ca.crt; read again when they change.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9443, show_default=True, help="Of admission; 0: a free one."
+)
+@click.option(
+    "--events-port", type=click.IntRange(0, 65535), default=9444, show_default=True, help="Of events; 0: a free one."
+)
+@click.option(
+    "--events-tokens-dir",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="Folder with one file a sender of events, each holding that sender's bearer token.",
+)
+@click.option(
+    "--events-retention-s",
+    type=click.FloatRange(min=1.0),
+    default=600.0,
+    show_default=True,
+    help="How long what an event said holds for new pods.",
+)
+@click.option("--events-allow-anonymous", is_flag=True, help="Take events from anyone. For demonstrations only.")
+@click.option("--managed", is_flag=True, help="Write the webhook configurations. For one replica, on local clusters.")
+@click.option(
+    "--host",
+    default="data-locality-webhook",
+    show_default=True,
+    help="With --managed: the Service, or an address with a dot in it, at which the API server reaches this.",
+)
+@click.option("--refuse-malformed", is_flag=True, help="Refuse objects with malformed annotations instead of warning.")
+@click.option("--health-port", type=click.IntRange(0, 65535), default=8082, show_default=True, help="0: a free one.")
+@click.option("--health-host", default="", help="Address to serve health and metrics on. Default: every address.")
+def webhook(*, log_format: str, log_level: str, **options: Any) -> None:
+    """Run the webhook: add to pods what is known of their data, and receive events that tell of it."""
+    logs.configure(log_format, log_level)
+    from webhook import app  # noqa: PLC0415 (only this command needs it)
+
+    try:
+        code = asyncio.run(app.run(app.Options(**options)))
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
         code = CANNOT_START

@@ -128,7 +128,7 @@ class Api:
         return await self._request("DELETE", path, params=params, body=body, deadline_s=deadline_s)
 
     async def stream(
-        self, path: str, params: Mapping[str, str] | None = None, *, silence_s: float
+        self, path: str, params: Mapping[str, str] | None = None, *, silence_s: float, accept: str = JSON
     ) -> AsyncGenerator[bytes]:
         """Yield the lines of an answer that does not end by itself, such as a watch.
 
@@ -136,6 +136,7 @@ class Api:
 
         Args:
             silence_s: How long nothing may arrive before the connection counts as dead.
+            accept: As for ``get``.
 
         Raises:
             UnreachableError: the connection broke or fell silent. The end of the answer is a plain return.
@@ -143,7 +144,7 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=DEADLINE_S, sock_read=silence_s)
         rest: list[bytes] = []
         try:
-            response = await self._open("GET", path, params=params, timeout=timeout)
+            response = await self._open("GET", path, params=params, timeout=timeout, accept=accept)
             async with response:
                 async for chunk in response.content.iter_any():
                     head, *lines = chunk.split(b"\n")

@@ -36,6 +36,8 @@ CHUNK: Final = 500  # objects a list request; client-go's page size
 SILENCE_S: Final = 70.0  # bookmarks come every 60 s (defaultBookmarkFrequency in apiserver's cacher.go), plus jitter
 BACKOFF_MIN_S: Final = 0.2
 BACKOFF_MAX_S: Final = 10.0
+_METADATA: Final = f"{client.JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST: Final = f"{client.JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +115,11 @@ class Informer(Generic[T]):
         path: The collection, such as ``/api/v1/pods``.
         kind: The struct that an object is decoded into.
         params: Query parameters for list and watch alike, such as a fieldSelector.
+        metadata_only: Have the server send the metadata of objects alone; ``kind`` must need no more.
+
+    Attributes:
+        synced: Set from the first full list on.
+        is_following: Whether a list was had and nothing is known to be wrong with the watch since.
     """
 
     def __init__(
@@ -123,11 +130,13 @@ class Informer(Generic[T]):
         handler: Handler[T],
         params: Mapping[str, str] | None = None,
         *,
+        metadata_only: bool = False,
         silence_s: float = SILENCE_S,
         chunk: int = CHUNK,
         backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
-        self.synced = asyncio.Event()  # set from the first full list on
+        self.synced = asyncio.Event()
+        self.is_following = False
         self.last_event_s = time.monotonic()  # when the server was last heard of, bookmarks included
         self.relists = 0
         self.undecodable = 0
@@ -137,6 +146,7 @@ class Informer(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind)
         self._handler = handler
         self._params = dict(params or {})
+        self._accept = (_METADATA_LIST, _METADATA) if metadata_only else (client.JSON, client.JSON)
         self._silence_s = silence_s
         self._chunk = chunk
         self._backoff_max_s = backoff_max_s
@@ -161,7 +171,7 @@ class Informer(Generic[T]):
         chunk = {"limit": str(self._chunk)}
         while True:
             try:
-                data = await self._api.get(self._path, self._params | chunk)
+                data = await self._api.get(self._path, self._params | chunk, accept=self._accept[0])
             except errors.GoneError:
                 if "continue" not in chunk:
                     raise
@@ -197,7 +207,9 @@ class Informer(Generic[T]):
         opened_s = time.monotonic()
         events = 0
         # Only a watch that works ends a row of failures: a list may succeed where the watch is refused or too old.
-        async with contextlib.aclosing(self._api.stream(self._path, params, silence_s=self._silence_s)) as lines:
+        stream = self._api.stream(self._path, params, silence_s=self._silence_s, accept=self._accept[1])
+        self.is_following = True
+        async with contextlib.aclosing(stream) as lines:
             async for line in lines:
                 self._event(line)
                 events += 1
@@ -270,6 +282,7 @@ class Informer(Generic[T]):
 
     async def _recover(self, error: errors.ApiError) -> None:
         """Say what happened, decide whether the watch can go on from where it was, and wait."""
+        self.is_following = False
         pause_s = self._pause_s
         self._pause_s = min(pause_s * 2, self._backoff_max_s)
         if isinstance(error, errors.GoneError):

@@ -1,0 +1,142 @@
+"""The webhook as a process: connects, starts its parts, and ends them in order.
+
+Parts are the informers, the Kopf operator with the admission server, the certificate's renewal, the receiver of events,
+their keeper, and the health server. The end of any of them ends the process: a webhook that answers from what it once
+knew would look well. Kopf takes SIGTERM and SIGINT over when it starts, so a stop is noticed in its clean-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import pathlib
+import signal
+from collections.abc import Collection
+from typing import Any, Final
+
+import kopf
+import structlog
+from aiohttp import web
+
+from scheduler import errors
+from scheduler.api import names
+from scheduler.kube import client
+from webhook import handlers, health, known, metrics, server, tls
+from webhook.events import ledger
+
+log = structlog.get_logger(__name__)
+
+_START_RETRY_S: Final = 2.0
+# At which the Service is reached, whatever port the process listens on.
+_SERVICE_PORT: Final = 443
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says; a port of 0 takes a free one and logs it."""
+
+    kubeconfig: str | None = None
+    namespace: str = "data-locality-scheduler"
+    tls_dir: pathlib.Path = pathlib.Path("/etc/data-locality/tls")
+    host: str = "data-locality-webhook"
+    port: int = 9443
+    events_port: int = 9444
+    events_tokens_dir: pathlib.Path | None = None
+    events_retention_s: float = 600.0
+    events_allow_anonymous: bool = False
+    managed: bool = False
+    refuse_malformed: bool = False
+    health_host: str = ""
+    health_port: int = 8082
+
+
+async def run(options: Options) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        InputError: it cannot start as set up; the message says what to change.
+    """
+    certificate = tls.Certificate(options.tls_dir)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = await client.Api.connect(options.kubeconfig)
+    try:
+        await _wait_for_access(api, stop)
+        return 0 if stop.is_set() else await _serve(api, options, certificate, stop)
+    finally:
+        await api.close()
+
+
+async def _wait_for_access(api: client.Api, stop: asyncio.Event) -> None:
+    """Return when everything can be listed; wait for an API server that does not answer yet."""
+    complained = False
+    while not stop.is_set():
+        try:
+            for kind, path in known.PATHS.items():
+                if kind not in known.OPTIONAL:
+                    await api.get(path, {"limit": "1"})
+        except errors.NotFoundError as error:
+            remedy = "the API server does not know it; kubectl apply --server-side -f crds/"
+            raise errors.InputError("custom resources", names.API_VERSION, remedy) from error
+        except errors.DeniedError as error:
+            raise errors.InputError(
+                "access", error.message, "grant it, as manifests/base/rbac-webhook.yaml does"
+            ) from error
+        except errors.ApiError as error:
+            if not complained:
+                log.warning("API server does not answer yet, still trying", error=str(error))
+            complained = True
+            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_START_RETRY_S)
+        else:
+            return
+
+
+async def _serve(api: client.Api, options: Options, certificate: tls.Certificate, stop: asyncio.Event) -> int:
+    figures = metrics.Metrics()
+    facts = known.Known(api, options.namespace)
+    said = ledger.Ledger(retention_s=options.events_retention_s)
+    admission = server.Server(certificate, _client_config(options), figures, port=options.port)
+    answers = handlers.Answers(facts, said, figures, refuses=options.refuse_malformed)
+    registry, settings = handlers.build(api, answers, admission, managed=options.managed, on_stop=stop.set)
+    runner = web.AppRunner(health.build(facts, admission, certificate, figures), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, options.health_host or None, options.health_port).start()
+    log.info("webhook started", namespace=options.namespace, health=_addresses(runner))
+    operator = kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop)
+    parts = {
+        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(facts.run(), name="informers"),
+        asyncio.create_task(certificate.follow(), name="certificate"),
+        asyncio.create_task(operator, name="operator"),
+    }
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    failed = [part for part in done if part.exception() is not None]
+    for part in failed:
+        log.error("part of the webhook failed", part=part.get_name(), exc_info=part.exception())
+    stop.set()
+    await _end(parts)
+    await runner.cleanup()
+    log.info("webhook stopped")
+    return 1 if failed else 0
+
+
+async def _end(parts: Collection[asyncio.Task[Any]]) -> None:
+    """Answer what is under way first, then end the rest."""
+    by_name = {part.get_name(): part for part in parts}
+    await asyncio.wait([by_name["operator"]], timeout=10.0)
+    for part in parts:
+        part.cancel()
+    await asyncio.wait(parts, timeout=10.0)
+
+
+def _client_config(options: Options) -> dict[str, Any]:
+    """How the API server reaches us: at our Service, or, where the host has a dot and so is none, at that address."""
+    if "." in options.host:
+        return {"url": f"https://{options.host}:{options.port}"}
+    return {"service": {"namespace": options.namespace, "name": options.host, "port": _SERVICE_PORT}}
+
+
+def _addresses(runner: web.AppRunner) -> list[str]:
+    return [f"{address[0]}:{address[1]}" for address in runner.addresses]

@@ -1,0 +1,148 @@
+"""The only file of the webhook that knows Kopf: admission requests become calls of the pure functions.
+
+A handler that raises denies the request, so nothing but a refusal that was asked for leaves one. None has side effects:
+a dry run gets the same answer.
+
+The check of each kind is a handler of its own, named after the kind's resource (``check-pods``), as Kopf scans only the
+API groups that handlers name. Without a name it would scan all, and one aggregated API that is down would keep it, and
+with it the webhook, from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import kopf
+import structlog
+
+from scheduler import errors
+from scheduler.kube import client, kopfsettings
+from webhook import enrich, known, metrics, server, validate
+from webhook.events import ledger
+
+log = structlog.get_logger(__name__)
+
+MANAGED_NAME: Final = "data-locality.scheduler.thesis"
+CHECKED: Final = (
+    ("", "v1", "pods"),
+    ("", "v1", "namespaces"),
+    ("apps", "v1", "deployments"),
+    ("apps", "v1", "statefulsets"),
+    ("batch", "v1", "jobs"),
+    ("batch", "v1", "cronjobs"),
+    ("serving.knative.dev", "v1", "services"),
+)
+
+
+class Answers:
+    """What admission requests are answered with.
+
+    Args:
+        said: What events told.
+        refuses: Whether malformed annotations are refused rather than warned of.
+    """
+
+    def __init__(
+        self, facts: known.Known, said: ledger.Ledger, figures: metrics.Metrics, *, refuses: bool = False
+    ) -> None:
+        self._facts = facts
+        self._said = said
+        self._figures = figures
+        self._refuses = refuses
+
+    async def enrich(self, body: kopf.Body, patch: kopf.Patch, warnings: list[str], **_: Any) -> None:
+        """Add to a pod what the cluster knows of its data."""
+        try:
+            found = await self._enrichment(dict(body))
+        except Exception as error:
+            if not isinstance(error, errors.InputError):
+                log.exception("pod not understood", namespace=body.metadata.namespace)
+            self._figures.pod("not_understood")
+            warnings.append(f"no data annotations were added, as the pod could not be understood: {error}"[:256])
+            return
+        warnings += found.warnings
+        if found.annotations:
+            patch.metadata.annotations.update(found.annotations)
+        if found.scheduler_name is not None:
+            patch.spec["schedulerName"] = found.scheduler_name
+        is_enriched = bool(found.annotations) or found.scheduler_name is not None
+        self._figures.pod("enriched" if is_enriched else "not_understood" if found.warnings else "untouched")
+        if is_enriched:
+            log.debug("pod enriched", namespace=body.metadata.namespace, name=body.metadata.name, **found.annotations)
+
+    async def check(self, body: kopf.Body, old: kopf.Body | None, warnings: list[str], **_: Any) -> None:
+        """Warn of malformed annotations; refuse them if asked to, but not what was there before."""
+        try:
+            found = validate.warnings(dict(body))
+            refused = validate.malformed(dict(body)) if self._refuses and found else []
+            if refused and old is not None:
+                # Else no controller could change such an object any more, not even to let go of it.
+                before = set(validate.malformed(dict(old)))
+                refused = [line for line in refused if line not in before]
+        except Exception:
+            log.exception("object not checked", kind=body.get("kind"), namespace=body.metadata.namespace)
+            return
+        warnings += found
+        if refused:
+            self._figures.refused()
+            raise kopf.AdmissionError("; ".join(refused), code=422)
+
+    async def _enrichment(self, pod: Mapping[str, Any]) -> enrich.Enrichment:
+        sources = list(await self._facts.sources(pod))
+        consumer = self._facts.consumer_of(pod)
+        if consumer is not None and (said := self._said.source(consumer)) is not None:
+            sources.append(said)
+        return enrich.enrich(pod, sources, self._facts.size_of(pod["metadata"].get("namespace", "")))
+
+
+def build(
+    api: client.Api,
+    answers: Answers,
+    admission: server.Server,
+    *,
+    managed: bool,
+    on_stop: Callable[[], None],
+) -> tuple[kopf.OperatorRegistry, kopf.OperatorSettings]:
+    """A registry with the handlers, and the settings they need, both for ``kopf.operator``.
+
+    Args:
+        managed: Kopf writes the webhook configurations itself, and empties them when it ends.
+        on_stop: Called when Kopf was told to stop, by a signal for example.
+    """
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    kopfsettings.harden(settings, reads_only=True)
+    # Knative may be installed at any time, and Kopf answers nothing for what it has not seen being installed.
+    settings.scanning.disabled = False
+    settings.admission.server = admission
+    settings.admission.managed = MANAGED_NAME if managed else None
+    kopf.on.login(registry=registry)(kopfsettings.login(api))
+    kopf.on.mutate(
+        "",
+        "v1",
+        "pods",
+        id="enrich",
+        operations=["CREATE"],
+        side_effects=False,
+        ignore_failures=True,
+        registry=registry,
+    )(answers.enrich)
+    for group, version, plural in CHECKED:
+        kopf.on.validate(
+            group,
+            version,
+            plural,
+            id=f"check-{plural}",
+            # What else is updated of a pod than its annotations is the business of controllers.
+            operations=["CREATE"] if plural == "pods" else ["CREATE", "UPDATE"],
+            side_effects=False,
+            ignore_failures=True,
+            registry=registry,
+        )(answers.check)
+
+    @kopf.on.cleanup(registry=registry)
+    async def stopping(**_: Any) -> None:
+        on_stop()
+
+    return registry, settings

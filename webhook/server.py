@@ -1,0 +1,113 @@
+"""Receives admission reviews over TLS, has Kopf answer them, and lets through whatever Kopf cannot answer.
+
+This takes the place of Kopf's own server, through the door that Kopf documents for it (``settings.admission.server``).
+Kopf's server answers requests for resources that it has not discovered with an HTTP error, so that Knative installed
+yesterday would be a failing webhook until a restart; it refuses bodies above a megabyte, which two forms of one object
+exceed; and it restarts to show a renewed certificate. And where Kopf's own steps raise, the API server would be told
+that the webhook failed. Here all of that is an object that is admitted as it is, with a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from webhook import metrics, tls
+
+log = structlog.get_logger(__name__)
+
+# The API server takes objects of up to 3 MiB, and an update sends the old and the new one.
+MAX_BODY_BYTES: Final = 8 * 1024**2
+# Longer than the API server keeps an idle connection (90 s): where both ends close at once, a request gets lost.
+KEEP_ALIVE_S: Final = 180.0
+# What is under way when the process is told to stop is finished; the API server gives up after 3 s anyway.
+DRAIN_S: Final = 3.0
+
+
+class Answer(Protocol):
+    """Kopf's function that answers a review."""
+
+    def __call__(self, request: Any, *, webhook: str | None = None) -> Awaitable[Any]: ...  # noqa: ANN401
+
+
+class Server:
+    """Where the API server asks; the operator calls it with the function that answers.
+
+    Args:
+        client_config: How the API server is to reach us, for a webhook configuration that Kopf writes.
+        port: 0 takes a free one.
+    """
+
+    def __init__(
+        self, certificate: tls.Certificate, client_config: Mapping[str, Any], figures: metrics.Metrics, *, port: int
+    ) -> None:
+        self._certificate = certificate
+        self._client_config = client_config
+        self._figures = figures
+        self._port = port
+        self.is_listening = False
+
+    async def __call__(self, answer: Answer) -> AsyncIterator[Any]:
+        """Serve until cancelled; yields the client configuration once."""
+
+        async def serve(request: web.Request) -> web.Response:
+            return await self._serve(answer, request)
+
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/{id}", serve)
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=DRAIN_S
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, None, self._port, ssl_context=self._certificate.context).start()
+            self.is_listening = True
+            log.info("admission server listens", port=runner.addresses[0][1])
+            authority = base64.b64encode(self._certificate.authority_pem()).decode("ascii")
+            yield {**self._client_config, "caBundle": authority}
+            await asyncio.Event().wait()
+        finally:
+            self.is_listening = False
+            await runner.cleanup()
+
+    async def _serve(self, answer: Answer, request: web.Request) -> web.Response:
+        began_s = time.perf_counter()
+        path = request.match_info["id"]
+        try:
+            review = msgspec.json.decode(await request.read())
+            asked: dict[str, Any] = review["request"]
+            resource = asked["resource"]["resource"]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
+            return web.Response(status=400, text=f"no AdmissionReview: {error}\n")
+        # One path serves checks of all kinds, but Kopf's handlers need names of their own.
+        handler = f"{path}-{resource}" if path == "check" else path
+        if path != "enrich" and asked.get("operation") == "UPDATE":
+            # Of an object that exists Kopf keeps a memory, which only a watch on the resource would end.
+            review["request"] = asked | {"operation": "CREATE"}
+        try:
+            response = await answer(review, webhook=handler)
+            body = msgspec.json.encode(response)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody's object must fail by it
+            self._figures.failed(path)
+            log.warning("not answered, so admitted as it is", path=path, resource=resource, error=repr(error))
+            response = _admitted(review)
+            body = msgspec.json.encode(response)
+        warnings = response["response"].get("warnings", ())
+        self._figures.answered(path, time.perf_counter() - began_s, len(warnings))
+        return web.Response(body=body, content_type="application/json")
+
+
+def _admitted(review: Mapping[str, Any]) -> dict[str, Any]:
+    warning = "the data-locality webhook could not look at this object, so no data annotations were added or checked"
+    return {
+        "apiVersion": review.get("apiVersion", "admission.k8s.io/v1"),
+        "kind": "AdmissionReview",
+        "response": {"uid": review["request"].get("uid", ""), "allowed": True, "warnings": [warning]},
+    }
