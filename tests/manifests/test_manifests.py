@@ -10,11 +10,14 @@ import yaml
 from daemon import config as daemon_config
 from scheduler import config
 from scheduler.api import annotations, names
+from webhook import certifying
 
 ROOT = pathlib.Path(__file__).parents[2]
 BASE = ROOT / "manifests" / "base"
 EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
 WRITES = {"create", "update", "patch", "delete", "deletecollection", "*"}
+
+CERTIFICATE = "data-locality-webhook-certificate"
 
 Object = dict[str, Any]
 
@@ -81,6 +84,26 @@ def test_daemon_may_get_but_not_list_secrets_and_bundles_where_a_role_allows_it(
         assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]}]
 
 
+def test_webhook_reads_what_pods_inherit_and_writes_configmaps_of_its_namespace_and_nothing_else() -> None:
+    rules = base("ClusterRole")["data-locality-webhook"]["rules"]
+    assert writable(rules) == {"authentication.k8s.io/tokenreviews"}
+    assert all(rule["verbs"] in (["list", "watch"], ["create"]) for rule in rules)
+    assert allowed(rules, "", "secrets") == allowed(rules, "", "pods") == allowed(rules, "", "configmaps") == set()
+    (rule,) = base("Role")["data-locality-webhook-events"]["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == ([""], ["configmaps"])
+
+
+def test_whoever_keeps_the_certificate_touches_its_two_secrets_and_our_two_configurations() -> None:
+    role = base("Role")[CERTIFICATE]["rules"]
+    assert [rule["resources"] for rule in role] == [["secrets"], ["secrets"]]
+    assert role[0]["resourceNames"] == [certifying.SECRET, certifying.AUTHORITY_SECRET]
+    assert "resourceNames" not in role[1]
+    assert role[1]["verbs"] == ["create"]
+    (rule,) = base("ClusterRole")[CERTIFICATE]["rules"]
+    assert rule["resourceNames"] == [certifying.CONFIGURATION]
+    assert rule["verbs"] == ["get", "patch"]
+
+
 def test_no_rule_uses_a_wildcard_and_every_binding_finds_its_role_and_subject() -> None:
     roles = {**base("ClusterRole"), **base("Role")}
     for role in roles.values():
@@ -94,12 +117,21 @@ def test_no_rule_uses_a_wildcard_and_every_binding_finds_its_role_and_subject() 
 WORKLOADS = [
     pytest.param("Deployment", "data-locality-scheduler", id="scheduler"),
     pytest.param("DaemonSet", "data-locality-daemon", id="daemon"),
+    pytest.param("Deployment", "data-locality-webhook", id="webhook"),
+    pytest.param("Job", CERTIFICATE, id="first certificate"),
+    pytest.param("CronJob", CERTIFICATE, id="renewed certificate"),
 ]
+
+
+def pod_template(kind: str, name: str) -> Object:
+    spec = base(kind)[name]["spec"]
+    template: Object = spec["jobTemplate"]["spec"]["template"] if kind == "CronJob" else spec["template"]
+    return template
 
 
 @pytest.mark.parametrize(("kind", "name"), WORKLOADS)
 def test_workload_is_restricted_probed_and_not_scheduled_by_itself(kind: str, name: str) -> None:
-    spec = base(kind)[name]["spec"]["template"]["spec"]
+    spec = pod_template(kind, name)["spec"]
     assert spec.get("schedulerName", "default-scheduler") == "default-scheduler"
     assert spec["serviceAccountName"] == name
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -110,10 +142,49 @@ def test_workload_is_restricted_probed_and_not_scheduled_by_itself(kind: str, na
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
-        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        if kind not in {"Job", "CronJob"}:
+            assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
         assert {"requests", "limits"} <= set(container["resources"])
-    assert not any("hostPath" in volume or "secret" in volume for volume in spec.get("volumes", []))
+    volumes = spec.get("volumes", [])
+    assert not any("hostPath" in volume for volume in volumes)
+    secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+    expected = {certifying.SECRET, "data-locality-webhook-senders"} if name == "data-locality-webhook" else set()
+    assert secrets == expected, "the key of the authority is nobody's to mount"
+
+
+def test_renewing_is_what_making_the_first_certificate_is() -> None:
+    assert pod_template("Job", CERTIFICATE) == pod_template("CronJob", CERTIFICATE)
+
+
+def test_the_webhook_goes_away_only_one_by_one() -> None:
+    deployment, budget = (base(kind)["data-locality-webhook"]["spec"] for kind in ("Deployment", "PodDisruptionBudget"))
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert (budget["minAvailable"], budget["selector"]) == (1, deployment["selector"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("MutatingWebhookConfiguration", "/enrich"), ("ValidatingWebhookConfiguration", "/check")]
+)
+def test_admission_never_stands_in_the_way(kind: str, path: str) -> None:
+    (hook,) = base(kind)[certifying.CONFIGURATION]["webhooks"]
+    expected = {"failurePolicy": "Ignore", "timeoutSeconds": 3, "sideEffects": "None", "matchPolicy": "Equivalent"}
+    assert {key: hook[key] for key in expected} == expected
+    service = base("Service")[certifying.SERVICE]
+    assert hook["clientConfig"] == {
+        "service": {"name": certifying.SERVICE, "namespace": names.HOME_NAMESPACE, "path": path, "port": 443}
+    }
+    assert [port["port"] for port in service["spec"]["ports"]] == [443, 8443]
+
+
+def test_the_webhook_is_not_asked_about_our_own_pods() -> None:
+    (hook,) = base("MutatingWebhookConfiguration")[certifying.CONFIGURATION]["webhooks"]
+    (spared,) = (
+        rule["values"] for rule in hook["objectSelector"]["matchExpressions"] if rule["key"] == "app.kubernetes.io/name"
+    )
+    ours = {pod_template(*case.values)["metadata"]["labels"]["app.kubernetes.io/name"] for case in WORKLOADS}
+    assert set(spared) == ours
 
 
 def test_no_secret_stands_in_a_manifest() -> None:
