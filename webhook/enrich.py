@@ -109,8 +109,8 @@ def enrich(pod: Mapping[str, Any], sources: Sequence[facts.Source], size_of: fac
         return Enrichment(warnings=("not a pod as the API server sends them, so no data annotations were added",))
     if not inherit.is_ours(known.annotations) and not any(inherit.is_ours(one.annotations) for one in sources):
         return Enrichment()
-    warnings: list[str] = []
-    added = _gather(known, sources, size_of, warnings)
+    told: list[tuple[str, errors.InputError]] = []
+    added = _gather(known, sources, size_of, told)
     scheduler_name = _scheduler_name(known, added)
     written = {key: text for key, (_, text) in added.items()}
     if added or scheduler_name:
@@ -118,12 +118,13 @@ def enrich(pod: Mapping[str, Any], sources: Sequence[facts.Source], size_of: fac
         written[names.ENRICHED] = note.of(known.annotations.get(names.ENRICHED, ""), origins, scheduler_name)
     size_bytes = _size_bytes(known.annotations | written)
     if written and size_bytes > MAX_ANNOTATIONS_BYTES:
-        warnings.append(
-            f"nothing was added to the pod, as its annotations would have {size_bytes} bytes and the API server takes "
-            f"{MAX_ANNOTATIONS_BYTES}; name prefixes or buckets in place of single keys"
+        fault = (
+            f"more than the {MAX_ANNOTATIONS_BYTES} that a pod can have, so nothing was added; name prefixes or buckets"
         )
+        problem = errors.InputError("", f"{size_bytes} bytes of annotations", fault)
+        told.insert(0, ("what the pod would get", problem))
         written, scheduler_name = {}, None
-    return Enrichment(written, scheduler_name, tuple(lines.bounded(warnings)))
+    return Enrichment(written, scheduler_name, tuple(lines.told(told)))
 
 
 def _understand(pod: object) -> _Pod | None:
@@ -143,7 +144,7 @@ def _understand(pod: object) -> _Pod | None:
 
 
 def _gather(
-    pod: _Pod, sources: Sequence[facts.Source], size_of: facts.SizeOf, warnings: list[str]
+    pod: _Pod, sources: Sequence[facts.Source], size_of: facts.SizeOf, told: list[tuple[str, errors.InputError]]
 ) -> dict[str, tuple[str, str]]:
     """(title of the source, text) by annotation, of all that the pod takes over."""
     own = pod.annotations
@@ -155,7 +156,7 @@ def _gather(
         problems: list[errors.InputError] = []
         offer = inherit.read(found, problems)
         if found is not event:  # of its own it is told where pods are checked, and by the scheduler
-            warnings += [lines.line(f"{title}: {problem.where}", problem) for problem in problems]
+            told += [(f"{title}: {problem.where}", problem) for problem in problems]
         inputs.take(title, offer.inputs)
         outputs.take(title, offer.outputs)
         new = {key: text for key, text in offer.hints.items() if inherit.topic(key) not in spoken_of}

@@ -94,12 +94,11 @@ def scheduler_name(text: str) -> str:
 def _numbered(
     found: Mapping[str, str], prefix: str, problems: list[errors.InputError]
 ) -> dict[int, intents.Transfer | None]:
-    read = {
-        number: intents.read_transfer(key, text, problems, sized=False)
-        for key, text in found.items()
-        if (number := intents.index(key, prefix)) is not None
+    numbers = sorted((number, key) for key in found if (number := intents.index(key, prefix)) is not None)
+    return {
+        number: intents.read_transfer(key, found[key], problems, sized=False)
+        for number, key in numbers[: intents.MAX_TRANSFERS]
     }
-    return dict(sorted(read.items()))
 
 
 def _usable(items: Iterable[tuple[str, str]], problems: list[errors.InputError]) -> list[intents.Transfer]:

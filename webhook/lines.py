@@ -33,11 +33,12 @@ def line(place: str, problem: errors.InputError) -> str:
     return f"{place}{tail}"[:MAX_CHARACTERS]
 
 
-def bounded(found: Sequence[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+def told(found: Sequence[tuple[str, errors.InputError]]) -> list[str]:
+    """A line for each place and problem; where there are too many, the first and how many more there are."""
     if len(found) <= MAX_LINES:
-        return list(found)
-    return [*found[: MAX_LINES - 1], f"and {len(found) - MAX_LINES + 1} more"]
+        return [line(place, problem) for place, problem in found]
+    first = found[: MAX_LINES - 1]
+    return [*(line(place, problem) for place, problem in first), f"and {len(found) - len(first)} more"]
 
 
 def _printable(text: str) -> str:

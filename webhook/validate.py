@@ -34,6 +34,9 @@ _LIKENESS: Final = 0.8
 _MAX_NAME: Final = 63
 
 
+_Told = tuple[str, errors.InputError]
+
+
 class _Found(NamedTuple):
     """Annotations that an object holds."""
 
@@ -45,12 +48,12 @@ class _Found(NamedTuple):
 def warnings(obj: Mapping[str, Any]) -> list[str]:
     """What is wrong with an object's annotations, or probably is, and what to write instead; fit for admission."""
     found = list(_annotations(obj))
-    return lines.bounded([*_malformed(found), *(line for one in found for line in _likely_mistakes(one))])
+    return lines.told([*_malformed(found), *(told for one in found for told in _likely_mistakes(one))])
 
 
 def malformed(obj: Mapping[str, Any]) -> list[str]:
     """Those of the warnings that are certain, for an operator who wants such objects refused."""
-    return lines.bounded(_malformed(list(_annotations(obj))))
+    return lines.told(_malformed(list(_annotations(obj))))
 
 
 def _annotations(obj: Mapping[str, Any]) -> Iterator[_Found]:
@@ -65,8 +68,8 @@ def _annotations(obj: Mapping[str, Any]) -> Iterator[_Found]:
             yield _Found(".".join((*place, "annotations")), texts, own)
 
 
-def _malformed(found: list[_Found]) -> list[str]:
-    result = []
+def _malformed(found: list[_Found]) -> list[_Told]:
+    result: list[_Told] = []
     for one in found:
         problems = list(intents.parse(one.annotations, sized=one.is_pods_own)[1])
         if names.SCHEDULER_NAME_ANNOTATION in one.annotations:
@@ -74,18 +77,18 @@ def _malformed(found: list[_Found]) -> list[str]:
                 inherit.scheduler_name(one.annotations[names.SCHEDULER_NAME_ANNOTATION])
             except errors.InputError as problem:
                 problems.append(problem)
-        result += [_line(one.path, problem) for problem in problems]
+        result += [(_place(one.path, problem), problem) for problem in problems]
     return result
 
 
-def _likely_mistakes(one: _Found) -> Iterator[str]:
+def _likely_mistakes(one: _Found) -> Iterator[_Told]:
     for key, text in one.annotations.items():
         name = key.removeprefix(names.HINT_PREFIX)
         if name == key or intents.is_hint(key) or name.startswith(_NOT_HINTS):
             continue
         if meant := _meant(name):
             problem = errors.InputError(key, text, f'not known, so it has no effect; write "{meant}" if you mean that')
-            yield _line(one.path, problem)
+            yield _place(one.path, problem), problem
 
 
 def _meant(name: str) -> str:
@@ -98,7 +101,7 @@ def _meant(name: str) -> str:
     return f"{names.HINT_PREFIX}{like[0]}" if like else ""
 
 
-def _line(path: str, problem: errors.InputError) -> str:
-    """With the annotation as part of the path: ``metadata.annotations[KEY]``, then where in its value."""
+def _place(path: str, problem: errors.InputError) -> str:
+    """The annotation as part of the path: ``metadata.annotations[KEY]``, then where in its value."""
     key, space, inside = problem.where.partition(" ")
-    return lines.line(f"{path}[{key}]{space}{inside}", problem)
+    return f"{path}[{key}]{space}{inside}"

@@ -25,6 +25,8 @@ _FLAGS: Final = {
     "preferEdge": names.PREFER_EDGE,
     "preferCloud": names.PREFER_CLOUD,
 }
+# More than count (see annotations.MAX_TRANSFERS), as some may be named elsewhere; a quarter of a megabyte holds 80,000.
+MAX_ITEMS: Final = 1_000
 _FIELDS: Final = ("size", "processingTime", "priority", "type")
 
 
@@ -63,7 +65,10 @@ def _items(data: dict[str, Any], key: str, problems: list[errors.InputError]) ->
     if not isinstance(items, list):
         problems.append(errors.InputError(f"{names.EVENT_DATA} {key}", items, "write a list"))
         return
-    for index, item in enumerate(items):
+    if len(items) > MAX_ITEMS:
+        fault = f"only the first {MAX_ITEMS} are read; name prefixes or buckets instead"
+        problems.append(errors.InputError(f"{names.EVENT_DATA} {key}", f"{len(items)} items", fault))
+    for index, item in enumerate(items[:MAX_ITEMS]):
         where = f"{names.EVENT_DATA} {key}[{index}]"
         try:
             yield where, _transfer_text(where, item)

@@ -340,6 +340,15 @@ def test_annotations_win_over_the_event_and_nothing_counts_twice() -> None:
     )
 
 
+def test_of_an_event_with_countless_items_the_first_are_read_and_one_message_speaks_of_the_rest() -> None:
+    intent, problems = annotations.parse(event(dataInputs=[None] * 999 + [{"urn": "bucket/k", "size": 1}] * 9_001))
+    assert intent.inputs == (Transfer("bucket/k", 1),)
+    assert len(problems) == 1_000
+    assert str(problems[0]) == (
+        'knative.event-data dataInputs: "10000 items": only the first 1000 are read; name prefixes or buckets instead'
+    )
+
+
 def test_spaces_around_a_urn_do_not_make_it_another() -> None:
     found = event(dataInputs=[{"urn": "bucket/a ", "size": 1}, {"urn": "bucket/b", "size": 2}])
     assert intent_of(found | {INPUT: " bucket/a,9"}).inputs == (Transfer("bucket/a", 9), Transfer("bucket/b", 2))
