@@ -252,9 +252,10 @@ def test_annotations_that_would_be_too_large_leave_the_pod_as_it_is() -> None:
     assert enriched(pod(filling), (SERVICE, {IN + "1": "raw/k,1"})).annotations
     result = enriched(pod(filling), (SERVICE, {IN + "1": f"raw/{'k' * 200},1"}))
     assert (result.annotations, result.scheduler_name) == ({}, None)
-    assert result.warnings == (
-        'what the pod would get: "262289 bytes of annotations": more than the 262144 that a pod can have, so nothing was '
-        "added; name prefixes or buckets",
+    (warning,) = result.warnings
+    assert warning == (
+        'what the pod would get: "262289 bytes of annotations": more than the 262144 that a pod can have, '
+        "so nothing was added; name prefixes or buckets"
     )
 
 
