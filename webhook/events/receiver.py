@@ -1,0 +1,197 @@
+"""Where events are posted to.
+
+    POST /events/NAMESPACE/NAME   for the pods of this Knative Service or workload
+    POST /events                  for all whose ``scheduler.thesis/data-sources`` have the bucket of what it names
+
+The answer is 202 without a body, once what the event says is written down: Knative takes a body that is an event for a
+reply, and any 2xx makes the sender forget what it sent. An event that names no data gets the same, as that is no fault
+of its sender. 400, 403, 413 and 415 say what to change, 401 that the token is not known; 503, with Retry-After, means
+that it is worth sending again.
+
+What the sender may do is checked before the body is read, and the body is bounded and never compressed, so a stranger
+costs little. A long body is read in a thread, as pods are admitted on the same event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from scheduler import errors
+from webhook import facts
+from webhook.events import keeping, messages, metrics, senders
+
+log = structlog.get_logger(__name__)
+
+MAX_BYTES: Final = 2**20
+WAITING: Final = 256  # requests at once; each may hold MAX_BYTES, but few do
+READ_S: Final = 10.0  # for the body to arrive
+WRITE_S: Final = 15.0
+RETRY_S: Final = 2
+LONG_BYTES: Final = 16_384  # from there on it is read in a thread: a millisecond or so of work
+
+_LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_NAMESPACE: Final = re.compile(_LABEL)
+_NAME: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+
+ReadersOf = Callable[[str], Sequence[facts.Consumer]]
+_Shares = dict[facts.Consumer, list[messages.Message]]
+
+_CROWDED: Final = senders.Refusal(503, "too many requests are waiting; send it again later")
+_TOO_LONG: Final = senders.Refusal(413, f"a body has at most {MAX_BYTES} bytes; send fewer events at once")
+_COMPRESSED: Final = senders.Refusal(415, "a compressed body is not read; send it as it is")
+_UNKNOWN_KIND: Final = senders.Refusal(
+    415,
+    f"not a kind of body that is read; send {messages.STRUCTURED}, {messages.BATCH}, {messages.JSON}, or the headers "
+    "Ce-Specversion, Ce-Id, Ce-Source and Ce-Type with data of any kind",
+)
+_NO_NAME: Final = senders.Refusal(404, "no workload can have that name; post to /events/NAMESPACE/NAME")
+_SLOW: Final = senders.Refusal(408, f"the body did not arrive within {READ_S:.0f} s")
+_BROKEN_OFF: Final = senders.Refusal(400, "the body ended early")
+
+
+def build(
+    keeper: keeping.Keeper, known_senders: senders.Senders, readers_of: ReadersOf, figures: metrics.Metrics
+) -> web.Application:
+    """The application to be served, with TLS, on the port for events.
+
+    Stop serving it before the keeper is cancelled: requests wait for what it writes.
+
+    Args:
+        readers_of: The consumers that read a bucket.
+    """
+    receiver = _Receiver(keeper, known_senders, readers_of, figures)
+    # Compressed bodies are refused by the handler; the server must not have unpacked them by then.
+    app = web.Application(client_max_size=MAX_BYTES, handler_args={"auto_decompress": False})
+    app.router.add_post("/events", receiver.handle)
+    app.router.add_post("/events/{namespace}/{name}", receiver.handle)
+    return app
+
+
+class _Receiver:
+    def __init__(
+        self,
+        keeper: keeping.Keeper,
+        known_senders: senders.Senders,
+        readers_of: ReadersOf,
+        figures: metrics.Metrics,
+    ) -> None:
+        self._keeper = keeper
+        self._senders = known_senders
+        self._readers_of = readers_of
+        self._figures = figures
+        self._waiting = 0
+
+    async def handle(self, request: web.Request) -> web.Response:
+        refusal: senders.Refusal | None = _CROWDED
+        if self._waiting < WAITING:
+            self._waiting += 1
+            try:
+                refusal = await self._take(request)
+            finally:
+                self._waiting -= 1
+        status = refusal.status if refusal else 202
+        self._figures.requests.labels(code=str(status)).inc()
+        if refusal is None:
+            return web.Response(status=status)
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_S)}}.get(status)
+        return web.Response(status=status, text=f"{refusal.message}\n", headers=headers)
+
+    async def _take(self, request: web.Request) -> senders.Refusal | None:
+        sender = await self._senders.identify(request.headers.get("Authorization", ""))
+        if isinstance(sender, senders.Refusal):
+            return sender
+        consumer = None
+        if names := request.match_info:
+            consumer = facts.Consumer(names["namespace"], names["name"])
+            if not _NAMESPACE.fullmatch(consumer.namespace) or not _NAME.fullmatch(consumer.name):
+                return _NO_NAME
+            if not sender.may_speak_for(consumer.namespace):
+                return senders.Refusal(403, f"{sender.name} may not speak for namespace {consumer.namespace}")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            return _COMPRESSED
+        if not messages.understands(headers):
+            return _UNKNOWN_KIND
+        body = await _body(request)
+        if isinstance(body, senders.Refusal):
+            return body
+        try:
+            said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
+        except errors.InputError as error:
+            log.info("events refused", sender=sender.name, error=str(error))
+            return senders.Refusal(400, str(error))
+        return await self._deliver(sender, consumer, said)
+
+    async def _deliver(
+        self, sender: senders.Sender, consumer: facts.Consumer | None, said: Sequence[messages.Message]
+    ) -> senders.Refusal | None:
+        useful = [message for message in said if message.says_something]
+        self._count("ignored", len(said) - len(useful))
+        shares: _Shares = {consumer: useful} if consumer and useful else {}
+        if consumer is None:
+            unclaimed = 0
+            for message in useful:
+                parts = self._parts(sender, message)
+                unclaimed += not parts
+                for reader, part in parts.items():
+                    shares.setdefault(reader, []).append(part)
+            self._count("unclaimed", unclaimed)
+            useful = useful[unclaimed:]  # their number is all that still counts
+        if not shares:
+            return None
+        try:
+            async with asyncio.timeout(WRITE_S):
+                kept = await asyncio.gather(*(self._keeper.keep(reader, its) for reader, its in shares.items()))
+        except (errors.ApiError, TimeoutError) as error:
+            return senders.Refusal(503, f"it cannot be written down now; send it again later ({_why(error)})")
+        self._count("kept" if any(kept) else "duplicate", len(useful))
+        return None
+
+    def _parts(self, sender: senders.Sender, message: messages.Message) -> dict[facts.Consumer, messages.Message]:
+        """For each consumer that reads any of it, the part that it reads, and what the event says besides."""
+        wanted: dict[facts.Consumer, set[str]] = {}
+        urns = [*(transfer.urn for transfer in message.inputs), *message.removed]
+        for bucket in dict.fromkeys(urn.partition("/")[0] for urn in urns):
+            for reader in self._readers_of(bucket):
+                if sender.may_speak_for(reader.namespace):
+                    wanted.setdefault(reader, set()).add(bucket)
+        return {
+            reader: msgspec.structs.replace(
+                message,
+                inputs=tuple(transfer for transfer in message.inputs if transfer.bucket in buckets),
+                removed=tuple(urn for urn in message.removed if urn.partition("/")[0] in buckets),
+            )
+            for reader, buckets in wanted.items()
+        }
+
+    def _count(self, outcome: str, number: int) -> None:
+        self._figures.events.labels(outcome=outcome).inc(number)
+
+
+async def _body(request: web.Request) -> bytes | senders.Refusal:
+    if (request.content_length or 0) > MAX_BYTES:
+        return _TOO_LONG
+    try:
+        async with asyncio.timeout(READ_S):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return _TOO_LONG
+    except TimeoutError:
+        return _SLOW
+    except (web.RequestPayloadError, OSError):
+        return _BROKEN_OFF
+
+
+async def _read_aside(headers: dict[str, str], body: bytes) -> list[messages.Message]:
+    return await asyncio.to_thread(messages.read, headers, body)
+
+
+def _why(error: Exception) -> str:
+    return error.reason if isinstance(error, errors.ApiError) else "Timeout"
