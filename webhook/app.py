@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import pathlib
 import signal
+import ssl
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from scheduler import errors
 from scheduler.api import names
 from scheduler.kube import client
 from webhook import handlers, health, known, metrics, server, tls
-from webhook.events import ledger
+from webhook.events import keeping, ledger, receiver, senders
+from webhook.events import metrics as event_metrics
 
 log = structlog.get_logger(__name__)
 
@@ -95,19 +97,26 @@ async def _wait_for_access(api: client.Api, stop: asyncio.Event) -> None:
 
 async def _serve(api: client.Api, options: Options, certificate: tls.Certificate, stop: asyncio.Event) -> int:
     figures = metrics.Metrics()
+    event_figures = event_metrics.Metrics(figures.registry)
     facts = known.Known(api, options.namespace)
     said = ledger.Ledger(retention_s=options.events_retention_s)
+    keeper = keeping.Keeper(api, said, options.namespace, event_figures)
+    allowed = senders.Senders(
+        api, event_figures, tokens=options.events_tokens_dir, allow_anonymous=options.events_allow_anonymous
+    )
     admission = server.Server(certificate, _client_config(options), figures, port=options.port)
     answers = handlers.Answers(facts, said, figures, refuses=options.refuse_malformed)
     registry, settings = handlers.build(api, answers, admission, managed=options.managed, on_stop=stop.set)
-    runner = web.AppRunner(health.build(facts, admission, certificate, figures), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, options.health_host or None, options.health_port).start()
-    log.info("webhook started", namespace=options.namespace, health=_addresses(runner))
+    health_app = health.build(facts, keeper, admission, certificate, figures)
+    health_runner = await _listen(health_app, options.health_host or None, options.health_port)
+    events_app = receiver.build(keeper, allowed, facts.readers_of, event_figures)
+    events_runner = await _listen(events_app, None, options.events_port, certificate.context)
+    log.info("webhook started", health=_addresses(health_runner), events=_addresses(events_runner))
     operator = kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop)
     parts = {
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(facts.run(), name="informers"),
+        asyncio.create_task(keeper.run(), name="keeper"),
         asyncio.create_task(certificate.follow(), name="certificate"),
         asyncio.create_task(operator, name="operator"),
     }
@@ -116,16 +125,25 @@ async def _serve(api: client.Api, options: Options, certificate: tls.Certificate
     for part in failed:
         log.error("part of the webhook failed", part=part.get_name(), exc_info=part.exception())
     stop.set()
-    await _end(parts)
-    await runner.cleanup()
+    await _end(parts, events_runner)
+    await health_runner.cleanup()
     log.info("webhook stopped")
     return 1 if failed else 0
 
 
-async def _end(parts: Collection[asyncio.Task[Any]]) -> None:
-    """Answer what is under way first, then end the rest."""
+async def _listen(
+    app: web.Application, host: str | None, port: int, context: ssl.SSLContext | None = None
+) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=server.DRAIN_S)
+    await runner.setup()
+    await web.TCPSite(runner, host, port, ssl_context=context).start()
+    return runner
+
+
+async def _end(parts: Collection[asyncio.Task[Any]], events: web.AppRunner) -> None:
+    """Answer what is under way, admission and events, and only then end what that hangs on."""
     by_name = {part.get_name(): part for part in parts}
-    await asyncio.wait([by_name["operator"]], timeout=10.0)
+    await asyncio.wait([by_name["operator"], asyncio.create_task(events.cleanup())], timeout=10.0)
     for part in parts:
         part.cancel()
     await asyncio.wait(parts, timeout=10.0)

@@ -3,9 +3,9 @@
 A handler that raises denies the request, so nothing but a refusal that was asked for leaves one. None has side effects:
 a dry run gets the same answer.
 
-The check of each kind is a handler of its own, named after the kind's resource (``check-pods``), as Kopf scans only the
-API groups that handlers name. Without a name it would scan all, and one aggregated API that is down would keep it, and
-with it the webhook, from starting.
+The check of each kind is a handler of its own (``check-pods``), for configurations that Kopf writes: a path there is a
+handler's name. One handler for all kinds would make Kopf scan all APIs when it starts, and one aggregated API that is
+down would keep the webhook from starting. Kopf watches nothing here, so that none of its watches can end the process.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Answers:
         self._figures = figures
         self._refuses = refuses
 
-    async def enrich(self, body: kopf.Body, patch: kopf.Patch, warnings: list[str], **_: Any) -> None:
+    async def complete(self, body: kopf.Body, patch: kopf.Patch, warnings: list[str], **_: Any) -> None:
         """Add to a pod what the cluster knows of its data."""
         try:
             found = await self._enrichment(dict(body))
@@ -71,7 +71,7 @@ class Answers:
         if is_enriched:
             log.debug("pod enriched", namespace=body.metadata.namespace, name=body.metadata.name, **found.annotations)
 
-    async def check(self, body: kopf.Body, old: kopf.Body | None, warnings: list[str], **_: Any) -> None:
+    async def check(self, body: kopf.Body, warnings: list[str], old: kopf.Body | None = None, **_: Any) -> None:
         """Warn of malformed annotations; refuse them if asked to, but not what was there before."""
         try:
             found = validate.warnings(dict(body))
@@ -113,8 +113,6 @@ def build(
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     kopfsettings.harden(settings, reads_only=True)
-    # Knative may be installed at any time, and Kopf answers nothing for what it has not seen being installed.
-    settings.scanning.disabled = False
     settings.admission.server = admission
     settings.admission.managed = MANAGED_NAME if managed else None
     kopf.on.login(registry=registry)(kopfsettings.login(api))
@@ -127,15 +125,14 @@ def build(
         side_effects=False,
         ignore_failures=True,
         registry=registry,
-    )(answers.enrich)
+    )(answers.complete)
     for group, version, plural in CHECKED:
         kopf.on.validate(
             group,
             version,
             plural,
             id=f"check-{plural}",
-            # What else is updated of a pod than its annotations is the business of controllers.
-            operations=["CREATE"] if plural == "pods" else ["CREATE", "UPDATE"],
+            operations=["CREATE", "UPDATE"],
             side_effects=False,
             ignore_failures=True,
             registry=registry,

@@ -10,10 +10,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from webhook import known, metrics, server, tls
+from webhook.events import keeping
 
 
 def build(
-    facts: known.Known, admission: server.Server, certificate: tls.Certificate, figures: metrics.Metrics
+    facts: known.Known,
+    keeper: keeping.Keeper,
+    admission: server.Server,
+    certificate: tls.Certificate,
+    figures: metrics.Metrics,
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -21,6 +26,8 @@ def build(
     async def ready(_: web.Request) -> web.Response:
         if missing := facts.missing():
             return web.Response(status=503, text=f"not listed yet: {', '.join(missing)}\n")
+        if not keeper.synced.is_set():
+            return web.Response(status=503, text="what events said is not read yet\n")
         if not admission.is_listening:
             return web.Response(status=503, text="the admission server does not listen yet\n")
         return web.Response(text="ok\n")

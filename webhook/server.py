@@ -1,10 +1,10 @@
 """Receives admission reviews over TLS, has Kopf answer them, and lets through whatever Kopf cannot answer.
 
 This takes the place of Kopf's own server, through the door that Kopf documents for it (``settings.admission.server``).
-Kopf's server answers requests for resources that it has not discovered with an HTTP error, so that Knative installed
-yesterday would be a failing webhook until a restart; it refuses bodies above a megabyte, which two forms of one object
-exceed; and it restarts to show a renewed certificate. And where Kopf's own steps raise, the API server would be told
-that the webhook failed. Here all of that is an object that is admitted as it is, with a warning.
+Kopf's server answers requests for resources that it did not find at its start with an HTTP error, so that Knative
+Services would be a failing webhook until a restart if Knative came later; it refuses bodies above a megabyte, which the
+two forms of a large object exceed; and it restarts to show a renewed certificate. And where Kopf's own steps raise, the
+API server would be told that the webhook failed. Here that is an object that is admitted as it is, with a warning.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ MAX_BODY_BYTES: Final = 8 * 1024**2
 KEEP_ALIVE_S: Final = 180.0
 # What is under way when the process is told to stop is finished; the API server gives up after 3 s anyway.
 DRAIN_S: Final = 3.0
+
+# One path, "check", serves all kinds. Kopf answers for resources only that it saw when it started, and Knative may come
+# later; but which handler is meant it takes from us, and this one does not mind what it gets.
+CHECK: Final = "check-namespaces"
+NAMESPACES: Final = {"group": "", "version": "v1", "resource": "namespaces"}
 
 
 class Answer(Protocol):
@@ -86,13 +91,14 @@ class Server:
             resource = asked["resource"]["resource"]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
             return web.Response(status=400, text=f"no AdmissionReview: {error}\n")
-        # One path serves checks of all kinds, but Kopf's handlers need names of their own.
-        handler = f"{path}-{resource}" if path == "check" else path
+        if path == "check":
+            path, asked = CHECK, asked | {"resource": NAMESPACES}
         if path != "enrich" and asked.get("operation") == "UPDATE":
             # Of an object that exists Kopf keeps a memory, which only a watch on the resource would end.
-            review["request"] = asked | {"operation": "CREATE"}
+            asked |= {"operation": "CREATE"}
+        review["request"] = asked
         try:
-            response = await answer(review, webhook=handler)
+            response = await answer(review, webhook=path)
             body = msgspec.json.encode(response)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody's object must fail by it
             self._figures.failed(path)
