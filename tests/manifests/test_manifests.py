@@ -115,11 +115,11 @@ def test_no_rule_uses_a_wildcard_and_every_binding_finds_its_role_and_subject() 
 
 
 WORKLOADS = [
-    pytest.param("Deployment", "data-locality-scheduler", id="scheduler"),
-    pytest.param("DaemonSet", "data-locality-daemon", id="daemon"),
-    pytest.param("Deployment", "data-locality-webhook", id="webhook"),
-    pytest.param("Job", CERTIFICATE, id="first certificate"),
-    pytest.param("CronJob", CERTIFICATE, id="renewed certificate"),
+    ("Deployment", "data-locality-scheduler"),
+    ("DaemonSet", "data-locality-daemon"),
+    ("Deployment", "data-locality-webhook"),
+    ("Job", CERTIFICATE),
+    ("CronJob", CERTIFICATE),
 ]
 
 
@@ -183,7 +183,7 @@ def test_the_webhook_is_not_asked_about_our_own_pods() -> None:
     (spared,) = (
         rule["values"] for rule in hook["objectSelector"]["matchExpressions"] if rule["key"] == "app.kubernetes.io/name"
     )
-    ours = {pod_template(*case.values)["metadata"]["labels"]["app.kubernetes.io/name"] for case in WORKLOADS}
+    ours = {pod_template(*which)["metadata"]["labels"]["app.kubernetes.io/name"] for which in WORKLOADS}
     assert set(spared) == ours
 
 

@@ -1,6 +1,7 @@
 """The manifests on a real API server: admitted as they are, under the rights and restrictions they state."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,27 +10,31 @@ import yaml
 from localcluster import cluster
 from scheduler import errors
 from tests.manifests import test_manifests as manifests
+from webhook import certificates, certifying
 
 pytestmark = pytest.mark.e2e
 
 NAMESPACE = "data-locality-scheduler"
+SERVICE = "data-locality-webhook"
 
 
 @pytest.fixture(scope="module")
-def installed(bare_cluster: cluster.Cluster) -> cluster.Cluster:
+def installed(bare_cluster: cluster.Cluster) -> Iterator[cluster.Cluster]:
     """The base, applied as the README says."""
     bare_cluster.kubectl("apply", "--server-side", "--kustomize", str(manifests.BASE))
-    return bare_cluster
+    yield bare_cluster
+    # No webhook runs here, and others who use this cluster need not be asked for it.
+    bare_cluster.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", SERVICE)
 
 
 @pytest.mark.parametrize(("kind", "name"), manifests.WORKLOADS)
 def test_pods_are_admitted_where_restricted_is_enforced(installed: cluster.Cluster, kind: str, name: str) -> None:
-    namespace = f"enforced-{name}"
+    namespace = f"enforced-{kind}-{name}".lower()
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     installed.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
-    account = {"metadata": {"name": name}}
+    template = manifests.pod_template(kind, name)
+    account = {"metadata": {"name": template["spec"]["serviceAccountName"]}}
     installed.api.request("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", account)
-    template = manifests.base(kind)[name]["spec"]["template"]
     pod = {"metadata": {"name": "probe", "labels": template["metadata"]["labels"]}, "spec": template["spec"]}
     path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict"
     assert installed.api.request("POST", path, pod)["metadata"]["namespace"] == namespace
@@ -74,6 +79,10 @@ def may(
 
 SCHEDULER = "data-locality-scheduler"
 DAEMON = "data-locality-daemon"
+WEBHOOK = "data-locality-webhook"
+KEEPER = "data-locality-webhook-certificate"
+ADMISSION = "admissionregistration.k8s.io"
+HOOKS = "mutatingwebhookconfigurations"
 RIGHTS = [
     pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
     pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
@@ -102,6 +111,30 @@ RIGHTS = [
     pytest.param(DAEMON, "delete", "", "nodes", False, id="daemon deletes no node"),
     pytest.param(DAEMON, "delete", "scheduler.thesis", "nodecapabilities", False, id="daemon deletes no description"),
     pytest.param(DAEMON, "create", "", "pods/binding", False, id="daemon does not bind"),
+    *(
+        pytest.param(WEBHOOK, "watch", group, resource, True, id=f"webhook watches {resource}.{group}")
+        for group, resource in [
+            ("", "namespaces"),
+            ("apps", "deployments"),
+            ("apps", "statefulsets"),
+            ("batch", "jobs"),
+            ("batch", "cronjobs"),
+            ("serving.knative.dev", "services"),
+            ("scheduler.thesis", "dataobjects"),
+        ]
+    ),
+    pytest.param(WEBHOOK, "create", "authentication.k8s.io", "tokenreviews", True, id="webhook asks who sends"),
+    pytest.param(WEBHOOK, "get", "", "secrets", False, id="webhook reads no secret"),
+    pytest.param(WEBHOOK, "list", "", "pods", False, id="webhook reads no pods"),
+    pytest.param(WEBHOOK, "patch", "", "pods", False, id="webhook writes no pods"),
+    pytest.param(WEBHOOK, "create", "", "pods", False, id="webhook creates no pods"),
+    pytest.param(WEBHOOK, "list", "", "configmaps", False, id="webhook reads no configmaps elsewhere"),
+    pytest.param(WEBHOOK, "create", "", "configmaps", False, id="webhook keeps nothing elsewhere"),
+    pytest.param(WEBHOOK, "patch", "scheduler.thesis", "dataobjects", False, id="webhook writes no data objects"),
+    pytest.param(WEBHOOK, "patch", ADMISSION, HOOKS, False, id="webhook does not say what it is asked"),
+    pytest.param(KEEPER, "get", "", "secrets", False, id="certificate's keeper reads no secret elsewhere"),
+    pytest.param(KEEPER, "patch", ADMISSION, HOOKS, False, id="nor changes webhooks of others"),
+    pytest.param(KEEPER, "list", ADMISSION, HOOKS, False, id="nor looks for them"),
 ]
 
 
@@ -110,6 +143,24 @@ def test_rights_are_what_the_roles_promise(
     installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, expected: bool
 ) -> None:
     assert may(installed, account, verb, group, resource, "default", "x") is expected
+
+
+IN_OUR_NAMESPACE = [
+    pytest.param(WEBHOOK, "update", "", "configmaps", "data-x", True, id="webhook keeps what events said"),
+    pytest.param(WEBHOOK, "get", "", "secrets", "data-locality-webhook-tls", False, id="webhook reads no secret"),
+    pytest.param(KEEPER, "update", "", "secrets", "data-locality-webhook-tls", True, id="keeper writes certificate"),
+    pytest.param(KEEPER, "get", "", "secrets", "data-locality-webhook-authority", True, id="keeper reads authority"),
+    pytest.param(KEEPER, "get", "", "secrets", "minio", False, id="keeper reads no other secret"),
+    pytest.param(KEEPER, "patch", ADMISSION, HOOKS, SERVICE, True, id="keeper tells whom to trust"),
+    pytest.param(KEEPER, "delete", ADMISSION, HOOKS, SERVICE, False, id="keeper deletes no webhook"),
+]
+
+
+@pytest.mark.parametrize(("account", "verb", "group", "resource", "name", "expected"), IN_OUR_NAMESPACE)
+def test_rights_in_our_own_namespace(
+    installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, name: str, expected: bool
+) -> None:
+    assert may(installed, account, verb, group, resource, NAMESPACE, name) is expected
 
 
 def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, installed: cluster.Cluster) -> None:
@@ -135,12 +186,34 @@ def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: 
 
 def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.Cluster) -> None:
     rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/kind"))
-    workloads = [item for item in yaml.safe_load_all(rendered) if item["kind"] in {"Deployment", "DaemonSet"}]
-    containers = [container for item in workloads for container in item["spec"]["template"]["spec"]["containers"]]
+    items = list(yaml.safe_load_all(rendered))
+    specs = [item["spec"] for item in items if item["kind"] in {"Deployment", "DaemonSet", "Job"}]
+    specs += [item["spec"]["jobTemplate"]["spec"] for item in items if item["kind"] == "CronJob"]
+    containers = [container for spec in specs for container in spec["template"]["spec"]["containers"]]
     assert {(item["image"], item["imagePullPolicy"]) for item in containers} == {
         ("data-locality-scheduler:dev", "Never")
     }
-    assert len(containers) == 2
+    assert len(containers) == 5
+
+
+def test_kind_overlay_runs_one_webhook_that_may_be_evicted(bare_cluster: cluster.Cluster) -> None:
+    rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/kind"))
+    items = list(yaml.safe_load_all(rendered))
+    (deployment,) = (item for item in items if item["metadata"]["name"] == SERVICE and item["kind"] == "Deployment")
+    assert deployment["spec"]["replicas"] == 1
+    assert "PodDisruptionBudget" not in {item["kind"] for item in items}
+
+
+def test_with_cert_manager_nobody_of_ours_writes_certificates(bare_cluster: cluster.Cluster) -> None:
+    rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/cert-manager"))
+    items = list(yaml.safe_load_all(rendered))
+    assert KEEPER not in {item["metadata"]["name"] for item in items}
+    assert not [item for item in items if item["kind"] in {"Job", "CronJob"}]
+    (certificate,) = (item for item in items if item["kind"] == "Certificate" and item["metadata"]["name"] == SERVICE)
+    assert certificate["spec"]["secretName"] == certifying.SECRET
+    assert certificate["spec"]["dnsNames"] == list(certificates.host_names(SERVICE, NAMESPACE))
+    for hook in (item for item in items if item["kind"].endswith("WebhookConfiguration")):
+        assert hook["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"{NAMESPACE}/{SERVICE}"}
 
 
 def test_with_host_facts_a_daemon_reads_the_nodes_files_and_still_changes_nothing(
@@ -165,7 +238,7 @@ def test_a_changed_configuration_rolls_the_scheduler(bare_cluster: cluster.Clust
     found = [item["metadata"]["name"] for item in rendered if item["kind"] == "ConfigMap"]
     assert "data-locality-daemon-config" in found, "the daemons follow theirs without a restart"
     (config,) = (name for name in found if name != "data-locality-daemon-config")
-    (deployment,) = (item for item in rendered if item["kind"] == "Deployment")
+    (deployment,) = (item for item in rendered if (item["kind"], item["metadata"]["name"]) == ("Deployment", SCHEDULER))
     assert config.startswith("data-locality-scheduler-config-"), "no hash of the contents in the name"
     (volume,) = deployment["spec"]["template"]["spec"]["volumes"]
     assert volume["configMap"]["name"] == config
