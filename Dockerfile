@@ -1,4 +1,4 @@
-# One image, three commands: `run` (the scheduler), `daemon` (on every node), `webhook`.
+# One image for every process: `run` (the scheduler), `daemon` (on every node), `webhook` and `webhook-certificate`.
 #   docker build -t data-locality-scheduler:dev .
 # The base can be pinned to a digest or taken from elsewhere: --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim
@@ -17,6 +17,7 @@ RUN python -m venv --without-pip /opt/venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY scheduler scheduler
 COPY daemon daemon
+COPY webhook webhook
 RUN python -m hatchling build -t wheel -d dist \
     && python -m pip --python /opt/venv/bin/python install --no-deps dist/*.whl
 
