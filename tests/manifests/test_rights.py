@@ -5,6 +5,7 @@ from typing import Any
 from scheduler.api import names
 from scheduler.loop import access
 from tests.manifests import test_manifests as manifests
+from webhook import known
 
 
 def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
@@ -35,3 +36,14 @@ def test_a_daemons_role_is_what_its_code_asks_for() -> None:
     used |= {("create", "authentication.k8s.io", "tokenreviews", "")}
     used |= {(verb, "events.k8s.io", "events", "") for verb in ("create", "patch")}
     assert rights(manifests.base("ClusterRole")["data-locality-daemon"]["rules"]) == used
+
+
+def test_the_webhooks_roles_are_what_its_code_asks_for() -> None:
+    used = {("create", "authentication.k8s.io", "tokenreviews", "")}
+    for path in known.PATHS.values():
+        *prefix, plural = path.strip("/").split("/")
+        group = prefix[1] if prefix[0] == "apis" else ""
+        used |= {(verb, group, plural, "") for verb in ("list", "watch")}
+    assert rights(manifests.base("ClusterRole")["data-locality-webhook"]["rules"]) == used
+    kept = {(verb, "", "configmaps", "") for verb in ("get", "list", "watch", "create", "update", "delete")}
+    assert rights(manifests.base("Role")["data-locality-webhook-events"]["rules"]) == kept
