@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -29,6 +30,26 @@ BASE = ROOT / "manifests" / "base"
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 Json = dict[str, Any]
+
+# As much of Knative as there is to be followed. What its controllers make of a Service is tested with these.
+KNATIVE_CRD: Json = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "services.serving.knative.dev"},
+    "spec": {
+        "group": "serving.knative.dev",
+        "scope": "Namespaced",
+        "names": {"kind": "Service", "plural": "services", "singular": "service"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
 
 # So that no two registrations share a name, under which the API server counts.
 _REGISTRATIONS = itertools.count(1)
@@ -63,9 +84,10 @@ class Webhook:
         self.port, self.events_port, self.health_port = (keeping.free_port() for _ in range(3))
         self.folder = folder
         self._log = log
-        command = [PROGRAM, "webhook", f"--kubeconfig={kubeconfig}", f"--tls-dir={folder.directory}",
-                   f"--namespace={HOME}", f"--port={self.port}", f"--events-port={self.events_port}",
-                   f"--health-port={self.health_port}", "--health-host=127.0.0.1", *options]  # fmt: skip
+        command: list[str | pathlib.Path] = [PROGRAM, "webhook", "--kubeconfig", kubeconfig]
+        command += [f"--tls-dir={folder.directory}", f"--namespace={HOME}", f"--port={self.port}"]
+        command += [f"--events-port={self.events_port}", f"--health-port={self.health_port}", "--health-host=127.0.0.1"]
+        command += options
         with log.open("ab") as output:
             self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=output, stderr=output)
 
@@ -138,7 +160,7 @@ def register(running: cluster.Cluster, *urls: str, bundle: str) -> None:
     for document in yaml.safe_load_all((BASE / "admission.yaml").read_text()):
         if document["kind"] not in CONFIGURATIONS:
             continue
-        asked = []
+        asked: list[Json] = []
         for url, webhook in itertools.product(urls, document["webhooks"]):
             path = webhook["clientConfig"]["service"]["path"]
             name = f"n{len(asked)}.r{number}.{webhook['name']}"
@@ -150,6 +172,13 @@ def register(running: cluster.Cluster, *urls: str, bundle: str) -> None:
 
 def unregister(running: cluster.Cluster) -> None:
     running.kubectl("delete", ",".join(f"{kind}s" for kind in CONFIGURATIONS).lower(), "--all")
+
+
+def configured(running: cluster.Cluster) -> list[str]:
+    """The paths or URLs that the API server is told to ask at."""
+    found = json.loads(running.kubectl("get", ",".join(f"{kind}s" for kind in CONFIGURATIONS).lower(), "-o", "json"))
+    webhooks = (webhook for item in found["items"] for webhook in item.get("webhooks") or ())
+    return [webhook["clientConfig"]["url"] for webhook in webhooks]
 
 
 def asked_of(running: cluster.Cluster, name: str) -> bool:
@@ -164,3 +193,34 @@ def failed_open(running: cluster.Cluster) -> int:
     page = running.kubectl("get", "--raw", "/metrics")
     start = "apiserver_admission_webhook_fail_open_count{"
     return sum(int(float(line.split()[-1])) for line in page.splitlines() if line.startswith(start))
+
+
+def review(pod: Json, *, namespace: str = "default") -> Json:
+    """What the API server asks about a pod that is to be created."""
+    resource = {"group": "", "version": "v1", "resource": "pods"}
+    request = {
+        "uid": "u",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": resource,
+        "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
+        "requestResource": resource,
+        "namespace": namespace,
+        "operation": "CREATE",
+        "userInfo": {"username": "somebody", "groups": ["system:authenticated"]},
+        "object": pod,
+        "oldObject": None,
+        "dryRun": False,
+        "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+    }
+    return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+
+
+def post(webhook: Webhook, path: str, body: bytes) -> tuple[int, Json]:
+    """Ask as the API server does; the answer is empty where it is no JSON."""
+    context = ssl.create_default_context(cadata=webhook.folder.authority.pem)
+    request = urllib.request.Request(f"https://localhost:{webhook.port}{path}", body)
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310 (it says https)
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, {}

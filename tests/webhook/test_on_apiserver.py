@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from localcluster import certificates, cluster, topology
-from scheduler import errors
+from localcluster import binaries, certificates, cluster, topology
 from scheduler.api import names
 from tests import clusterfixture
 from tests.e2e import process as scheduling
 from tests.webhook import process
+from webhook import enrich
 
 pytestmark = pytest.mark.e2e
 
@@ -27,6 +27,11 @@ NUMBERS = itertools.count(1)
 INPUT = f"{names.INPUT_PREFIX}1"
 SCENE = {INPUT: "landsat-l1/scene.tif", names.PREFER_EDGE: "true"}
 TEMPLATE = {"containers": [{"name": "main", "image": "example/main:1"}]}
+LABELLED = {
+    "selector": {"matchLabels": {"app": "it"}},
+    "template": {"metadata": {"labels": {"app": "it"}}, "spec": TEMPLATE},
+}
+ONCE = {"spec": TEMPLATE | {"restartPolicy": "Never"}}
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +92,19 @@ class World:
         path = f"/apis/{names.API_VERSION}/namespaces/{self.namespace}/{names.DATA_OBJECTS}"
         self.cluster.api.request("POST", path, body)
 
-    def kubectl(self, *arguments: str, stdin: Json) -> subprocess.CompletedProcess[str]:
+    def kubectl(self, *arguments: str, stdin: Json | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl, and keep what it says on standard error."""
-        command = ["kubectl", f"--kubeconfig={self.cluster.kubeconfig}", "-n", self.namespace, *arguments]
-        return subprocess.run(command, input=json.dumps(stdin), capture_output=True, text=True, check=False, timeout=60)
+        program = binaries.resolve(["kubectl"], report=binaries.report_to_stderr)["kubectl"]
+        command: list[str | pathlib.Path] = [
+            program,
+            f"--kubeconfig={self.cluster.kubeconfig}",
+            "-n",
+            self.namespace,
+            *arguments,
+        ]
+        return subprocess.run(
+            command, input=json.dumps(stdin or {}), capture_output=True, text=True, check=False, timeout=60
+        )
 
 
 @pytest.fixture
@@ -98,36 +112,176 @@ def world(running: cluster.Cluster, webhook: process.Webhook) -> World:
     return World(running, {})
 
 
-def annotations(pod: Json) -> Json:
+def ours(pod: Json) -> Json:
     """What the webhook is responsible for."""
     found = pod["metadata"].get("annotations", {})
     return {key: text for key, text in found.items() if "scheduler.thesis" in key or "knative" in key}
 
 
-def workload(kind: str, spec: Json) -> Json:
-    template = {"metadata": {"labels": {"app": "it"}}, "spec": TEMPLATE | spec}
-    return {"selector": {"matchLabels": {"app": "it"}}, "template": template}
-
-
 @pytest.mark.parametrize(
     ("group", "plural", "title", "spec"),
     [
-        pytest.param("/apis/apps/v1", "deployments", "Deployment", workload("Deployment", {}), id="Deployment"),
+        pytest.param("/apis/apps/v1", "deployments", "Deployment", LABELLED, id="Deployment"),
         pytest.param(
-            "/apis/apps/v1", "statefulsets", "StatefulSet", workload("", {}) | {"serviceName": "it"}, id="StatefulSet"
+            "/apis/apps/v1", "statefulsets", "StatefulSet", LABELLED | {"serviceName": "it"}, id="StatefulSet"
         ),
-        pytest.param(
-            "/apis/batch/v1", "jobs", "Job", {"template": {"spec": TEMPLATE | {"restartPolicy": "Never"}}}, id="Job"
-        ),
+        pytest.param("/apis/batch/v1", "jobs", "Job", {"template": ONCE}, id="Job"),
     ],
 )
 def test_pods_get_what_their_workload_says(world: World, group: str, plural: str, title: str, spec: Json) -> None:
     world.size("scene", "landsat-l1/scene.tif", 4711)
     world.make(group, plural, SCENE, spec)
     pod = world.only_pod()
-    assert annotations(pod) == {
+    assert ours(pod) == {
         INPUT: "landsat-l1/scene.tif,4711",
         names.PREFER_EDGE: "true",
         names.ENRICHED: f"prefer-edge, input-1 from {title} {world.namespace}/it; schedulerName {names.SCHEDULER_NAME}",
     }
     assert pod["spec"]["schedulerName"] == names.SCHEDULER_NAME
+
+
+def test_pods_get_what_the_cronjob_above_their_job_says(world: World) -> None:
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": ONCE}}}
+    world.make("/apis/batch/v1", "cronjobs", SCENE, spec, name="nightly")
+    world.cluster.kubectl("create", "job", "now", "--from=cronjob/nightly", "-n", world.namespace)
+    pod = world.only_pod()
+    assert ours(pod)[INPUT] == "landsat-l1/scene.tif,0"
+    assert f"CronJob {world.namespace}/nightly" in ours(pod)[names.ENRICHED]
+
+
+def test_pods_get_what_their_namespace_says_where_nothing_nearer_does(
+    running: cluster.Cluster, webhook: process.Webhook
+) -> None:
+    world = World(running, {names.PREFER_REGION: "west", names.PREFER_CLOUD: "true", INPUT: "elsewhere"})
+    world.make("/apis/apps/v1", "deployments", SCENE, LABELLED)
+    found = ours(world.only_pod())
+    assert found.pop(names.ENRICHED).count(f"prefer-region from namespace {world.namespace}") == 1
+    assert found == {INPUT: "landsat-l1/scene.tif,0", names.PREFER_EDGE: "true", names.PREFER_REGION: "west"}
+
+
+def test_a_pod_with_annotations_of_its_own_is_left_alone(world: World, webhook: process.Webhook) -> None:
+    before = webhook.figure("data_locality_webhook_pods_total", outcome="untouched")
+    own = {INPUT: "landsat-l1/own.tif,5", names.PREFER_CLOUD: "true"}
+    pod = world.pod(own)
+    assert (ours(pod), pod["spec"]["schedulerName"]) == (own, names.DEFAULT_SCHEDULER_NAME)
+    assert webhook.figure("data_locality_webhook_pods_total", outcome="untouched") == before + 1
+
+
+def test_a_dry_run_gets_the_same_answer_and_leaves_nothing(running: cluster.Cluster, webhook: process.Webhook) -> None:
+    world = World(running, SCENE)
+    dry, real = ours(world.pod(query="?dryRun=All")), ours(world.pod())
+    assert dry == real
+    assert dry[INPUT] == "landsat-l1/scene.tif,0"
+    assert len(running.api.request("GET", f"/api/v1/namespaces/{world.namespace}/pods")["items"]) == 1
+
+
+def test_a_disabled_pod_is_not_even_asked_for(running: cluster.Cluster, webhook: process.Webhook) -> None:
+    world = World(running, SCENE)
+    assert ours(world.pod(labels={"scheduler.thesis/enrich": "disabled"})) == {}
+
+
+def test_the_largest_of_pods_is_answered(running: cluster.Cluster, webhook: process.Webhook) -> None:
+    world = World(running, SCENE)
+    nearly = {"example.org/fill": "x" * (enrich.MAX_ANNOTATIONS_BYTES - 1000)}
+    assert ours(world.pod(nearly))[INPUT] == "landsat-l1/scene.tif,0"
+    # The API server takes it as it is, but no more.
+    full = {"example.org/fill": "x" * (enrich.MAX_ANNOTATIONS_BYTES - 100)}
+    assert ours(world.pod(full)) == {}
+    variables = [{"name": f"v{number}", "value": "x" * 1000} for number in range(1200)]
+    container = {"name": "main", "image": "example/main:1", "env": variables}
+    assert ours(world.pod(spec={"containers": [container]}))[INPUT] == "landsat-l1/scene.tif,0"
+
+
+WRONG = {INPUT: "landsat-l1/scene.tif,many"}
+WORDS = f'Warning: metadata.annotations[{INPUT}]: "many"'
+
+
+def manifest(annotations: Json, **more: Any) -> Json:
+    metadata = {"name": "it", "annotations": annotations}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": LABELLED, **more}
+
+
+def test_kubectl_warns_of_malformed_annotations_and_applies(world: World) -> None:
+    applied = world.kubectl("apply", "-f", "-", stdin=manifest(WRONG))
+    assert applied.stderr.startswith(WORDS)
+    assert (applied.returncode, applied.stdout) == (0, "deployment.apps/it created\n")
+    assert world.kubectl("apply", "-f", "-", stdin=manifest(SCENE)).stderr == ""
+    annotated = world.kubectl("annotate", "deployment/it", f"{INPUT}=landsat-l1/scene.tif,many", "--overwrite")
+    assert annotated.stderr.startswith(WORDS)
+
+
+def test_kubectl_warns_of_a_knative_service_also_where_knative_came_later(
+    running: cluster.Cluster, webhook: process.Webhook, world: World
+) -> None:
+    running.kubectl("apply", "-f", "-", stdin=json.dumps(process.KNATIVE_CRD))
+    running.kubectl("wait", "--for=condition=Established", "crd/services.serving.knative.dev")
+    service = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "it", "annotations": WRONG},
+    }
+    assert world.kubectl("create", "-f", "-", stdin=service).stderr.startswith(WORDS)
+
+
+def test_malformed_annotations_are_refused_on_request_but_not_what_was_there_before(
+    running: cluster.Cluster, webhook: process.Webhook, world: World, tmp_path: pathlib.Path
+) -> None:
+    world.kubectl("apply", "-f", "-", stdin=manifest(WRONG))
+    strict = process.Webhook(process.account(running), webhook.folder, tmp_path / "log", "--refuse-malformed")
+    try:
+        with strict:
+            process.register(running, f"https://127.0.0.1:{strict.port}", bundle=webhook.folder.bundle)
+            new = manifest(WRONG) | {"metadata": {"name": "new", "annotations": WRONG}}
+            refused = world.kubectl("apply", "-f", "-", stdin=new)
+            assert refused.returncode == 1
+            assert WORDS.removeprefix("Warning: ") in refused.stderr
+            assert strict.figure("data_locality_webhook_refusals_total") == 1
+            # Something else is changed of one that is there, and another annotation is malformed, too.
+            more = {"metadata": {"finalizers": ["example.org/f"], "annotations": {names.DATA_SOURCES: "b"}}}
+            patch = ["patch", "deployment", "it", "-p"]
+            assert (
+                world.kubectl(*patch, json.dumps({"metadata": {"annotations": {names.PREFER_EDGE: ""}}})).returncode
+                == 0
+            )
+            assert names.DATA_SOURCES in world.kubectl(*patch, json.dumps(more)).stderr
+    finally:
+        process.register(running, f"https://127.0.0.1:{webhook.port}", bundle=webhook.folder.bundle)
+
+
+def test_managed_mode_writes_and_empties_the_configurations(
+    running: cluster.Cluster, webhook: process.Webhook, tmp_path: pathlib.Path
+) -> None:
+    process.unregister(running)
+    # As administrator: the account of manifests/base may not write webhook configurations.
+    host = ("--managed", "--host=127.0.0.1")
+    managed = process.Webhook(running.kubeconfig, webhook.folder, tmp_path / "log", *host)
+    try:
+        with managed:
+            scheduling.until(lambda: process.configured(running), "Kopf writes the configurations")
+            world = World(running, SCENE)
+            scheduling.until(lambda: ours(world.pod(query="?dryRun=All")), "pods are enriched")
+            assert ours(world.pod())[INPUT] == "landsat-l1/scene.tif,0"
+            assert world.kubectl("apply", "-f", "-", stdin=manifest(WRONG)).stderr.startswith(WORDS)
+            assert managed.stop() == 0
+        assert process.configured(running) == []
+        assert ours(world.pod()) == {}
+    finally:
+        process.unregister(running)
+        process.register(running, f"https://127.0.0.1:{webhook.port}", bundle=webhook.folder.bundle)
+
+
+def test_what_is_no_review_and_what_kopf_cannot_answer(
+    running: cluster.Cluster, webhook: process.Webhook, tmp_path: pathlib.Path
+) -> None:
+    with process.Webhook(process.account(running), webhook.folder, tmp_path / "log") as own:
+        assert process.post(own, "/enrich", b"{")[0] == 400
+        assert process.post(own, "/enrich", b'{"request": {}}')[0] == 400
+        no_lists, no_texts = process.review({"metadata": []}), process.review({"metadata": {"labels": {"a": 1}}})
+        for review in ({"request": {"uid": "u", "resource": {"resource": "pods"}}}, no_lists, no_texts):
+            status, answer = process.post(own, "/enrich", json.dumps(review).encode())
+            assert status == 200
+            assert (answer["response"]["uid"], answer["response"]["allowed"]) == ("u", True)
+            assert "patch" not in answer["response"]
+            assert answer["response"]["warnings"]
+        assert own.figure("data_locality_webhook_failures_total", path="enrich") == 2
+        assert own.figure("data_locality_webhook_pods_total", outcome="not_understood") == 1
