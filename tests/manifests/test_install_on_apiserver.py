@@ -75,7 +75,7 @@ def mount(running: cluster.Cluster, directory: pathlib.Path) -> bytes:
 
 def is_enriched(running: cluster.Cluster) -> bool:
     made: dict[str, Any] = running.api.request("POST", PODS, POD)["metadata"]
-    return made.get("annotations", {}).get(f"{names.INPUT_PREFIX}1") == "photos,0"
+    return bool(made.get("annotations", {}).get(f"{names.INPUT_PREFIX}1") == "photos,0")
 
 
 def served(port: int) -> bytes:
