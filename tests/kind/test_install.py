@@ -62,8 +62,13 @@ def get(kubectl: Kubectl, *what: str) -> Any:
     return json.loads(kubectl("get", *what, "-o", "json"))
 
 
-def test_scheduler_and_daemons_become_ready(kubectl: Kubectl) -> None:
-    for workload in ("deployment/data-locality-scheduler", "daemonset/data-locality-daemon"):
+def test_scheduler_daemons_and_webhook_become_ready(kubectl: Kubectl) -> None:
+    workloads = (
+        "deployment/data-locality-scheduler",
+        "daemonset/data-locality-daemon",
+        "deployment/data-locality-webhook",
+    )
+    for workload in workloads:
         kubectl("rollout", "status", workload, "-n", "data-locality-scheduler", "--timeout=180s")
 
 
@@ -80,3 +85,13 @@ def test_a_pod_with_data_is_bound_by_us(kubectl: Kubectl) -> None:
     events = get(kubectl, "events.v1.events.k8s.io")["items"]
     ours = [event for event in events if event["reportingController"] == names.SCHEDULER_NAME]
     assert "Scheduled" in {event["reason"] for event in ours}
+
+
+def test_pods_of_a_deployment_inherit_what_it_says(kubectl: Kubectl) -> None:
+    kubectl("rollout", "status", "deployment/data-locality-webhook", "-n", "data-locality-scheduler", "--timeout=180s")
+    kubectl("apply", "-f", ROOT / "manifests/examples/enriched-deployment.yaml")
+    kubectl("rollout", "status", "deployment/photo-index", "--timeout=120s")
+    pods = get(kubectl, "pods", "-l", "app=photo-index")["items"]
+    assert pods
+    assert all(names.ENRICHED in pod["metadata"]["annotations"] for pod in pods)
+    assert {pod["spec"]["schedulerName"] for pod in pods} == {names.SCHEDULER_NAME}

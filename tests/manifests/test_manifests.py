@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from daemon import config as daemon_config
-from scheduler import config
+from scheduler import cli, config
 from scheduler.api import annotations, names
 from webhook import certifying
 
@@ -151,6 +151,15 @@ def test_workload_is_restricted_probed_and_not_scheduled_by_itself(kind: str, na
     secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
     expected = {certifying.SECRET, "data-locality-webhook-senders"} if name == "data-locality-webhook" else set()
     assert secrets == expected, "the key of the authority is nobody's to mount"
+
+
+@pytest.mark.parametrize(("kind", "name"), WORKLOADS)
+def test_the_command_line_is_one_that_the_program_takes(monkeypatch: pytest.MonkeyPatch, kind: str, name: str) -> None:
+    (container,) = pod_template(kind, name)["spec"]["containers"]
+    for variable in container.get("env", []):
+        monkeypatch.setenv(variable["name"], "x")
+    command, *options = container["args"]
+    cli.main.commands[command].make_context(command, options)
 
 
 def test_renewing_is_what_making_the_first_certificate_is() -> None:
