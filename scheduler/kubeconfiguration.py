@@ -90,6 +90,9 @@ class Plugins:
     hard_pod_affinity_weight: int = 1
     """What an existing pod's required affinity for the incoming pod adds to a node's score, 0..100."""
 
+    ignore_preferred_terms_of_existing_pods: bool = False
+    """InterPodAffinity does not score a pod that prefers no pods itself."""
+
 
 @dataclasses.dataclass(frozen=True)
 class KubeConfiguration:
@@ -178,10 +181,11 @@ def _read_args(plugins: Plugins, entry: sections.Section, ignored: list[str]) ->
         case "NodeAffinity" if args.has("addedAffinity"):
             plugins = dataclasses.replace(plugins, added_affinity=_read_affinity(args))
         case "InterPodAffinity":
-            weight = args.integer("hardPodAffinityWeight", 1, 0, 100)
-            plugins = dataclasses.replace(plugins, hard_pod_affinity_weight=weight)
-            if args.has("ignorePreferredTermsOfExistingPods"):
-                ignored.append("pluginConfig InterPodAffinity ignorePreferredTermsOfExistingPods")
+            plugins = dataclasses.replace(
+                plugins,
+                hard_pod_affinity_weight=args.integer("hardPodAffinityWeight", 1, 0, 100),
+                ignore_preferred_terms_of_existing_pods=args.boolean("ignorePreferredTermsOfExistingPods"),
+            )
     args.finish()
     return plugins
 

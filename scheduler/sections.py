@@ -100,6 +100,11 @@ class Section:
         hint = f"did you mean {near[0]}?" if near else f"write {' or '.join(choices)}"
         return self._default(value, key, default, hint)
 
+    def boolean(self, key: str) -> bool:
+        """True or false; false if absent."""
+        value = self._get(key)
+        return value if isinstance(value, bool) else self._default(value, key, False, "write true or false")
+
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         value = self._get(key)
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:

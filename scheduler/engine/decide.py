@@ -18,7 +18,16 @@ from scheduler import config
 from scheduler.engine import criteria, decision, preemption, profiles, request, scoring, unsupported, verdict
 from scheduler.engine.criteria import capability as wanted_capability
 from scheduler.engine.criteria import data, place
-from scheduler.engine.filters import capability, cordon, node_affinity, node_name, ports, resources, taints
+from scheduler.engine.filters import (
+    capability,
+    cordon,
+    node_affinity,
+    node_name,
+    pod_affinity,
+    ports,
+    resources,
+    taints,
+)
 from scheduler.state import snapshot
 
 Ints = NDArray[np.int64]
@@ -31,6 +40,7 @@ FILTERS: Final = (
     (node_affinity.PLUGIN, node_affinity.check),
     (ports.PLUGIN, ports.check),
     (resources.PLUGIN, resources.check),
+    (pod_affinity.PLUGIN, pod_affinity.check),
     (capability.PLUGIN, capability.check),
 )
 # Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
@@ -45,7 +55,7 @@ def decide(
     rng: np.random.Generator,
 ) -> decision.Decision:
     """Choose a node for a pod, or say why there is none."""
-    fault = unsupported.find(asked.pod, snap)
+    fault = unsupported.find(asked.pod)
     if fault:
         return decision.Decision(fault=fault, asked=asked)
     refusal = _refuse_pod(asked, settings)
@@ -56,7 +66,7 @@ def decide(
             message=decision.pod_message(snap, refusal),
             preemption=preemption.outlook(asked.pod, snap, np.zeros(snap.size, np.bool_)) if snap.count else None,
         )
-    verdicts = run_filters(_with_nominated(snap, asked), asked, settings)
+    verdicts = _run_filters_twice(snap, asked, settings)
     refuser, feasible = _fold(snap, verdicts, refusal)
     if not len(feasible):
         return decision.Decision(
@@ -90,16 +100,23 @@ def _refuse_pod(asked: request.PodRequest, settings: config.Settings) -> verdict
     if gates:
         names = " ".join(gate.name for gate in gates)
         return verdict.PodVerdict(plugin="SchedulingGates", message=f"waiting for scheduling gates: [{names}]")
-    if node_affinity.PLUGIN in settings.plugins.disabled_filters:
-        return None
-    return node_affinity.check_pod(asked)
+    narrowed = None
+    if node_affinity.PLUGIN not in settings.plugins.disabled_filters:
+        narrowed = node_affinity.check_pod(asked)
+        if narrowed is not None and narrowed.message:
+            return narrowed
+    if pod_affinity.PLUGIN not in settings.plugins.disabled_filters:
+        return pod_affinity.check_pod(asked) or narrowed
+    return narrowed
 
 
-def _with_nominated(snap: snapshot.Snapshot, asked: request.PodRequest) -> snapshot.Snapshot:
-    """Count pods of at least this priority where they are nominated to.
+def _run_filters_twice(
+    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> tuple[verdict.Verdict, ...]:
+    """The filters' verdicts, counting pods of at least this priority where they are nominated to.
 
-    Upstream filters such a node twice, with and without them. They only ever take room and ports, so a node that passes
-    with them passes without, and once is enough.
+    Upstream filters such a node twice, with and without them. They take room and ports, so that what fits with them
+    fits without. Only as company that the pod requires may they be missed: that alone is asked once more.
     """
     pod = asked.pod
     arriving = [
@@ -109,7 +126,13 @@ def _with_nominated(snap: snapshot.Snapshot, asked: request.PodRequest) -> snaps
         and other.spec.priority >= pod.spec.priority
         and other.status.nominated_node_name in snap.index_of
     ]
-    return snap.with_pods(arriving) if arriving else snap
+    if not arriving:
+        return run_filters(snap, asked, settings)
+    verdicts = run_filters(snap.with_pods(arriving), asked, settings)
+    if not asked.terms.required or pod_affinity.PLUGIN in settings.plugins.disabled_filters:
+        return verdicts
+    without = pod_affinity.check(snap, asked, settings)
+    return verdicts if without is None else (*verdicts, without)
 
 
 def _fold(

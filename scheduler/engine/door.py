@@ -25,6 +25,7 @@ class Question(msgspec.Struct, rename="camel", frozen=True):
     id: Any = None
     now: str = ""
     nodes: tuple[core.Node, ...] = ()
+    namespaces: tuple[core.Namespace, ...] = ()
     pods: tuple[core.Pod, ...] = ()
     data_objects: tuple[crd.DataObject, ...] = ()
     node_capabilities: tuple[crd.NodeCapability, ...] = ()
@@ -70,6 +71,8 @@ def answer(question: Question, default: config.Settings, rng: np.random.Generato
         if not node.metadata.name:  # "" stands for no node
             raise errors.InputError("nodes", node.metadata.name, "a node without a name; write its metadata.name")
         state.apply_node(node)
+    for namespace in question.namespaces:
+        state.apply_namespace(namespace)
     for capability in question.node_capabilities:
         state.apply_capability(capability)
     for pod in question.pods:

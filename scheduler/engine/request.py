@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import core
-from scheduler.state import demand
+from scheduler.state import demand, podterms
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class PodRequest:
         problems: Annotations that could not be used, and were ignored.
         asked: Its resource requests.
         ports: The host ports it takes.
+        terms: What it asks of other pods.
     """
 
     pod: core.Pod
@@ -27,6 +28,7 @@ class PodRequest:
     problems: tuple[errors.InputError, ...]
     asked: demand.Demand
     ports: tuple[demand.Port, ...]
+    terms: podterms.Terms
 
 
 def prepare(pod: core.Pod) -> PodRequest:
@@ -36,4 +38,11 @@ def prepare(pod: core.Pod) -> PodRequest:
         InputError: a resource quantity cannot be read (the API server lets none such through).
     """
     intent, problems = intents.parse(pod.metadata.annotations)
-    return PodRequest(pod=pod, intent=intent, problems=problems, asked=demand.of(pod), ports=demand.host_ports(pod))
+    return PodRequest(
+        pod=pod,
+        intent=intent,
+        problems=problems,
+        asked=demand.of(pod),
+        ports=demand.host_ports(pod),
+        terms=podterms.of(pod),
+    )

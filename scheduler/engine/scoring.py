@@ -15,18 +15,19 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.engine import request, scores
-from scheduler.engine.scores import balanced, fit, image_locality, node_affinity, taints
+from scheduler.engine.scores import balanced, fit, image_locality, node_affinity, pod_affinity, taints
 from scheduler.state import network, snapshot
 
 Ints = NDArray[np.int64]
 
 _RESOURCES: Final = (fit.PLUGIN, balanced.PLUGIN, image_locality.PLUGIN)
-_AFFINITY: Final = (taints.PLUGIN, node_affinity.PLUGIN, "PodTopologySpread", "InterPodAffinity")
+_AFFINITY: Final = (taints.PLUGIN, node_affinity.PLUGIN, "PodTopologySpread", pod_affinity.PLUGIN)
 # In upstream's default order.
 _PLUGINS: Final = (
     (taints.PLUGIN, taints.raw, taints.normalise),
     (node_affinity.PLUGIN, node_affinity.raw, node_affinity.normalise),
     (fit.PLUGIN, fit.raw, None),
+    (pod_affinity.PLUGIN, pod_affinity.raw, pod_affinity.normalise),
     (balanced.PLUGIN, balanced.raw, None),
     (image_locality.PLUGIN, image_locality.raw, None),
 )

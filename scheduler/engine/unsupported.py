@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from scheduler.api import core
-from scheduler.engine import podterms
-from scheduler.state import snapshot
 
 # Volume sources that bind a pod to places, or count against a node's limits.
 _PLACED_VOLUMES: Final = {
@@ -23,22 +21,17 @@ _PLACED_VOLUMES: Final = {
 }
 
 
-def find(pod: core.Pod, snap: snapshot.Snapshot) -> str:
+def find(pod: core.Pod) -> str:
     """Name the first feature that the pod needs and this version lacks; "" when there is none."""
     spec = pod.spec
     if spec.topology_spread_constraints:
         return _text("PodTopologySpread", "spec.topologySpreadConstraints")
-    if next(podterms.all_terms(pod), None) is not None:
-        return _text("InterPodAffinity", "spec.affinity.podAffinity and podAntiAffinity")
     for volume in spec.volumes:
         for field, source in _PLACED_VOLUMES.items():
             if getattr(volume, field) is not None:
                 return _text("VolumeBinding", f"volume {volume.name!r} ({source})")
     if spec.resource_claims:
         return _text("DynamicResources", "spec.resourceClaims")
-    for other in snap.affine_pods.values():
-        if any(podterms.concerns(term, other, pod) for term in podterms.all_terms(other)):
-            return _text("InterPodAffinity", f"the affinity of pod {other.key}, which matches this pod")
     return ""
 
 

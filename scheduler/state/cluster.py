@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import demand, facts, labels, network, replicas, snapshot, usage
+from scheduler.state import demand, facts, labels, neighbours, network, replicas, snapshot, usage
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 
 
 class Cluster:
-    """Nodes, assigned pods, DataObjects and NodeCapabilities.
+    """Nodes, assigned pods, namespaces, DataObjects and NodeCapabilities.
 
     Args:
         prior: Bandwidth and latency by topology class.
@@ -49,7 +49,7 @@ class Cluster:
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
-        self._affine: dict[str, core.Pod] = {}
+        self._neighbours = neighbours.Neighbours(self._placed)
         self._images: dict[str, snapshot.Image] = {}
         self._taint_ids: dict[tuple[core.Taint, ...], int] = {}
         self._capacity = max(capacity, 1)
@@ -90,6 +90,7 @@ class Cluster:
                 placed = self._placed[uid]
                 placed.index = index
                 self._usage.add(index, placed.asked, placed.ports, 1)
+                self._neighbours.add(placed.pod, index, 1)
         self.generation += 1
 
     def remove_node(self, name: str) -> None:
@@ -99,7 +100,9 @@ class Cluster:
             return
         self._set_images(index, self._nodes.pop(name).status.images, ())
         for uid in self._on_node.get(name, ()):
-            self._placed[uid].index = -1
+            placed = self._placed[uid]
+            self._neighbours.add(placed.pod, index, -1)
+            placed.index = -1
         self._usage.clear_node(index)
         self._labels.set_row(index, {})
         self._capability_table.set_row(index, {})
@@ -125,6 +128,18 @@ class Cluster:
             self.replicas.serve(name, "capability", frozenset())
             if name in self._index_of:
                 self._set_facts(name, self._index_of[name])
+            self.generation += 1
+
+    # Namespaces
+
+    def apply_namespace(self, namespace: core.Namespace) -> None:
+        """Add a namespace or take in its labels."""
+        self._neighbours.namespaces[namespace.metadata.name] = namespace.metadata.labels
+        self.generation += 1
+
+    def remove_namespace(self, name: str) -> None:
+        """Forget a namespace."""
+        if self._neighbours.namespaces.pop(name, None) is not None:
             self.generation += 1
 
     # Data
@@ -156,7 +171,7 @@ class Cluster:
             if pod.status.nominated_node_name and pod.status.phase not in _FINISHED:
                 self._nominated[uid] = pod
             return
-        if placed is not None and placed.node == pod.spec.node_name and _same_demand(placed.pod, pod):
+        if placed is not None and placed.node == pod.spec.node_name and _counts_alike(placed.pod, pod):
             placed.pod, placed.assumed = pod, False
         else:
             if placed is not None or uid in self._nominated:
@@ -235,7 +250,7 @@ class Cluster:
             taken=_read_only(use.taken[:, view]),
             ports=use.ports,
             images=self._images,
-            affine_pods=self._affine,
+            neighbours=self._neighbours,
             nominated_pods=self._nominated,
             placed=self._placed,
             locations=self.replicas,
@@ -309,30 +324,31 @@ class Cluster:
         uid = pod.metadata.uid
         self._placed[uid] = placed
         self._on_node.setdefault(node, set()).add(uid)
-        if pod.spec.affinity is not None and (pod.spec.affinity.pod_affinity or pod.spec.affinity.pod_anti_affinity):
-            self._affine[uid] = pod
         if placed.index >= 0:
             self._usage.add(placed.index, placed.asked, placed.ports, 1)
+            self._neighbours.add(pod, placed.index, 1)
 
     def _drop(self, uid: str) -> bool:
         nominated = self._nominated.pop(uid, None)
         placed = self._placed.pop(uid, None)
         if placed is None:
             return nominated is not None
-        self._affine.pop(uid, None)
         uids = self._on_node[placed.node]
         uids.discard(uid)
         if not uids:
             del self._on_node[placed.node]
         if placed.index >= 0:
             self._usage.add(placed.index, placed.asked, placed.ports, -1)
+            self._neighbours.add(placed.pod, placed.index, -1)
         return True
 
 
-def _same_demand(old: core.Pod, new: core.Pod) -> bool:
-    """Whether two versions of a pod ask for the same, so that most status updates cost a comparison only."""
+def _counts_alike(old: core.Pod, new: core.Pod) -> bool:
+    """Whether two versions of a pod count alike, so that most status updates cost a comparison only."""
     return (
-        old.spec.containers == new.spec.containers
+        old.metadata.labels == new.metadata.labels
+        and old.spec.affinity == new.spec.affinity
+        and old.spec.containers == new.spec.containers
         and old.spec.init_containers == new.spec.init_containers
         and old.spec.resources == new.spec.resources
         and old.status.container_statuses == new.status.container_statuses

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import demand, labels, network, replicas, usage
+from scheduler.state import demand, labels, neighbours, network, replicas, usage
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -45,7 +45,8 @@ class Image:
 class Snapshot:
     """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
 
-    ``now_s`` is the time of the snapshot in seconds since 1970.
+    ``now_s`` is the time of the snapshot in seconds since 1970. ``arriving`` are the pods that ``with_pods`` added:
+    they are counted in ``taken`` and ``ports``, but not among the ``neighbours``.
     """
 
     generation: int
@@ -68,12 +69,13 @@ class Snapshot:
     taken: Ints
     ports: usage.PortCounts
     images: Mapping[str, Image]
-    affine_pods: Mapping[str, core.Pod]
+    neighbours: neighbours.Neighbours
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
     locations: replicas.ReplicaTable
     links: network.Network
     now_s: float
+    arriving: tuple[tuple[int, core.Pod], ...] = ()
 
     def reach(self, index: int, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """Bandwidth (bytes/s) and latency (s) from node ``index`` to every node, or from every node to it."""
@@ -95,6 +97,7 @@ class Snapshot:
         use.ports = {
             key: {ip: counts[: self.size].copy() for ip, counts in by_ip.items()} for key, by_ip in self.ports.items()
         }
+        arriving = tuple(arriving)
         for index, pod in arriving:
             use.add(index, demand.of(pod), demand.host_ports(pod), 1)
         return dataclasses.replace(
@@ -103,4 +106,5 @@ class Snapshot:
             offered=use.offered,
             taken=use.taken,
             ports=use.ports,
+            arriving=arriving,
         )

@@ -133,6 +133,10 @@ def as_pod(obj: Object) -> core.Pod:
     return core.convert(obj, core.Pod, "pod")
 
 
+def as_namespace(obj: Object) -> core.Namespace:
+    return core.convert(obj, core.Namespace, "namespace")
+
+
 def as_data_object(obj: Object) -> crd.DataObject:
     return core.convert(obj, crd.DataObject, "dataObject")
 

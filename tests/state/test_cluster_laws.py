@@ -17,7 +17,8 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from scheduler import errors
-from scheduler.state import cluster, snapshot, usage
+from scheduler.api import core
+from scheduler.state import cluster, podterms, snapshot, usage
 from tests.state import build
 from tests.state.build import Object
 
@@ -29,6 +30,24 @@ GPU = "example.com/gpu"
 KEYS = ["disk", "tier", "node-capability/fast-storage", "node-capability/storage-bucket-logs"]
 URNS = ["logs", "logs/a/", "logs/a/b", "raw", "raw/x"]
 TAINTS: list[Object] = [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "value": "v", "effect": "PreferNoSchedule"}]
+SELECTORS: list[Object] = [
+    {},
+    {"matchLabels": {"app": "x"}},
+    {"matchLabels": {"app": "x", "tier": "1"}},
+    {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x", "y", "x"]}]},
+    {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]},
+]
+TERMS: list[Object] = [{"topologyKey": "zone", "labelSelector": selector} for selector in SELECTORS]
+REQUIRED, PREFERRED = (
+    "requiredDuringSchedulingIgnoredDuringExecution",
+    "preferredDuringSchedulingIgnoredDuringExecution",
+)
+AFFINITIES: dict[int, Object] = {
+    2: {"podAntiAffinity": {REQUIRED: TERMS[1:3]}},
+    3: {"podAntiAffinity": {REQUIRED: TERMS[1:2], PREFERRED: [{"weight": 5, "podAffinityTerm": TERMS[3]}]}},
+    4: {"podAffinity": {REQUIRED: TERMS[1:2], PREFERRED: [{"weight": 5, "podAffinityTerm": TERMS[3]}]}},
+    5: {"podAffinity": {REQUIRED: [*TERMS[:2], TERMS[4]]}},
+}
 # A name has one size everywhere: which of several sizes counts depends on the order in which nodes were seen.
 IMAGES = {"app:1": 50_000_000, "db:2": 900_000_000}
 
@@ -69,16 +88,15 @@ def versions(draw: st.DrawFn, uid: str, on: str) -> Object:
     ports = [{"hostPort": 80 + number % 2, "hostIP": draw(st.sampled_from(["", "10.0.0.1"]))}] if number % 2 else []
     containers = [build.container(ports=ports, **requests), build.container("bare")]
     spec: Object = {"overhead": {"cpu": "50m"}} if number == 1 else {}
-    if number in {2, 3}:
-        term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}
-        spec["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    if number in AFFINITIES:
+        spec["affinity"] = AFFINITIES[number]
     status: Object = {"phase": draw(st.sampled_from(["Running", "Pending", "Running", "Succeeded", "Failed"]))}
     if draw(st.booleans()):
         granted = {"requests": {"cpu": draw(st.sampled_from(CPU))}}
         status["containerStatuses"] = [{"name": "main", "resources": granted}]
         if draw(st.booleans()):
             status["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]
-    labels = draw(st.sampled_from([{}, {"app": "x"}]))
+    labels = draw(st.sampled_from([{}, {"app": "x"}, {"app": "y"}, {"app": "x", "tier": "1"}]))
     return build.pod(uid, *containers, on=on, labels=labels, status=status, **spec)
 
 
@@ -119,6 +137,7 @@ class Machine(stateful.RuleBasedStateMachine):
         self.nodes: dict[str, Object] = {}
         self.capabilities: dict[str, Object] = {}
         self.objects: dict[tuple[str, str], Object] = {}
+        self.namespaces: dict[str, Object] = {}
         self.seen: dict[str, Object] = {}
         self.nominated: dict[str, Object] = {}
         self.assumed: dict[str, tuple[Object, str]] = {}
@@ -147,6 +166,16 @@ class Machine(stateful.RuleBasedStateMachine):
     def remove_capability(self, name: str) -> None:
         self.cluster.remove_capability(name)
         self.capabilities.pop(name, None)
+
+    @stateful.rule(name=st.sampled_from(["default", "other"]), labels=st.sampled_from([{}, {"team": "t"}]))
+    def apply_namespace(self, name: str, labels: dict[str, str]) -> None:
+        self.namespaces[name] = {"metadata": {"name": name, "labels": labels}}
+        self.cluster.apply_namespace(build.as_namespace(self.namespaces[name]))
+
+    @stateful.rule(name=st.sampled_from(["default", "other"]))
+    def remove_namespace(self, name: str) -> None:
+        self.cluster.remove_namespace(name)
+        self.namespaces.pop(name, None)
 
     @stateful.rule(obj=data_objects())
     def apply_data_object(self, obj: Object) -> None:
@@ -224,6 +253,8 @@ class Machine(stateful.RuleBasedStateMachine):
             fresh.apply_data_object(build.as_data_object(obj))
         for obj in reversed([*self.seen.values(), *self.nominated.values(), *bound]):
             fresh.apply_pod(build.as_pod(obj))
+        for obj in self.namespaces.values():
+            fresh.apply_namespace(build.as_namespace(obj))
         for obj in self.capabilities.values():
             fresh.apply_capability(build.as_capability(obj))
         for name in sorted(self.nodes, reverse=True):
@@ -261,10 +292,34 @@ def describe(of: cluster.Cluster) -> dict[str, Any]:
         "images": {name: image.size_bytes for name, image in snap.images.items()},
         "placed": placed,
         "assumed": {uid for uid in snap.placed if of.is_assumed(uid)},
-        "affine": set(snap.affine_pods),
+        **_describe_neighbours(snap),
         "nominated": {uid: pod.status.nominated_node_name for uid, pod in snap.nominated_pods.items()},
         "locations": entries,
     }
+
+
+def _describe_neighbours(snap: snapshot.Snapshot) -> dict[str, Any]:
+    """Who is where and wants what, as every term finds it that asks for one label or one namespace, and for nothing."""
+
+    def where(at: dict[int, int]) -> dict[str, int]:
+        return {snap.names[index]: count for index, count in at.items()}
+
+    found: dict[str, Any] = {"namespaces": {name: dict(of) for name, of in snap.neighbours.namespaces.items()}}
+    for selector in SELECTORS:
+        for namespaces in (None, frozenset(), frozenset({"default"}), frozenset({"default", "other"})):
+            term = podterms.Wanted(core.convert(selector, core.LabelSelector, "s"), namespaces, "zone")
+            cohorts = snap.neighbours.cohorts.find([term])
+            by_labels = {(each.namespace, *sorted(each.labels.items())): where(each.at) for each in cohorts}
+            assert len(by_labels) == len(cohorts), "pods that look alike are one cohort"
+            found[f"{selector} in {namespaces}"] = by_labels
+    for name, table in (("repelling", snap.neighbours.repelling), ("drawing", snap.neighbours.drawing)):
+        for labels in ({}, {"app": "x"}, {"app": "y", "tier": "1"}):
+            asking = build.as_pod(build.pod("asking", labels=labels))
+            terms = table.meaning(asking, snap.neighbours.namespaces)
+            found[f"{name} {labels}"] = sorted(
+                (str(each.term), str(each.weight), sorted(where(each.at).items())) for each in terms
+            )
+    return found
 
 
 def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""The terms of pod affinity and anti-affinity: which ones a pod carries, and which pods a term means.
+
+Meanings are kube-scheduler 1.36's (staging kube-scheduler/framework/types.go). matchLabelKeys and mismatchLabelKeys are
+not read, as there: the API server writes them into the label selector when it creates the pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from scheduler.api import core
+
+Labels = Mapping[str, str]
+Namespaces = Mapping[str, Labels]  # name -> labels
+
+_ON_VALUES: Final = ("In", "NotIn")
+_ON_PRESENCE: Final = ("Exists", "DoesNotExist")
+
+
+class Terms(NamedTuple):
+    """All terms of one pod. A list that holds an unreadable selector is empty, and ``problem`` says what is wrong."""
+
+    required: tuple[core.PodAffinityTerm, ...] = ()
+    required_anti: tuple[core.PodAffinityTerm, ...] = ()
+    preferred: tuple[core.WeightedPodAffinityTerm, ...] = ()
+    preferred_anti: tuple[core.WeightedPodAffinityTerm, ...] = ()
+    problem: str = ""
+
+
+NONE: Final = Terms()
+_NOTHING: Final = core.PodAffinity()
+
+
+def of(pod: core.Pod) -> Terms:
+    """The terms that a pod carries."""
+    affinity = pod.spec.affinity
+    if affinity is None or (affinity.pod_affinity is None and affinity.pod_anti_affinity is None):
+        return NONE
+    near, far = affinity.pod_affinity or _NOTHING, affinity.pod_anti_affinity or _NOTHING
+    problems = {
+        "requiredAffinityTerms": _first_problem(near.required),
+        "requiredAntiAffinityTerms": _first_problem(far.required),
+        "preferredAffinityTerms": _first_problem(weighted.pod_affinity_term for weighted in near.preferred),
+        "preferredAntiAffinityTerms": _first_problem(weighted.pod_affinity_term for weighted in far.preferred),
+    }
+    found = [f"{name}: {problem}" for name, problem in problems.items() if problem]
+    if not found:
+        return Terms(near.required, far.required, near.preferred, far.preferred)
+    return Terms(
+        required=() if problems["requiredAffinityTerms"] else near.required,
+        required_anti=() if problems["requiredAntiAffinityTerms"] else far.required,
+        preferred=() if problems["preferredAffinityTerms"] else near.preferred,
+        preferred_anti=() if problems["preferredAntiAffinityTerms"] else far.preferred,
+        problem=found[0] if len(found) == 1 else f"[{', '.join(found)}]",
+    )
+
+
+def matches(selector: core.LabelSelector | None, labels: Labels) -> bool:
+    """Whether a readable selector selects what has these labels; an empty one selects all, none nothing."""
+    return (
+        selector is not None
+        and all(labels.get(key) == value for key, value in selector.match_labels.items())
+        and all(_holds(requirement, labels) for requirement in selector.match_expressions)
+    )
+
+
+class Wanted(NamedTuple):
+    """A term of the pod to place, with its namespaces looked up; ``namespaces`` None stands for all there are."""
+
+    selector: core.LabelSelector | None
+    namespaces: frozenset[str] | None
+    topology_key: str
+
+    def means(self, namespace: str, labels: Labels) -> bool:
+        """Whether a pod of that namespace with these labels is meant."""
+        return (self.namespaces is None or namespace in self.namespaces) and matches(self.selector, labels)
+
+
+def want(term: core.PodAffinityTerm, owner: core.Pod, known: Namespaces) -> Wanted:
+    """Look up the namespaces of a term of the pod to place.
+
+    A namespaceSelector that an unlabelled namespace would satisfy (`team DoesNotExist`) opens the term to every
+    namespace, even to those whose labels it excludes. So it does in 1.36, where the terms of the pod to place go on
+    asking their selector, about no labels, after the namespaces that it selects were added to the listed ones.
+    """
+    selector = term.namespace_selector
+    if selector is None:
+        return Wanted(term.label_selector, frozenset(term.namespaces or (owner.metadata.namespace,)), term.topology_key)
+    if matches(selector, {}):
+        return Wanted(term.label_selector, None, term.topology_key)
+    selected = {name for name, labels in known.items() if matches(selector, labels)}
+    return Wanted(term.label_selector, frozenset(selected.union(term.namespaces)), term.topology_key)
+
+
+def means(term: core.PodAffinityTerm, namespace: str, pod: core.Pod, known: Namespaces) -> bool:
+    """Whether a term of a pod that runs in ``namespace`` means the pod to place; an unknown namespace has no labels."""
+    theirs, selector = pod.metadata.namespace, term.namespace_selector
+    if selector is None:
+        included = theirs in term.namespaces if term.namespaces else theirs == namespace
+    else:
+        included = theirs in term.namespaces or matches(selector, known.get(theirs, {}))
+    return included and matches(term.label_selector, pod.metadata.labels)
+
+
+def may_draw(owner: core.Pod, pod: core.Pod) -> bool:
+    """Whether ``pod`` may be one that the required affinity of ``owner`` waits for, however namespaces are labelled."""
+    affinity = owner.spec.affinity
+    required = affinity.pod_affinity.required if affinity is not None and affinity.pod_affinity is not None else ()
+    return bool(required) and all(
+        (
+            term.namespace_selector is not None
+            or pod.metadata.namespace in (term.namespaces or (owner.metadata.namespace,))
+        )
+        and matches(term.label_selector, pod.metadata.labels)
+        for term in required
+    )
+
+
+def _holds(requirement: core.Requirement, labels: Labels) -> bool:
+    value = labels.get(requirement.key)
+    if requirement.operator == "In":
+        return value is not None and value in requirement.values
+    if requirement.operator == "NotIn":
+        return value is None or value not in requirement.values
+    return (value is not None) == (requirement.operator == "Exists")
+
+
+def _first_problem(terms: Iterable[core.PodAffinityTerm]) -> str:
+    for term in terms:
+        for selector in (term.label_selector, term.namespace_selector):
+            for requirement in selector.match_expressions if selector is not None else ():
+                if problem := _problem(requirement):
+                    return problem
+    return ""
+
+
+def _problem(requirement: core.Requirement) -> str:
+    """Why upstream cannot read a requirement, in its words; the API server lets none of them through."""
+    if requirement.operator in _ON_VALUES:
+        if requirement.values:
+            return ""
+        return "values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty"
+    if requirement.operator in _ON_PRESENCE:
+        if not requirement.values:
+            return ""
+        values = msgspec.json.encode(requirement.values).decode()
+        return f"values: Invalid value: {values}: values set must be empty for exists and does not exist"
+    return f'"{requirement.operator}" is not a valid label selector operator'
