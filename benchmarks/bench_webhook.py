@@ -1,0 +1,331 @@
+"""What the webhook costs: how long an admission takes at a steady rate, and how many pods a second the API server makes.
+
+    python benchmarks/bench_webhook.py [--rate 200] [--seconds 15] [--objects 10000] [--rounds 5] [--pods 1500]
+
+A real control plane, the webhook as a process beside it under its own ServiceAccount, registered as in manifests/base
+but by URL. Load comes from further processes, so all of them share this machine's cores.
+
+Latency: AdmissionReviews of pods (most of a Deployment, some with annotations of their own, some with nothing) over
+TLS at an open-loop rate, measured by who sends them from the moment each was due; then pods made at the same rate
+through the API server, measured by the API server's own histogram. Rate: rounds of pods made as fast as eight
+connections go, in turn without the webhook and with it; each pair of rounds gives a ratio, and their median counts.
+Pods of controllers are asked about once, as the validating webhook leaves them out; bare pods are checked as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import pathlib
+import platform
+import random
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+import aiohttp
+
+from localcluster import certificates, cluster, topology
+from scheduler.api import names
+from tests.webhook import process
+
+CONNECTIONS = 8  # at once to the API server
+IDLE_CONNECTIONS = 25  # what the API server keeps to a webhook
+SAYS = {
+    f"{names.INPUT_PREFIX}1": "landsat-l1/scene.tif",
+    f"{names.INPUT_PREFIX}2": "landsat-l1/mask.tif,1000000",
+    f"{names.OUTPUT_PREFIX}1": "landsat-l2/scene.tif,1000000",
+    names.PREFER_EDGE: "true",
+}
+Json = dict[str, Any]
+
+
+def main() -> None:
+    """Start everything, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rate", type=float, default=200.0, help="admissions a second, steadily")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for how long, each time")
+    parser.add_argument(
+        "--objects", type=int, default=10_000, help="Deployments, Jobs and DataObjects there are, of each"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds, without the webhook and with it")
+    parser.add_argument("--pods", type=int, default=1500, help="pods a round")
+    parser.add_argument("--send", metavar="JSON", help=argparse.SUPPRESS)  # what a load process is to do
+    options = parser.parse_args()
+    if options.send:
+        print(json.dumps(asyncio.run(_send(json.loads(options.send)))))
+        return
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kopf", "aiohttp", "msgspec"))
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
+    with cluster.start(topology.Topology(())) as running, tempfile.TemporaryDirectory() as directory:
+        running.apply(process.ROOT / "crds")
+        version = json.loads(running.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"]
+        print(f"kube-apiserver {version}")
+        account = process.account(running)
+        folder = process.Folder(pathlib.Path(directory) / "tls", certificates.Authority())
+        log = pathlib.Path(directory) / "log"
+        with process.Webhook(account, folder, log) as webhook:
+            print(f"memory of the webhook with nothing to know: {_rss_mb(webhook):.0f} MB")
+        _fill(running, options.objects)
+        with process.Webhook(account, folder, log) as webhook:
+            counts = f"{options.objects} Deployments, Jobs and DataObjects each"
+            print(f"memory with {counts}: {_rss_mb(webhook):.0f} MB")
+            _latency_by_client(webhook, options)
+            process.register(running, f"https://127.0.0.1:{webhook.port}", bundle=folder.bundle)
+            _latency_by_apiserver(running, webhook, options)
+            for kind in ("of a controller", "bare"):
+                _rate(running, webhook, kind, options)
+
+
+# ------------------------------------------------------------------------------------------------------------- measuring
+
+
+def _latency_by_client(webhook: process.Webhook, options: argparse.Namespace) -> None:
+    rng = random.Random(1)  # noqa: S311 (repeatable, not secret)
+    reviews = [process.review(_asked(rng, options.objects)) for _ in range(500)]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as bodies:
+        json.dump([json.dumps(review) for review in reviews], bodies)
+        bodies.flush()
+        job = {
+            "url": f"https://localhost:{webhook.port}/enrich",
+            "ca": webhook.folder.authority.pem,
+            "bodies": bodies.name,
+            "rate": options.rate,
+            "connections": IDLE_CONNECTIONS,
+        }
+        _run({**job, "seconds": 2.0})
+        spent_s = _cpu_s(webhook)
+        latencies_ms = sorted(_run({**job, "seconds": options.seconds})["latencies_ms"])
+        cpu = (_cpu_s(webhook) - spent_s) / options.seconds
+    shown = ", ".join(f"p{share:g} {_share(latencies_ms, share):.1f} ms" for share in (50, 95, 99))
+    print(f"AdmissionReviews over TLS, {options.rate:g}/s for {options.seconds:g} s, from when each was due: {shown}, "
+          f"most {latencies_ms[-1]:.1f} ms   (goal: p99 below 20 ms); {cpu:.0%} of a core")  # fmt: skip
+    print(f"  as the webhook sees it: {_histogram(webhook.get('/metrics')[1], OWN)}")
+
+
+def _latency_by_apiserver(running: cluster.Cluster, webhook: process.Webhook, options: argparse.Namespace) -> None:
+    namespace = _namespace(running)
+    before = running.kubectl("get", "--raw", "/metrics")
+    job = _pods_job(running, namespace, "of a controller")
+    latencies_ms = sorted(_run({**job, "rate": options.rate, "seconds": options.seconds})["latencies_ms"])
+    after = running.kubectl("get", "--raw", "/metrics")
+    print(f"pods made through the API server, {options.rate:g}/s for {options.seconds:g} s; the API server waited for the "
+          f"webhook: {_histogram(after, THEIRS, before)}; a pod took its client p50 {_share(latencies_ms, 50):.1f} ms, "
+          f"p99 {_share(latencies_ms, 99):.1f} ms")  # fmt: skip
+    assert process.failed_open(running) == 0
+    enriched = webhook.figure("data_locality_webhook_pods_total", outcome="enriched")
+    assert enriched >= options.rate * options.seconds * 0.95
+    _empty(running, namespace)
+
+
+def _rate(running: cluster.Cluster, webhook: process.Webhook, kind: str, options: argparse.Namespace) -> None:
+    namespace = _namespace(running)
+    job = _pods_job(running, namespace, kind) | {"count": options.pods}
+    _run({**job, "count": 300})
+    pairs: list[tuple[float, float]] = []
+    for _ in range(options.rounds):
+        rates = []
+        for on in (False, True):
+            if on:
+                process.register(running, f"https://127.0.0.1:{webhook.port}", bundle=webhook.folder.bundle)
+            else:
+                process.unregister(running)
+                time.sleep(1.0)
+            rates.append(options.pods / _run(job)["seconds"])
+            _empty(running, namespace)
+        pairs.append((rates[0], rates[1]))
+    assert process.failed_open(running) == 0
+    ratio = statistics.median(on / off for off, on in pairs)
+    shown = ", ".join(f"{off:.0f}->{on:.0f}" for off, on in pairs)
+    print(f"pods {kind}: {shown} a second without and with the webhook; median ratio {ratio:.2f}, "
+          f"so it costs {1 - ratio:.0%}   (goal: below 20%)")  # fmt: skip
+
+
+OWN = ("data_locality_webhook_request_seconds_bucket", 'path="enrich"')
+THEIRS = ("apiserver_admission_webhook_admission_duration_seconds_bucket", "enrich.data-locality")
+
+
+def _histogram(page: str, which: tuple[str, str], before: str = "") -> str:
+    """Between which bounds the 50th, 95th and 99th percentile of a histogram lie."""
+    now, earlier = _buckets(page, which), _buckets(before, which)
+    counts = [(bound, count - earlier.get(bound, 0)) for bound, count in sorted(now.items())]
+    total = counts[-1][1]
+    found = []
+    for share in (50, 95, 99):
+        number = next(index for index, (_, count) in enumerate(counts) if count >= total * share / 100)
+        low = counts[number - 1][0] if number else 0.0
+        found.append(f"p{share} {low * 1000:g}-{counts[number][0] * 1000:g} ms")
+    return f"{', '.join(found)} of {total:.0f}"
+
+
+def _buckets(page: str, which: tuple[str, str]) -> dict[float, float]:
+    found: dict[float, float] = {}
+    for line in page.splitlines():
+        if line.startswith(which[0]) and which[1] in line:
+            bound = float(line.partition('le="')[2].partition('"')[0])
+            found[bound] = found.get(bound, 0) + float(line.split()[-1])
+    return found
+
+
+def _share(ordered: Sequence[float], percent: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def _rss_mb(webhook: process.Webhook) -> float:
+    status = pathlib.Path(f"/proc/{webhook.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+
+def _cpu_s(webhook: process.Webhook) -> float:
+    fields = pathlib.Path(f"/proc/{webhook.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# --------------------------------------------------------------------------------------------------------------- objects
+
+
+def _asked(rng: random.Random, objects: int) -> Json:
+    """A pod as the API server sends it."""
+    pod = _pod("default")
+    kind = rng.random()
+    if kind < 0.8:
+        name = f"it-{rng.randrange(objects)}"
+        pod["metadata"]["labels"] = {"app": name, "pod-template-hash": "5f9c"}
+        reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{name}-5f9c", "uid": "u"}
+        pod["metadata"]["ownerReferences"] = [reference | {"controller": True}]
+    elif kind < 0.9:
+        pod["metadata"]["annotations"] = SAYS
+    return pod
+
+
+def _pod(namespace: str) -> Json:
+    variables = [{"name": f"VARIABLE_{number}", "value": "a value of some length"} for number in range(10)]
+    container = {"name": "main", "image": "example/main:1", "env": variables}
+    container["resources"] = {"requests": {"cpu": "100m", "memory": "64Mi"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "it-5f9c-", "namespace": namespace, "labels": {"app": "it"}},
+        "spec": {"containers": [container], "schedulerName": "default-scheduler", "terminationGracePeriodSeconds": 0},
+    }
+
+
+def _pods_job(running: cluster.Cluster, namespace: str, kind: str) -> Json:
+    """What a load process needs to make pods that are enriched with what their namespace says."""
+    pod = _pod(namespace)
+    if kind == "of a controller":
+        # A controller that leaves its pods alone.
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        owner = running.api.request("POST", path, {"metadata": {"generateName": "owner-"}})["metadata"]
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"]}
+        pod["metadata"]["ownerReferences"] = [reference | {"controller": True}]
+    return {
+        "url": f"{running.server}/api/v1/namespaces/{namespace}/pods",
+        "kubeconfig": str(running.kubeconfig),
+        "body": json.dumps(pod),
+        "connections": CONNECTIONS,
+    }
+
+
+def _namespace(running: cluster.Cluster) -> str:
+    body = {"metadata": {"generateName": "bench-", "annotations": SAYS}}
+    name = str(running.api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
+    running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+    return name
+
+
+def _empty(running: cluster.Cluster, namespace: str) -> None:
+    running.api.request("DELETE", f"/api/v1/namespaces/{namespace}/pods?gracePeriodSeconds=0")
+
+
+def _fill(running: cluster.Cluster, objects: int) -> None:
+    """So many Deployments and Jobs, each third with annotations, and DataObjects."""
+    template = {"metadata": {"labels": {"app": "it"}}, "spec": {"containers": [{"name": "c", "image": "none"}]}}
+    once = {"spec": template["spec"] | {"restartPolicy": "Never"}}  # type: ignore[operator]
+    deployment = {"replicas": 0, "paused": True, "selector": {"matchLabels": {"app": "it"}}, "template": template}
+
+    def annotations(number: int) -> Json:
+        return SAYS | {names.DATA_SOURCES: f"bucket-{number % 100}"} if number % 3 == 0 else {}
+
+    _make(running, "/apis/apps/v1/namespaces/default/deployments", objects,
+          lambda n: {"metadata": {"name": f"it-{n}", "annotations": annotations(n)}, "spec": deployment})  # fmt: skip
+    _make(running, "/apis/batch/v1/namespaces/default/jobs", objects,
+          lambda n: {"metadata": {"name": f"it-{n}", "annotations": annotations(n)},
+                     "spec": {"suspend": True, "template": once}})  # fmt: skip
+    kind = {"apiVersion": names.API_VERSION, "kind": "DataObject"}
+    _make(running, f"/apis/{names.API_VERSION}/namespaces/{process.HOME}/{names.DATA_OBJECTS}", objects,
+          lambda n: kind | {"metadata": {"name": f"it-{n}"},
+                            "spec": {"urn": f"bucket-{n % 100}/some/prefix/object-{n}.tif", "sizeBytes": n}})  # fmt: skip
+
+
+def _make(running: cluster.Cluster, path: str, count: int, body: Callable[[int], Json]) -> None:
+    running.api.create_all(path, [body(number) for number in range(count)])
+
+
+# ------------------------------------------------------------------------------------------------------------------ load
+
+
+def _run(job: Json) -> Json:
+    """Have a process of its own send; returns its figures."""
+    command = [sys.executable, __file__, "--send", json.dumps(job)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return dict(json.loads(done.stdout))
+
+
+async def _send(job: Json) -> Json:
+    bodies = json.loads(pathlib.Path(job["bodies"]).read_text()) if "bodies" in job else [job["body"]]
+    headers = {"Content-Type": "application/json"}
+    context = ssl.create_default_context(cadata=job.get("ca"))
+    if "kubeconfig" in job:
+        from scheduler.kube import credentials  # noqa: PLC0415 (heavy, and only for one kind of load)
+
+        found = await credentials.Login(job["kubeconfig"]).read(afresh=True)
+        context, headers["Authorization"] = found.ssl_context(), found.authorization
+    connector = aiohttp.TCPConnector(ssl=context, limit=job["connections"])
+    latencies_ms: list[float] = []
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+
+        async def post(number: int, due_s: float) -> None:
+            async with session.post(job["url"], data=bodies[number % len(bodies)]) as answer:
+                text = await answer.read()
+                assert answer.status < 300, text[:300]
+            latencies_ms.append((time.perf_counter() - due_s) * 1000)
+
+        began_s = time.perf_counter()
+        if "rate" in job:
+            await _steadily(post, job["rate"], job["seconds"])
+        else:
+            await _at_once(post, job["count"], job["connections"])
+        return {"seconds": time.perf_counter() - began_s, "latencies_ms": latencies_ms}
+
+
+async def _steadily(post: Callable[[int, float], Any], rate: float, seconds: float) -> None:
+    """Start each when it is due, however long the others take."""
+    began_s = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            due_s = began_s + number / rate
+            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+            group.create_task(post(number, due_s))
+
+
+async def _at_once(post: Callable[[int, float], Any], count: int, lanes: int) -> None:
+    numbers = iter(range(count))
+
+    async def lane() -> None:
+        for number in numbers:
+            await post(number, time.perf_counter())
+
+    await asyncio.gather(*(lane() for _ in range(lanes)))
+
+
+if __name__ == "__main__":
+    main()
