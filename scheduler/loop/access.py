@@ -24,6 +24,7 @@ REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 NEEDED: Final = (  # verb, group, resource, subresource
     *((verb, "", "pods", "") for verb in ("get", "list", "watch")),
     *((verb, "", "nodes", "") for verb in ("list", "watch")),
+    *((verb, "", "namespaces", "") for verb in ("list", "watch")),
     *((verb, names.GROUP, names.DATA_OBJECTS, "") for verb in ("list", "watch")),
     *((verb, names.GROUP, names.NODE_CAPABILITIES, "") for verb in ("list", "watch")),
     ("create", "", "pods", "binding"),

@@ -116,6 +116,7 @@ class _Process:
         self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname())
         self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now)
         self._nodes_fed = feed.Nodes(self._cluster, self._queue, self._metrics)
+        self._namespaces_fed = feed.Namespaces(self._cluster, self._queue)
         self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
         self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
         self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
@@ -177,6 +178,9 @@ class _Process:
             now=_now,
         )
         self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed)
+        self._namespaces = informer.Informer(
+            api, feed.NAMESPACES, core.Namespace, self._namespaces_fed, metadata_only=True
+        )
         self._pods = informer.Informer(api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED})
         self._pulse = health.Pulse(clock)
         port = settings.health_port if options.health_port is None else options.health_port
@@ -203,6 +207,7 @@ class _Process:
             for name, work in (
                 ("event loop pulse", self._pulse.run()),
                 ("watch of nodes", self._nodes.run()),
+                ("watch of namespaces", self._namespaces.run()),
                 ("watch of assigned pods", self._pods.run()),
                 ("writer of events", self._sink.run()),
                 ("writer of conditions", self._reporter.run()),
@@ -219,7 +224,8 @@ class _Process:
 
     async def _start(self) -> None:
         """Read the cluster, then begin to place pods."""
-        await asyncio.gather(self._nodes.synced.wait(), self._pods.synced.wait(), self._read_resources())
+        synced = (each.synced.wait() for each in (self._nodes, self._namespaces, self._pods))
+        await asyncio.gather(*synced, self._read_resources())
         self._operator = await handlers.Operator.start(
             self._api, self._settings.scheduler_name, self._pending, self._resources
         )
@@ -311,6 +317,7 @@ class _Process:
             },
             ready={
                 "nodes": lambda: "" if self._nodes.synced.is_set() else "not read yet",
+                "namespaces": lambda: "" if self._namespaces.synced.is_set() else "not read yet",
                 "assigned pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
                 "custom resources": lambda: "" if self._resources.synced else "not read yet",
                 "pending pods": lambda: self._operator.not_ready() if self._operator is not None else "not watched yet",

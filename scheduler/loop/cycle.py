@@ -152,7 +152,7 @@ class Cycle:
             self._reporter.error(entry.pod, record.message)
             self._metrics.attempted("error", self._clock() - started)
         log.info("pod not placed", pod=record.pod, uid=record.uid, outcome=record.outcome, message=record.message)
-        self._queue.put_back(entry)
+        self._queue.put_back(entry, found.unschedulable_plugins)
 
     def _give_up(self, entry: queue.Entry, record: journal.Record, message: str, started: float) -> None:
         """The attempt itself failed: say so, and try again later."""

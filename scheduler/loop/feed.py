@@ -1,12 +1,13 @@
 """Brings what the API server holds into the cluster state and the queue: the one writer of both, on the loop's thread.
 
-Nodes and assigned pods come from informers, which notice what vanished. Pending pods of ours and the two custom
-resources come from Kopf, which loses deletions over a relist; `CustomResources.refresh` and `PendingPods.refresh`
-therefore list them now and then and drop what is absent. Nothing of a list but absences is used once the watches run:
-a list may be older than the last event.
+Nodes, namespaces and assigned pods come from informers, which notice what vanished. Pending pods of ours and the two
+custom resources come from Kopf, which loses deletions over a relist; `CustomResources.refresh` and
+`PendingPods.refresh` therefore list them now and then and drop what is absent. Nothing of a list but absences is used
+once the watches run: a list may be older than the last event.
 
 A change that may let a waiting pod fit wakes the queue: a node that is new or offers something else, a capability that
-changed, an assigned pod that is gone or asks for less. Heartbeats and start-ups do not.
+changed, an assigned pod that is gone or asks for less. Heartbeats and start-ups do not. What may only bring a pod the
+company that it waits for, an assigned pod that is new or relabelled, wakes those alone that InterPodAffinity refused.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core, crd, names
+from scheduler.engine.filters import pod_affinity
 from scheduler.kube import client, informer
 from scheduler.loop import metrics, queue
-from scheduler.state import cluster
+from scheduler.state import cluster, podterms
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ O = TypeVar("O", crd.DataObject, crd.NodeCapability)  # noqa: E741 (a type, not 
 
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"
+NAMESPACES = "/api/v1/namespaces"
 DATA_OBJECTS = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 
@@ -74,6 +77,29 @@ class Nodes:
         log.info("nodes read", nodes=count)
 
 
+class Namespaces:
+    """An informer's handler that keeps the labels of namespaces, by which the affinity of pods may select."""
+
+    def __init__(self, state: cluster.Cluster, waiting: queue.Queue) -> None:
+        self._labels: dict[str, dict[str, str]] = {}
+        self._cluster = state
+        self._queue = waiting
+
+    def apply(self, namespace: core.Namespace) -> None:
+        name, labels = namespace.metadata.name, namespace.metadata.labels
+        self._cluster.apply_namespace(namespace)
+        if self._labels.get(name) != labels:
+            self._labels[name] = labels
+            self._queue.wake_refused(pod_affinity.PLUGIN)
+
+    def remove(self, key: informer.Key) -> None:
+        self._labels.pop(key.name, None)
+        self._cluster.remove_namespace(key.name)
+
+    def replaced(self, count: int) -> None:
+        log.info("namespaces read", namespaces=count)
+
+
 class AssignedPods:
     """An informer's handler that keeps what runs on the nodes."""
 
@@ -97,6 +123,10 @@ class AssignedPods:
         before = self._pods.get(uid)
         self._pods[uid] = pod
         self._uids[pod.key] = uid
+        if before is None:
+            self._queue.wake_refused(pod_affinity.PLUGIN, lambda waiting: podterms.may_draw(waiting, pod))
+        elif before.metadata.labels != pod.metadata.labels:
+            self._queue.wake_refused(pod_affinity.PLUGIN)
         if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
             self._queue.wake()  # resized in place, perhaps to less
         for told in self.on_seen:

@@ -5,11 +5,11 @@ A pod is in exactly one `Place`. It comes in by `observe`, leaves for a decision
 `Place.BINDING` until the watch says that the pod is no longer pending. Keeping it there is what makes late events of
 a bound pod harmless: they update an entry that cannot be popped, instead of making a new one.
 
-A pod that fits nowhere sleeps until an event that may help (`wake`). Such an event may come while the pod is being
-decided, on a snapshot that did not hold it yet; so every entry remembers the wake-up count of its pop, and one that
-comes back under a higher count does not go to sleep. As in kube-scheduler, waiting out the backoff is skipped while
-there is nothing else to do, except after errors; and every sleeper is tried again after five minutes, in case a
-wake-up was missed.
+A pod that fits nowhere sleeps until an event that may help anybody (`wake`), or some of those whom a certain filter
+refused (`wake_refused`). Such an event may come while the pod is being decided, on a snapshot that did not hold it yet;
+so every entry remembers the wake-up count of its pop and what else came since, and does not go to sleep over it. As in
+kube-scheduler, waiting out the backoff is skipped while there is nothing else to do, except after errors; and every
+sleeper is tried again after five minutes, in case a wake-up was missed.
 
 A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
 when it is released, or at the latest after the time given. Nobody else waits for it.
@@ -64,6 +64,8 @@ class Entry:
     errors: int = 0  # consecutive failures that were not the pod's fault
     ready_at: float = 0.0  # end of its backoff
     wakeups: int = 0  # the queue's count when the pod was popped
+    missed: set[str] = dataclasses.field(default_factory=set)  # filters whose verdict may have changed since then
+    refused_by: frozenset[str] = frozenset()  # while it sleeps: the filters that refused it
     annotations_reported: bool = False
 
     @property
@@ -123,6 +125,7 @@ class Queue:
         self._backoff_max_s = backoff_max_s
         self._entries: dict[str, Entry] = {}
         self._lines: dict[Place, _Line] = {place: _Line() for place in Place if place is not Place.GONE}
+        self._refused: dict[str, dict[str, Entry]] = {}  # filter -> the sleepers that it refused, by uid
         self._wakeups = 0
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
@@ -165,7 +168,7 @@ class Queue:
         """The pod is no longer pending: bound, deleted or finished."""
         entry = self._entries.pop(uid, None)
         if entry is not None:
-            self._lines[entry.place].discard(uid)
+            self._leave(entry)
             entry.place = Place.GONE
             self.changed.set()
 
@@ -190,6 +193,16 @@ class Queue:
         for uid in self._lines[Place.UNSCHEDULABLE].uids():
             self._rouse(self._entries[uid])
 
+    def wake_refused(self, plugin: str, may_help: Callable[[core.Pod], bool] | None = None) -> None:
+        """Something happened that may change what a filter says of those pods, or of all (None)."""
+        for entry in list(self._refused.get(plugin, {}).values()):
+            if may_help is None or may_help(entry.pod):
+                self._rouse(entry)
+        for uid in self._lines[Place.IN_CYCLE].uids():
+            entry = self._entries[uid]
+            if may_help is None or may_help(entry.pod):
+                entry.missed.add(plugin)
+
     def release(self, uid: str) -> None:
         """What a pod was held for has come; one that is not held stays where it is."""
         entry = self._entries.get(uid)
@@ -206,6 +219,7 @@ class Queue:
             return None
         entry = self._entries[head[1]]
         entry.wakeups = self._wakeups
+        entry.missed.clear()
         self._move(entry, Place.IN_CYCLE)
         return entry
 
@@ -228,15 +242,18 @@ class Queue:
         if entry.place is not Place.GONE:
             self._move(entry, Place.HELD, until)
 
-    def put_back(self, entry: Entry) -> None:
-        """No node fits: sleep, unless something happened since the pod was popped."""
+    def put_back(self, entry: Entry, refused_by: frozenset[str] = frozenset()) -> None:
+        """No node fits, by these filters: sleep, unless something happened since the pod was popped."""
         if entry.place is Place.GONE:
             return
         entry.attempts += 1
         entry.errors = 0
         self._start_backoff(entry, entry.attempts)
-        if entry.wakeups == self._wakeups:
+        if entry.wakeups == self._wakeups and refused_by.isdisjoint(entry.missed):
             self._move(entry, Place.UNSCHEDULABLE, entry.queued + FLUSH_AFTER_S)
+            entry.refused_by = refused_by
+            for plugin in refused_by:
+                self._refused.setdefault(plugin, {})[entry.uid] = entry
         else:
             self._move(entry, Place.BACKOFF, entry.ready_at)
 
@@ -289,10 +306,16 @@ class Queue:
 
     def _move(self, entry: Entry, place: Place, *key: float) -> None:
         if entry.place is not Place.GONE:
-            self._lines[entry.place].discard(entry.uid)
+            self._leave(entry)
         entry.place = place
         self._lines[place].add(entry.uid, key)
         self.changed.set()
+
+    def _leave(self, entry: Entry) -> None:
+        self._lines[entry.place].discard(entry.uid)
+        for plugin in entry.refused_by:
+            del self._refused[plugin][entry.uid]
+        entry.refused_by = frozenset()
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:

@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from scheduler import config
@@ -26,15 +27,17 @@ class Parts:
         self.cluster = cluster.Cluster(config.Network(), "home")
         self.queue = queue.Queue(clock=clock, limit=10, backoff_initial_s=1, backoff_max_s=10)
         self.nodes = feed.Nodes(self.cluster, self.queue, counters)
+        self.namespaces = feed.Namespaces(self.cluster, self.queue)
         self.pods = feed.AssignedPods(self.cluster, self.queue, counters)
         self.resources = feed.CustomResources(api, self.cluster, self.queue, counters, clock)
         self.pending = feed.PendingPods(api, "data-locality-scheduler", self.queue, counters)
 
-    def sleep(self) -> None:
-        self.queue.observe(builders.pod("sleeper"))
+    def sleep(self, affinity: core.Affinity | None = None, refused_by: str = "NodeResourcesFit") -> None:
+        pod = builders.pod("sleeper")
+        self.queue.observe(msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, affinity=affinity)))
         entry = self.queue.pop()
         assert entry is not None
-        self.queue.put_back(entry)
+        self.queue.put_back(entry, frozenset({refused_by}))
 
     def is_awake(self) -> bool:
         return self.queue.count(queue.Place.UNSCHEDULABLE) == 0
@@ -110,6 +113,91 @@ async def test_an_assigned_pod_wakes_by_what_it_gives_back(
     parts.sleep()
     parts.pods.apply(after)
     assert parts.is_awake() is wakes
+
+
+def wants(*kinds: str, **term: Any) -> core.Affinity:
+    """Affinity of those kinds for pods of app x."""
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}} | term
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return core.convert(dict.fromkeys(kinds, required), core.Affinity, "affinity")
+
+
+def running(namespace: str = "ns", **labels: str) -> core.Pod:
+    body = objects.pod("a", node="n1", namespace=namespace)
+    body["metadata"] |= {"uid": "u", "labels": labels}
+    body["status"] = {"phase": "Running"}
+    return core.convert(body, core.Pod, "a")
+
+
+NEAR, FAR = "podAffinity", "podAntiAffinity"
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "refused_by", "before", "after", "wakes"),
+    [
+        pytest.param(wants(NEAR), "InterPodAffinity", None, running(app="x"), True, id="company comes"),
+        pytest.param(wants(NEAR), "InterPodAffinity", None, running(app="y"), False, id="another comes"),
+        pytest.param(wants(NEAR), "InterPodAffinity", None, running("other", app="x"), False, id="it comes elsewhere"),
+        pytest.param(
+            wants(NEAR, namespaces=["other"]),
+            "InterPodAffinity",
+            None,
+            running("other", app="x"),
+            True,
+            id="named there",
+        ),
+        pytest.param(
+            wants(NEAR, namespaceSelector={"matchLabels": {"team": "t"}}),
+            "InterPodAffinity",
+            None,
+            running("other", app="x"),
+            True,
+            id="perhaps selected there",
+        ),
+        pytest.param(wants(FAR), "InterPodAffinity", None, running(app="x"), False, id="what it flees comes"),
+        pytest.param(None, "InterPodAffinity", None, running(app="x"), False, id="flees nobody itself"),
+        pytest.param(wants(NEAR), "NodeResourcesFit", None, running(app="x"), False, id="waits for room"),
+        pytest.param(
+            wants(NEAR), "InterPodAffinity", running(app="y"), running(app="x"), True, id="relabelled to company"
+        ),
+        pytest.param(
+            wants(FAR), "InterPodAffinity", running(app="x"), running(app="y"), True, id="relabelled from what it flees"
+        ),
+        pytest.param(
+            wants(NEAR), "NodeResourcesFit", running(app="y"), running(app="x"), False, id="relabelled, waits for room"
+        ),
+        pytest.param(wants(NEAR), "InterPodAffinity", running(app="x"), running(app="x"), False, id="nothing new"),
+    ],
+)
+async def test_an_assigned_pod_wakes_those_that_wait_for_its_company(
+    parts: Parts,
+    waits_for: core.Affinity | None,
+    refused_by: str,
+    before: core.Pod | None,
+    after: core.Pod,
+    wakes: bool,
+) -> None:
+    if before is not None:
+        parts.pods.apply(before)
+    parts.sleep(waits_for, refused_by)
+    parts.pods.apply(after)
+    assert parts.is_awake() is wakes
+
+
+def namespace(**labels: str) -> core.Namespace:
+    return core.Namespace(metadata=core.ObjectMeta(name="ns", labels=labels))
+
+
+async def test_a_namespace_is_known_and_wakes_by_its_labels(parts: Parts) -> None:
+    parts.namespaces.apply(namespace(team="t"))
+    parts.sleep(wants(NEAR), "InterPodAffinity")
+    parts.namespaces.apply(namespace(team="t"))
+    assert not parts.is_awake()
+    parts.namespaces.apply(namespace(team="u"))
+    assert parts.is_awake()
+    assert parts.cluster.freeze().neighbours.namespaces == {"ns": {"team": "u"}}
+    parts.namespaces.remove(informer.Key("", "ns", ""))
+    assert parts.cluster.freeze().neighbours.namespaces == {}
 
 
 async def test_a_pod_that_goes_wakes(parts: Parts) -> None:

@@ -1,5 +1,7 @@
 """Order, backoff, wake-ups and bounds of the queue, and the law that a pod is in exactly one place."""
 
+from typing import Any
+
 import hypothesis
 import pytest
 from hypothesis import stateful
@@ -128,6 +130,41 @@ def test_a_wakeup_during_the_decision_is_not_lost(waiting: queue.Queue) -> None:
     waiting.put_back(entry)
     assert entry.place is Place.BACKOFF
     assert names(waiting) == ["a"]  # nothing else to do: the backoff is skipped
+
+
+def test_an_event_for_some_wakes_only_those_of_them_whom_the_filter_refused(waiting: queue.Queue) -> None:
+    for name, refused_by in (("meant", {"F", "G"}), ("other", {"F"}), ("by another filter", {"G"}), ("unknown", set())):
+        waiting.observe(builders.pod(name))
+        waiting.put_back(popped(waiting), frozenset(refused_by))
+    waiting.wake_refused("F", lambda pod: pod.metadata.name != "other")
+    assert names(waiting) == ["meant"]
+    waiting.wake_refused("F")
+    assert names(waiting) == ["other"]
+    waiting.wake_refused("F")  # nobody sleeps for its sake any more
+    assert names(waiting) == []
+    assert waiting.count(Place.UNSCHEDULABLE) == 2
+
+
+@pytest.mark.parametrize(
+    ("refused_by", "place"),
+    [pytest.param({"F"}, Place.BACKOFF, id="concerned"), pytest.param({"G"}, Place.UNSCHEDULABLE, id="not concerned")],
+)
+def test_an_event_for_some_during_the_decision_is_not_lost(
+    waiting: queue.Queue, refused_by: set[str], place: Place
+) -> None:
+    waiting.observe(builders.pod("a"))
+    entry = popped(waiting)
+    waiting.wake_refused("F")
+    waiting.put_back(entry, frozenset(refused_by))
+    assert entry.place is place
+
+
+def test_a_sleeper_that_goes_is_not_woken(waiting: queue.Queue) -> None:
+    waiting.observe(builders.pod("a"))
+    waiting.put_back(popped(waiting), frozenset({"F"}))
+    waiting.remove("uid-a")
+    waiting.wake_refused("F")
+    assert waiting.pop() is None
 
 
 def test_a_change_of_the_pod_during_the_decision_is_not_lost(waiting: queue.Queue) -> None:
@@ -279,7 +316,11 @@ class QueueLaws(stateful.RuleBasedStateMachine):
     def hand_back(self, data: st.DataObject, outcome: str) -> None:
         name = data.draw(st.sampled_from(sorted(self.out)))
         entry = self.out[name]
-        more = (self.clock.now + 5,) if outcome == "hold" else ()
+        more: tuple[Any, ...] = ()
+        if outcome == "hold":
+            more = (self.clock.now + 5,)
+        elif outcome == "put_back":
+            more = (frozenset(data.draw(st.sets(st.sampled_from("FG")))),)
         getattr(self.queue, outcome)(entry, *more)
         if outcome != "bind" or entry.place is Place.GONE:
             del self.out[name]
@@ -292,6 +333,10 @@ class QueueLaws(stateful.RuleBasedStateMachine):
     def wake(self) -> None:
         self.queue.wake()
         assert self.queue.count(Place.UNSCHEDULABLE) == 0
+
+    @stateful.rule(plugin=st.sampled_from("FG"), name=st.none() | uids)
+    def wake_refused(self, plugin: str, name: str | None) -> None:
+        self.queue.wake_refused(plugin, None if name is None else lambda pod: pod.metadata.name == name)
 
     @stateful.rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 300.0]))
     def pass_time(self, seconds: float) -> None:

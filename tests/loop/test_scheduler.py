@@ -136,6 +136,36 @@ async def test_a_pod_that_needs_what_is_not_built_stays_pending_and_is_told_what
     assert world.node_of("odd") == ""
 
 
+def near(app: str, **changes: object) -> dict[str, object]:
+    """A pod's spec that requires a pod of this app on its node."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": app}}} | changes
+    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+
+
+async def test_a_pod_waits_for_the_company_that_it_requires(world: running.Running) -> None:
+    world.fake.store.create("nodes", objects.node("n2", labels={"kubernetes.io/hostname": "n2"}))
+    world.create("follower", spec=near("leader"))
+    await world.until(lambda: world.events("follower", "FailedScheduling"))
+    assert "didn't match pod affinity rules" in world.events("follower", "FailedScheduling")[0]["note"]
+    world.create(
+        "leader", metadata={"labels": {"app": "leader"}}, spec={"nodeSelector": {"kubernetes.io/hostname": "n2"}}
+    )
+    await world.placed("leader", "follower")
+    assert world.node_of("follower") == "n2"
+
+
+async def test_namespaces_are_selected_by_their_labels(world: running.Running) -> None:
+    world.fake.store.create("nodes", objects.node("n2", labels={"kubernetes.io/hostname": "n2"}))
+    leader = objects.pod("leader", namespace="other", node="n2")
+    leader["metadata"]["labels"] = {"app": "leader"}
+    world.fake.store.create("pods", leader)
+    world.create("follower", spec=near("leader", namespaceSelector={"matchLabels": {"team": "t"}}))
+    await world.until(lambda: world.events("follower", "FailedScheduling"))
+    world.fake.store.create("namespaces", {"metadata": {"name": "other", "labels": {"team": "t"}}})
+    await world.placed("follower")
+    assert world.node_of("follower") == "n2"
+
+
 async def test_bad_annotations_give_one_event_that_names_all_and_the_pod_is_placed(world: running.Running) -> None:
     annotations = {
         "data.scheduler.thesis/input-1": "bucket/key,12MB",

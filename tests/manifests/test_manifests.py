@@ -61,7 +61,7 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
     role = base("Role")["data-locality-scheduler"]
     assert role["rules"] == [{"apiGroups": [names.GROUP], "resources": ["dataobjects"], "verbs": ["create", "delete"]}]
     assert allowed(rules, "", "pods") == {"get", "list", "watch"}
-    assert allowed(rules, "", "nodes") == {"list", "watch"}
+    assert allowed(rules, "", "nodes") == allowed(rules, "", "namespaces") == {"list", "watch"}
     assert allowed(rules, "", "secrets") == set()
     assert allowed(rules, "", "pods/binding") == {"create"}
     assert allowed(rules, "", "pods/status") == {"patch"}

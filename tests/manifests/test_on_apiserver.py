@@ -87,6 +87,7 @@ HOOKS = "mutatingwebhookconfigurations"
 RIGHTS = [
     pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
     pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
+    pytest.param(SCHEDULER, "watch", "", "namespaces", True, id="scheduler watches namespaces"),
     pytest.param(SCHEDULER, "watch", "scheduler.thesis", "dataobjects", True, id="scheduler watches data objects"),
     pytest.param(SCHEDULER, "create", "", "pods/binding", True, id="scheduler binds"),
     pytest.param(SCHEDULER, "patch", "", "pods/status", True, id="scheduler sets conditions"),

@@ -2,8 +2,9 @@
 
 Three rules in upstream's order. Required affinity: in each term's domain runs a pod that matches *all* the terms; as
 long as no pod on a node with one of the labels does, the first of a series, which matches its own terms, may go
-wherever the labels are. Required anti-affinity: no pod in the domain matches. Symmetry: no pod in the domain has anti-affinity
-against this one. A node without the label fails the first rule and passes the other two. Terminating pods count.
+wherever the labels are. Required anti-affinity: no pod in the domain matches. Symmetry: no pod in the domain has
+anti-affinity against this one. A node without the label fails the first rule and passes the other two. Terminating pods
+count.
 
 Source: pkg/scheduler/framework/plugins/interpodaffinity/filtering.go.
 """
