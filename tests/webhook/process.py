@@ -87,9 +87,12 @@ class Webhook:
         command: list[str | pathlib.Path] = [PROGRAM, "webhook", "--kubeconfig", kubeconfig]
         command += [f"--tls-dir={folder.directory}", f"--namespace={HOME}", f"--port={self.port}"]
         command += [f"--events-port={self.events_port}", f"--health-port={self.health_port}", "--health-host=127.0.0.1"]
-        command += options
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=output, stderr=output)
+        self._command = [*command, *options]
+        self.process = self._run()
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(self._command, cwd=ROOT, env=os.environ, stdout=output, stderr=output)
 
     def __enter__(self) -> Self:
         try:
@@ -132,6 +135,11 @@ class Webhook:
         """SIGKILL, as a node that fails does; harmless if it has ended."""
         self.process.kill()
         self.process.wait()
+
+    def restart(self) -> None:
+        """Run it again after its end, at the same ports; returns when it is ready."""
+        self.process = self._run()
+        process.until(self.is_ready, "the webhook is ready again")
 
     def stop(self) -> int:
         """SIGTERM, as a kubelet does; returns the exit code."""
