@@ -26,7 +26,7 @@ from daemon import metrics, reading
 from daemon.links import agent, schedule
 from scheduler import errors
 from scheduler.api import core, crd, names, units
-from scheduler.kube import client
+from scheduler.kube import client, tokenreview
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,6 @@ _TOKEN_S, _TOKENS = 60.0, 256
 _PEER_S, _PEERS = 600.0, 512
 _BODY_S: Final = 10.0
 _NODE_EXTRA: Final = "authentication.kubernetes.io/node-name"
-_REVIEWS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 _FORM: Final = '{"peer": "NODE", "direction": "From", "sizeBytes": 2000000000, "seconds": 16.5}'
 
@@ -58,20 +57,6 @@ class Transfer(msgspec.Struct, rename="camel", forbid_unknown_fields=True, froze
 
 
 _Body = Transfer | Annotated[list[Transfer], msgspec.Meta(min_length=1, max_length=MOST_REPORTS)]
-
-
-class _User(msgspec.Struct):
-    extra: dict[str, list[str]] = {}
-
-
-class _Verdict(msgspec.Struct):
-    authenticated: bool = False
-    audiences: list[str] = []
-    user: _User = msgspec.field(default_factory=_User)
-
-
-class _Review(msgspec.Struct):
-    status: _Verdict = msgspec.field(default_factory=_Verdict)
 
 
 T = TypeVar("T")
@@ -154,15 +139,10 @@ class Reports:
             wait_s = self._reviews.wait_s()
             if wait_s:
                 return _too_many(wait_s, "unknown tokens")
-            body = msgspec.json.encode({
-                "apiVersion": "authentication.k8s.io/v1",
-                "kind": "TokenReview",
-                "spec": {"token": token, "audiences": [AUDIENCE]},
-            })  # fmt: skip
-            verdict = core.decode(await self._api.post(_REVIEWS, body), _Review, "TokenReview").status
-            if not verdict.authenticated or AUDIENCE not in verdict.audiences:
+            user = await tokenreview.review(self._api, token, AUDIENCE)
+            if user is None:
                 return _unknown("the token is for somebody else, or no longer valid")
-            node = self._token_nodes.put(key, next(iter(verdict.user.extra.get(_NODE_EXTRA, ())), ""))
+            node = self._token_nodes.put(key, next(iter(user.extra.get(_NODE_EXTRA, ())), ""))
         if node != self._node:
             runs = f"on node {node}" if node else "on a node that its token does not name (Kubernetes before 1.30?)"
             text = f"the pod runs {runs}, and this is the daemon of node {self._node}: tell that of its own node\n"

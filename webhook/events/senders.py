@@ -27,7 +27,7 @@ import msgspec
 import structlog
 
 from scheduler import errors
-from scheduler.kube import client
+from scheduler.kube import client, tokenreview
 from webhook.events import metrics
 
 log = structlog.get_logger(__name__)
@@ -41,9 +41,7 @@ REFUSED_S: Final = 10.0
 REMEMBERED: Final = 1_024
 REVIEWS: Final = 4  # at once
 WAITING: Final = 64  # for a review; further ones are sent away, so that made-up tokens cannot pile up
-DEADLINE_S: Final = 5.0
 
-_REVIEWS_PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ACCOUNT: Final = re.compile(r"system:serviceaccount:([a-z0-9-]+):[a-z0-9.-]+")
 
@@ -68,20 +66,6 @@ class Refusal(msgspec.Struct, frozen=True):
 
     status: int
     message: str
-
-
-class _User(msgspec.Struct):
-    username: str = ""
-
-
-class _Status(msgspec.Struct):
-    authenticated: bool = False
-    user: _User = msgspec.field(default_factory=_User)
-    audiences: list[str] | None = None
-
-
-class _Review(msgspec.Struct):
-    status: _Status
 
 
 _NO_TOKEN: Final = Refusal(401, "no sender; send the header Authorization: Bearer and a token")
@@ -149,17 +133,14 @@ class Senders:
         return await asyncio.shield(task)
 
     async def _review(self, digest: bytes, token: str) -> Sender | Refusal:
-        spec = {"token": token, "audiences": [AUDIENCE]}
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
         try:
             async with self._lanes:
-                answer = await self._api.post(_REVIEWS_PATH, msgspec.json.encode(review), deadline_s=DEADLINE_S)
-            status = msgspec.json.decode(answer, type=_Review).status
-        except (errors.ApiError, msgspec.MsgspecError) as error:
+                user = await tokenreview.review(self._api, token, AUDIENCE)
+        except errors.LocalityError as error:
             self._figures.reviews.labels(outcome="failed").inc()
             log.warning("sender's token could not be checked", error=str(error))
             return _AWAY
-        found = _judge(status)
+        found = _judge(user)
         accepted = isinstance(found, Sender)
         self._figures.reviews.labels(outcome="accepted" if accepted else "refused").inc()
         self._remembered[digest] = (time.monotonic() + (ACCEPTED_S if accepted else REFUSED_S), found)
@@ -169,12 +150,11 @@ class Senders:
         return found
 
 
-def _judge(status: _Status) -> Sender | Refusal:
-    # A server that knows nothing of audiences leaves the list empty, and has then not checked ours.
-    if not status.authenticated or AUDIENCE not in (status.audiences or ()):
+def _judge(user: tokenreview.User | None) -> Sender | Refusal:
+    if user is None:
         return _BAD_TOKEN
-    account = _ACCOUNT.fullmatch(status.user.username)
-    return Sender(status.user.username, frozenset({account[1]})) if account else _NO_ACCOUNT
+    account = _ACCOUNT.fullmatch(user.username)
+    return Sender(user.username, frozenset({account[1]})) if account else _NO_ACCOUNT
 
 
 class _Tokens:
