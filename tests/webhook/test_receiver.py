@@ -9,14 +9,16 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import prometheus_client
 import pytest
 
 from localcluster import cluster
 from scheduler.api import names
-from tests.fakeapi import server
+from scheduler.kube import client
+from tests.fakeapi import faults, server
 from tests.webhook import receiving
 from webhook import facts
-from webhook.events import keeping, ledger, messages, receiver, senders
+from webhook.events import keeping, ledger, messages, metrics, receiver, senders
 
 pytestmark = pytest.mark.e2e
 
@@ -100,6 +102,8 @@ DATA = json.dumps({"dataInputs": [{"urn": "raw/a", "size": 5}]}).encode()
         pytest.param("/other", DATA, EVENT | JSON, 404, "", id="other path"),
         pytest.param("/events", gzip.compress(DATA), EVENT | JSON | {"Content-Encoding": "gzip"}, 415, "compressed",
                      id="compressed"),
+        pytest.param("/events", b"\0", EVENT | JSON | {"Content-Encoding": "br"}, 415, "compressed",
+                     id="compressed in another way"),
         pytest.param("/events", b"<a/>", {"Content-Type": "text/xml"}, 415, messages.STRUCTURED, id="no JSON"),
         pytest.param("/events", b"x" * (receiver.MAX_BYTES + 1), EVENT | JSON, 413, "1048576", id="too long"),
         pytest.param("/events", b"{" * receiver.MAX_BYTES, EVENT | JSON, 400, "event", id="a megabyte of braces"),
@@ -178,6 +182,30 @@ async def test_a_token_for_others_is_not_taken(
     assert [answer.status for answer in answers] == [401, 401, 401]
     assert senders.AUDIENCE in answers[0].text
     assert replica.figure("token_reviews_total", outcome="refused") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        pytest.param({"authenticated": True, "audiences": [senders.AUDIENCE]}, 200, id="an account"),
+        pytest.param({"authenticated": True}, 401, id="a server that knows nothing of audiences"),
+        pytest.param({"authenticated": True, "audiences": [senders.AUDIENCE], "user": {"username": "jane"}}, 403,
+                     id="a person"),
+        pytest.param({"authenticated": True, "audiences": [senders.AUDIENCE], "user": 5}, 503, id="nonsense"),
+        pytest.param({}, 401, id="nothing"),
+    ],
+)  # fmt: skip
+async def test_what_the_api_server_says_of_a_token(tmp_path: pathlib.Path, said: dict[str, Any], status: int) -> None:
+    user = {"username": "system:serviceaccount:team:sender"}
+    body = json.dumps({"status": {"user": user, **said}}).encode()
+    async with server.running() as fake:
+        fake.faults.append(faults.Fault(method="POST", path="/tokenreviews", status=201, body=body))
+        api = await client.Api.connect(fake.kubeconfig(tmp_path))
+        known = senders.Senders(api, metrics.Metrics(prometheus_client.CollectorRegistry()))
+        found = await known.identify("Bearer aaaa.bbbb.cccc")
+        await api.close()
+    expected = senders.Sender(user["username"], frozenset({"team"}))
+    assert found == expected if status == 200 else isinstance(found, senders.Refusal) and found.status == status
 
 
 async def test_static_tokens_are_read_again(
