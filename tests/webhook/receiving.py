@@ -86,9 +86,10 @@ async def running(
     port: int = 0,
     book: ledger.Ledger | None = None,
     allow_anonymous: bool = False,
+    follows: bool = True,
     **how: Any,
 ) -> AsyncIterator[Replica]:
-    """A replica that keeps what it hears in this namespace."""
+    """A replica that keeps what it hears in this namespace; where it does not follow, no watch tells it of others."""
     api = await client.Api.connect(str(kubeconfig))
     registry = prometheus_client.CollectorRegistry()
     figures = metrics.Metrics(registry)
@@ -100,12 +101,13 @@ async def running(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=certificate.server_context() if certificate else None)
     await site.start()
-    task = asyncio.create_task(keeper.run())
+    task = asyncio.create_task(keeper.run() if follows else asyncio.sleep(0))
     trusts: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate.cert) if certificate else True
     scheme = "https" if certificate else "http"
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusts))
     try:
-        await keeper.synced.wait()
+        if follows:
+            await keeper.synced.wait()
         url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         yield Replica(url, book, keeper, registry, session)
     finally:

@@ -326,6 +326,25 @@ async def test_not_acknowledged_where_it_cannot_be_written(
 
 
 # -------------------------------------------------------------------------------------------------------------- keeping
+async def test_what_others_wrote_is_taken_up_where_it_is_in_the_way(
+    replica: receiving.Replica, bare_cluster: cluster.Cluster, namespace: str, tokens: pathlib.Path
+) -> None:
+    async with receiving.running(bare_cluster.kubeconfig, namespace, tokens, follows=False) as deaf:
+        for n in range(3):  # a creation that is refused, then replacements
+            assert (await replica.tell(FMASK, f"{n}-1", f"raw/{n}-1")).status == 202
+            assert (await deaf.tell(FMASK, f"{n}-2", f"raw/{n}-2")).status == 202
+            (found,) = await asyncio.to_thread(config_maps, bare_cluster, namespace)
+            expected = {f"raw/{m}-{k}" for m in range(n + 1) for k in (1, 2)}
+            assert expected == {item["urn"] for item in json.loads(deaf.text(FMASK))["dataInputs"]}
+            assert all(f'"{urn}"' in found["data"]["events"] for urn in expected)
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{keeping.name_of(FMASK)}"
+        await asyncio.to_thread(bare_cluster.api.request, "DELETE", path)
+        assert (await deaf.tell(FMASK, "4", "raw/4")).status == 202
+        (found,) = await asyncio.to_thread(config_maps, bare_cluster, namespace)
+        assert "raw/4" in found["data"]["events"]
+        assert deaf.figure("event_writes_total", outcome="conflict") == 3
+
+
 async def test_what_is_expired_is_deleted(bare_cluster: cluster.Cluster, namespace: str, tokens: pathlib.Path) -> None:
     where = (bare_cluster.kubeconfig, namespace, tokens)
     brief = ledger.Ledger(retention_s=1.0)
