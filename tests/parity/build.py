@@ -20,6 +20,7 @@ CORDON = "NodeUnschedulable"
 FIT = "NodeResourcesFit"
 IMAGES = "ImageLocality"
 NAME = "NodeName"
+POD_AFFINITY = "InterPodAffinity"
 PORTS = "NodePorts"
 TAINTS = "TaintToleration"
 
@@ -58,6 +59,7 @@ class Case:
     nodes: Sequence[Object]
     pod: Object
     pods: Sequence[Object] = ()
+    namespaces: Sequence[Object] = ()
     config: Object | None = None
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
     alone: Mapping[str, Mapping[str, Verdict]] | None = None
@@ -72,6 +74,8 @@ class Case:
 
     def question(self) -> Object:
         asked: Object = {"id": self.id, "nodes": list(self.nodes), "pods": list(self.pods), "pod": self.pod}
+        if self.namespaces:
+            asked["namespaces"] = list(self.namespaces)
         return asked if self.config is None else asked | {"config": self.config}
 
 
@@ -140,11 +144,15 @@ def pod(
     phase: str = "",
     priority: int = 0,
     deleted: bool = False,
+    namespace: str = "default",
+    labels: Mapping[str, str] | None = None,
     status: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Object:
     """A pod; `on` is the node it runs on, `nominated` the node kept for it."""
-    metadata: Object = {"name": name, "namespace": "default", "uid": f"uid-{name}"}
+    metadata: Object = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+    if labels:
+        metadata["labels"] = dict(labels)
     if deleted:
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     whole: Object = {"containers": list(containers) or [container()], "priority": priority, **spec}
@@ -207,6 +215,41 @@ def prefer(*weighted: tuple[int, Object]) -> Object:
     """Affinity: each matching term adds its weight."""
     preferred = [{"weight": weight, "preference": preference} for weight, preference in weighted]
     return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+
+
+# ------------------------------------------------------------------------------------------------- other pods' company
+def app(*names: str) -> Object:
+    """A label selector for the pods of one app, or of any of several."""
+    if len(names) == 1:
+        return {"matchLabels": {"app": names[0]}}
+    return {"matchExpressions": [expr("app", "In", *names)]}
+
+
+def company(selector: Object | None, key: str = "zone", **more: Any) -> Object:
+    """A term about the pods that a selector (None: none is written) selects, in domains of `key`."""
+    return {"topologyKey": key} | ({} if selector is None else {"labelSelector": selector}) | more
+
+
+def near(*terms: Object) -> Object:
+    """Affinity: requires the company of pods."""
+    return {"podAffinity": {_REQUIRED: list(terms)}}
+
+
+def far(*terms: Object) -> Object:
+    """Affinity: refuses the company of pods."""
+    return {"podAntiAffinity": {_REQUIRED: list(terms)}}
+
+
+def likes(*weighted: tuple[int, Object]) -> Object:
+    return {"podAffinity": {_PREFERRED: [{"weight": each, "podAffinityTerm": term} for each, term in weighted]}}
+
+
+def dislikes(*weighted: tuple[int, Object]) -> Object:
+    return {"podAntiAffinity": {_PREFERRED: [{"weight": each, "podAffinityTerm": term} for each, term in weighted]}}
+
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 # ------------------------------------------------------------------------------------------------------------ config

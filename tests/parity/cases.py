@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tests.parity import occupying, placing, room, together, wishes
+from tests.parity import company, liking, occupying, placing, refusing, room, together, wishes
 
-ALL = [*placing.CASES, *occupying.CASES, *room.CASES, *wishes.CASES, *together.CASES]
+_TABLES = (placing, occupying, room, wishes, company, refusing, liking, together)
+ALL = [case for table in _TABLES for case in table.CASES]
