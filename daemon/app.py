@@ -24,13 +24,11 @@ from aiohttp import web
 from daemon import agent, config, handlers, health, listing, metrics
 from daemon.links import agent as links
 from daemon.links import reports
-from scheduler import errors
 from scheduler.api import names
-from scheduler.kube import client, events
+from scheduler.kube import client, events, startup
 
 log = structlog.get_logger(__name__)
 
-_START_RETRY_S = 2.0
 _DRAIN_S = 2.0
 
 
@@ -66,35 +64,13 @@ async def run(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    required = [f"/apis/{names.API_VERSION}/{plural}" for plural in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)]
     api = await client.Api.connect(options.kubeconfig)
     try:
-        await _wait_for_resources(api, stop)
+        await startup.wait_until_listable(api, required, role="manifests/base/rbac-daemon.yaml", stop=stop)
         return 0 if stop.is_set() else await _serve(api, options, configuration, stop)
     finally:
         await api.close()
-
-
-async def _wait_for_resources(api: client.Api, stop: asyncio.Event) -> None:
-    """Return when our CRDs are there; wait for an API server that does not answer yet."""
-    complained = False
-    while not stop.is_set():
-        try:
-            for plural in (names.DATA_OBJECTS, names.NODE_CAPABILITIES):
-                await api.get(f"/apis/{names.API_VERSION}/{plural}", {"limit": "1"})
-        except errors.NotFoundError as error:
-            remedy = "the API server does not know it; kubectl apply --server-side -f crds/"
-            raise errors.InputError("custom resources", names.API_VERSION, remedy) from error
-        except errors.DeniedError as error:
-            raise errors.InputError(
-                "access", error.message, "grant it, as manifests/base/rbac-daemon.yaml does"
-            ) from error
-        except errors.ApiError as error:
-            if not complained:
-                log.warning("API server does not answer yet, still trying", error=str(error))
-            complained = True
-            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_START_RETRY_S)
-        else:
-            return
 
 
 async def _serve(api: client.Api, options: Options, configuration: config.Source, stop: asyncio.Event) -> int:

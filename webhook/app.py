@@ -19,16 +19,13 @@ import kopf
 import structlog
 from aiohttp import web
 
-from scheduler import errors
-from scheduler.api import names
-from scheduler.kube import client
+from scheduler.kube import client, startup
 from webhook import handlers, health, known, metrics, server, tls
 from webhook.events import keeping, ledger, receiver, senders
 from webhook.events import metrics as event_metrics
 
 log = structlog.get_logger(__name__)
 
-_START_RETRY_S: Final = 2.0
 # At which the Service is reached, whatever port the process listens on.
 _SERVICE_PORT: Final = 443
 
@@ -63,36 +60,13 @@ async def run(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    required = [path for kind, path in known.PATHS.items() if kind not in known.OPTIONAL]
     api = await client.Api.connect(options.kubeconfig)
     try:
-        await _wait_for_access(api, stop)
+        await startup.wait_until_listable(api, required, role="manifests/base/rbac-webhook.yaml", stop=stop)
         return 0 if stop.is_set() else await _serve(api, options, certificate, stop)
     finally:
         await api.close()
-
-
-async def _wait_for_access(api: client.Api, stop: asyncio.Event) -> None:
-    """Return when everything can be listed; wait for an API server that does not answer yet."""
-    complained = False
-    while not stop.is_set():
-        try:
-            for kind, path in known.PATHS.items():
-                if kind not in known.OPTIONAL:
-                    await api.get(path, {"limit": "1"})
-        except errors.NotFoundError as error:
-            remedy = "the API server does not know it; kubectl apply --server-side -f crds/"
-            raise errors.InputError("custom resources", names.API_VERSION, remedy) from error
-        except errors.DeniedError as error:
-            raise errors.InputError(
-                "access", error.message, "grant it, as manifests/base/rbac-webhook.yaml does"
-            ) from error
-        except errors.ApiError as error:
-            if not complained:
-                log.warning("API server does not answer yet, still trying", error=str(error))
-            complained = True
-            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_START_RETRY_S)
-        else:
-            return
 
 
 async def _serve(api: client.Api, options: Options, certificate: tls.Certificate, stop: asyncio.Event) -> int:

@@ -20,24 +20,6 @@ ENRICH, CHECK = "/enrich", "/check"
 APPS, BATCH = "/apis/apps/v1/namespaces", "/apis/batch/v1/namespaces"
 OURS = {"scheduler.thesis/data-sources": "photos"}
 CONTAINERS = [{"name": "c", "image": "none"}]
-KNATIVE = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "services.serving.knative.dev"},
-    "spec": {
-        "group": "serving.knative.dev",
-        "scope": "Namespaced",
-        "names": {"kind": "Service", "plural": "services"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-            }
-        ],
-    },
-}
 
 
 @dataclasses.dataclass
@@ -83,7 +65,7 @@ def asked(cluster_factory: ClusterFactory, tmp_path_factory: pytest.TempPathFact
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         running.apply(process.BASE / "namespace.yaml")
-        running.kubectl("apply", "-f", "-", stdin=json.dumps(KNATIVE))
+        running.kubectl("apply", "-f", "-", stdin=json.dumps(process.KNATIVE_CRD))
         running.kubectl("wait", "--for=condition=Established", "crd/services.serving.knative.dev")
         disabled = {"name": "disabled", "labels": {"scheduler.thesis/enrich": "disabled"}}
         running.api.request("POST", "/api/v1/namespaces", {"metadata": disabled})

@@ -1,0 +1,49 @@
+"""Waits, when a process starts, until the API server answers and lets it list what it works on.
+
+A list that is refused would be retried for ever by whoever watches, and look like a process that hangs: so it is one
+clear message at the start instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+import structlog
+
+from scheduler import errors
+from scheduler.api import names
+from scheduler.kube import client
+
+log = structlog.get_logger(__name__)
+
+_RETRY_S: Final = 2.0
+
+
+async def wait_until_listable(api: client.Api, paths: Collection[str], *, role: str, stop: asyncio.Event) -> None:
+    """Return when every collection can be listed, or ``stop`` is set; wait for a server that does not answer yet.
+
+    Args:
+        role: The manifest that grants it, for the message.
+
+    Raises:
+        InputError: our CRDs are missing, or a right is.
+    """
+    complained = False
+    while not stop.is_set():
+        try:
+            for path in paths:
+                await api.get(path, {"limit": "1"})
+        except errors.NotFoundError as error:
+            remedy = "the API server does not know it; kubectl apply --server-side -f crds/"
+            raise errors.InputError("custom resources", names.API_VERSION, remedy) from error
+        except errors.DeniedError as error:
+            raise errors.InputError("access", error.message, f"grant it, as {role} does") from error
+        except errors.ApiError as error:
+            if not complained:
+                log.warning("API server does not answer yet, still trying", error=str(error))
+            complained = True
+            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_RETRY_S)
+        else:
+            return
