@@ -78,7 +78,7 @@ WRITTEN = (Transfer("landsat-l1/in/a b+c.tif", 5),)
                      id="no size"),
         pytest.param(HEADERS | JSON, {"processingOptions": {"preferEdge": False, "other": 1}}, (),
                      {"preferEdge": False}, id="options alone"),
-        pytest.param(HEADERS | JSON, {"dataInputs": [{"urn": f"bucket/{n}", "size": n} for n in range(100)]},
+        pytest.param(HEADERS | JSON, {"dataInputs": [{"urn": f"bucket/{n}", "size": n} for n in range(5000)]},
                      tuple(Transfer(f"bucket/{n}", n) for n in range(64)), {}, id="no more than a pod can name"),
     ],
 )  # fmt: skip

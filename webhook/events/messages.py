@@ -181,7 +181,12 @@ def _of_data(where: str, data: Any, identity: str, time_s: float | None) -> list
 
 
 def _of_event_data(where: str, data: dict[str, Any], identity: str, time_s: float | None) -> Message:
-    wanted = {key: data[key] for key in _EVENT_KEYS if data.get(key) is not None}
+    # As many as a pod can name; of thousands of further ones nobody needs to know what is wrong with them.
+    wanted: dict[str, Any] = {
+        key: value[: intents.MAX_TRANSFERS] if isinstance(value, list) else value
+        for key in _EVENT_KEYS
+        if (value := data.get(key)) is not None
+    }
     try:
         text = msgspec.json.encode(wanted).decode()
     except (*_BROKEN, TypeError, OverflowError) as error:
@@ -205,9 +210,9 @@ def _is_option(key: str, value: object) -> bool:
 
 
 def _transfers(where: str, found: list[tuple[str, str]]) -> tuple[intents.Transfer, ...]:
-    """As many as a pod can name; a size that is not given is 0, as others may know it."""
+    """A size that is not given is 0, as others may know it."""
     transfers = []
-    for place, text in found[: intents.MAX_TRANSFERS]:
+    for place, text in found:
         urn, size, *rest = text.split(",")
         try:
             transfers.append(intents.parse_transfer(place, ",".join([urn, size or "0", *rest])))
