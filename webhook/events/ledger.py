@@ -68,6 +68,11 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
         """An object that is gone is no input, but may still be written."""
         return ("output" if self.role == "output" else "input", self.urn)
 
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """Newer is greater. The stamp decides; the rest is for stamps that hands or wrong senders have used twice."""
+        return (self.stamp, *self.topic, self.role, self.size_bytes, self.processing_s, self.kind, str(self.priority))
+
 
 class Options(msgspec.Struct, frozen=True):
     """A group of ``processingOptions``."""
@@ -79,6 +84,10 @@ class Options(msgspec.Struct, frozen=True):
     def topic(self) -> str:
         return next((_GROUPS[key] for key in self.values if key in _GROUPS), "")
 
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        return (self.stamp, msgspec.json.encode(self.values, order="sorted"))
+
 
 class Seen(msgspec.Struct, frozen=True):
     """That an event has been counted, so that its second delivery is not."""
@@ -88,6 +97,10 @@ class Seen(msgspec.Struct, frozen=True):
     @property
     def topic(self) -> str:
         return self.stamp.event
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        return (self.stamp,)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -203,9 +216,8 @@ class Ledger:
         To cut after each merge gives what cutting once at the end would: whatever is cut has ``limit`` other topics
         before it, and a topic's statement is only ever replaced by a newer one.
         """
-        ordered = sorted(statements, key=_rank, reverse=True)
         newest: dict[object, T] = {}
-        for statement in ordered:
+        for statement in sorted(statements, key=_rank, reverse=True):
             if self._lives(statement.stamp, now_ms):
                 newest.setdefault(statement.topic, statement)
                 if len(newest) == limit:
@@ -222,9 +234,8 @@ class Ledger:
         )
 
 
-def _rank(statement: Item | Options | Seen) -> tuple[Stamp, bytes]:
-    # Equal stamps on unequal statements come from hands in the stored form only; an order that all agree on is enough.
-    return statement.stamp, msgspec.json.encode(statement)
+def _rank(statement: Item | Options | Seen) -> tuple[Any, ...]:
+    return statement.rank
 
 
 def _statements(said: Iterable[messages.Message], now_ms: int) -> Kept:
