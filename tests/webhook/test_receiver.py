@@ -310,7 +310,7 @@ async def test_a_burst_is_written_together(replica: receiving.Replica) -> None:
     answers = await asyncio.gather(*(replica.tell(FMASK, str(n), f"raw/{n}") for n in range(100)))
     assert {answer.status for answer in answers} == {202}
     # One at once for the first, one for the rest; and for those that a slow machine took that long to send.
-    assert replica.figure("event_writes_total", outcome="written") <= 5
+    assert replica.figure("event_writes_total", outcome="written") <= 20
     assert len(json.loads(replica.text(FMASK))["dataInputs"]) == 64
 
 

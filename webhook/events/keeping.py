@@ -1,11 +1,11 @@
 """Keeps the ledger in ConfigMaps: for a restart, and for the other replicas.
 
 Each consumer has one ConfigMap in the webhook's own namespace. All replicas follow them by a watch and merge what they
-find into their ledgers. A change is written at once; what follows within half a second goes into one further write. A
-write names the version that it replaces, so of two replicas that write at the same time one is refused, reads what the
-other wrote, merges and writes again: as merging is the same in every order, nothing is lost and both come to hold the
-same. ``keep`` returns when the write that holds the change has succeeded, so that whoever sent an event is told only
-then.
+find into their ledgers. A change is written at once; what comes while that is done, or shortly after, goes into one
+further write, the later the more there is to write for all. A write names the version that it replaces, so of two
+replicas that write at the same time one is refused, reads what the other wrote, merges and writes again: as merging is
+the same in every order, nothing is lost and both come to hold the same. ``keep`` returns when the write that holds the
+change has succeeded, so that whoever sent an event is told only then.
 
 What nobody needs any more is deleted by whichever replica notices first, again for a certain version only: an event
 that comes to another replica meanwhile makes the deletion fail, not the event get lost.
@@ -31,8 +31,12 @@ from webhook.events import ledger, messages, metrics
 
 log = structlog.get_logger(__name__)
 
-PAUSE_S: Final = 0.5  # between two writes for the same consumer
-SPACING_S: Final = 0.02  # between writes for any, in the long run: 50 a second, however many are active
+# Between two writes for the same consumer. Some senders wait for an answer before they send the next event (a store
+# with a queue does), so this bounds how fast they can tell.
+PAUSE_S: Final = 0.05
+SPACING_S: Final = 0.01  # between writes for any, in the long run: 100 a second, however many are active
+# Likewise in bytes: etcd keeps every version for five minutes or more, so this is 75 MiB of its space at most.
+BYTES_PER_S: Final = 2**18
 LANES: Final = 4  # writes at once
 ATTEMPTS: Final = 8
 DEADLINE_S: Final = 5.0
@@ -159,8 +163,10 @@ class Keeper:
                 await asyncio.sleep(slot.next_s - loop.time())
                 async with self._lanes:
                     target = slot.changes
-                    await self._put(consumer)
-                slot.next_s = loop.time() + max(self._pause_s, SPACING_S * len(self._slots))
+                    size_bytes = await self._put(consumer)
+                active = sum(other.busy for other in self._slots.values())
+                share_s = active * max(SPACING_S, size_bytes / BYTES_PER_S)
+                slot.next_s = loop.time() + max(self._pause_s, share_s)
                 slot.written = target
                 for _, future in [one for one in slot.waiting if one[0] <= target]:
                     if not future.done():  # as it is when its request was given up
@@ -176,12 +182,13 @@ class Keeper:
                 if not future.done():
                     future.set_exception(failure)
 
-    async def _put(self, consumer: facts.Consumer) -> None:
+    async def _put(self, consumer: facts.Consumer) -> int:
+        """Write what is kept; returns how many bytes that took."""
         name = name_of(consumer)
         for _ in range(ATTEMPTS):
             kept = self._book.kept(consumer)
             if not kept.seen:
-                return  # dropped meanwhile, as there are too many, or expired while the API server was away
+                return 0  # dropped meanwhile, as there are too many, or expired while the API server was away
             known = self._known.get(name)
             body = self._body(name, _Written(consumer, kept), known)
             try:
@@ -200,7 +207,7 @@ class Keeper:
                 self._figures.writes.labels(outcome="written").inc()
                 meta = core.decode(answer, _ConfigMap, self._path).metadata
                 self._known[name] = _Known(consumer, meta.uid, meta.resource_version)
-                return
+                return len(body)
         raise errors.ConflictError(409, "Conflict", f"{name} changed {ATTEMPTS} times while it was written")
 
     def _body(self, name: str, written: _Written, known: _Known | None) -> bytes:

@@ -30,7 +30,7 @@ from webhook.events import messages
 MAX_CONSUMERS: Final = 1_000
 # Of what is gone as much as of what is there: a cleaned-out bucket must not push the rest out at once.
 MAX_STATEMENTS: Final = 2 * intents.MAX_TRANSFERS
-MAX_SEEN: Final = 256
+MAX_SEEN: Final = 128
 
 # Options of a group are one statement: who asks for the edge no longer asks for the cloud.
 _GROUPS: Final = {
