@@ -58,7 +58,7 @@ def decide(
     fault = unsupported.find(asked.pod)
     if fault:
         return decision.Decision(fault=fault, asked=asked)
-    refusal = _refuse_pod(asked, settings)
+    refusal = _refuse_pod(snap, asked, settings)
     if refusal is not None and refusal.message:
         return decision.Decision(
             asked=asked,
@@ -95,11 +95,15 @@ def run_filters(
     return tuple(one for one in found if one is not None)
 
 
-def _refuse_pod(asked: request.PodRequest, settings: config.Settings) -> verdict.PodVerdict | None:
+def _refuse_pod(
+    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> verdict.PodVerdict | None:
     gates = asked.pod.spec.scheduling_gates
     if gates:
         names = " ".join(gate.name for gate in gates)
         return verdict.PodVerdict(plugin="SchedulingGates", message=f"waiting for scheduling gates: [{names}]")
+    if not snap.count:
+        return None  # upstream gives up before it looks at the pod
     narrowed = None
     if node_affinity.PLUGIN not in settings.plugins.disabled_filters:
         narrowed = node_affinity.check_pod(asked)

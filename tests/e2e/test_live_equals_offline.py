@@ -171,8 +171,8 @@ def _create_world(live: Live, rng: random.Random, number: int) -> None:
         manifest = worlds.pod(rng, f"old-{number}-{old}", nodeName=rng.choice(node_names))
         manifest["spec"].pop("tolerations", None)
         # A fixed node is the kubelet's business; what it would refuse must not be asked for.
-        for key in ("nodeSelector", "affinity"):
-            manifest["spec"].pop(key, None)
+        manifest["spec"].pop("nodeSelector", None)
+        manifest["spec"].get("affinity", {}).pop("nodeAffinity", None)
         manifest["spec"]["tolerations"] = [{"operator": "Exists"}]
         live.api.request("POST", PODS, manifest)
     for obj in worlds.data_objects(rng, node_names):
@@ -185,6 +185,7 @@ def _ask_and_place(live: Live, offline: Offline, manifest: worlds.Json) -> tuple
     question = {
         "nodes": live.items("/api/v1/nodes"),
         "pods": live.items("/api/v1/pods"),
+        "namespaces": live.items("/api/v1/namespaces"),
         "dataObjects": live.items(ALL_DATA_OBJECTS),
         "pod": as_created,
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
+APPS = ("front", "back")
 REGIONS = ("north", "south")
 BUCKETS = ("raw", "clean", "models", "reports")
 TAINTS = (
@@ -89,9 +90,28 @@ def pod(rng: random.Random, name: str, **spec: Any) -> Json:
         wanted["nodeSelector"] = {"disk": "ssd"}
     if rng.random() < 0.3:
         wanted["tolerations"] = [{"key": "dedicated", "operator": "Exists"}]
+    affinity = {"nodeAffinity": _node_affinity(rng)} if rng.random() < 0.3 else {}
+    affinity |= {kind: _pod_affinity(rng) for kind in ("podAffinity", "podAntiAffinity") if rng.random() < 0.25}
+    if affinity:
+        wanted["affinity"] = affinity
+    labels = {"app": rng.choice(APPS), "version": rng.choice(["1", "2"])}
+    return {"metadata": {"name": name, "labels": labels, "annotations": _annotations(rng)}, "spec": wanted}
+
+
+def _pod_affinity(rng: random.Random) -> Json:
+    """A term about the pods of an app; some leave it to the API server to say which of its versions is meant."""
+    term: Json = {
+        "topologyKey": rng.choice(["kubernetes.io/hostname", "topology.kubernetes.io/zone"]),
+        "labelSelector": {"matchLabels": {"app": rng.choice(APPS)}},
+    }
     if rng.random() < 0.3:
-        wanted["affinity"] = {"nodeAffinity": _node_affinity(rng)}
-    return {"metadata": {"name": name, "annotations": _annotations(rng)}, "spec": wanted}
+        term[rng.choice(["matchLabelKeys", "mismatchLabelKeys"])] = ["version"]
+    if rng.random() < 0.3:
+        term["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": rng.choice(["default", "other"])}}
+    if rng.random() < 0.5:
+        return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    weighted = {"weight": rng.randrange(1, 100), "podAffinityTerm": term}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [weighted]}
 
 
 def _node_affinity(rng: random.Random) -> Json:

@@ -34,7 +34,7 @@ SELECTORS: list[Object] = [
     {},
     {"matchLabels": {"app": "x"}},
     {"matchLabels": {"app": "x", "tier": "1"}},
-    {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x", "y", "x"]}]},
+    {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x", "x"]}]},
     {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]},
 ]
 TERMS: list[Object] = [{"topologyKey": "zone", "labelSelector": selector} for selector in SELECTORS]
@@ -194,6 +194,14 @@ class Machine(stateful.RuleBasedStateMachine):
         self._gone(uid)
         if obj["status"]["phase"] not in {"Succeeded", "Failed"}:
             self.seen[uid] = obj
+
+    @stateful.rule(data=st.data(), labels=st.sampled_from([{}, {"app": "x"}, {"app": "y"}]))
+    @stateful.precondition(lambda self: self.seen)
+    def relabel(self, data: st.DataObject, labels: dict[str, str]) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.seen)))
+        obj = self.seen[uid]
+        self.seen[uid] = obj | {"metadata": obj["metadata"] | {"labels": labels}}
+        self.cluster.apply_pod(build.as_pod(self.seen[uid]))
 
     @stateful.rule(data=st.data(), uid=st.sampled_from(PODS), nominated=st.sampled_from(["", "n1"]))
     def apply_pending_pod(self, data: st.DataObject, uid: str, nominated: str) -> None:

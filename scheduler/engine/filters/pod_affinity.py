@@ -81,19 +81,17 @@ def _lonely(snap: snapshot.Snapshot, asked: request.PodRequest, required: Sequen
     ]
     labelled, met = np.ones(snap.size, np.bool_), np.ones(snap.size, np.bool_)
     is_anywhere = False
-    arrived = np.zeros(snap.size, np.bool_)
     for key in {term.topology_key for term in required}:
         has = domains.present(snap, key)
         here = domains.near(snap, key, groups)
         is_anywhere |= here is not None
         company = np.zeros(snap.size, np.bool_) if here is None else here > 0
         company[wanted] |= has[wanted]
-        arrived[wanted] |= has[wanted]
         labelled &= has
         met &= company
     pod = asked.pod.metadata
     if not is_anywhere and all(term.means(pod.namespace, pod.labels) for term in required):
-        met |= ~arrived  # the first of its series
+        return ~labelled  # the first of its series; where one has arrived that matches, it has company
     return ~(labelled & met)
 
 
