@@ -24,6 +24,8 @@ from webhook.events import ledger
 log = structlog.get_logger(__name__)
 
 MANAGED_NAME: Final = "data-locality.scheduler.thesis"
+# On what a kubelet shows of a pod that it got from a file.
+_MIRROR: Final = "kubernetes.io/config.mirror"
 CHECKED: Final = (
     ("", "v1", "pods"),
     ("", "v1", "namespaces"),
@@ -56,8 +58,12 @@ class Answers:
         try:
             found = await self._enrichment(dict(body))
         except Exception as error:
-            if not isinstance(error, errors.InputError):
-                log.exception("pod not understood", namespace=body.metadata.namespace)
+            log.warning(
+                "pod not understood, so admitted as it is",
+                namespace=body.metadata.namespace,
+                error=str(error),
+                exc_info=not isinstance(error, errors.InputError),
+            )
             self._figures.pod("not_understood")
             warnings.append(f"no data annotations were added, as the pod could not be understood: {error}"[:256])
             return
@@ -89,11 +95,27 @@ class Answers:
             raise kopf.AdmissionError("; ".join(refused), code=422)
 
     async def _enrichment(self, pod: Mapping[str, Any]) -> enrich.Enrichment:
+        if _is_settled(pod):
+            return enrich.Enrichment()
         sources = list(await self._facts.sources(pod))
         consumer = self._facts.consumer_of(pod)
         if consumer is not None and (said := self._said.source(consumer)) is not None:
             sources.append(said)
         return enrich.enrich(pod, sources, self._facts.size_of(pod["metadata"].get("namespace", "")))
+
+
+def _is_settled(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod's node is settled before any scheduler sees it.
+
+    The API server could tell by a condition, too, but would spend more on that, for every pod, than on asking.
+    """
+    metadata = pod["metadata"]
+    owners = metadata.get("ownerReferences") or ()
+    return (
+        bool(pod["spec"].get("nodeName"))
+        or _MIRROR in (metadata.get("annotations") or ())
+        or any(owner.get("kind") == "DaemonSet" for owner in owners)
+    )
 
 
 def build(

@@ -119,7 +119,7 @@ def _part(pod: Any) -> Any:  # noqa: ANN401 - whatever was sent
     speaks of the same paths.
     """
     try:
-        spec = {key: value for key, value in pod["spec"].items() if key == "schedulerName"}
+        spec = {key: value for key, value in pod["spec"].items() if key in {"schedulerName", "nodeName"}}
         return {key: value for key, value in pod.items() if key != "status"} | {"spec": spec}
     except (AttributeError, KeyError, TypeError):
         return pod

@@ -285,3 +285,22 @@ def test_what_is_no_review_and_what_kopf_cannot_answer(
             assert answer["response"]["warnings"]
         assert own.figure("data_locality_webhook_failures_total", path="enrich") == 2
         assert own.figure("data_locality_webhook_pods_total", outcome="not_understood") == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec"),
+    [
+        pytest.param({}, {"nodeName": "n1"}, id="bound"),
+        pytest.param({"annotations": {"kubernetes.io/config.mirror": "f"}}, {}, id="a mirror of a file"),
+        pytest.param({"ownerReferences": [{"kind": "DaemonSet", "controller": True}]}, {}, id="a DaemonSet's"),
+    ],
+)
+def test_a_pod_whose_node_is_settled_is_left_alone(
+    running: cluster.Cluster, webhook: process.Webhook, metadata: Json, spec: Json
+) -> None:
+    # Asked directly, as the configuration in manifests may leave such pods out.
+    world = World(running, SCENE)
+    for more, expected in (({}, True), (metadata, False)):
+        pod = {"metadata": {"namespace": world.namespace} | more, "spec": TEMPLATE | (spec if more is metadata else {})}
+        status, answer = process.post(webhook, "/enrich", json.dumps(process.review(pod)).encode())
+        assert (status, "patch" in answer["response"]) == (200, expected)
