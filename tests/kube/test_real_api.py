@@ -108,6 +108,17 @@ async def test_informers_see_pods_come_get_bound_and_go(api: client.Api, namespa
         await server.until(lambda: "p0" not in pending.names())
 
 
+async def test_an_informer_may_have_the_metadata_alone(api: client.Api, namespace: str) -> None:
+    await _pod(api, namespace, "before")
+    async with _following(api, namespace, "", metadata_only=True) as (mirror, following):
+        await _pod(api, namespace, "after")
+        await server.until(lambda: mirror.names() == ["after", "before"])
+        assert all(pod.spec == core.PodSpec() for pod in mirror.held.values())
+        assert following.is_following
+        await api.delete(f"/api/v1/namespaces/{namespace}/pods/before", params={"gracePeriodSeconds": "0"})
+        await server.until(lambda: mirror.names() == ["after"])
+
+
 async def test_a_restart_of_the_server_is_survived_and_old_versions_are_gone(
     cluster_factory: clusterfixture.ClusterFactory,
 ) -> None:
