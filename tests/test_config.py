@@ -367,7 +367,10 @@ def test_plugin_arguments_are_read() -> None:
                 "name": "NodeResourcesBalancedAllocation",
                 "args": {"resources": [{"name": "cpu", "weight": 1}, {"name": "nvidia.com/gpu", "weight": 1}]},
             },
-            {"name": "InterPodAffinity", "args": {"hardPodAffinityWeight": 30}},
+            {
+                "name": "InterPodAffinity",
+                "args": {"hardPodAffinityWeight": 30, "ignorePreferredTermsOfExistingPods": True},
+            },
             {
                 "name": "NodeAffinity",
                 "args": {
@@ -392,6 +395,7 @@ def test_plugin_arguments_are_read() -> None:
         ignored_resource_groups=frozenset({"example.org"}),
         added_affinity=core.NodeAffinity(required=core.NodeSelector(node_selector_terms=(term,))),
         hard_pod_affinity_weight=30,
+        ignore_preferred_terms_of_existing_pods=True,
     )
     assert settings.ignored == ("pluginConfig VolumeBinding",)
 
@@ -456,6 +460,11 @@ POINT = {"utilization": 50, "score": 5}
             with_args("InterPodAffinity", hardPodAffinityWeight=101),
             'profiles[0].pluginConfig[0].args.hardPodAffinityWeight: "101": write a whole number from 0 to 100',
             id="hard-weight",
+        ),
+        pytest.param(
+            with_args("InterPodAffinity", ignorePreferredTermsOfExistingPods="yes"),
+            'profiles[0].pluginConfig[0].args.ignorePreferredTermsOfExistingPods: "yes": write true or false',
+            id="ignore-terms",
         ),
         pytest.param(
             with_args("NodeAffinity", addedAffinity="x"),
