@@ -59,27 +59,26 @@ class Carried:
 
 
 class CohortTable:
-    """All pods on known nodes, by namespace and labels."""
+    """All pods on known nodes, by namespace and labels.
+
+    Attributes:
+        is_made: Whether anybody has asked yet; until then nothing is added.
+    """
 
     def __init__(self, placed: Mapping[str, snapshot.Placed]) -> None:
         self._placed = placed
-        self._is_made = False
+        self.is_made = False
         self._cohorts: dict[tuple[str, frozenset[Pair]], Cohort] = {}
         self._by_label: dict[Pair, set[Cohort]] = {}
         self._by_namespace: dict[str, set[Cohort]] = {}
 
-    def add(self, pod: core.Pod, index: int, sign: int) -> None:
-        """Count a pod on node ``index`` in (sign 1) or out (sign -1)."""
-        if self._is_made:
-            self._count(pod, index, sign)
-
     def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
         """The cohorts that every one of some terms (at least one) means."""
-        if not self._is_made:
+        if not self.is_made:
             for placed in self._placed.values():
                 if placed.index >= 0:
-                    self._count(placed.pod, placed.index, 1)
-            self._is_made = True
+                    self.add(placed.pod, placed.index, 1)
+            self.is_made = True
         nearest = min((self._candidates(term) for term in wanted), key=len)
         return [cohort for cohort in nearest if all(term.means(cohort.namespace, cohort.labels) for term in wanted)]
 
@@ -97,7 +96,8 @@ class CohortTable:
             found.append(_together(self._by_namespace.get(name, ()) for name in wanted.namespaces))
         return min(found, key=len)
 
-    def _count(self, pod: core.Pod, index: int, sign: int) -> None:
+    def add(self, pod: core.Pod, index: int, sign: int) -> None:
+        """Count a pod on node ``index`` in (sign 1) or out (sign -1)."""
         namespace, labels = pod.metadata.namespace, pod.metadata.labels
         key = (namespace, frozenset(labels.items()))
         cohort = self._cohorts.get(key)
@@ -165,7 +165,8 @@ class Neighbours:
 
     def add(self, pod: core.Pod, index: int, sign: int) -> None:
         """Count a pod on node ``index`` in (sign 1) or out (sign -1)."""
-        self.cohorts.add(pod, index, sign)
+        if self.cohorts.is_made:
+            self.cohorts.add(pod, index, sign)
         if pod.spec.affinity is None:
             return
         terms, namespace, at = podterms.of(pod), pod.metadata.namespace, (index, sign)
