@@ -54,9 +54,11 @@ class Answers:
         self._refuses = refuses
 
     async def complete(self, body: kopf.Body, patch: kopf.Patch, warnings: list[str], **_: Any) -> None:
-        """Add to a pod what the cluster knows of its data."""
+        """Add to a pod what the cluster knows of its data, and check what somebody wrote on it."""
+        pod = dict(body)
         try:
-            found = await self._enrichment(dict(body))
+            found = await self._enrichment(pod)
+            was_written_by_somebody = not _has_controller(pod)
         except Exception as error:
             log.warning(
                 "pod not understood, so admitted as it is",
@@ -76,18 +78,25 @@ class Answers:
         self._figures.pod("enriched" if is_enriched else "not_understood" if found.warnings else "untouched")
         if is_enriched:
             log.debug("pod enriched", namespace=body.metadata.namespace, name=body.metadata.name, **found.annotations)
+        # Here, so that the API server need not ask twice for a pod. A controller does not read warnings.
+        if was_written_by_somebody:
+            self._check(pod, None, warnings)
 
     async def check(self, body: kopf.Body, warnings: list[str], old: kopf.Body | None = None, **_: Any) -> None:
-        """Warn of malformed annotations; refuse them if asked to, but not what was there before."""
+        """Warn of malformed annotations, or refuse them if asked to."""
+        self._check(dict(body), old, warnings)
+
+    def _check(self, obj: Mapping[str, Any], old: kopf.Body | None, warnings: list[str]) -> None:
         try:
-            found = validate.warnings(dict(body))
-            refused = validate.malformed(dict(body)) if self._refuses and found else []
+            found = validate.warnings(obj)
+            refused = validate.malformed(obj) if self._refuses and found else []
             if refused and old is not None:
-                # Else no controller could change such an object any more, not even to let go of it.
+                # What was there before is let through: else no controller could change such an object any more, not
+                # even to let go of it.
                 before = set(validate.malformed(dict(old)))
                 refused = [line for line in refused if line not in before]
         except Exception:
-            log.exception("object not checked", kind=body.get("kind"), namespace=body.metadata.namespace)
+            log.exception("object not checked", kind=obj.get("kind"))
             return
         warnings += found
         if refused:
@@ -102,6 +111,10 @@ class Answers:
         if consumer is not None and (said := self._said.source(consumer)) is not None:
             sources.append(said)
         return enrich.enrich(pod, sources, self._facts.size_of(pod["metadata"].get("namespace", "")))
+
+
+def _has_controller(pod: Mapping[str, Any]) -> bool:
+    return any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or ())
 
 
 def _is_settled(pod: Mapping[str, Any]) -> bool:

@@ -210,6 +210,23 @@ def test_kubectl_warns_of_malformed_annotations_and_applies(world: World) -> Non
     assert annotated.stderr.startswith(WORDS)
 
 
+def test_kubectl_warns_once_of_a_pods_own_annotations(world: World) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "it", "annotations": WRONG}, "spec": TEMPLATE}
+    created = world.kubectl("create", "-f", "-", stdin=pod)
+    assert (created.returncode, created.stderr.count("Warning: ")) == (0, 1)
+    assert created.stderr.startswith(WORDS)
+
+
+def test_pods_of_controllers_are_not_checked(webhook: process.Webhook) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "it", "uid": "u"}
+    for is_controller, warnings in ((True, 0), (False, 1)):
+        references = [owner | {"controller": is_controller}]
+        metadata = {"namespace": "default", "annotations": WRONG, "ownerReferences": references}
+        review = process.review({"metadata": metadata, "spec": TEMPLATE})
+        _, answer = process.post(webhook, "/enrich", json.dumps(review).encode())
+        assert len(answer["response"].get("warnings", ())) == warnings
+
+
 def test_kubectl_warns_of_a_knative_service_also_where_knative_came_later(
     running: cluster.Cluster, webhook: process.Webhook, world: World
 ) -> None:
@@ -235,7 +252,15 @@ def test_malformed_annotations_are_refused_on_request_but_not_what_was_there_bef
             refused = world.kubectl("apply", "-f", "-", stdin=new)
             assert refused.returncode == 1
             assert WORDS.removeprefix("Warning: ") in refused.stderr
-            assert strict.figure("data_locality_webhook_refusals_total") == 1
+            pod = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "it", "annotations": WRONG},
+                "spec": TEMPLATE,
+            }
+            assert WORDS.removeprefix("Warning: ") in world.kubectl("create", "-f", "-", stdin=pod).stderr
+            assert "pod/it\n" not in world.kubectl("get", "pods", "-o", "name").stdout
+            assert strict.figure("data_locality_webhook_refusals_total") == 2
             # Something else is changed of one that is there, and another annotation is malformed, too.
             more = {"metadata": {"finalizers": ["example.org/f"], "annotations": {names.DATA_SOURCES: "b"}}}
             patch = ["patch", "deployment", "it", "-p"]
