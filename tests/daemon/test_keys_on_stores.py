@@ -5,6 +5,7 @@ exceptions are the daemon of versitygw, which announces nothing, and that of a M
 way: they list every two seconds.
 """
 
+import asyncio
 import contextlib
 import functools
 import io
@@ -15,7 +16,7 @@ import statistics
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from minio import versioningconfig
 
 from localcluster import cluster, topology
 from localcluster import stores as servers
+from scheduler import config
 from scheduler.api import names
+from scheduler.loop import app, departed
 from tests.clusterfixture import ClusterFactory
 from tests.daemon import test_on_apiserver as processes
 
@@ -341,10 +344,26 @@ def test_a_killed_store_takes_its_keys_out_at_once_and_brings_them_back(
     processes.eventually(functools.partial(announces, daemons["plain"]))
 
 
-def test_the_entries_of_a_deleted_node_are_cleared_away(
-    running: cluster.Cluster, daemons: dict[str, processes.Daemon], tmp_path: pathlib.Path
+@contextlib.asynccontextmanager
+async def scheduler(running: cluster.Cluster) -> AsyncIterator[None]:
+    """The scheduler with its own rights, until the block ends."""
+    running.apply(processes.ROOT / "manifests/base/rbac-scheduler.yaml")
+    kubeconfig = running.service_account_kubeconfig(processes.HOME, "data-locality-scheduler")
+    stop = asyncio.Event()
+    options = app.Options(kubeconfig=str(kubeconfig), health_host="127.0.0.1", health_port=0)
+    task = asyncio.create_task(app.run(config.Settings(), options, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        assert await task == app.OK
+
+
+@pytest.mark.usefixtures("daemons")
+async def test_what_a_deleted_node_held_is_cleared_away_by_the_scheduler(
+    running: cluster.Cluster, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert daemons
+    monkeypatch.setattr(departed, "ABSENT_S", 1.0)
     leaver = topology.Node("leaver")
     running.add_node(leaver)
     server = running.stores["deaf"]
@@ -363,6 +382,10 @@ def test_the_entries_of_a_deleted_node_are_cleared_away(
     finally:
         assert daemon.stop() == 0
     running.delete_node("leaver")
-    until(lambda: where(running, name) == {"deaf": 3})
-    until(lambda: processes.replicas(running, bucket) == {"deaf": True})
+
+    def is_cleared() -> bool:
+        return where(running, name) == {"deaf": 3} and processes.replicas(running, bucket) == {"deaf": True}
+
+    async with scheduler(running):
+        await asyncio.to_thread(until, is_cleared)
     assert processes.ready(running, name, "default") == ("True", "Available")
