@@ -38,6 +38,7 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _STALE_S: Final = 3600.0
+_TAKEOVER_S: Final = 120.0  # longer than two nodes ask one store at the same time
 _MAX_NODES_TEXT: Final = 4096  # the schema's bound
 _CONDITIONS: Final = frozenset({"Ready", "CountComplete"})
 
@@ -214,7 +215,9 @@ def _own_replicas(
         view = views.get(store.name)
         old = standing.get(store.name)
         content, known = _content(item.spec.urn, view)
-        if view is None or (not known and isinstance(view.outcome, listing.Listing)):
+        if view is not None and old is not None and node == names.EXTERNAL and _is_later(old, view):
+            own.append(old)  # while one node takes over from another, both ask: the later answer stands
+        elif view is None or (not known and isinstance(view.outcome, listing.Listing)):
             own += [old] if old else []  # not asked yet
         elif not known:
             if old:
@@ -225,6 +228,12 @@ def _own_replicas(
         elif item.spec.urn in listed_buckets(view):
             own.append(_described(node, store, view.probed_at))
     return own, counted
+
+
+def _is_later(standing: crd.Replica, view: View) -> bool:
+    """Whether somebody asked a little later than we did; a clock that is far ahead is not believed."""
+    was_s, is_s = units.time_s(standing.last_probe_time), units.time_s(view.probed_at)
+    return was_s is not None and is_s is not None and 0 < was_s - is_s <= _TAKEOVER_S
 
 
 def _content(urn: str, view: View | None) -> tuple[listing.Content | None, bool]:

@@ -277,6 +277,23 @@ def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
     assert server.item.status.replicas == ()
 
 
+@pytest.mark.parametrize(
+    ("standing", "wins"),
+    [
+        pytest.param("2026-01-02T03:04:06Z", False, id="asked later"),
+        pytest.param(NOW, True, id="asked at the same time"),
+        pytest.param("2026-01-02T03:04:04Z", True, id="asked earlier"),
+        pytest.param("2026-01-02T05:04:05Z", True, id="by a clock that is far ahead"),
+    ],
+)
+def test_of_two_nodes_that_ask_one_store_outside_the_later_answer_stands(standing: str, wins: bool) -> None:
+    lake = stores.Store("storage", "", "", "https://lake", "", alias="lake", place=stores.Place("west", ""))
+    server = Server(data_object())
+    write(server, view(listed({"photos": 5}), of=lake, at=standing), node="n1")
+    write(server, view(listed({"photos": 7}), of=lake), node="n2")
+    assert server.item.status.size_bytes == (7 if wins else 5)
+
+
 def test_stores_outside_the_cluster_do_not_take_each_others_entries_back() -> None:
     server = Server(data_object())
     lake, pond = (
