@@ -114,15 +114,6 @@ def discover(services: Iterable[storage.Service], pods: Iterable[core.Pod]) -> t
     return tuple(sorted(found, key=lambda store: store.name))
 
 
-def may_be_store(service: storage.Service) -> bool:
-    """Whether it takes no more than a pod to make ``service`` a store: events about any other need no attention.
-
-    A Service without our annotation may select MinIO pods by other labels than ``app``; the next regular round sees it.
-    """
-    annotated = names.STORAGE_SERVICE in service.metadata.annotations
-    return annotated or service.spec.selector.get(APP_LABEL) in STORE_APPS
-
-
 def serves(pod: core.Pod, service: storage.Service) -> bool:
     """Whether ``pod`` stands behind ``service`` and the two make a store."""
     selector = service.spec.selector

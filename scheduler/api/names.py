@@ -27,7 +27,6 @@ EXTERNAL: Final = "external"
 SCHEDULER_FIELD_MANAGER: Final = "data-locality-scheduler"
 DAEMON_FIELD_MANAGER: Final = "data-locality-daemon"
 LINKS_FIELD_MANAGER: Final = "data-locality-links"
-WEBHOOK_FIELD_MANAGER: Final = "data-locality-webhook"
 # On the NodeCapabilities of those nodes that measure links for their zone.
 PROBES_LABEL: Final = f"{GROUP}/probes-for-zone"
 
