@@ -1,9 +1,8 @@
 """The daemon as a process: connects, starts its parts, and ends them in order.
 
 Parts are the agent (the work), the measuring of links, the Kopf operator (what wakes the agent), the Event sink and
-the HTTP server. The end of any of them ends the process: half a daemon would look alive and write nothing. Kopf takes
-SIGTERM and SIGINT over when it starts, and before it ends it waits seconds for every other task of the loop, so a stop
-is noticed in its clean-up.
+the HTTP server. Kopf takes SIGTERM and SIGINT over when it starts, and before it ends it waits seconds for every other
+task of the loop, so a stop is noticed in its clean-up.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import asyncio
 import dataclasses
 import os
 import pathlib
-import signal
 import socket
 from collections.abc import Collection
 from typing import Any
@@ -60,10 +58,7 @@ async def run(options: Options) -> int:
         InputError: it cannot start as set up; the message says what to change.
     """
     configuration = config.Source(options.config)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = startup.stop_at_signal()
     required = [f"/apis/{names.API_VERSION}/{plural}" for plural in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)]
     api = await client.Api.connect(options.kubeconfig)
     try:
@@ -109,15 +104,12 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
             name="operator",
         ),
     }
-    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    failed = [part for part in done if part.exception() is not None]
-    for part in failed:
-        log.error("part of the daemon failed", part=part.get_name(), exc_info=part.exception())
+    code = await startup.until_one_ends(parts)
     stop.set()
     await _end(parts, sink)
     await runner.cleanup()
     log.info("daemon stopped", node=options.node)
-    return 1 if failed else 0
+    return code
 
 
 async def _end(parts: Collection[asyncio.Task[Any]], sink: events.EventSink) -> None:

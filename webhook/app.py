@@ -1,8 +1,8 @@
 """The webhook as a process: connects, starts its parts, and ends them in order.
 
 Parts are the informers, the Kopf operator with the admission server, the certificate's renewal, the receiver of events,
-their keeper, and the health server. The end of any of them ends the process: a webhook that answers from what it once
-knew would look well. Kopf takes SIGTERM and SIGINT over when it starts, so a stop is noticed in its clean-up.
+their keeper, and the health server. Kopf takes SIGTERM and SIGINT over when it starts, so a stop is noticed in its
+clean-up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import pathlib
-import signal
 import ssl
 from collections.abc import Collection
 from typing import Any, Final
@@ -56,10 +55,7 @@ async def run(options: Options) -> int:
         InputError: it cannot start as set up; the message says what to change.
     """
     certificate = tls.Certificate(options.tls_dir)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = startup.stop_at_signal()
     required = [path for kind, path in known.PATHS.items() if kind not in known.OPTIONAL]
     api = await client.Api.connect(options.kubeconfig)
     try:
@@ -94,15 +90,12 @@ async def _serve(api: client.Api, options: Options, certificate: tls.Certificate
         asyncio.create_task(certificate.follow(), name="certificate"),
         asyncio.create_task(operator, name="operator"),
     }
-    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    failed = [part for part in done if part.exception() is not None]
-    for part in failed:
-        log.error("part of the webhook failed", part=part.get_name(), exc_info=part.exception())
+    code = await startup.until_one_ends(parts)
     stop.set()
     await _end(parts, events_runner)
     await health_runner.cleanup()
     log.info("webhook stopped")
-    return 1 if failed else 0
+    return code
 
 
 async def _listen(

@@ -178,28 +178,12 @@ def _seconds(value: object) -> float:
 
 def format_bytes(n: float) -> str:
     """A size for people: ``2.0 GiB``."""
-    return f"{n:.0f} B" if n < 1024 else _prefixed(n, 1024, ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
-
-
-def format_rate(bytes_per_s: float) -> str:
-    """A bandwidth for people: ``25.0 MB/s``."""
-    if bytes_per_s < 1000:
-        return f"{bytes_per_s:.0f} B/s"
-    return _prefixed(bytes_per_s, 1000, ("kB/s", "MB/s", "GB/s", "TB/s", "PB/s", "EB/s"))
-
-
-def _prefixed(n: float, base: int, units: tuple[str, ...]) -> str:
+    if n < 1024:
+        return f"{n:.0f} B"
     value = float(n)
-    for unit in units:
-        value /= base
-        # Not `value < base`: 1023.97 would be shown as 1024.0.
-        if round(value, 1) < base:
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        value /= 1024
+        # Not `value < 1024`: 1023.97 would be shown as 1024.0.
+        if round(value, 1) < 1024:
             return f"{value:.1f} {unit}"
-    return f"{value:.1f} {units[-1]}"
-
-
-def format_seconds(s: float) -> str:
-    """A span for people: ``1.8 s``, ``340 ms``, ``0.1 ms``."""
-    if s == 0 or s >= 0.9995:
-        return f"{s:.1f} s" if s < 100 else f"{s:.0f} s"
-    return f"{s * 1000:.0f} ms" if s >= 0.00995 else f"{s * 1000:.1f} ms"
+    return f"{value / 1024:.1f} EiB"

@@ -1,14 +1,16 @@
-"""Waits, when a process starts, until the API server answers and lets it list what it works on.
+"""How the daemon and the webhook start, and what makes them end.
 
-A list that is refused would be retried for ever by whoever watches, and look like a process that hangs: so it is one
-clear message at the start instead.
+They wait until the API server answers and lets them list what they work on. A list that is refused would be retried for
+ever by whoever watches, and look like a process that hangs: so it is one clear message at the start instead. Later the
+end of any part ends the process: half of it would look alive and do nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -19,6 +21,23 @@ from scheduler.kube import client
 log = structlog.get_logger(__name__)
 
 _RETRY_S: Final = 2.0
+
+
+def stop_at_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT, until Kopf takes them over: it tells of them in its clean-up."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_one_ends(parts: Collection[asyncio.Task[Any]]) -> int:
+    """Return as soon as a part of the process has ended, with the process's exit code; log those that failed."""
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    failed = [part for part in done if part.exception() is not None]
+    for part in failed:
+        log.error("a part failed, so all of it ends", part=part.get_name(), exc_info=part.exception())
+    return 1 if failed else 0
 
 
 async def wait_until_listable(api: client.Api, paths: Collection[str], *, role: str, stop: asyncio.Event) -> None:

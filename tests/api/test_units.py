@@ -272,16 +272,6 @@ def test_any_duration_is_finite_or_refused(value: str | float) -> None:
         pytest.param(units.format_bytes(2**20 - 1), "1.0 MiB", id="never-1024.0-KiB"),
         pytest.param(units.format_bytes(2**31), "2.0 GiB", id="gibibytes"),
         pytest.param(units.format_bytes(INT64_MAX), "8.0 EiB", id="largest-size"),
-        pytest.param(units.format_rate(0), "0 B/s", id="no-rate"),
-        pytest.param(units.format_rate(25e6), "25.0 MB/s", id="megabytes-a-second"),
-        pytest.param(units.format_rate(999_999), "1.0 MB/s", id="never-1000.0-kB"),
-        pytest.param(units.format_rate(1e9), "1.0 GB/s", id="gigabyte-a-second"),
-        pytest.param(units.format_seconds(0), "0.0 s", id="no-time"),
-        pytest.param(units.format_seconds(1.8), "1.8 s", id="seconds"),
-        pytest.param(units.format_seconds(0.34), "340 ms", id="milliseconds"),
-        pytest.param(units.format_seconds(0.0001), "0.1 ms", id="tenth-of-a-millisecond"),
-        pytest.param(units.format_seconds(0.99999), "1.0 s", id="never-1000-ms"),
-        pytest.param(units.format_seconds(250.4), "250 s", id="minutes-stay-seconds"),
     ],
 )
 def test_figures_are_short(shown: str, text: str) -> None:
