@@ -117,6 +117,8 @@ class Cluster:
         crds = [name for name in applied if name.startswith("customresourcedefinition.")]
         if crds:
             self.kubectl("wait", "--for=condition=Established", f"--timeout={KUBECTL_TIMEOUT_S / 2:g}s", *crds)
+            for name in crds:
+                self._wait_until_served(name.rpartition("/")[2])
 
     def service_account_kubeconfig(self, namespace: str, name: str, *, node: str = "") -> pathlib.Path:
         """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more.
@@ -214,6 +216,8 @@ class Cluster:
 
     def _create_namespaces(self) -> None:
         self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": names.STORAGE_NAMESPACE}})
+        # The API server calls itself ready before it has made this one.
+        self._wait_for_answer("/api/v1/namespaces/default", what="the namespace default")
         # A controller makes these accounts too, a second later; until then every pod would be refused.
         for namespace in ("default", names.STORAGE_NAMESPACE):
             path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
@@ -238,9 +242,20 @@ class Cluster:
         self._keeper.wait_until(all_ready, what="nodes becoming Ready", timeout_s=NODES_TIMEOUT_S, program="kwok")
 
     def _wait_for_apiserver(self) -> None:
+        self._wait_for_answer("/readyz", what="the API server")
+
+    def _wait_until_served(self, crd: str) -> None:
+        """Established is what the CRD says of itself; who serves its objects reads that a moment later."""
+        spec = self.api.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}")["spec"]
+        for version in spec["versions"]:
+            if version["served"]:
+                path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}?limit=1"
+                self._wait_for_answer(path, what=f"custom resource {crd}")
+
+    def _wait_for_answer(self, path: str, *, what: str) -> None:
         self._keeper.wait_until(
-            lambda: self.api.answers("/readyz"),
-            what="the API server",
+            lambda: self.api.answers(path),
+            what=what,
             timeout_s=controlplane.READY_TIMEOUT_S,
             program="kube-apiserver",
         )

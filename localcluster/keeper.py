@@ -37,7 +37,7 @@ LOG_FOLDER = "logs"
 MARKER = "LOCALCLUSTER_DIRECTORY"
 """Environment variable by which the keeper knows what a `run` command has started, to end it with the cluster."""
 TICK_S = 0.2
-REQUEST_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 30.0  # for who has connected and may be slow on a busy machine; who is gone is noticed at once
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # Looked up before any fork: the child between fork and exec should do as little as possible.
@@ -63,9 +63,12 @@ class Keeper:
         """Answer requests until the cluster is to end."""
         path = self.directory / SOCKET_NAME
         with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as selector:
-            server.bind(str(path))
+            # Under its name only once it listens: until then whoever finds it would be refused.
+            unfinished = path.with_suffix(".new")
+            server.bind(str(unfinished))
             server.listen()
             server.setblocking(False)
+            unfinished.rename(path)
             selector.register(server, selectors.EVENT_READ)
             while not self.ending:
                 if selector.select(TICK_S):

@@ -28,13 +28,15 @@ from localcluster import errors, keeper
 from scheduler import errors as scheduler_errors
 
 NAME_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-REQUEST_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60  # thirty milliseconds on an idle machine
+REQUEST_TIMEOUT_S = 60.0  # stopping a program takes its grace, and a busy machine its time
 LOG_TAIL_LINES = 25
 POLL_S = 0.05
 
 # Below the range from which kernels take the local ports of outgoing connections (32768 on Linux), so that no client
 # can sit on a port between its choice and its use, or while a store is stopped.
 PORT_RANGE = range(20000, 32000)
+_given: set[int] = set()
 
 
 def base_directory() -> pathlib.Path:
@@ -97,7 +99,7 @@ def start_keeper(name: str) -> Keeper:
     finally:
         os.close(lock)
     client = Keeper(directory, process)
-    client.wait_until((directory / keeper.SOCKET_NAME).exists, what="the keeper", timeout_s=10)
+    client.wait_until((directory / keeper.SOCKET_NAME).exists, what="the keeper", timeout_s=START_TIMEOUT_S)
     return client
 
 
@@ -207,9 +209,15 @@ class Keeper:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A loopback port that nobody listens on and that this process was never given before.
+
+    Seconds pass until its program listens, and a store that is stopped comes back to its own: to whoever only looks,
+    both are free meanwhile.
+    """
     for port in random.sample(PORT_RANGE, 200):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
     raise errors.ClusterError(f"no free loopback port between {PORT_RANGE.start} and {PORT_RANGE.stop}")

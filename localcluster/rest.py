@@ -18,7 +18,7 @@ from scheduler import errors
 
 Object = Mapping[str, Any]
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 PARALLEL = 8  # connections for creating many objects; more do not help against an API server on two cores
 
 
