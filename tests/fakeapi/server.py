@@ -15,6 +15,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from localcluster import keeping
 from tests.fakeapi import faults, selectors, store, watches
 
 Json = dict[str, Any]
@@ -58,9 +59,10 @@ class FakeApi:
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
+        # Not a port that the kernel chooses: while the server is stopped, it may give such a port to any client.
+        self._port = self._port or keeping.free_port()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
-        self._port = self._runner.addresses[0][1]
         self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
@@ -252,7 +254,7 @@ async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeApi]:
         await fake.stop()
 
 
-async def until(condition: Callable[[], object], within_s: float = 20.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Wait for what is bound to happen; on a busy machine it may take its time."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another program's state

@@ -10,7 +10,7 @@ from scheduler.kube import binding, client
 from tests.fakeapi import faults, objects, server
 
 
-async def _bind(api: client.Api, uid: str, *, node: str = "n1", deadline_s: float = 5.0) -> binding.Outcome:
+async def _bind(api: client.Api, uid: str, *, node: str = "n1", deadline_s: float = 60.0) -> binding.Outcome:
     return await binding.bind(api, namespace="default", pod="p", uid=uid, node=node, deadline_s=deadline_s)
 
 
@@ -110,7 +110,7 @@ async def test_many_at_once_are_each_bound_once(fake: server.FakeApi, api: clien
     pods = [fake.store.create("pods", objects.pod(f"p{n}"))["metadata"] for n in range(300)]
     outcomes = await asyncio.gather(
         *(
-            binding.bind(api, namespace="default", pod=meta["name"], uid=meta["uid"], node=node)
+            binding.bind(api, namespace="default", pod=meta["name"], uid=meta["uid"], node=node, deadline_s=60)
             for meta in pods
             for node in ("n1", "n2")
         )

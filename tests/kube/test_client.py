@@ -97,7 +97,7 @@ async def test_stream_yields_whole_lines_however_long(fake: server.FakeApi, api:
     big["metadata"]["annotations"] = {"example/blob": "x" * 3_000_000}
     fake.store.create("pods", big)
     fake.store.create("pods", objects.pod("small"))
-    lines = api.stream(PODS, {"watch": "1", "resourceVersion": "100"}, silence_s=5)
+    lines = api.stream(PODS, {"watch": "1", "resourceVersion": "100"}, silence_s=60)
     first, second = [await anext(lines) for _ in range(2)]
     await lines.aclose()
     assert (len(first) > 3_000_000, b'"name":"small"' in second) == (True, True)

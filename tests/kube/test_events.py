@@ -50,7 +50,7 @@ async def test_an_event_says_who_what_and_when(fake: server.FakeApi, api: client
         sink.emit(
             events.pod_reference(pod), type="Normal", reason="Scheduled", action="Binding", note="to n1", related=node
         )
-        assert await sink.drain(5) == 0
+        assert await sink.drain(60) == 0
     (event,) = _written(fake)
     wanted = {"kind": "Pod", "namespace": "default", "name": "p", "uid": "u1", "apiVersion": "v1"}
     assert wanted.items() <= event["regarding"].items()
@@ -70,7 +70,7 @@ async def test_an_event_says_who_what_and_when(fake: server.FakeApi, api: client
 async def test_an_event_about_a_node_lives_in_the_default_namespace(fake: server.FakeApi, api: client.Api) -> None:
     async with _sink(api) as sink:
         _say(sink, about=events.Reference(kind="Node", name="n1"))
-        await sink.drain(5)
+        await sink.drain(60)
     assert [event["metadata"]["namespace"] for event in _written(fake)] == ["default"]
 
 
@@ -85,7 +85,7 @@ async def test_repetitions_become_one_series(fake: server.FakeApi, api: client.A
         _say(sink, note="another note")
         await server.until(lambda: len(_written(fake)) == 2)
         assert _counts(fake) == [2, 1]  # the rest waits
-        await sink.drain(5)
+        await sink.drain(60)
     assert _counts(fake) == [42, 1]
     assert sink.written == 4
 
@@ -94,7 +94,7 @@ async def test_repetitions_before_the_first_write_cost_nothing(fake: server.Fake
     async with _sink(api) as sink:
         for _ in range(1000):
             _say(sink)
-        await sink.drain(5)
+        await sink.drain(60)
     assert [event["series"]["count"] for event in _written(fake)] == [1000]
     assert sink.written == 1
 
@@ -103,7 +103,9 @@ async def test_a_series_is_updated_once_in_a_while(fake: server.FakeApi, api: cl
     async with _sink(api, series_s=0.2) as sink:
         for wanted in range(1, 5):
             _say(sink)
-            await server.until(lambda: _counts(fake) == [wanted])  # noqa: B023 - it is over before the next round
+            # Heard of by the sink too: what the server has done is not answered yet.
+            await server.until(lambda: sink.written == wanted)  # noqa: B023 - it is over before the next round
+            assert _counts(fake) == [wanted]
     assert sink.written == 4
 
 
@@ -113,7 +115,7 @@ async def test_a_series_whose_event_expired_goes_on_in_a_new_one(fake: server.Fa
         await server.until(lambda: _written(fake))
         fake.store.delete("events", _written(fake)[0]["metadata"]["name"], "default")
         _say(sink)
-        await sink.drain(5)
+        await sink.drain(60)
     assert [event["series"]["count"] for event in _written(fake)] == [2]
 
 
@@ -121,7 +123,7 @@ async def test_a_lost_answer_does_not_write_twice(fake: server.FakeApi, api: cli
     fake.faults.append(faults.Fault(method="POST", drop="after"))
     async with _sink(api) as sink:
         _say(sink)
-        assert await sink.drain(5) == 0
+        assert await sink.drain(60) == 0
     assert (len(_written(fake)), sink.dropped) == (1, 0)
 
 
@@ -131,7 +133,7 @@ async def test_throttling_and_outages_are_waited_for(fake: server.FakeApi, api: 
     fake.faults.append(faults.Fault(drop="before"))
     async with _sink(api) as sink:
         _say(sink)
-        assert await sink.drain(10) == 0
+        assert await sink.drain(60) == 0
     assert (len(_written(fake)), sink.dropped) == (1, 0)
 
 
@@ -143,8 +145,9 @@ async def test_what_finds_no_room_is_counted(fake: server.FakeApi, api: client.A
     for _ in range(5):
         _say(sink, note="note 0")  # takes no room: it is counted in the one that waits
     task = asyncio.create_task(sink.run())
-    await sink.drain(5)
+    await sink.drain(60)
     task.cancel()
+    await asyncio.wait([task])
     assert (len(_written(fake)), sink.dropped) == (10, 15)
 
 
@@ -159,13 +162,13 @@ async def test_drain_gives_up_at_its_deadline(fake: server.FakeApi, api: client.
 
 
 async def test_a_burst_trails(fake: server.FakeApi, api: client.Api) -> None:
-    async with _sink(api, rate_per_s=1, burst=5) as sink:
+    async with _sink(api, rate_per_s=0.01, burst=5) as sink:
         for n in range(200):
             _say(sink, note=f"note {n}")
         await server.until(lambda: len(_written(fake)) >= 5)
         await asyncio.sleep(0.1)
         assert len(_written(fake)) < 10
-        assert await sink.drain(20) == 0  # without the cap
+        assert await sink.drain(60) == 0  # without the cap
     assert len(_written(fake)) == 200
 
 
@@ -192,10 +195,10 @@ async def test_losses_are_said_once_and_counted(
                 fault.times = 20
                 for n in range(20):
                     _say(sink, note=f"note {n}")
-                await sink.drain(5)
+                await sink.drain(60)
                 assert sink.dropped == 20 * (outage + 1)
                 _say(sink, note=f"after outage {outage}")
-                await sink.drain(5)
+                await sink.drain(60)
     assert [words in entry["why"] for entry in logs] == [True, True]  # once for each outage
     assert len(_written(fake)) == 2
 
@@ -207,7 +210,7 @@ async def test_only_so_many_are_remembered(
     async with _sink(api) as sink:
         for n in (0, 1, 2, 3, 0, 3):  # the first 0 is forgotten by the time the second comes
             _say(sink, note=f"note {n}")
-        assert await sink.drain(5) == 0
+        assert await sink.drain(60) == 0
     assert sorted((event["note"], count) for event, count in zip(_written(fake), _counts(fake), strict=True)) == [
         ("note 0", 1),
         ("note 0", 1),
@@ -245,7 +248,7 @@ async def test_long_and_odd_texts_are_accepted_by_the_server(fake: server.FakeAp
     long_name = events.Reference(kind="Pod", name="a" * 236 + "-" + "b" * 16, namespace="default")
     async with _sink(api) as sink:
         sink.emit(long_name, type="Normal", reason="r" * 300, action="a" * 300, note="🦀" * 500)
-        assert await sink.drain(5) == 0
+        assert await sink.drain(60) == 0
     (event,) = _written(fake)
     assert len(event["metadata"]["name"]) <= 253
     assert "-." not in event["metadata"]["name"]
@@ -257,5 +260,5 @@ async def test_names_are_never_used_twice(fake: server.FakeApi, api: client.Api)
     async with _sink(api) as sink:
         for n in range(500):
             _say(sink, note=f"note {n}")
-        await sink.drain(20)
+        await sink.drain(60)
     assert len({event["metadata"]["name"] for event in _written(fake)}) == 500
