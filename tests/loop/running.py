@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import pathlib
+import time
+import types
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +19,21 @@ Json = dict[str, Any]
 
 # Nothing in a test needs the pauses that spare a real server.
 QUICK = config.Settings(backoff_initial_s=0.02, backoff_max_s=0.1, refresh_interval_s=0.3, health_port=0, seed=1)
+
+
+class Clock:
+    """The clock of a scheduler, which can be set forward: who waits for a deadline on a real one races with it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ahead_s = 0.0
+        monkeypatch.setattr(app, "time", types.SimpleNamespace(monotonic=self))
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._ahead_s
+
+    def pass_s(self, seconds: float) -> None:
+        """Let so much time pass at once; who sleeps until then learns of it when something else happens."""
+        self._ahead_s += seconds
 
 
 @dataclasses.dataclass

@@ -37,7 +37,7 @@ class Parts:
         self.queue.bind(entry)
         record = journal.Record(pod=pod.key, uid=entry.uid, time="", attempt=1, outcome="")
         self.binder.submit(binder.Job(entry=entry, pod=pod, node="n1", record=record, started=self.clock()))
-        await self.binder.drain(10)
+        await self.binder.drain(60)
         assert record.outcome == "bound"
         return pod
 

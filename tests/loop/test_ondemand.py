@@ -81,12 +81,24 @@ async def test_a_pod_waits_for_its_key_to_be_looked_up_and_nobody_waits_for_it(
     assert [obj["spec"]["urn"] for obj in fake.store.all("dataobjects")] == [KEY, "logs"]
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> running.Clock:
+    """The scheduler's; without it, whoever waits ``AT_LENGTH`` waits longer than a test lasts."""
+    return running.Clock(monkeypatch)
+
+
+def nowhere(urn: str) -> Json:
+    """A DataObject that says from the start that nobody has its key."""
+    ready = {"type": "Ready", "status": "False", "reason": "Looked"}
+    return labelled(objects.data_object("lost", urn)) | {"status": {"conditions": [ready]}}
+
+
 async def test_that_nobody_has_the_key_is_no_answer_until_it_has_stood(
-    fake: server.FakeApi, tmp_path: pathlib.Path
+    fake: server.FakeApi, tmp_path: pathlib.Path, clock: running.Clock
 ) -> None:
     """The daemon that says so may be quicker than the one that has it."""
-    settings = dataclasses.replace(running.QUICK, data_wait_s=0.5)
-    async with running.scheduler(fake, tmp_path, settings) as world:
+    fake.store.create("dataobjects", nowhere("logs/lost"))
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
         for name in ("reader", "lucky"):
             world.create(name, metadata=reads(f"logs/{name}"))
             await world.until(lambda name=name: made(world, f"logs/{name}"))
@@ -94,11 +106,10 @@ async def test_that_nobody_has_the_key_is_no_answer_until_it_has_stood(
         answer(world, "n1", urn="logs/lucky")
         await world.placed("lucky")
         assert (world.node_of("lucky"), world.node_of("reader")) == ("n1", "")
-        await world.placed("reader")
-        await asyncio.sleep(0.5)
+        clock.pass_s(AT_LENGTH.data_wait_s)
         world.create("patient", metadata=reads("logs/new"))
-        world.create("again", metadata=reads("logs/reader"))  # what nobody has, as is known by now
-        await world.placed("again")
+        world.create("again", metadata=reads("logs/lost"))  # what nobody has, as is known by now
+        await world.placed("reader", "again")
         assert world.node_of("patient") == ""
 
 
@@ -114,22 +125,24 @@ async def test_a_copy_that_cannot_be_had_now_is_not_waited_for(fake: server.Fake
 
 
 async def test_where_a_pod_is_to_write_the_key_that_nobody_has_it_is_no_answer_at_all(
-    fake: server.FakeApi, tmp_path: pathlib.Path
+    fake: server.FakeApi, tmp_path: pathlib.Path, clock: running.Clock
 ) -> None:
-    settings = dataclasses.replace(running.QUICK, data_wait_s=1.0)
-    async with running.scheduler(fake, tmp_path, settings) as world:
-        writes = {"annotations": {f"{names.OUTPUT_PREFIX}1": f"{KEY},1000000000"}}
+    fake.store.create("dataobjects", nowhere(KEY))
+    async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
+        world.create("any")
+        await world.placed("any")
+        clock.pass_s(AT_LENGTH.data_wait_s)
         world.create("first", metadata=reads(KEY))
-        await world.until(lambda: made(world))
-        answer(world)
         await world.placed("first")
-        await asyncio.sleep(1.0)
-        world.create("writer", metadata=writes, spec={"schedulingGates": [{"name": "example.com/wait"}]})
-        await asyncio.sleep(0.2)  # for it to be seen
+        notes = reads("logs/writers")["annotations"] | {f"{names.OUTPUT_PREFIX}1": f"{KEY},1000000000"}
+        gates = [{"name": "example.com/wait"}]
+        world.create("writer", metadata={"annotations": notes}, spec={"schedulingGates": gates})
+        await world.until(lambda: made(world, "logs/writers"))  # so the writer has been seen
         world.create("reader", metadata=reads(KEY))
         world.create("other", metadata=reads("logs"))
         await world.placed("other")
         assert world.node_of("reader") == ""
+        answer(world, "n1", urn="logs/writers")
         fake.store.patch("pods", "writer", {"spec": {"schedulingGates": []}}, "default")
         await world.placed("writer", "reader")
 
@@ -155,7 +168,7 @@ async def test_without_an_answer_the_bucket_decides_when_the_time_is_over(
         await world.placed("reader")
         assert time.monotonic() - began_s >= 0.2
         assert world.node_of("reader") == "n2"
-        assert made(world) is not None
+        await world.until(lambda: made(world))
 
 
 async def test_who_need_not_wait_gets_the_object_all_the_same(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
@@ -194,7 +207,7 @@ async def test_another_namespaces_object_is_not(fake: server.FakeApi, tmp_path: 
         world.create("reader", metadata=reads(KEY))
         await world.placed("reader")
         assert world.node_of("reader") == "n2"
-        assert made(world) is not None
+        await world.until(lambda: made(world))
 
 
 @pytest.mark.parametrize(
