@@ -19,7 +19,8 @@ from localcluster import certificates, cluster
 from localcluster import stores as servers
 from scheduler.kube import client
 
-LIMITS = listing.Limits(timeout_s=2.0)
+LIMITS = listing.Limits(timeout_s=60.0, budget_s=60.0)
+IMPATIENT = listing.Limits(timeout_s=2.0)  # for a server that hangs
 
 # What S3 allows and people use: the key travels through a URL, an XML document and a DataObject.
 ODD_KEYS = [
@@ -256,7 +257,7 @@ def test_wrong_credentials_are_named_and_never_shown(
 def test_a_hanging_server_costs_one_timeout_and_recovers(any_server: servers.Store) -> None:
     any_server.pause()
     try:
-        failure = ask(any_server)
+        failure = ask(any_server, limits=IMPATIENT)
     finally:
         any_server.resume()
     assert failure == listing.Failure("Timeout", f"{any_server.endpoint} did not answer within 2 s")

@@ -84,17 +84,19 @@ class Swallower:
             if b"events=" in head.partition(b"\r\n")[0]:
                 self.swallowed.set()
                 return
-            onward = socket.create_connection(self._target)
-            self._held.append(onward)
-            onward.sendall(head)
-            threading.Thread(target=self._copy, args=[onward, connection], daemon=True).start()
-            self._copy(connection, onward)
+            with connection, socket.create_connection(self._target) as onward:  # every two seconds for minutes
+                onward.sendall(head)
+                back = threading.Thread(target=self._copy, args=[onward, connection], daemon=True)
+                back.start()
+                self._copy(connection, onward)
+                back.join()
 
     @staticmethod
     def _copy(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
                 target.sendall(chunk)
+        with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
 
@@ -243,7 +245,7 @@ def test_a_key_is_followed(
     server.upload(bucket, "raw/a.bin", 25)
     took_s["overwritten"] = until(lambda: where(running, name) == dict.fromkeys(holders, 25))
     assert etags.isdisjoint({replica["etag"] for replica in status(running, name)["replicas"]})
-    assert status(running, name)["sizeBytes"] == 25
+    until(lambda: status(running, name)["sizeBytes"] == 25)
     until(lambda: processes.data_object(running, bucket)["status"].get("sizeBytes") == 26)
     other.upload(bucket, "raw/a.bin", 25)
     server.client().remove_object(bucket, "raw/a.bin")

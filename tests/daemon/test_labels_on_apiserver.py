@@ -212,7 +212,8 @@ def test_every_label_says_what_is_true_of_this_machine_or_is_absent(running: clu
         assert rate_mhz >= int(maximum_khz) // 1000
     else:  # what the kernel tells flickers
         assert (rate_mhz > 0) is bool(now_mhz)
-        assert not now_mhz or rate_mhz == pytest.approx(max(map(float, now_mhz)), rel=0.5)
+        rates_mhz = [float(rate) for rate in now_mhz]
+        assert not rates_mhz or min(rates_mhz) / 10 < rate_mhz < 10 * max(rates_mhz)  # and units differ by thousands
     assert found == {name: said for name, said in expected.items() if said}
     absent = ALL - found.keys() - {"last-updated", "cpu-freq-mhz"}
     assert {"storage-iops", "storage-capacity-bytes", "gpu-model", "gpu-amd", "tpu-accelerated", "infiniband"} <= absent
@@ -224,8 +225,12 @@ def test_status_says_it_too(running: cluster.Cluster) -> None:
     status = processes.capability(running, "here")["status"]
     assert (status["os"]["type"], status["os"]["kernelVersion"]) == ("linux", os.uname().release)
     assert status["cpu"]["threads"] == THREADS
-    said = {f"{PREFIX}{name}" for name in status["capabilities"]}
-    assert said <= node(running, "here")["metadata"]["labels"].keys()
+
+    def is_labelled() -> bool:  # which the daemon does after it has said so
+        said: set[str] = set(processes.capability(running, "here")["status"]["capabilities"])
+        return said <= labels(running, "here").keys()
+
+    processes.eventually(is_labelled)
     (owner,) = processes.capability(running, "here")["metadata"]["ownerReferences"]
     assert owner["uid"] == node(running, "here")["metadata"]["uid"]
 
@@ -263,8 +268,8 @@ def test_nothing_is_written_while_nothing_changes(running: cluster.Cluster, daem
         return metric(r'writes_total{kind="Node"}'), labels(running, "here")
 
     def came_to_rest() -> bool:
-        before, then = standing(), metric("rounds_total")
-        processes.eventually(lambda: metric("rounds_total") >= then + 3)
+        before = standing()
+        processes.after_rounds([daemon], 3)
         return standing() == before
 
     processes.eventually(came_to_rest)
@@ -317,7 +322,9 @@ def test_a_mounted_file_system_and_a_node_that_leaves(
         processes.eventually(lambda: labels(running, "leaving").get("fast-storage") == "true")
         assert labels(running, "leaving")["high-capacity"] == "true"
         assert "os-distro" not in labels(running, "leaving")
-        (tree / "sys/block/nvme0n1/size").write_text("2000000")
+        smaller = tree / "size"
+        smaller.write_text("2000000")
+        smaller.replace(tree / "sys/block/nvme0n1/size")  # at once, as the kernel does: never an empty file
         processes.eventually(lambda: "high-capacity" not in labels(running, "leaving"))
         assert labels(running, "leaving")["storage-size-gb"] == "1"
         shutil.rmtree(tree / "sys")

@@ -15,7 +15,8 @@ from minio import deleteobjects
 from daemon import listing, stores
 from localcluster import stores as servers
 
-LIMITS = listing.Limits(timeout_s=2.0)
+LIMITS = listing.Limits(timeout_s=60.0, budget_s=60.0)
+IMPATIENT = listing.Limits(timeout_s=2.0)  # for a server that hangs
 
 
 def credentials(server: servers.Store) -> listing.Credentials:
@@ -33,8 +34,8 @@ def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -
     return outcome
 
 
-def refused(endpoint: str) -> listing.Failure:
-    outcome = listing.list_store(at(endpoint), None, "", urns=(), limits=LIMITS)
+def refused(endpoint: str, limits: listing.Limits = LIMITS) -> listing.Failure:
+    outcome = listing.list_store(at(endpoint), None, "", urns=(), limits=limits)
     assert isinstance(outcome, listing.Failure), outcome
     return outcome
 
@@ -59,8 +60,8 @@ def put(server: servers.Store, bucket: str, *keys: str, size: int = 10) -> None:
 
 def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: str) -> None:
     put(server, bucket, *(f"k{i:02}" for i in range(12)))
-    exact = listed(server, f"{bucket}/k/", limits=listing.Limits(2.0, max_keys=12)).buckets[bucket]
-    bounded = listed(server, limits=listing.Limits(2.0, max_keys=11)).buckets[bucket]
+    exact = listed(server, f"{bucket}/k/", limits=listing.Limits(60.0, max_keys=12)).buckets[bucket]
+    bounded = listed(server, limits=listing.Limits(60.0, max_keys=11)).buckets[bucket]
     assert exact is not None
     assert bounded is not None
     assert (exact.object_count, exact.complete) == (12, True)
@@ -69,14 +70,14 @@ def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: 
 
 def test_without_time_nothing_is_guessed(server: servers.Store, bucket: str) -> None:
     put(server, bucket, "a")
-    outcome = listed(server, f"{bucket}/a", limits=listing.Limits(2.0, budget_s=0.0))
+    outcome = listed(server, f"{bucket}/a", limits=listing.Limits(60.0, budget_s=0.0))
     assert (outcome.buckets[bucket], bucket in outcome.uncounted) == (None, True)
     assert (outcome.found, outcome.missing) == ({}, frozenset())
 
 
 def test_what_exceeds_the_lookups_stays_unknown(server: servers.Store, bucket: str) -> None:
     urns = [f"{bucket}/k{i}" for i in range(5)]
-    assert len(listed(server, *urns, limits=listing.Limits(2.0, max_lookups=3)).missing) == 3
+    assert len(listed(server, *urns, limits=listing.Limits(60.0, max_lookups=3)).missing) == 3
 
 
 def test_one_key_that_the_server_cannot_even_name_spoils_nothing(server: servers.Store, bucket: str) -> None:
@@ -104,7 +105,7 @@ def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.
 
 def test_a_port_that_accepts_and_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}").reason == "Timeout"
+        assert refused(f"http://127.0.0.1:{silent.getsockname()[1]}", IMPATIENT).reason == "Timeout"
 
 
 def test_an_unknown_host() -> None:

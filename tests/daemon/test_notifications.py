@@ -51,7 +51,10 @@ async def hear(store: stores.Store) -> tuple[notifications.Ending, list[str], li
 
 
 async def test_notices_come_as_they_are_written_cut_wherever_the_network_cuts_them() -> None:
+    asked: list[web.Request] = []
+
     async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
         assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=someone/")
         response = web.StreamResponse(headers=STREAM)
         await response.prepare(request)
@@ -65,8 +68,10 @@ async def test_notices_come_as_they_are_written_cut_wherever_the_network_cuts_th
 
     async with serving(handler) as store:
         ending, events, heard = await hear(store)
-    assert heard == [("photos", "a b/größe+%2F.tif"), ("raw", "")]
-    assert events == ["opened"]
+    wanted = [("photos", "a b/größe+%2F.tif"), ("raw", "")]
+    # Who stands still for seconds takes the server for one that holds notices back, and asks it again.
+    assert (heard[:2], len(heard) <= 2 * len(asked)) == (wanted, True)
+    assert (set(events), len(events) <= len(asked)) == ({"opened"}, True)
     assert not ending.refused
 
 
