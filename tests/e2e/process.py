@@ -81,7 +81,7 @@ class Scheduler:
     def stop(self) -> int:
         """SIGTERM, as a kubelet does; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the health server; status 0 while it does not answer."""
@@ -89,7 +89,7 @@ class Scheduler:
         if port is None:
             return 0, ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -40,7 +40,7 @@ class Live:
         self.address = processes.start_scheduler(running, configuration)
 
     def wait(self, check: Callable[[], bool], what: str) -> None:
-        self.running.wait_until(check, what=what, timeout_s=30, program="scheduler")
+        self.running.wait_until(check, what=what, timeout_s=60, program="scheduler")
 
     def items(self, path: str) -> list[Any]:
         found: list[Any] = self.api.request("GET", path)["items"]
@@ -85,11 +85,19 @@ class Live:
         self.wait(lambda: pod in self._get("storage-info")["buckets"], "the scheduler to see the last DataObject")
         self.api.request("DELETE", f"{DATA_OBJECTS}/{pod}")
 
+    def pods(self) -> int:
+        """How many the scheduler knows of, with a node or without."""
+        return sum(self._figures("scheduler_pending_pods{")) + self._cache("pods")
+
     def _cache(self, kind: str) -> int:
+        (found,) = self._figures(f'scheduler_cache_size{{type="{kind}"}}')
+        return found
+
+    def _figures(self, start: str) -> list[int]:
+        """Its metrics that start so."""
         with urllib.request.urlopen(f"{self.address}/metrics") as answer:  # noqa: S310 (our own)
             text = answer.read().decode()
-        (line,) = [line for line in text.splitlines() if line.startswith(f'scheduler_cache_size{{type="{kind}"}}')]
-        return int(float(line.rsplit(" ", 1)[1]))
+        return [int(float(line.rsplit(" ", 1)[1])) for line in text.splitlines() if line.startswith(start)]
 
     def _get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.address}/{path}") as answer:  # noqa: S310 (our own)
@@ -106,7 +114,7 @@ class Offline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=60)
         assert self._process.returncode == 0
 
     def ask(self, question: worlds.Json) -> Any:
@@ -208,6 +216,8 @@ def _ask_and_place(live: Live, offline: Offline, manifest: worlds.Json) -> tuple
 def _clear(live: Live) -> None:
     live.running.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--wait=false")
     live.wait(lambda: not live.items(PODS), "the pods to go")
+    # Else it may yet make DataObjects for them.
+    live.wait(lambda: live.pods() == 0, "the scheduler to see them go")
     live.running.kubectl("delete", "dataobjects", "--all", "--all-namespaces", "--wait=false")
     live.wait(lambda: not live.items(ALL_DATA_OBJECTS), "the DataObjects to go")
     live.running.kubectl("delete", "nodes", "--all", "--wait=false")

@@ -18,6 +18,7 @@ PODS = "/api/v1/pods"
 ASSIGNED = {"fieldSelector": "spec.nodeName!="}
 
 
+@pytest.mark.timeout(600)
 @hypothesis.settings(max_examples=25)
 @hypothesis.given(seed=strategies.integers(0, 2**32 - 1), selected=strategies.booleans())
 def test_cache_equals_server_after_anything(

@@ -42,6 +42,7 @@ async def world(tmp_path: pathlib.Path) -> AsyncIterator[running.Running]:
         running.never_patched(fake)
 
 
+@pytest.mark.timeout(600)  # sixty scenarios, each with pauses of its own
 @hypothesis.given(TROUBLES)
 @hypothesis.settings(
     max_examples=60,
