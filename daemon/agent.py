@@ -49,7 +49,8 @@ log = structlog.get_logger(__name__)
 _PATIENCE_S: Final = 1.0  # how long the node's description waits for a store's first answer
 _DEBOUNCE_S: Final = 0.3  # several events, one round
 _RETRY_S: Final = 2.0  # after the API server failed us
-_REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0)  # when to look for a copy that another node's store has already
+# When to look for a copy that another node's store has already: over a slow line, or on a busy machine, it takes time.
+_REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
 _AT_ONCE: Final = 8  # writes in flight
 _MAX_STORES: Final = 64  # the schema's bound
 
