@@ -11,22 +11,24 @@ from __future__ import annotations
 import os
 import random
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import hypothesis
 import pytest
 
 from localcluster import cluster, topology
+from tests import eventloop
 
 if typing.TYPE_CHECKING:  # pytest loads it as a plugin, and wants to be the first to do so
     from tests import clusterfixture
 
 pytest_plugins = ["tests.clusterfixture"]
 
-# Examples are never timed: a slow example on a busy machine is no defect.
-hypothesis.settings.register_profile("dev", deadline=None, print_blob=True, max_examples=100)
-hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, derandomize=False, max_examples=200)
-hypothesis.settings.register_profile("deep", deadline=None, print_blob=True, max_examples=10_000)
+# Examples are never timed, nor is how they are drawn: a slow example on a busy machine is no defect.
+untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True)
+hypothesis.settings.register_profile("dev", untimed, max_examples=100)
+hypothesis.settings.register_profile("ci", untimed, derandomize=False, max_examples=200)
+hypothesis.settings.register_profile("deep", untimed, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
@@ -39,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"hypothesis seed: {config.option.hypothesis_seed} (repeat with --hypothesis-seed)"
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, type[eventloop.Loop]]:
+    return {"tests": eventloop.Loop}
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import prometheus_client
 from aiohttp import web
 
 from scheduler.kube import client
-from tests.fakeapi import certificates, server
+from tests.fakeapi import certificates
 from webhook import facts
 from webhook.events import keeping, ledger, metrics, receiver, senders
 
@@ -116,17 +116,6 @@ async def running(
         task.cancel()
         await asyncio.wait([task])
         await api.close()
-        await _closed()
-
-
-async def _closed() -> None:
-    """Wait for connections that are being closed: over TLS the other side has a word in it, which nobody waits for.
-
-    They cannot be told from those of another replica in the same loop, hence the limit.
-    """
-    transports = list(asyncio.get_running_loop()._transports.values())  # type: ignore[attr-defined]
-    with contextlib.suppress(TimeoutError):
-        await server.until(lambda: all(transport._sock is None for transport in transports), within_s=0.25)
 
 
 async def main(kubeconfig: str, namespace: str, tokens: str, tls: str, port: str) -> None:
