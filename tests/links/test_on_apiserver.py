@@ -65,6 +65,7 @@ def measured(found: dict[str, crd.NodeCapability]) -> set[tuple[str, str]]:
     return pairs
 
 
+@pytest.mark.timeout(330)
 async def test_daemons_find_each_other_and_publish_what_they_measure(
     running: cluster.Cluster, tmp_path: pathlib.Path
 ) -> None:
@@ -81,10 +82,13 @@ async def test_daemons_find_each_other_and_publish_what_they_measure(
             settings = agent.Settings(node=node, period_s=60.0, bytes_per_hour=64 * 2**20)
             work.append(asyncio.create_task(agent.Links(apis[-1], settings, figures, proc=tmp_path).run()))
         wanted = {pair for one, other in PAIRS for pair in ((one, other), (other, one))}
-        async with asyncio.timeout(60):
+        # Half a minute if all goes well; who missed something looks again after one, and who was busy is asked later.
+        async with asyncio.timeout(300):
             while True:
                 found = await asyncio.to_thread(capabilities, running)
-                if wanted <= measured(found) and len(_standing(found)) == 3 + 2:  # three of the first zone's four
+                is_known = all(one.status.probe and names.ZONE_LABEL in one.metadata.labels for one in found.values())
+                # Of the first zone's four stand three.
+                if is_known and wanted <= measured(found) and len(_standing(found)) == 3 + 2:
                     break
                 assert not any(task.done() for task in work)
                 await asyncio.sleep(0.3)
@@ -134,19 +138,24 @@ def _check_cost(figures: metrics.Metrics) -> None:
 
     spent = total("data_locality_daemon_link_probe_bytes_total")
     probes = total("data_locality_daemon_link_probes_total", outcome="measured")
+    begun = probes + sum(total("data_locality_daemon_link_probes_total", outcome=word) for word in ("busy", "failed"))
     writes = total("data_locality_daemon_writes_total", kind="NodeCapability")
     print(f"{probes:.0f} probes, {spent:.0f} bytes, {writes:.0f} writes of {len(NODES.nodes)} daemons")  # noqa: T201
     assert probes >= len(PAIRS)
-    assert spent <= probes * 8 * 2**20
-    assert writes <= 2 * len(NODES.nodes) + probes
+    assert spent <= begun * 8 * 2**20
+    assert writes <= 2 * len(NODES.nodes) + begun
 
 
 def test_a_status_may_hold_what_the_schema_allows(running: cluster.Cluster) -> None:
     """Both directions of one peer are two entries; a third of the same is refused."""
-    current: Any = running.api.request("GET", f"{COLLECTION}/c")
+    # One that is no daemon's: what a daemon had begun to write when it was ended may still come.
+    body = {"apiVersion": names.API_VERSION, "kind": "NodeCapability", "metadata": {"name": "nobodys"}}
+    current: Any = running.api.request("POST", COLLECTION, body)
     links = [crd.Link("b", direction, bandwidth_bytes_per_second=5) for direction in ("To", "From")]
     status = crd.NodeCapabilityStatus(links=tuple(links))
-    stored = running.api.request("PUT", f"{COLLECTION}/c/status", {**current, "status": msgspec.to_builtins(status)})
+    stored = running.api.request(
+        "PUT", f"{COLLECTION}/nobodys/status", {**current, "status": msgspec.to_builtins(status)}
+    )
     assert [(link["peer"], link["direction"]) for link in stored["status"]["links"]] == [("b", "To"), ("b", "From")]
     for bad in (
         {"peer": "zone:b"},
@@ -155,4 +164,4 @@ def test_a_status_may_hold_what_the_schema_allows(running: cluster.Cluster) -> N
         {"peer": "x", "confidence": 2},
     ):
         with pytest.raises(Exception, match=r"links"):
-            running.api.request("PUT", f"{COLLECTION}/c/status", {**stored, "status": {"links": [bad]}})
+            running.api.request("PUT", f"{COLLECTION}/nobodys/status", {**stored, "status": {"links": [bad]}})

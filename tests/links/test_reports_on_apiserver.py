@@ -43,7 +43,7 @@ def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
             made = started.api.request("POST", COLLECTION, body)
             place = {"region": node.region, "zone": node.zone}
             started.api.request("PUT", f"{COLLECTION}/{node.name}/status", {**made, "status": place})
-        started.wait_until(lambda: has_account(started), what="the default ServiceAccount", timeout_s=30)
+        started.wait_until(lambda: has_account(started), what="the default ServiceAccount", timeout_s=60)
         for name in ("a", "b"):
             spec = {"nodeName": name, "containers": [{"name": "copy", "image": "copy"}]}
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"on-{name}"}, "spec": spec}
@@ -121,7 +121,7 @@ async def test_what_a_pod_of_the_node_tells_is_published(running: cluster.Cluste
     ]
     async with door(running, tmp_path) as asked:
         assert await asked.tell(token, told) == (204, "", "")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 links = await links_of(running, "a")
                 if len(links) == 2:
@@ -132,7 +132,7 @@ async def test_what_a_pod_of_the_node_tells_is_published(running: cluster.Cluste
     assert (onward.peer, onward.direction, onward.bandwidth_bytes_per_second) == ("zone:east/a", "To", 5_000_000)
     assert (back.peer, back.direction, back.bandwidth_low_bytes_per_second) == ("zone:west/b", "From", 100_000_000)
     assert back.confidence == 0.333
-    assert abs(time.time() - (units.time_s(back.last_probe_time) or 0)) < 60
+    assert abs(time.time() - (units.time_s(back.last_probe_time) or 0)) < 120
 
 
 async def test_nobody_else_may_tell(running: cluster.Cluster, tmp_path: pathlib.Path) -> None:
@@ -183,8 +183,9 @@ async def test_more_reports_than_a_node_can_mean_are_put_off(running: cluster.Cl
         status, text, retry_after = await asked.tell(token, [READ] * 64)
         assert (status, "too many reports" in text) == (429, True)
         assert 1 <= int(retry_after) <= 7
-        found = [(await asked.tell(f"rubbish{number}", READ))[0] for number in range(60)]
-        assert 429 in found, "the API server was asked about every token"
+        # All at once: one after the other would be slow enough where the API server is.
+        found = await asyncio.gather(*(asked.tell(f"rubbish{number}", READ) for number in range(60)))
+        assert 429 in {status for status, _, _ in found}, "the API server was asked about every token"
         assert (await asked.tell(token, {}))[0] == 400, "strangers keep out who is known"
 
 
@@ -198,6 +199,13 @@ async def test_what_others_have_probed_is_left_to_them(running: cluster.Cluster,
     link = {"peer": "zone:west/a", "latencySeconds": 0.01, "confidence": 0.8, "lastProbeTime": lately}
     stored["status"]["links"] = [{**link, "bandwidthBytesPerSecond": 10**9}]
     running.api.request("PUT", f"{COLLECTION}/c/status", stored)
+    # The door asks for what the API server has cached, which may be a moment old.
+    cached = f"{COLLECTION}?resourceVersion=0&labelSelector={names.PROBES_LABEL}%3Dtrue"
+    running.wait_until(
+        lambda: any(item.get("status", {}).get("links") for item in running.api.request("GET", cached)["items"]),
+        what="the API server's cache",
+        timeout_s=60,
+    )
     async with door(running, tmp_path) as asked:
         assert (await asked.tell(token_of(running, "on-a"), READ | {"peer": "c"}))[0] == 204
         assert (asked.count("taken"), asked.count("ignored")) == (0, 1)

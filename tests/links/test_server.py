@@ -31,7 +31,7 @@ async def ask(port: int, question: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(question)
-        return await asyncio.wait_for(reader.read(), 30)
+        return await asyncio.wait_for(reader.read(), 60)
     except ConnectionError:
         return b""
     finally:
@@ -58,7 +58,7 @@ async def test_no_transfer_is_larger_than_allowed(question: bytes) -> None:
         writer.write(question)
         assert await reader.readexactly(len(wire.OK)) == wire.OK
         assert len(await reader.readexactly(TRANSFER_BYTES)) == TRANSFER_BYTES
-        with pytest.raises(TimeoutError):
+        with pytest.raises((TimeoutError, asyncio.IncompleteReadError)):  # silence, or the end after it
             await asyncio.wait_for(reader.readexactly(1), 0.2)
         writer.close()
 
@@ -106,11 +106,12 @@ async def test_one_transfer_at_a_time() -> None:
 
 
 async def test_an_hour_has_only_so_many_bytes() -> None:
-    async with serving(bytes_per_hour=TRANSFER_BYTES + 1000) as port:
-        found = await prober.probe("127.0.0.1", port, transfer_bytes=TRANSFER_BYTES)
+    size_bytes = 100_000  # too few for a rate to settle, however slow the machine is: all of them pass
+    async with serving(bytes_per_hour=size_bytes + 1000) as port:
+        found = await prober.probe("127.0.0.1", port, transfer_bytes=size_bytes)
         assert found.refusal is not None  # the second of its two transfers
         assert found.refusal.busy
-        assert found.spent_bytes == TRANSFER_BYTES
+        assert found.spent_bytes == size_bytes
         assert await ask(port, b"PULL 2000\n") == wire.BUSY
         assert await ask(port, b"PUSH 2000\n") == wire.BUSY
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -119,13 +120,14 @@ async def test_an_hour_has_only_so_many_bytes() -> None:
         writer.close()
 
 
-async def test_connections_that_say_nothing_keep_nobody_out_for_long() -> None:
+async def test_connections_that_say_nothing_keep_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_LINE_S", 5.0)  # so that a pause of this machine does not end them before the probe
     async with serving() as port:
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
         found = await prober.probe("127.0.0.1", port, transfer_bytes=1000)
         assert found.refusal is not None  # full
         for reader, _ in idle:
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
         assert (await prober.probe("127.0.0.1", port, transfer_bytes=1000)).refusal is None
         for _, writer in idle:
             writer.close()
@@ -172,11 +174,11 @@ async def test_an_end_in_the_middle_of_a_transfer_frees_the_turn() -> None:
         await reader.readexactly(100_000)
         assert turn.locked()
         writer.transport.abort()
-        async with asyncio.timeout(10), turn:
+        async with asyncio.timeout(60), turn:
             pass
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"PUSH 67108864\n" + bytes(100_000))
         await reader.readexactly(len(wire.OK) + wire.REPORT.size)
         writer.transport.abort()
-        async with asyncio.timeout(10), turn:
+        async with asyncio.timeout(60), turn:
             pass
