@@ -23,7 +23,7 @@ from localcluster import cluster
 STOCK = "default-scheduler"
 OURS = "data-locality-scheduler"
 _BOUND_S = 60.0
-_GONE_S = 30.0
+_GONE_S = 60.0
 
 
 @click.command()

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PROGRAM = pathlib.Path(sys.executable).parent / "data-locality-scheduler"
 NAMESPACE = "data-locality-scheduler"
 _READY_S = 60.0
-_REQUEST_S = 5.0
+_REQUEST_S = 30.0
 
 
 def install(running: cluster.Cluster) -> None:

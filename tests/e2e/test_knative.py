@@ -15,7 +15,7 @@ import pathlib
 import re
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -75,7 +75,7 @@ PHOTOS = f"photos,{53 * MB}"
 
 # A machine that is busy with other tests may be slow to look a key up; that nobody waits longer than told is tested
 # elsewhere (tests/loop/test_ondemand.py).
-CONFIGURATION = {"dataWait": "20s", "seed": 1}
+CONFIGURATION = {"dataWait": "40s", "seed": 1}
 SENDER = "a-token-of-the-store-in-the-tests"
 ANNOUNCED = "LOCALITY"  # as the comments of knative-cloudevents.yaml call it
 
@@ -97,6 +97,17 @@ class World:
         """As the daemons found it; 0 while they have not."""
         return int(self.object(urn).get("status", {}).get("sizeBytes", 0))
 
+    def size_told(self, urn: str) -> int:
+        """As the webhook knows it, for that is what it adds to a pod which names no size; 0 while it does not."""
+        named = json.dumps({"dataInputs": [{"urn": urn, "size": 0}]})
+        body = {
+            "metadata": {"name": "asks", "annotations": {names.EVENT_DATA: named}},
+            "spec": {"containers": [{"name": "main", "image": "none"}]},
+        }
+        made = self.cluster.api.request("POST", "/api/v1/namespaces/default/pods?dryRun=All", body)
+        text = made["metadata"]["annotations"].get(f"{names.INPUT_PREFIX}1", "")
+        return int(text.removeprefix(urn).removeprefix(",") or 0)
+
     def declare(self, urn: str) -> None:
         """Make a DataObject."""
         body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": {"name": urn}, "spec": {"urn": urn}}
@@ -115,7 +126,7 @@ class Place:
     def __init__(self, world: World, namespace: str) -> None:
         self.world = world
         self.namespace = namespace
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.world.cluster.kubectl("-n", self.namespace, *arguments, stdin=stdin)
@@ -130,18 +141,21 @@ class Place:
 
     def wait(self, selector: str, count: int = 1) -> list[Json]:
         """Its pods, once there are this many."""
-        scheduling.until(lambda: len(self.pods(selector)) == count, f"{count} pods are there: {selector}")
-        return self.pods(selector)
+        return self._once(selector, count, lambda pod: True, "are there")
 
     def placed(self, selector: str, count: int = 1) -> list[Json]:
         """The same, once all have a node."""
+        return self._once(selector, count, lambda pod: bool(node_of(pod)), "have a node")
 
-        def all_have() -> bool:
-            pods = self.pods(selector)
-            return len(pods) == count and all(node_of(pod) for pod in pods)
+    def _once(self, selector: str, count: int, holds: Callable[[Json], bool], what: str) -> list[Json]:
+        found: list[Json] = []
 
-        scheduling.until(all_have, f"{count} pods have a node: {selector}")
-        return self.pods(selector)
+        def all_do() -> bool:
+            found[:] = self.pods(selector)
+            return len(found) == count and all(map(holds, found))
+
+        scheduling.until(all_do, f"{count} pods {what}: {selector}")
+        return found
 
     def scale(self, service: str, replicas: int) -> None:
         """What Knative's autoscaler does."""
@@ -175,7 +189,7 @@ class Place:
         url = f"https://localhost:{self.world.webhook.events_port}/events/{self.namespace}/{service}"
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         trusted = ssl.create_default_context(cadata=self.world.webhook.folder.authority.pem)
-        with urllib.request.urlopen(request, timeout=20, context=trusted) as answer:  # noqa: S310 (it says https)
+        with urllib.request.urlopen(request, timeout=60, context=trusted) as answer:  # noqa: S310 (it says https)
             return int(answer.status)
 
 
@@ -279,7 +293,7 @@ def world(cluster_factory: clusterfixture.ClusterFactory, tmp_path_factory: pyte
 
 
 def await_data(world: World) -> None:
-    """Return when the daemons have found everything, and the scheduler has seen what they found."""
+    """Return when the daemons have found everything, and the scheduler and the webhook have seen what they found."""
     wanted: dict[tuple[str, str], int] = collections.Counter()
     for node, contents in CONTENTS.items():
         for urn, size_bytes in contents.items():
@@ -293,6 +307,10 @@ def await_data(world: World) -> None:
     scheduling.until(lambda: found() == wanted, "the daemons have found all buckets")
     world.declare("marker")
     scheduling.until(lambda: "marker" in world.seen(), "the scheduler has seen them")
+    buckets = {urn for urn, _ in wanted}
+    scheduling.until(
+        lambda: all(world.size_told(urn) == world.size_bytes(urn) for urn in buckets), "the webhook has seen them"
+    )
 
 
 @pytest.fixture
@@ -474,7 +492,7 @@ def test_a_deployment_runs_where_its_data_is(place: Place) -> None:
 def test_a_job_runs_where_its_data_is_and_its_pod_gets_the_size_that_was_found(place: Place) -> None:
     place.apply("one-input.yaml")  # names the same object: so its size is looked up in the store
     size_bytes = CONTENTS["edge-2"]["photos/2024/harbour.raw"]
-    scheduling.until(lambda: place.world.size_bytes("photos/2024/harbour.raw") == size_bytes, "its size is found")
+    scheduling.until(lambda: place.world.size_told("photos/2024/harbour.raw") == size_bytes, "its size is found")
     place.apply("enriched-job.yaml")
     [pod] = place.placed("job-name=contact-sheet")
     inputs = (f"photos/2024/harbour.raw,{size_bytes},3", "photos/2024/lighthouse.raw,51000000,3")
