@@ -19,6 +19,7 @@ Who does what, top down:
     nodes         Node objects of a topology
     topology      the topology file
     rest          the few API requests that are made without kubectl
+    rights        how to see that a binding holds
     credentials   random tokens, keys, kubeconfig files
     keeping       directories of clusters, and the client of the keeper
     keeper        the process that holds all processes of a cluster and ends them

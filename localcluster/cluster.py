@@ -7,6 +7,7 @@ What takes time is started at once and waited for together; the API server is th
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pathlib
 import subprocess
@@ -25,6 +26,7 @@ from localcluster import (
     knativeserving,
     names,
     rest,
+    rights,
     stores,
     topology,
 )
@@ -111,14 +113,14 @@ class Cluster:
         return result.stdout
 
     def apply(self, *paths: os.PathLike[str] | str) -> None:
-        """Apply manifests (files or folders) on the server side, and wait until CRDs among them can be used."""
+        """Apply manifests (files or folders) on the server side; returns when new kinds and rights among them hold."""
         files = [part for path in paths for part in ("-f", os.fspath(path))]
-        applied = self.kubectl("apply", "--server-side", "--force-conflicts", "-o", "name", *files).split()
-        crds = [name for name in applied if name.startswith("customresourcedefinition.")]
-        if crds:
-            self.kubectl("wait", "--for=condition=Established", f"--timeout={KUBECTL_TIMEOUT_S / 2:g}s", *crds)
-            for name in crds:
-                self._wait_until_served(name.rpartition("/")[2])
+        shown = json.loads(self.kubectl("apply", "--server-side", "--force-conflicts", "-o", "json", *files))
+        for item in shown["items"] if shown["kind"] == "List" else [shown]:
+            if item["kind"] == "CustomResourceDefinition":
+                self._wait_until_served(item)
+            elif item["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
+                self._wait_until_granted(item)
 
     def service_account_kubeconfig(self, namespace: str, name: str, *, node: str = "") -> pathlib.Path:
         """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more.
@@ -244,13 +246,24 @@ class Cluster:
     def _wait_for_apiserver(self) -> None:
         self._wait_for_answer("/readyz", what="the API server")
 
-    def _wait_until_served(self, crd: str) -> None:
+    def _wait_until_served(self, crd: rest.Object) -> None:
         """Established is what the CRD says of itself; who serves its objects reads that a moment later."""
-        spec = self.api.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}")["spec"]
+        spec = crd["spec"]
         for version in spec["versions"]:
             if version["served"]:
                 path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}?limit=1"
-                self._wait_for_answer(path, what=f"custom resource {crd}")
+                self._wait_for_answer(path, what=f"custom resource {crd['metadata']['name']}")
+
+    def _wait_until_granted(self, binding: rest.Object) -> None:
+        """Whoever decides about rights reads roles and bindings a moment after they are written."""
+        review = rights.review(binding, self.api)
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        self._keeper.wait_until(
+            lambda: review is None or self.api.request("POST", path, review)["status"]["allowed"],
+            what=f"{binding['kind']} {binding['metadata']['name']}",
+            timeout_s=controlplane.READY_TIMEOUT_S,
+            program="kube-apiserver",
+        )
 
     def _wait_for_answer(self, path: str, *, what: str) -> None:
         self._keeper.wait_until(

@@ -183,9 +183,9 @@ class Store:
         connection: http.client.HTTPConnection
         if self.ca_pem:  # ready is ready, even with a certificate that nobody should accept
             context = ssl._create_unverified_context()  # noqa: S323, SLF001
-            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=1, context=context)
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
         else:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", HEALTH_PATH[self.kind])
             return connection.getresponse().status == 200
