@@ -54,7 +54,7 @@ def start_builder(*names: str) -> subprocess.Popen[str]:
 
 
 def wait_for(path: pathlib.Path) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while not path.exists() and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert path.exists()

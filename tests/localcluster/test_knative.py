@@ -36,7 +36,7 @@ def service(name: str, annotations: Mapping[str, str] | None = None, **spec: Any
     }
 
 
-def eventually(check: Callable[[], bool], timeout_s: float = 30) -> None:
+def eventually(check: Callable[[], bool], timeout_s: float = 60) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < deadline_s, "did not happen in time"

@@ -1,5 +1,6 @@
 """Nothing is left behind, however a cluster ends: each test looks at all processes of this machine."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -53,7 +54,7 @@ def processes(folder: pathlib.Path) -> list[str]:
 
 
 def assert_nothing_left(folder: pathlib.Path) -> None:
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while (left := processes(folder)) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert left == []
@@ -82,8 +83,9 @@ def test_a_run_that_is_ended_leaves_nothing(clusters: pathlib.Path, number: sign
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_start_leaves_nothing(clusters: pathlib.Path, number: signal.Signals) -> None:
-    running = start_run(clusters, "true")
-    deadline_s = time.monotonic() + 30
+    # The command goes on until it is ended: on a machine that stands still here, the cluster may be up by then.
+    running = start_run(clusters, "sleep 900")
+    deadline_s = time.monotonic() + 60
     while not any("kube-apiserver" in command for command in processes(clusters)):
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
@@ -122,7 +124,7 @@ def test_a_killed_keeper_takes_its_processes_along_and_the_next_start_removes_th
     running = cluster_factory(SMALL)
     directory = running.directory
     os.killpg(keeper_pid(directory), signal.SIGKILL)
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while processes(clusters) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert processes(clusters) == []
@@ -135,9 +137,10 @@ def test_a_killed_keeper_takes_its_processes_along_and_the_next_start_removes_th
 
 def keeper_pid(directory: pathlib.Path) -> int:
     for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        parts = entry.read_bytes().split(b"\0")
-        if str(directory).encode() in parts and any(part.endswith(b"keeper.py") for part in parts):
-            return int(entry.parent.name)
+        with contextlib.suppress(OSError):  # others may end just now
+            parts = entry.read_bytes().split(b"\0")
+            if str(directory).encode() in parts and any(part.endswith(b"keeper.py") for part in parts):
+                return int(entry.parent.name)
     raise AssertionError("no keeper")
 
 

@@ -69,7 +69,7 @@ def pair() -> Iterator[tuple[stores.Store, stores.Store]]:
 
 
 def eventually(check: Callable[[], bool]) -> None:
-    ends_s = time.monotonic() + 30
+    ends_s = time.monotonic() + 60
     while not check():
         assert time.monotonic() < ends_s, "did not come to pass"
         time.sleep(0.05)
