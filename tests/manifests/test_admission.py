@@ -65,13 +65,11 @@ def asked(cluster_factory: ClusterFactory, tmp_path_factory: pytest.TempPathFact
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         running.apply(process.BASE / "namespace.yaml")
-        running.kubectl("apply", "-f", "-", stdin=json.dumps(process.KNATIVE_CRD))
-        running.kubectl("wait", "--for=condition=Established", "crd/services.serving.knative.dev")
+        process.apply_knative_crd(running)
         disabled = {"name": "disabled", "labels": {"scheduler.thesis/enrich": "disabled"}}
         running.api.request("POST", "/api/v1/namespaces", {"metadata": disabled})
         for namespace in ("kube-system", "disabled", process.HOME):
-            running.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(
-                {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}))  # fmt: skip
+            running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
         process.register(running, f"https://127.0.0.1:{server.server_port}", bundle=folder.bundle)
         yield noted
         running.stop()  # and with it what it keeps open here

@@ -19,6 +19,7 @@ from typing import Any, Self
 import yaml
 
 from localcluster import certificates, cluster, keeping
+from scheduler.api import names
 from tests.e2e import process
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -53,6 +54,10 @@ KNATIVE_CRD: Json = {
 
 # So that no two registrations share a name, under which the API server counts.
 _REGISTRATIONS = itertools.count(1)
+
+# How long the API server waits for an answer before it goes on without: as long as a busy machine may need. Twice that,
+# for two webhooks, is less than a client waits for its request.
+PATIENCE_S = 20
 
 
 class Folder:
@@ -116,7 +121,7 @@ class Webhook:
     def get(self, path: str) -> tuple[int, str]:
         """Ask the health server; status 0 while it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -144,7 +149,7 @@ class Webhook:
     def stop(self) -> int:
         """SIGTERM, as a kubelet does; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def log(self) -> list[Json]:
         """Its log so far; every line is JSON."""
@@ -157,14 +162,21 @@ def account(running: cluster.Cluster) -> pathlib.Path:
     return running.service_account_kubeconfig(HOME, ACCOUNT)
 
 
-def register(running: cluster.Cluster, *urls: str, bundle: str) -> None:
-    """Have the API server ask at these URLs, with everything else as in manifests/base/admission.yaml.
+def apply_knative_crd(running: cluster.Cluster) -> None:
+    """Have the API server take Knative Services."""
+    path = running.directory / "knative-crd.json"
+    path.write_text(json.dumps(KNATIVE_CRD))
+    running.apply(path)
+
+
+def register(running: cluster.Cluster, *urls: str, bundle: str, patience_s: int = PATIENCE_S) -> None:
+    """Have the API server ask at these URLs, with everything else but its patience as in manifests/base/admission.yaml.
 
     More than one URL is more than one webhook, each asked in turn, where a Service would choose one. Returns when the
-    API server has asked them all, or has tried to.
+    API server has asked them all, or has tried to, about pods as about what is only checked.
     """
     number = next(_REGISTRATIONS)
-    names: list[str] = []
+    registered: list[str] = []
     for document in yaml.safe_load_all((BASE / "admission.yaml").read_text()):
         if document["kind"] not in CONFIGURATIONS:
             continue
@@ -172,10 +184,11 @@ def register(running: cluster.Cluster, *urls: str, bundle: str) -> None:
         for url, webhook in itertools.product(urls, document["webhooks"]):
             path = webhook["clientConfig"]["service"]["path"]
             name = f"n{len(asked)}.r{number}.{webhook['name']}"
-            asked.append({**webhook, "name": name, "clientConfig": {"url": f"{url}{path}", "caBundle": bundle}})
-        names += [webhook["name"] for webhook in asked if document["kind"] == CONFIGURATIONS[0]]
+            where = {"url": f"{url}{path}", "caBundle": bundle}
+            asked.append({**webhook, "name": name, "clientConfig": where, "timeoutSeconds": patience_s})
+        registered += [webhook["name"] for webhook in asked]
         running.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({**document, "webhooks": asked}))
-    process.until(lambda: all(asked_of(running, name) for name in names), "the API server asks the webhook")
+    process.until(lambda: all(asked_of(running, name) for name in registered), "the API server asks the webhook")
 
 
 def unregister(running: cluster.Cluster) -> None:
@@ -190,9 +203,11 @@ def configured(running: cluster.Cluster) -> list[str]:
 
 
 def asked_of(running: cluster.Cluster, name: str) -> bool:
-    """Create a pod for nothing, and see whether the API server has asked a webhook of this name yet."""
+    """Create a pod and a namespace for nothing, and see whether the API server has asked a webhook of this name yet."""
     pod = {"metadata": {"generateName": "probe-"}, "spec": {"containers": [{"name": "c", "image": "none"}]}}
     running.api.request("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)
+    namespace = {"metadata": {"generateName": "probe-", "annotations": {names.DATA_SOURCES: "probe"}}}
+    running.api.request("POST", "/api/v1/namespaces?dryRun=All", namespace)
     return f'name="{name}"' in running.kubectl("get", "--raw", "/metrics")
 
 

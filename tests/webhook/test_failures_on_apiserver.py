@@ -43,7 +43,7 @@ def running(cluster_factory: clusterfixture.ClusterFactory) -> Iterator[cluster.
         started.api.request("POST", path, body)
         annotations = {names.DATA_SOURCES: BUCKET}
         started.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "reads", "annotations": annotations}})
-        started.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "reads", "--timeout=30s")
+        started.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "reads", "--timeout=60s")
         yield started
 
 
@@ -59,7 +59,9 @@ def folder(tmp_path: pathlib.Path) -> process.Folder:
 
 
 @contextlib.contextmanager
-def asked(running: cluster.Cluster, folder: process.Folder, count: int = 1) -> Iterator[list[process.Webhook]]:
+def asked(
+    running: cluster.Cluster, folder: process.Folder, count: int = 1, *, patience_s: int = process.PATIENCE_S
+) -> Iterator[list[process.Webhook]]:
     """Webhooks that the API server asks, and that answer."""
     with contextlib.ExitStack() as stack:
         account = running.service_account_kubeconfig(process.HOME, process.ACCOUNT)
@@ -68,8 +70,10 @@ def asked(running: cluster.Cluster, folder: process.Folder, count: int = 1) -> I
             for number in range(count)
         ]
         stack.callback(process.unregister, running)
-        process.register(running, *(url(webhook) for webhook in started), bundle=folder.bundle)
-        assert is_enriched(create(running))
+        urls = [url(webhook) for webhook in started]
+        process.register(running, *urls, bundle=folder.bundle, patience_s=patience_s)
+        # Not at once where the API server has little patience and the machine none.
+        scheduling.until(lambda: is_enriched(create(running)), "pods are enriched")
         yield started
 
 
@@ -133,7 +137,7 @@ def test_without_the_webhook_pods_are_created_and_placed(running: cluster.Cluste
 def test_a_webhook_that_hangs_is_not_waited_for_longer_than_its_timeout(
     running: cluster.Cluster, folder: process.Folder
 ) -> None:
-    with asked(running, folder) as [webhook]:
+    with asked(running, folder, patience_s=3) as [webhook]:  # as in manifests/base
         webhook.process.send_signal(signal.SIGSTOP)
         goes_on_without(running)
         webhook.process.send_signal(signal.SIGCONT)
@@ -188,7 +192,7 @@ def test_a_rotated_certificate_costs_no_request_and_no_restart(
 
 
 def shown(webhook: process.Webhook) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", webhook.port), timeout=5)
+    return ssl.get_server_certificate(("127.0.0.1", webhook.port), timeout=30)
 
 
 def test_of_two_replicas_one_may_go(running: cluster.Cluster, folder: process.Folder) -> None:

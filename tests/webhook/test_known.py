@@ -257,10 +257,7 @@ async def test_knative_is_noticed_when_it_is_installed(world: World, api: client
     with pytest.raises(errors.NotFoundError):
         await api.get(known.PATHS["Knative Service"])
     async with following(api) as found:
-        await asyncio.to_thread(running.kubectl, "apply", "-f", "-", stdin=json.dumps(process.KNATIVE_CRD))
-        await asyncio.to_thread(
-            running.kubectl, "wait", "--for=condition=Established", "crd/services.serving.knative.dev"
-        )
+        await asyncio.to_thread(process.apply_knative_crd, running)
         await server.until(lambda: found.counts()["Knative Service"][1])
         await world.make("services", "fmask", SAYS)
         await server.until(lambda: found.counts()["Knative Service"][0])

@@ -61,7 +61,7 @@ class World:
         self.namespace = f"test-{next(NUMBERS)}"
         metadata = {"name": self.namespace, "annotations": annotations}
         running.api.request("POST", "/api/v1/namespaces", {"metadata": metadata})
-        running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", self.namespace, "--timeout=30s")
+        running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", self.namespace, "--timeout=60s")
 
     def make(self, group: str, kind: str, annotations: Json, spec: Json, *, name: str = "it") -> Json:
         metadata = {"name": name, "annotations": annotations}
@@ -128,8 +128,15 @@ def ours(pod: Json) -> Json:
         pytest.param("/apis/batch/v1", "jobs", "Job", {"template": ONCE}, id="Job"),
     ],
 )
-def test_pods_get_what_their_workload_says(world: World, group: str, plural: str, title: str, spec: Json) -> None:
+def test_pods_get_what_their_workload_says(
+    world: World, webhook: process.Webhook, group: str, plural: str, title: str, spec: Json
+) -> None:
+    def sizes() -> float:
+        return webhook.figure("data_locality_webhook_objects", kind="DataObject")
+
+    before = sizes()
     world.size("scene", "landsat-l1/scene.tif", 4711)
+    scheduling.until(lambda: sizes() > before, "the webhook hears of the size")
     world.make(group, plural, SCENE, spec)
     pod = world.only_pod()
     assert ours(pod) == {
@@ -230,8 +237,7 @@ def test_pods_of_controllers_are_not_checked(webhook: process.Webhook) -> None:
 def test_kubectl_warns_of_a_knative_service_also_where_knative_came_later(
     running: cluster.Cluster, webhook: process.Webhook, world: World
 ) -> None:
-    running.kubectl("apply", "-f", "-", stdin=json.dumps(process.KNATIVE_CRD))
-    running.kubectl("wait", "--for=condition=Established", "crd/services.serving.knative.dev")
+    process.apply_knative_crd(running)
     service = {
         "apiVersion": "serving.knative.dev/v1",
         "kind": "Service",
@@ -286,6 +292,10 @@ def test_managed_mode_writes_and_empties_the_configurations(
             world = World(running, SCENE)
             scheduling.until(lambda: ours(world.pod(query="?dryRun=All")), "pods are enriched")
             assert ours(world.pod())[INPUT] == "landsat-l1/scene.tif,0"
+            # The other configuration is written, and heard of, by itself.
+            dry = ["apply", "--dry-run=server", "-f", "-"]
+            warned = "workloads are checked"
+            scheduling.until(lambda: world.kubectl(*dry, stdin=manifest(WRONG)).stderr.startswith(WORDS), warned)
             assert world.kubectl("apply", "-f", "-", stdin=manifest(WRONG)).stderr.startswith(WORDS)
             assert managed.stop() == 0
         assert process.configured(running) == []
