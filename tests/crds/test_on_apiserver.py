@@ -291,7 +291,12 @@ def test_short_names_and_category_lead_to_both_kinds(bare_cluster: cluster.Clust
 
 @pytest.mark.parametrize("plural", [names.DATA_OBJECTS, names.NODE_CAPABILITIES])
 def test_kubectl_explain_teaches_every_field(bare_cluster: cluster.Cluster, plural: str) -> None:
-    document = bare_cluster.api.request("GET", f"/openapi/v3/apis/{names.API_VERSION}")
+    path = f"/openapi/v3/apis/{names.API_VERSION}"
+    # Written down a second or so after the objects are served.
+    bare_cluster.wait_until(
+        lambda: bare_cluster.api.answers(path), what="the schemas of our kinds", timeout_s=60, program="kube-apiserver"
+    )
+    document = bare_cluster.api.request("GET", path)
     kind = schemas.CRDS[plural]["spec"]["names"]["kind"]
     (published,) = (
         schema for name, schema in document["components"]["schemas"].items() if name.endswith(f"{names.VERSION}.{kind}")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,8 +21,10 @@ SERVICE = "data-locality-webhook"
 
 @pytest.fixture(scope="module")
 def installed(bare_cluster: cluster.Cluster) -> Iterator[cluster.Cluster]:
-    """The base, applied as the README says."""
+    """The base, applied as the README says, from when on one right that each account has holds."""
     bare_cluster.kubectl("apply", "--server-side", "--kustomize", str(manifests.BASE))
+    # Else it would mean nothing that another is refused.
+    until_it_is(True, lambda: all(may(bare_cluster, *held, "", SERVICE) for held in HELD))
     yield bare_cluster
     # No webhook runs here, and others who use this cluster need not be asked for it.
     bare_cluster.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", SERVICE)
@@ -44,16 +46,14 @@ def test_pods_are_admitted_where_restricted_is_enforced(installed: cluster.Clust
         installed.api.request("POST", path, rooted)
 
 
+def wait_for_account(running: cluster.Cluster, namespace: str) -> None:
+    """Until a controller has made the account without which no pod is admitted."""
+    running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+
+
 def test_workloads_of_earlier_manifests_are_admitted_in_our_namespace(installed: cluster.Cluster) -> None:
     pod = {"metadata": {"name": "store"}, "spec": {"containers": [{"name": "c", "image": "minio/minio"}]}}
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
-    deadline_s = time.monotonic() + 30
-    while time.monotonic() < deadline_s:  # a controller makes it
-        try:
-            installed.api.request("GET", path)
-            break
-        except errors.NotFoundError:
-            time.sleep(0.1)
+    wait_for_account(installed, NAMESPACE)
     installed.api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All", pod)
 
 
@@ -78,12 +78,26 @@ def may(
     return bool(running.api.request("POST", path, review)["status"]["allowed"])
 
 
+def until_it_is(expected: object, answer: Callable[[], object]) -> None:
+    """Ask until the answer is this: the authorizer reads roles and bindings through a watch of its own."""
+    deadline_s = time.monotonic() + 60
+    while (found := answer()) != expected:
+        assert time.monotonic() < deadline_s, found
+        time.sleep(0.05)
+
+
 SCHEDULER = "data-locality-scheduler"
 DAEMON = "data-locality-daemon"
 WEBHOOK = "data-locality-webhook"
 KEEPER = "data-locality-webhook-certificate"
 ADMISSION = "admissionregistration.k8s.io"
 HOOKS = "mutatingwebhookconfigurations"
+HELD = [
+    (SCHEDULER, "watch", "", "pods"),
+    (DAEMON, "list", "", "services"),
+    (WEBHOOK, "watch", "", "namespaces"),
+    (KEEPER, "patch", ADMISSION, HOOKS),
+]
 RIGHTS = [
     pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
     pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
@@ -144,7 +158,7 @@ RIGHTS = [
 def test_rights_are_what_the_roles_promise(
     installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, expected: bool
 ) -> None:
-    assert may(installed, account, verb, group, resource, "default", "x") is expected
+    until_it_is(expected, lambda: may(installed, account, verb, group, resource, "default", "x"))
 
 
 IN_OUR_NAMESPACE = [
@@ -162,7 +176,7 @@ IN_OUR_NAMESPACE = [
 def test_rights_in_our_own_namespace(
     installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, name: str, expected: bool
 ) -> None:
-    assert may(installed, account, verb, group, resource, NAMESPACE, name) is expected
+    until_it_is(expected, lambda: may(installed, account, verb, group, resource, NAMESPACE, name))
 
 
 def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, installed: cluster.Cluster) -> None:
@@ -172,12 +186,9 @@ def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, 
             for namespace, verb in [(NAMESPACE, "get"), (NAMESPACE, "list"), ("storage", "get"), ("storage", "list")]
         )
 
-    assert answers() == (True, False, False, False)
+    until_it_is((True, False, False, False), answers)
     bare_cluster.apply(manifests.ROOT / "manifests/examples/store-access.yaml")
-    deadline = time.monotonic() + 10
-    while answers() != (True, False, True, False):  # the authorizer reads roles through a watch of its own
-        assert time.monotonic() < deadline, answers()
-        time.sleep(0.05)
+    until_it_is((True, False, True, False), answers)
 
 
 # Those for Knative are accepted by Knative, see test_examples.py.
@@ -189,6 +200,7 @@ def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: 
     for document in manifests.documents(path):
         if document["kind"] == "Namespace":  # which a dry run does not make for what is to lie in it
             bare_cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+            wait_for_account(bare_cluster, document["metadata"]["name"])
     accepted = bare_cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-o", "name", "-f", str(path))
     assert len(accepted.split()) == len(list(manifests.documents(path)))
 

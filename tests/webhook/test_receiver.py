@@ -174,8 +174,13 @@ async def test_an_account_speaks_for_its_own_namespace_only(
 
 @pytest.mark.parametrize("audience", ["", "somebody-else"])
 async def test_a_token_for_others_is_not_taken(
-    replica: receiving.Replica, bare_cluster: cluster.Cluster, namespace: str, audience: str
+    replica: receiving.Replica,
+    bare_cluster: cluster.Cluster,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    audience: str,
 ) -> None:
+    monkeypatch.setattr(senders, "REFUSED_S", 600.0)  # for all three, however long they take
     own = "https://kubernetes.default.svc"
     token = await asyncio.to_thread(account_token, bare_cluster, namespace, audience or own)
     answers = [await replica.post(f"/events/{namespace}/a", DATA, EVENT | JSON | bearer(token)) for _ in range(3)]
@@ -306,12 +311,13 @@ async def test_what_became_of_events_is_counted(replica: receiving.Replica) -> N
     assert replica.figure("event_consumers") == 2
 
 
-async def test_a_burst_is_written_together(replica: receiving.Replica) -> None:
-    answers = await asyncio.gather(*(replica.tell(FMASK, str(n), f"raw/{n}") for n in range(100)))
-    assert {answer.status for answer in answers} == {202}
-    # One at once for the first, one for the rest; and for those that a slow machine took that long to send.
-    assert replica.figure("event_writes_total", outcome="written") <= 20
-    assert len(json.loads(replica.text(FMASK))["dataInputs"]) == 64
+async def test_a_burst_is_written_together(bare_cluster: cluster.Cluster, namespace: str, tokens: pathlib.Path) -> None:
+    async with receiving.running(bare_cluster.kubeconfig, namespace, tokens, pause_s=1.0) as replica:
+        answers = await asyncio.gather(*(replica.tell(FMASK, str(n), f"raw/{n}") for n in range(100)))
+        assert {answer.status for answer in answers} == {202}
+        # One at once for the first, one for the rest; and one for each second that a slow machine took to send them.
+        assert replica.figure("event_writes_total", outcome="written") <= 20
+        assert len(json.loads(replica.text(FMASK))["dataInputs"]) == 64
 
 
 async def test_not_acknowledged_where_it_cannot_be_written(
@@ -347,10 +353,12 @@ async def test_what_others_wrote_is_taken_up_where_it_is_in_the_way(
 
 async def test_what_is_expired_is_deleted(bare_cluster: cluster.Cluster, namespace: str, tokens: pathlib.Path) -> None:
     where = (bare_cluster.kubeconfig, namespace, tokens)
-    brief = ledger.Ledger(retention_s=1.0)
-    async with receiving.running(*where, sweep_s=0.2, book=brief) as replica:
+    now_s = 1_800_000_000.0
+    book = ledger.Ledger(retention_s=600.0, clock=lambda: now_s)
+    async with receiving.running(*where, sweep_s=0.2, book=book) as replica:
         await replica.tell(FMASK, "1", "raw/a")
         assert await asyncio.to_thread(config_maps, bare_cluster, namespace)
+        now_s += 601
         await server.until(lambda: FMASK not in replica.book)
         await server.until(lambda: replica.figure("event_writes_total", outcome="deleted") == 1)
         assert not await asyncio.to_thread(config_maps, bare_cluster, namespace)
