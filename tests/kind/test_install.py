@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import names
+from tests.e2e import process
 
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE = "data-locality-scheduler:dev"
@@ -75,20 +76,32 @@ def test_scheduler_daemons_and_webhook_become_ready(kubectl: Kubectl) -> None:
 def test_every_node_is_described(kubectl: Kubectl) -> None:
     nodes = [item["metadata"]["name"] for item in get(kubectl, "nodes")["items"]]
     for node in nodes:
+        kubectl("wait", "--for=create", "--timeout=60s", f"nodecapability/{node}")
         kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"nodecapability/{node}")
 
 
 def test_a_pod_with_data_is_bound_by_us(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", ROOT / "manifests/examples/one-input.yaml")
-    kubectl("wait", "--for=condition=PodScheduled", "--timeout=60s", "pod/thumbnail")
+    kubectl("wait", "--for=condition=PodScheduled", "--timeout=120s", "pod/thumbnail")
     assert get(kubectl, "pod", "thumbnail")["spec"]["nodeName"]
-    events = get(kubectl, "events.v1.events.k8s.io")["items"]
-    ours = [event for event in events if event["reportingController"] == names.SCHEDULER_NAME]
-    assert "Scheduled" in {event["reason"] for event in ours}
+
+    def reasons() -> set[str]:
+        events = get(kubectl, "events.v1.events.k8s.io")["items"]
+        return {event["reason"] for event in events if event["reportingController"] == names.SCHEDULER_NAME}
+
+    process.until(lambda: "Scheduled" in reasons(), "we tell that it was bound")  # which is written after it was
 
 
 def test_pods_of_a_deployment_inherit_what_it_says(kubectl: Kubectl) -> None:
     kubectl("rollout", "status", "deployment/data-locality-webhook", "-n", "data-locality-scheduler", "--timeout=180s")
+    # From when the API server reaches it, and with time for it to answer: pods are created in any case.
+    patience = json.dumps([{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 20}])
+    kubectl("patch", "mutatingwebhookconfiguration", "data-locality-webhook", "--type=json", "-p", patience)
+    kubectl("create", "namespace", "asking")
+    kubectl("annotate", "namespace", "asking", f"{names.DATA_SOURCES}=photos")
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", "asking", "--timeout=60s")
+    probe = ("run", "probe", "-n", "asking", "--image=none", "--dry-run=server", "-o", "json")
+    process.until(lambda: names.ENRICHED in kubectl(*probe), "the API server asks the webhook")
     kubectl("apply", "-f", ROOT / "manifests/examples/enriched-deployment.yaml")
     kubectl("rollout", "status", "deployment/photo-index", "--timeout=120s")
     pods = get(kubectl, "pods", "-l", "app=photo-index")["items"]

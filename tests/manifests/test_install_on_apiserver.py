@@ -41,7 +41,9 @@ def installed(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
         for item in items:
             if (item["kind"], item["metadata"]["name"]) == ("Service", certifying.SERVICE):
                 item["spec"] = {"type": "ExternalName", "externalName": "127.0.0.1"}
-        running.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(items))
+        everything = running.directory / "installed.yaml"
+        everything.write_text(yaml.safe_dump_all(items))
+        running.apply(everything)
         running.api.request("POST", "/api/v1/namespaces", ROOM)
         account = {"metadata": {"name": "default"}}
         running.kubectl("apply", "--server-side", "-n", "room", "-f", "-",
@@ -58,8 +60,9 @@ async def api(installed: cluster.Cluster) -> AsyncIterator[client.Api]:
 
 
 def lead_to(running: cluster.Cluster, port: int) -> None:
-    """What the Service's port is on a cluster."""
-    patch = json.dumps([{"op": "replace", "path": "/webhooks/0/clientConfig/service/port", "value": port}])
+    """What the Service's port is on a cluster; and have it asked with the patience that a busy machine needs."""
+    values = {"clientConfig/service/port": port, "timeoutSeconds": process.PATIENCE_S}
+    patch = json.dumps([{"op": "replace", "path": f"/webhooks/0/{path}", "value": values[path]} for path in values])
     for kind in process.CONFIGURATIONS:
         running.kubectl("patch", kind, certifying.CONFIGURATION, "--type=json", "-p", patch)
 
