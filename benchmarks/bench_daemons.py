@@ -2,10 +2,11 @@
 
     python benchmarks/bench_daemons.py [--nodes 1000] [--seconds 90] [--every 10]
 
-A real control plane with emulated nodes; as many of the daemon's agents as nodes, in a few processes and without their
-Kopf part (a watch of the own NodeCapability). Every tenth node holds a bucket, a directory that its daemon lists, and
-the same node of each hundred shares one more. All counts are the API server's own metrics:
-apiserver_request_total for writes to what daemons write, apiserver_watch_events_total for events sent to watchers.
+A real control plane with emulated nodes; as many of the daemon's agents as nodes, each with its measuring of links over
+the loopback, in a few processes and without their Kopf part (a watch of the own NodeCapability). Every tenth node holds
+a bucket, a directory that its daemon lists, and the same node of each hundred shares one more. All counts are the API
+server's own metrics: apiserver_request_total for writes to what daemons write, apiserver_watch_events_total for events
+sent to watchers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 import yaml
 
 from daemon import agent, config, listing, metrics
+from daemon.links import agent as links
 from demo import processes
 from localcluster import cluster, topology
 from scheduler import errors
@@ -31,7 +33,7 @@ from scheduler.kube import client, events
 
 WORKERS = 2
 AGENTS_PER_SESSION = 20
-SETTLE_S = 20.0
+SETTLE_S = 120.0  # daemons look for others three times in their first minutes
 READY_S = 600.0
 OBJECTS = f"/apis/{names.API_VERSION}/namespaces/{names.HOME_NAMESPACE}/{names.DATA_OBJECTS}"
 WRITTEN = ("dataobjects", "nodecapabilities", "nodes", "events")
@@ -138,7 +140,9 @@ async def _work(directory: pathlib.Path, kubeconfig: str, nodes: Sequence[str]) 
                 limits=listing.Limits(timeout_s=5.0, max_keys=10_000),
                 configuration=source,
             )
-            tasks.create_task(agent.Agent(api, settings, sink, metrics.Metrics()).run())
+            figures = metrics.Metrics()
+            tasks.create_task(agent.Agent(api, settings, sink, figures).run())
+            tasks.create_task(links.Links(api, links.Settings(node=node), figures).run())
             await asyncio.sleep(0.02)  # daemons of a cluster do not start in the same second either
 
 

@@ -40,6 +40,7 @@ from tests.webhook import process
 
 CONNECTIONS = 8  # at once to the API server
 SETTLE_S = 1.0  # for the API server to heed that there is no webhook
+QUIET_CORES = 0.1  # what the control plane may use by itself when measuring begins
 IDLE_CONNECTIONS = 25  # what the API server keeps to a webhook
 SAYS = {
     f"{names.INPUT_PREFIX}1": "landsat-l1/scene.tif",
@@ -79,6 +80,7 @@ def main() -> None:
         with process.Webhook(account, folder, log) as webhook:
             print(f"memory of the webhook with nothing to know: {_rss_mb(webhook):.0f} MB")
         _fill(running, options.objects)
+        _until_quiet(running)
         with process.Webhook(account, folder, log) as webhook:
             counts = f"{options.objects} Deployments, Jobs and DataObjects each"
             print(f"memory with {counts}: {_rss_mb(webhook):.0f} MB")
@@ -329,6 +331,16 @@ def _fill(running: cluster.Cluster, objects: int) -> None:
         for number in range(objects)
     ]
     running.api.create_all(f"/apis/{names.API_VERSION}/namespaces/{process.HOME}/{names.DATA_OBJECTS}", bodies)
+
+
+def _until_quiet(running: cluster.Cluster) -> None:
+    """Wait until the controllers have worked off the new objects: that load is none of the admissions'."""
+    pids = running.pids().values()
+    used_s, before_s = QUIET_CORES * 10, sum(map(_cpu_s, pids))
+    while used_s >= QUIET_CORES * 5:
+        time.sleep(5)
+        now_s = sum(map(_cpu_s, pids))
+        used_s, before_s = now_s - before_s, now_s
 
 
 def _says(number: int) -> Json:
