@@ -4,9 +4,6 @@ The daemons here list their stores once in ten minutes, so what is seen before w
 exceptions are the daemon of a versitygw, which announces nothing, and that of a MinIO whose notices are swallowed on
 the way: they list every two seconds. A second versitygw that is listed as seldom as the others stands for stores that
 receive what they do not announce.
-
-How long it took is printed. What is asserted of it is the quickest of several times: a machine that has other work
-delays some of them, and a pause that is built in delays them all.
 """
 
 import asyncio
@@ -268,11 +265,8 @@ def test_a_key_is_followed(
         print(  # noqa: T201 - the figures are the point
             f"\n{node}: seen after", ", ".join(f"{what} {s:.2f} s" for what, s in took_s.items())
         )
-    if node in INTERVALS:
-        assert min(took_s.values()) < 4.0
-    else:
-        assert notices(daemons[node]) > heard
-        assert min(took_s.values()) < 2.0
+    assert statistics.median(took_s.values()) < 2.0 + (2.0 if node in INTERVALS else 0.0)
+    assert node in INTERVALS or notices(daemons[node]) > heard
 
 
 @pytest.mark.usefixtures("daemons")
@@ -285,7 +279,7 @@ def test_a_copy_that_arrives_late_and_unannounced_is_looked_for(running: cluster
     until(lambda: processes.ready(running, name, "default") == ("False", "NotFound"))
     first.upload(bucket, key, 7)
     until(lambda: where(running, name) == {"plain": 7})
-    time.sleep(5.0)
+    time.sleep(5.0)  # longer than the looks that come close upon each other, the last of them after three
     late.upload(bucket, key, 7)
     until(lambda: where(running, name) == {"plain": 7, "late": 7})
 
@@ -312,7 +306,7 @@ def test_a_named_key_is_looked_up_at_once(
         print(  # noqa: T201 - the figures are the point
             f"\nnamed key in status: median {statistics.median(took_s):.3f} s, worst {max(took_s):.3f} s"
         )
-    assert min(took_s) < 0.5  # the time that a pod waits for it
+    assert statistics.median(took_s) < 0.5  # the time that a pod waits for it
 
 
 @pytest.mark.parametrize("node", ["plain", "secure", "gateway"])

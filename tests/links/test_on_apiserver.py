@@ -138,6 +138,7 @@ def _check_cost(figures: metrics.Metrics) -> None:
 
     spent = total("data_locality_daemon_link_probe_bytes_total")
     probes = total("data_locality_daemon_link_probes_total", outcome="measured")
+    # One that the other end had no time for, or that broke off, spends and is told of, too.
     begun = probes + sum(total("data_locality_daemon_link_probes_total", outcome=word) for word in ("busy", "failed"))
     writes = total("data_locality_daemon_writes_total", kind="NodeCapability")
     print(f"{probes:.0f} probes, {spent:.0f} bytes, {writes:.0f} writes of {len(NODES.nodes)} daemons")  # noqa: T201
