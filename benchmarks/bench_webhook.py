@@ -16,13 +16,11 @@ last, the processor time that each process spends on a pod tells where the rate 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import pathlib
 import platform
 import random
-import ssl
 import statistics
 import subprocess
 import sys
@@ -32,15 +30,14 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-import aiohttp
-
 from localcluster import certificates, cluster, topology
 from scheduler.api import names
 from tests.webhook import process
 
 CONNECTIONS = 8  # at once to the API server
 SETTLE_S = 1.0  # for the API server to heed that there is no webhook
-QUIET_CORES = 0.1  # what the control plane may use by itself when measuring begins
+QUIET_CORES, QUIET_S = 0.1, 5.0  # what the control plane may use by itself, and for how long, when measuring begins
+LOAD = pathlib.Path(__file__).with_name("webhook_load.py")
 IDLE_CONNECTIONS = 25  # what the API server keeps to a webhook
 SAYS = {
     f"{names.INPUT_PREFIX}1": "landsat-l1/scene.tif",
@@ -61,13 +58,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds, without the webhook and with it")
     parser.add_argument("--pods", type=int, default=1500, help="pods a round")
-    parser.add_argument(
-        "--send", action="store_true", help=argparse.SUPPRESS
-    )  # a load process; standard input says what
     options = parser.parse_args()
-    if options.send:
-        print(json.dumps(asyncio.run(_send(json.load(sys.stdin)))))
-        return
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kopf", "aiohttp", "msgspec"))
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
     with cluster.start(topology.Topology(())) as running, tempfile.TemporaryDirectory() as directory:
@@ -298,7 +289,7 @@ def _count(running: cluster.Cluster, namespace: str) -> int:
 def _namespace(running: cluster.Cluster) -> str:
     body = {"metadata": {"generateName": "bench-", "annotations": SAYS}}
     name = str(running.api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+    running.wait_for_account(name)
     return name
 
 
@@ -336,11 +327,11 @@ def _fill(running: cluster.Cluster, objects: int) -> None:
 def _until_quiet(running: cluster.Cluster) -> None:
     """Wait until the controllers have worked off the new objects: that load is none of the admissions'."""
     pids = running.pids().values()
-    used_s, before_s = QUIET_CORES * 10, sum(map(_cpu_s, pids))
-    while used_s >= QUIET_CORES * 5:
-        time.sleep(5)
-        now_s = sum(map(_cpu_s, pids))
-        used_s, before_s = now_s - before_s, now_s
+    while True:
+        before_s = sum(map(_cpu_s, pids))
+        time.sleep(QUIET_S)
+        if sum(map(_cpu_s, pids)) - before_s < QUIET_CORES * QUIET_S:
+            return
 
 
 def _says(number: int) -> Json:
@@ -352,56 +343,8 @@ def _says(number: int) -> Json:
 
 def _run(job: Json) -> Json:
     """Have a process of its own send; returns its figures."""
-    command = [sys.executable, __file__, "--send"]
-    done = subprocess.run(command, input=json.dumps(job).encode(), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([sys.executable, LOAD], input=json.dumps(job).encode(), stdout=subprocess.PIPE, check=True)
     return dict(json.loads(done.stdout))
-
-
-async def _send(job: Json) -> Json:
-    bodies = job["bodies"] if "bodies" in job else [job["body"]]
-    headers = {"Content-Type": "application/json"}
-    context = ssl.create_default_context(cadata=job.get("ca"))
-    if "kubeconfig" in job:
-        from scheduler.kube import credentials  # noqa: PLC0415 (heavy, and only for one kind of load)
-
-        found = await credentials.Login(job["kubeconfig"]).read(afresh=True)
-        context, headers["Authorization"] = found.ssl_context(), found.authorization
-    connector = aiohttp.TCPConnector(ssl=context, limit=job["connections"])
-    latencies_ms: list[float] = []
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-
-        async def post(number: int, due_s: float) -> None:
-            async with session.post(job["url"], data=bodies[number % len(bodies)]) as answer:
-                text = await answer.read()
-                assert answer.status < 300, text[:300]
-            latencies_ms.append((time.perf_counter() - due_s) * 1000)
-
-        began_s = time.perf_counter()
-        if "rate" in job:
-            await _steadily(post, job["rate"], job["seconds"])
-        else:
-            await _at_once(post, job["count"], job["connections"])
-        return {"seconds": time.perf_counter() - began_s, "latencies_ms": latencies_ms}
-
-
-async def _steadily(post: Callable[[int, float], Any], rate: float, seconds: float) -> None:
-    """Start each when it is due, however long the others take."""
-    began_s = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(rate * seconds)):
-            due_s = began_s + number / rate
-            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-            group.create_task(post(number, due_s))
-
-
-async def _at_once(post: Callable[[int, float], Any], count: int, lanes: int) -> None:
-    numbers = iter(range(count))
-
-    async def lane() -> None:
-        for number in numbers:
-            await post(number, time.perf_counter())
-
-    await asyncio.gather(*(lane() for _ in range(lanes)))
 
 
 if __name__ == "__main__":

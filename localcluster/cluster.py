@@ -122,6 +122,10 @@ class Cluster:
             elif item["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
                 self._wait_until_granted(item)
 
+    def wait_for_account(self, namespace: str) -> None:
+        """Return when a controller has made the account without which no pod is admitted to a new namespace."""
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+
     def service_account_kubeconfig(self, namespace: str, name: str, *, node: str = "") -> pathlib.Path:
         """The path of a kubeconfig for a ServiceAccount that exists: its holder may do what RBAC grants it, no more.
 

@@ -3,7 +3,8 @@
 A TLS connection that somebody closed stays open until the other side has said goodbye, and nobody waits for that: a
 watch that is cancelled, say, just goes away. Where the other side is busy at that moment, a loop that is closed leaves
 the socket to the garbage collector, which warns of it, at any later time: as an error of whatever test runs then. What
-nobody closed is left as it is, so that the warning tells of it.
+nobody closed is left as it is, so that the warning tells of it. asyncio lists its connections nowhere in public, hence
+the looks at what is its own.
 """
 
 from __future__ import annotations

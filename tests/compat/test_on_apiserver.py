@@ -54,7 +54,7 @@ def test_every_pod_of_every_manifest_is_placed(cluster_factory: clusterfixture.C
         for namespace in sorted(set().union(*map(namespaces, paths)) - {"default", processes.NAMESPACE}):
             running.kubectl("create", "namespace", namespace)
         for namespace in sorted(set().union(*map(namespaces, paths))):
-            running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+            running.wait_for_account(namespace)
         processes.start_scheduler(running)
         for path in paths:  # one after the other: their pods share names
             running.apply(path)

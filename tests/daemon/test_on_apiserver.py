@@ -186,7 +186,7 @@ def announce(running: cluster.Cluster, name: str, endpoint: str, secret: str, na
 def closed_namespace(running: cluster.Cluster) -> str:
     """A namespace with a MinIO pod on the edge, whose Secrets nobody let the daemons read."""
     running.kubectl("create", "namespace", "closed")
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "closed", "--timeout=60s")
+    running.wait_for_account("closed")
     pod = {
         "metadata": {"name": "minio", "labels": {"app.kubernetes.io/instance": "minio-edge"}},
         "spec": {"nodeName": "edge", "containers": [{"name": "c", "image": "none"}]},

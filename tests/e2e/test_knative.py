@@ -126,7 +126,7 @@ class Place:
     def __init__(self, world: World, namespace: str) -> None:
         self.world = world
         self.namespace = namespace
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+        world.cluster.wait_for_account(namespace)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.world.cluster.kubectl("-n", self.namespace, *arguments, stdin=stdin)

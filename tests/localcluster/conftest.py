@@ -21,5 +21,5 @@ def namespace(control_plane: cluster.Cluster, request: pytest.FixtureRequest) ->
     """A namespace of the shared cluster that takes pods at once."""
     name = re.sub("[^a-z0-9]+", "-", str(request.node.name).lower()).strip("-")[-60:].strip("-")
     control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-    control_plane.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=60s")
+    control_plane.wait_for_account(name)
     return name

@@ -69,7 +69,7 @@ def asked(cluster_factory: ClusterFactory, tmp_path_factory: pytest.TempPathFact
         disabled = {"name": "disabled", "labels": {"scheduler.thesis/enrich": "disabled"}}
         running.api.request("POST", "/api/v1/namespaces", {"metadata": disabled})
         for namespace in ("kube-system", "disabled", process.HOME):
-            running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+            running.wait_for_account(namespace)
         process.register(running, f"https://127.0.0.1:{server.server_port}", bundle=folder.bundle)
         yield noted
         running.stop()  # and with it what it keeps open here

@@ -1,8 +1,7 @@
 """The manifests on a real API server: admitted as they are, under the rights and restrictions they state."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,10 @@ SERVICE = "data-locality-webhook"
 
 @pytest.fixture(scope="module")
 def installed(bare_cluster: cluster.Cluster) -> Iterator[cluster.Cluster]:
-    """The base, applied as the README says, from when on one right that each account has holds."""
-    bare_cluster.kubectl("apply", "--server-side", "--kustomize", str(manifests.BASE))
-    # Else it would mean nothing that another is refused.
-    until_it_is(True, lambda: all(may(bare_cluster, *held, "", SERVICE) for held in HELD))
+    """The base, as the README has it applied, and all rights in it."""
+    base = bare_cluster.directory / "base.yaml"
+    base.write_text(bare_cluster.kubectl("kustomize", str(manifests.BASE)))
+    bare_cluster.apply(base)
     yield bare_cluster
     # No webhook runs here, and others who use this cluster need not be asked for it.
     bare_cluster.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", SERVICE)
@@ -46,14 +45,9 @@ def test_pods_are_admitted_where_restricted_is_enforced(installed: cluster.Clust
         installed.api.request("POST", path, rooted)
 
 
-def wait_for_account(running: cluster.Cluster, namespace: str) -> None:
-    """Until a controller has made the account without which no pod is admitted."""
-    running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
-
-
 def test_workloads_of_earlier_manifests_are_admitted_in_our_namespace(installed: cluster.Cluster) -> None:
     pod = {"metadata": {"name": "store"}, "spec": {"containers": [{"name": "c", "image": "minio/minio"}]}}
-    wait_for_account(installed, NAMESPACE)
+    installed.wait_for_account(NAMESPACE)
     installed.api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods?dryRun=All", pod)
 
 
@@ -78,26 +72,12 @@ def may(
     return bool(running.api.request("POST", path, review)["status"]["allowed"])
 
 
-def until_it_is(expected: object, answer: Callable[[], object]) -> None:
-    """Ask until the answer is this: the authorizer reads roles and bindings through a watch of its own."""
-    deadline_s = time.monotonic() + 60
-    while (found := answer()) != expected:
-        assert time.monotonic() < deadline_s, found
-        time.sleep(0.05)
-
-
 SCHEDULER = "data-locality-scheduler"
 DAEMON = "data-locality-daemon"
 WEBHOOK = "data-locality-webhook"
 KEEPER = "data-locality-webhook-certificate"
 ADMISSION = "admissionregistration.k8s.io"
 HOOKS = "mutatingwebhookconfigurations"
-HELD = [
-    (SCHEDULER, "watch", "", "pods"),
-    (DAEMON, "list", "", "services"),
-    (WEBHOOK, "watch", "", "namespaces"),
-    (KEEPER, "patch", ADMISSION, HOOKS),
-]
 RIGHTS = [
     pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
     pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
@@ -158,7 +138,7 @@ RIGHTS = [
 def test_rights_are_what_the_roles_promise(
     installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, expected: bool
 ) -> None:
-    until_it_is(expected, lambda: may(installed, account, verb, group, resource, "default", "x"))
+    assert may(installed, account, verb, group, resource, "default", "x") is expected
 
 
 IN_OUR_NAMESPACE = [
@@ -176,7 +156,7 @@ IN_OUR_NAMESPACE = [
 def test_rights_in_our_own_namespace(
     installed: cluster.Cluster, account: str, verb: str, group: str, resource: str, name: str, expected: bool
 ) -> None:
-    until_it_is(expected, lambda: may(installed, account, verb, group, resource, NAMESPACE, name))
+    assert may(installed, account, verb, group, resource, NAMESPACE, name) is expected
 
 
 def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, installed: cluster.Cluster) -> None:
@@ -186,9 +166,9 @@ def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, 
             for namespace, verb in [(NAMESPACE, "get"), (NAMESPACE, "list"), ("storage", "get"), ("storage", "list")]
         )
 
-    until_it_is((True, False, False, False), answers)
+    assert answers() == (True, False, False, False)
     bare_cluster.apply(manifests.ROOT / "manifests/examples/store-access.yaml")
-    until_it_is((True, False, True, False), answers)
+    assert answers() == (True, False, True, False)
 
 
 # Those for Knative are accepted by Knative, see test_examples.py.
@@ -200,7 +180,7 @@ def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: 
     for document in manifests.documents(path):
         if document["kind"] == "Namespace":  # which a dry run does not make for what is to lie in it
             bare_cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
-            wait_for_account(bare_cluster, document["metadata"]["name"])
+            bare_cluster.wait_for_account(document["metadata"]["name"])
     accepted = bare_cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-o", "name", "-f", str(path))
     assert len(accepted.split()) == len(list(manifests.documents(path)))
 

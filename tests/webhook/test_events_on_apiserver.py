@@ -91,9 +91,9 @@ def urns(replica: receiving.Replica, consumer: facts.Consumer) -> list[str]:
     return [item["urn"] for item in json.loads(replica.text(consumer) or "{}").get("dataInputs", [])]
 
 
-async def hears(replica: receiving.Replica, consumer: facts.Consumer, expected: set[str], within_s: float = 60) -> None:
+async def hears(replica: receiving.Replica, consumer: facts.Consumer, expected: set[str]) -> None:
     """Wait until the replica would tell the consumer's pods at least of these."""
-    await server.until(lambda: expected <= set(urns(replica, consumer)), within_s)
+    await server.until(lambda: expected <= set(urns(replica, consumer)))
 
 
 async def test_a_store_tells_of_its_objects(

@@ -43,7 +43,7 @@ def running(cluster_factory: clusterfixture.ClusterFactory) -> Iterator[cluster.
         started.api.request("POST", path, body)
         annotations = {names.DATA_SOURCES: BUCKET}
         started.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "reads", "annotations": annotations}})
-        started.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "reads", "--timeout=60s")
+        started.wait_for_account("reads")
         yield started
 
 

@@ -61,7 +61,7 @@ class World:
         self.namespace = f"test-{next(NUMBERS)}"
         metadata = {"name": self.namespace, "annotations": annotations}
         running.api.request("POST", "/api/v1/namespaces", {"metadata": metadata})
-        running.kubectl("wait", "--for=create", "serviceaccount/default", "-n", self.namespace, "--timeout=60s")
+        running.wait_for_account(self.namespace)
 
     def make(self, group: str, kind: str, annotations: Json, spec: Json, *, name: str = "it") -> Json:
         metadata = {"name": name, "annotations": annotations}
