@@ -7,6 +7,7 @@ What takes time is started at once and waited for together; the API server is th
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import pathlib
@@ -118,7 +119,9 @@ class Cluster:
         shown = json.loads(self.kubectl("apply", "--server-side", "--force-conflicts", "-o", "json", *files))
         for item in shown["items"] if shown["kind"] == "List" else [shown]:
             if item["kind"] == "CustomResourceDefinition":
-                self._wait_until_served(item)
+                self._until(
+                    functools.partial(self.api.serves, item), what=f"custom resource {item['metadata']['name']}"
+                )
             elif item["kind"] in {"RoleBinding", "ClusterRoleBinding"}:
                 self._wait_until_granted(item)
 
@@ -223,7 +226,7 @@ class Cluster:
     def _create_namespaces(self) -> None:
         self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": names.STORAGE_NAMESPACE}})
         # The API server calls itself ready before it has made this one.
-        self._wait_for_answer("/api/v1/namespaces/default", what="the namespace default")
+        self._until(lambda: self.api.answers("/api/v1/namespaces/default"), what="the namespace default")
         # A controller makes these accounts too, a second later; until then every pod would be refused.
         for namespace in ("default", names.STORAGE_NAMESPACE):
             path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
@@ -248,34 +251,20 @@ class Cluster:
         self._keeper.wait_until(all_ready, what="nodes becoming Ready", timeout_s=NODES_TIMEOUT_S, program="kwok")
 
     def _wait_for_apiserver(self) -> None:
-        self._wait_for_answer("/readyz", what="the API server")
-
-    def _wait_until_served(self, crd: rest.Object) -> None:
-        """Established is what the CRD says of itself; who serves its objects reads that a moment later."""
-        spec = crd["spec"]
-        for version in spec["versions"]:
-            if version["served"]:
-                path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}?limit=1"
-                self._wait_for_answer(path, what=f"custom resource {crd['metadata']['name']}")
+        self._until(lambda: self.api.answers("/readyz"), what="the API server")
 
     def _wait_until_granted(self, binding: rest.Object) -> None:
         """Whoever decides about rights reads roles and bindings a moment after they are written."""
         review = rights.review(binding, self.api)
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        self._keeper.wait_until(
+        self._until(
             lambda: review is None or self.api.request("POST", path, review)["status"]["allowed"],
             what=f"{binding['kind']} {binding['metadata']['name']}",
-            timeout_s=controlplane.READY_TIMEOUT_S,
-            program="kube-apiserver",
         )
 
-    def _wait_for_answer(self, path: str, *, what: str) -> None:
-        self._keeper.wait_until(
-            lambda: self.api.answers(path),
-            what=what,
-            timeout_s=controlplane.READY_TIMEOUT_S,
-            program="kube-apiserver",
-        )
+    def _until(self, check: Callable[[], bool], *, what: str) -> None:
+        """Wait for what the API server is bound to do."""
+        self._keeper.wait_until(check, what=what, timeout_s=controlplane.READY_TIMEOUT_S, program="kube-apiserver")
 
     def _write_kubeconfig(self, file_name: str, token: str, namespace: str = "default") -> pathlib.Path:
         text = credentials.kubeconfig(

@@ -85,9 +85,9 @@ def start(
         "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
     }
     api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/services", service)
-    crds = {item["metadata"]["name"] for item in by_collection[_COLLECTIONS["CustomResourceDefinition"]]}
+    crds = by_collection[_COLLECTIONS["CustomResourceDefinition"]]
     keeper.wait_until(
-        lambda: crds <= _established(api), what="Knative's CRDs", timeout_s=READY_TIMEOUT_S, program="kube-apiserver"
+        lambda: all(map(api.serves, crds)), what="Knative's CRDs", timeout_s=READY_TIMEOUT_S, program="kube-apiserver"
     )
     controller_port = keeping.free_port()
     _start_program(keeper, found, CONTROLLER, kubeconfig=kubeconfig, profiling_port=controller_port)
@@ -133,16 +133,6 @@ def _objects(webhook_port: int) -> Iterator[rest.Object]:
         for webhook in item.get("webhooks", ()):
             webhook["clientConfig"]["service"]["port"] = webhook_port
         yield item
-
-
-def _established(api: rest.Api) -> set[str]:
-    crds = api.request("GET", _COLLECTIONS["CustomResourceDefinition"])["items"]
-    return {
-        crd["metadata"]["name"]
-        for crd in crds
-        for condition in crd.get("status", {}).get("conditions", ())
-        if condition["type"] == "Established" and condition["status"] == "True"
-    }
 
 
 def _listens(port: int) -> bool:

@@ -92,6 +92,15 @@ class Api:
             return False
         return True
 
+    def serves(self, crd: Object) -> bool:
+        """Whether objects of a CRD can be had, for waiting: Established comes a moment before."""
+        spec = crd["spec"]
+        return all(
+            self.answers(f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}?limit=1")
+            for version in spec["versions"]
+            if version["served"]
+        )
+
     def create_all(self, path: str, objects: Sequence[Object]) -> None:
         """Create many objects of one kind, several at a time."""
         workers = min(PARALLEL, len(objects) // 20 + 1)
