@@ -23,8 +23,9 @@ from collections.abc import Sequence
 
 import yaml
 
-from daemon import agent, config, listing, metrics
-from daemon.links import agent as links
+from daemon import agent, config, metrics
+from daemon.links import measurer as links
+from daemon.stores import contents
 from demo import processes
 from localcluster import cluster, topology
 from scheduler import errors
@@ -137,7 +138,7 @@ async def _work(directory: pathlib.Path, kubeconfig: str, nodes: Sequence[str]) 
                 node=node,
                 namespace=names.HOME_NAMESPACE,
                 interval_s=30.0,
-                limits=listing.Limits(timeout_s=5.0, max_keys=10_000),
+                limits=contents.Limits(timeout_s=5.0, max_keys=10_000),
                 configuration=source,
             )
             figures = metrics.Metrics()

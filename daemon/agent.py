@@ -27,19 +27,10 @@ from typing import Final
 
 import structlog
 
-from daemon import (
-    asking,
-    conditions,
-    config,
-    describing,
-    discovery,
-    listing,
-    metrics,
-    objects,
-    stores,
-    watching,
-    writing,
-)
+from daemon import config, metrics
+from daemon.cluster import watches, writer
+from daemon.status import conditions, dataobject, description
+from daemon.stores import asker, contents, discovery, model, services
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -62,7 +53,7 @@ class Settings:
     node: str
     namespace: str
     interval_s: float
-    limits: listing.Limits
+    limits: contents.Limits
     host_root: pathlib.Path = pathlib.Path("/")
     has_host_files: bool = True
     configuration: config.Source = dataclasses.field(default_factory=lambda: config.Source(None))
@@ -80,9 +71,9 @@ class Agent:
         self._api = api
         self._settings = settings
         self._figures = figures
-        self._cluster = watching.Cluster(api, settings.node, self)
-        self._writer = writing.Writer(api, self._cluster.objects, figures)
-        self._description = describing.Description(
+        self._cluster = watches.Cluster(api, settings.node, self)
+        self._writer = writer.Writer(api, self._cluster.objects, figures)
+        self._description = description.Description(
             api,
             self._writer,
             sink,
@@ -90,8 +81,8 @@ class Agent:
             host_root=settings.host_root,
             has_host_files=settings.has_host_files,
         )
-        self._discovered: tuple[stores.Store, ...] = ()
-        self._askers: dict[str, asking.Asker] = {}
+        self._discovered: tuple[model.Store, ...] = ()
+        self._askers: dict[str, asker.Asker] = {}
         self._inherited: dict[str, set[str]] = {}  # store outside the cluster -> buckets that its last asker told of
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
@@ -100,8 +91,8 @@ class Agent:
         self._buckets_due = False
         self._capability_due = False
         self._is_regular = False  # whether a regular round is under way: begun and not yet written down
-        self._dirty: dict[watching.Place, bool] = {}  # objects to look at, and whether to heal them
-        self._leaving: dict[watching.Place, crd.DataObject] = {}  # not watched any more, with entries of ours
+        self._dirty: dict[watches.Place, bool] = {}  # objects to look at, and whether to heal them
+        self._leaving: dict[watches.Place, crd.DataObject] = {}  # not watched any more, with entries of ours
         self._complaint = ""
 
     async def run(self) -> None:
@@ -122,8 +113,8 @@ class Agent:
             return
         if before is None:
             self._look_up(item.spec.urn)
-        elif objects.is_behind(item, before, node=self._settings.node):
-            place, etags = (item.metadata.namespace, item.metadata.name), objects.etags_of(item, self._settings.node)
+        elif dataobject.is_behind(item, before, node=self._settings.node):
+            place, etags = (item.metadata.namespace, item.metadata.name), dataobject.etags_of(item, self._settings.node)
             for delay_s in _REPLICATION_S:
                 asyncio.get_running_loop().call_later(delay_s, self._catch_up, place, etags)
 
@@ -131,20 +122,20 @@ class Agent:
         if "/" not in item.spec.urn:
             self._buckets_due = True
         has_ours = any(replica.node == self._settings.node for replica in item.status.replicas)
-        if has_ours and not self._cluster.is_listed(listing.bucket_of(item.spec.urn)):
+        if has_ours and not self._cluster.is_listed(contents.bucket_of(item.spec.urn)):
             # A location was taken back, and with it the label by which we saw the object.
             self._leaving[item.metadata.namespace, item.metadata.name] = item
             self._look_at(item)
         self._wake.set()
 
     def _look_up(self, urn: str) -> None:
-        for asker in self._askers.values():
-            asker.look_up(urn)
+        for one in self._askers.values():
+            one.look_up(urn)
 
-    def _catch_up(self, place: watching.Place, etags: set[str]) -> None:
+    def _catch_up(self, place: watches.Place, etags: set[str]) -> None:
         """Look whether replication has brought here what another node has, unless it has already."""
         item = self._cluster.objects.by_place.get(place)
-        if item is not None and objects.etags_of(item, self._settings.node) == etags:
+        if item is not None and dataobject.etags_of(item, self._settings.node) == etags:
             self._look_up(item.spec.urn)
 
     def objects_listed(self) -> None:
@@ -153,8 +144,8 @@ class Agent:
 
     def pod_seen(self, pod: core.Pod) -> None:
         is_new = not self._cluster.has_services_of(pod.metadata.namespace)
-        is_store = pod.metadata.labels.get(stores.APP_LABEL) in stores.STORE_APPS
-        if is_new or is_store or any(stores.serves(pod, service) for service in self._cluster.services):
+        is_store = pod.metadata.labels.get(services.APP_LABEL) in services.STORE_APPS
+        if is_new or is_store or any(services.serves(pod, service) for service in self._cluster.services):
             self._hurry()
 
     def capability_seen(self, capability: crd.NodeCapability, *, gone: bool) -> None:
@@ -163,7 +154,7 @@ class Agent:
         seen = capability.metadata
         if gone or (seen.uid, seen.generation) != (known.uid, known.generation):
             self._hurry()
-        elif watching.version_of(seen) > watching.version_of(known):
+        elif watches.version_of(seen) > watches.version_of(known):
             self._description.capability, self._capability_due = capability, True
             self._wake.set()
 
@@ -220,8 +211,8 @@ class Agent:
         self._settings.configuration.refresh()
         self._figures.config_good.set(self._settings.configuration.is_good)
         await self._discover(tasks)
-        for asker in self._askers.values():
-            asker.ask()
+        for one in self._askers.values():
+            one.ask()
         for item in self._cluster.objects.by_place.values():
             self._look_at(item, heals=True)
         self._buckets_due = self._capability_due = self._is_regular = True
@@ -242,9 +233,9 @@ class Agent:
             log.warning("too many stores on this node, the rest is left out", stores=len(found), limit=_MAX_STORES)
         self._discovered = found[:_MAX_STORES]
         by_name = {store.name: store for store in self._discovered}
-        await self._let_go(asker.store for name, asker in self._askers.items() if name not in by_name)
-        for name, asker in list(self._askers.items()):
-            if by_name.get(name) != asker.store:
+        await self._let_go(one.store for name, one in self._askers.items() if name not in by_name)
+        for name, one in list(self._askers.items()):
+            if by_name.get(name) != one.store:
                 self._tasks.pop(name).cancel()
                 self._inherited.pop(name, None)
                 del self._askers[name]
@@ -253,7 +244,7 @@ class Agent:
         for name in by_name.keys() - self._askers.keys():
             if by_name[name].place is not None:
                 self._inherited[name] = await self._cluster.buckets_outside(name)
-            asker = asking.Asker(
+            one = asker.Asker(
                 self._api,
                 by_name[name],
                 threads=self._pool,
@@ -262,10 +253,10 @@ class Agent:
                 changed=self._store_changed,
                 figures=self._figures,
             )
-            self._askers[name] = asker
-            self._tasks[name] = tasks.create_task(asker.run(), name=f"ask {name}")
+            self._askers[name] = one
+            self._tasks[name] = tasks.create_task(one.run(), name=f"ask {name}")
 
-    async def _let_go(self, gone: Iterable[stores.Store]) -> None:
+    async def _let_go(self, gone: Iterable[model.Store]) -> None:
         """Take back what stands of stores outside the cluster that are no longer configured, for no daemon would."""
         configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
         for store in gone:
@@ -276,7 +267,7 @@ class Agent:
                 for item in self._cluster.objects.by_place.values()
                 if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas)
             ]
-            await self._writer.let_go(left, manager=objects.field_manager(names.EXTERNAL, store.name))
+            await self._writer.let_go(left, manager=dataobject.field_manager(names.EXTERNAL, store.name))
 
     def _pool(self) -> concurrent.futures.Executor:
         """Threads are made when there is a store to ask: most nodes have none."""
@@ -284,8 +275,8 @@ class Agent:
             self._threads = concurrent.futures.ThreadPoolExecutor(3 * _MAX_STORES, thread_name_prefix="store")
         return self._threads
 
-    def _views(self) -> dict[str, objects.View]:
-        return {name: asker.view for name, asker in self._askers.items() if asker.view is not None}
+    def _views(self) -> dict[str, dataobject.View]:
+        return {name: one.view for name, one in self._askers.items() if one.view is not None}
 
     def _follow(self) -> None:
         """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
@@ -293,14 +284,14 @@ class Agent:
         standing = capability.status.stores if capability is not None else ()
         buckets = {bucket for store in standing for bucket in store.buckets}.union(*self._inherited.values())
         for view in self._views().values():
-            buckets.update(objects.listed_buckets(view))
+            buckets.update(dataobject.listed_buckets(view))
         node = self._settings.node
         for item in self._cluster.objects.by_place.values():
             mine = (
                 r.node == node or (r.node == names.EXTERNAL and r.store in self._askers) for r in item.status.replicas
             )
             if any(mine):
-                buckets.add(listing.bucket_of(item.spec.urn))
+                buckets.add(contents.bucket_of(item.spec.urn))
         self._cluster.follow(buckets)
 
     # ---- writing ----
@@ -325,14 +316,14 @@ class Agent:
     def _is_early(self) -> bool:
         """Whether a store that was just found will probably answer in a moment."""
         young_s = time.monotonic() - _PATIENCE_S
-        early = any(asker.view is None and asker.born_s > young_s for asker in self._askers.values())
+        early = any(one.view is None and one.born_s > young_s for one in self._askers.values())
         if early:
             asyncio.get_running_loop().call_later(_PATIENCE_S / 5, self._wake.set)
         return early
 
     async def _create_missing(self) -> None:
         known = self._cluster.objects.by_place.values()
-        for body in objects.to_create(known, self._views().values(), self._settings.namespace):
+        for body in dataobject.to_create(known, self._views().values(), self._settings.namespace):
             if self._cluster.is_listed(body["spec"]["urn"]):
                 await self._writer.create(body)
 
@@ -348,15 +339,15 @@ class Agent:
                 raise failed[0]
 
     async def _write_object(
-        self, place: watching.Place, views: dict[str, objects.View], now: str, *, heals: bool
+        self, place: watches.Place, views: dict[str, dataobject.View], now: str, *, heals: bool
     ) -> None:
         item = self._cluster.objects.by_place.get(place) or self._leaving.pop(place, None)
         if item is None:  # deleted meanwhile
             return
-        for speaker, manager, found in objects.speakers(self._settings.node, self._discovered):
+        for speaker, manager, found in dataobject.speakers(self._settings.node, self._discovered):
             leads = self._leads(item, speaker)
             compute = functools.partial(
-                objects.status_to_apply,
+                dataobject.status_to_apply,
                 node=speaker,
                 discovered=found,
                 views=views,
@@ -368,7 +359,7 @@ class Agent:
 
     def _leads(self, item: crd.DataObject, speaker: str) -> bool:
         """Whether the speaker comes first among those that have the bucket: then it says that they lack the key."""
-        bucket = listing.bucket_of(item.spec.urn)
+        bucket = contents.bucket_of(item.spec.urn)
         holders = {
             replica.node
             for whole in self._cluster.objects.with_urn(bucket)

@@ -19,9 +19,10 @@ import kopf
 import structlog
 from aiohttp import web
 
-from daemon import agent, config, handlers, health, listing, metrics
-from daemon.links import agent as links
+from daemon import agent, config, handlers, health, metrics
+from daemon.links import measurer as links
 from daemon.links import reports
+from daemon.stores import contents
 from scheduler.api import names
 from scheduler.kube import client, events, startup
 
@@ -71,7 +72,7 @@ async def run(options: Options) -> int:
 async def _serve(api: client.Api, options: Options, configuration: config.Source, stop: asyncio.Event) -> int:
     sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, f"{options.node}/{socket.gethostname()}")
     figures = metrics.Metrics()
-    limits = listing.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
+    limits = contents.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
     settings = agent.Settings(
         node=options.node,
         namespace=options.namespace,

@@ -32,7 +32,7 @@ from typing import Final
 
 import structlog
 
-from daemon import stores
+from daemon.stores import model, services
 from scheduler import errors, sections
 from scheduler.api import urns
 
@@ -64,7 +64,7 @@ class Nodes:
 class ConfiguredStore:
     """An S3 store and the nodes whose daemons look after it."""
 
-    store: stores.Store
+    store: model.Store
     nodes: Nodes
 
 
@@ -173,14 +173,14 @@ def _read_store(entry: sections.Section) -> ConfiguredStore:
         entry.report("name", "every store needs a name, such as lake")
     endpoint = entry.text("endpoint", "")
     try:
-        endpoint = stores.parse_endpoint(endpoint)
+        endpoint = services.parse_endpoint(endpoint)
     except errors.InputError as error:
         # Not the value as written, which may hold a password.
         entry.problems.append(errors.InputError(f"{entry.path}endpoint", error.value.strip('"'), error.remedy))
     secret = _matching(entry, "secret", _REFERENCE, "write namespace/name of a Secret with accessKey and secretKey")
     namespace, _, secret_name = secret.partition("/")
     nodes, place = _read_where(entry)
-    store = stores.Store(
+    store = model.Store(
         namespace=namespace,
         service="",
         service_uid="",
@@ -190,14 +190,14 @@ def _read_store(entry: sections.Section) -> ConfiguredStore:
         ca=_read_bundle(entry),
         region=entry.text("region", ""),
         technology=entry.choice("technology", "", ("minio", "s3")),
-        role=stores.ROLES[entry.choice("role", "store", tuple(stores.ROLES))],
+        role=services.ROLES[entry.choice("role", "store", tuple(services.ROLES))],
         place=place,
     )
     entry.finish()
     return ConfiguredStore(store, nodes)
 
 
-def _read_where(entry: sections.Section) -> tuple[Nodes, stores.Place | None]:
+def _read_where(entry: sections.Section) -> tuple[Nodes, model.Place | None]:
     """Which daemons look after a store, and where it stands if no node serves it."""
     if entry.has("place") == entry.has("nodes"):
         entry.report("nodes", "write either nodes (that serve the store) or place (of a store outside the cluster)")
@@ -205,7 +205,7 @@ def _read_where(entry: sections.Section) -> tuple[Nodes, stores.Place | None]:
         return _read_nodes(entry, "nodes"), None
     section = entry.section("place")
     shape = "write a label value, such as west"
-    place = stores.Place(*(_matching(section, key, _LABEL_VALUE, shape) for key in ("region", "zone")))
+    place = model.Place(*(_matching(section, key, _LABEL_VALUE, shape) for key in ("region", "zone")))
     if not place.region:
         section.report("region", "write the region where the store stands, as on nodes, such as west")
     section.finish()
@@ -223,17 +223,17 @@ def _read_nodes(entry: sections.Section, key: str) -> Nodes:
     return nodes
 
 
-def _read_bundle(entry: sections.Section) -> stores.Bundle | None:
+def _read_bundle(entry: sections.Section) -> model.Bundle | None:
     written = entry.text("caBundle", "")
     if not written:
         return None
     if written.startswith("/"):
-        return stores.Bundle("File", "", written)
+        return model.Bundle("File", "", written)
     if not _BUNDLE.fullmatch(written):
         entry.report("caBundle", "write namespace/name or namespace/name/key of a ConfigMap, or /path of a file")
         return None
     namespace, name, *rest = written.split("/")
-    return stores.Bundle("ConfigMap", namespace, name, *rest)
+    return model.Bundle("ConfigMap", namespace, name, *rest)
 
 
 def _read_path(entry: sections.Section) -> Directory:

@@ -1,7 +1,7 @@
 """The only file of the daemon that knows Kopf: events about this node's NodeCapability become calls of the agent.
 
 Handlers only listen (on.event), so Kopf never writes to anything, and the server sends this node's object alone. What
-needs other selectors, or selectors that change, has watches of its own (daemon.watching).
+needs other selectors, or selectors that change, has watches of its own (daemon.cluster.watches).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import prometheus_client
 
-from daemon import listing
+from daemon.stores import contents
 
 
 class Metrics:
@@ -97,8 +97,8 @@ class Metrics:
     def asked(self, store: str, seconds: float) -> None:
         self._asked.labels(store=store).observe(seconds)
 
-    def seen(self, store: str, outcome: listing.Listing | listing.Failure) -> None:
-        if isinstance(outcome, listing.Failure):
+    def seen(self, store: str, outcome: contents.Listing | contents.Failure) -> None:
+        if isinstance(outcome, contents.Failure):
             self._up.labels(store=store).set(0)
             self._failures.labels(store=store, reason=outcome.reason).inc()
         else:

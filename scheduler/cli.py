@@ -274,10 +274,10 @@ def decide(*, config: str | None, seed: int) -> None:
 def webhook_certificate(*, kubeconfig: str | None, namespace: str, log_format: str, log_level: str) -> None:
     """Make or renew the webhook's certificate and tell the API server whom to trust; nothing where nothing is due."""
     logs.configure(log_format, log_level)
-    from webhook import certifying  # noqa: PLC0415 (only this command needs it)
+    from webhook.certificates import renewal  # noqa: PLC0415 (only this command needs it)
 
     try:
-        asyncio.run(certifying.run(kubeconfig, namespace))
+        asyncio.run(renewal.run(kubeconfig, namespace))
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(CANNOT_START)

@@ -19,7 +19,10 @@ import structlog
 from aiohttp import web
 
 from scheduler.kube import client, startup
-from webhook import handlers, health, known, metrics, server, tls
+from webhook import handlers, health, metrics
+from webhook.admission import server
+from webhook.certificates import tls
+from webhook.cluster import known
 from webhook.events import keeping, ledger, receiver, senders
 from webhook.events import metrics as event_metrics
 

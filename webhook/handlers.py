@@ -18,7 +18,9 @@ import structlog
 
 from scheduler import errors
 from scheduler.kube import client, kopfsettings
-from webhook import enrich, known, metrics, server, validate
+from webhook import metrics
+from webhook.admission import enrich, server, validate
+from webhook.cluster import known
 from webhook.events import ledger
 
 log = structlog.get_logger(__name__)

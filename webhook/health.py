@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from webhook import known, metrics, server, tls
+from webhook import metrics
+from webhook.admission import server
+from webhook.certificates import tls
+from webhook.cluster import known
 from webhook.events import keeping
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon import reading
+from daemon.cluster import reader
 from daemon.links import schedule
 from scheduler import errors
 from scheduler.api import crd, names, units
@@ -33,7 +33,7 @@ class Directory:
 
     async def own(self) -> crd.NodeCapability | None:
         """This node's NodeCapability, None while nobody has made it."""
-        return await reading.get(self._api, f"{_COLLECTION}/{self._node}", crd.NodeCapability)
+        return await reader.get(self._api, f"{_COLLECTION}/{self._node}", crd.NodeCapability)
 
     async def look(self, own: crd.NodeCapability) -> list[schedule.Duty]:
         """Say in which zone this node is and whether it represents it, and work out its duties.
@@ -80,7 +80,7 @@ class Directory:
     async def _members(self, selector: str) -> list[schedule.Member]:
         params = {"labelSelector": selector, "resourceVersion": "0"}
         try:
-            found = await reading.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
+            found = await reader.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
         except errors.GoneError:
             return []
         return [_member(capability) for capability in found if capability.status.probe is not None]

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from typing import Final
 
-from daemon.links import estimate, prober, publish, schedule
+from daemon.links import estimate, prober, schedule, status
 from scheduler.api import crd
 
 _FORGET_S: Final = 48 * 3600.0  # eight half-lives: the scheduler takes no more notice of it
@@ -18,11 +18,11 @@ class Paths:
     """Samples and what follows from them, by peer and direction."""
 
     def __init__(self) -> None:
-        self._known: dict[publish.Key, publish.Path] = {}
+        self._known: dict[status.Key, status.Path] = {}
 
     def restore(self, links: Iterable[crd.Link]) -> None:
         """Begin with what was published before; what is known already is not touched."""
-        self._known = publish.restored(links) | self._known
+        self._known = status.restored(links) | self._known
 
     def measured(self, peer: str, outcome: prober.Outcome, now_s: float) -> None:
         """Take in a probe."""
@@ -76,24 +76,24 @@ class Paths:
         }
         told = [key for key, path in self._known.items() if not _is_probed(path)]
         told.sort(key=lambda key: self._known[key].bandwidth.latest_s)
-        for key in told[: max(len(self._known) - publish.MAX_ENTRIES, 0)]:
+        for key in told[: max(len(self._known) - status.MAX_ENTRIES, 0)]:
             del self._known[key]
         times = {key: _rfc3339(path.bandwidth.latest_s) for key, path in self._known.items()}
-        return publish.entries(self._known, times)
+        return status.entries(self._known, times)
 
-    def _observe(self, key: publish.Key, sample: estimate.Sample, latency_s: float | None) -> None:
+    def _observe(self, key: status.Key, sample: estimate.Sample, latency_s: float | None) -> None:
         before = self._known.get(key)
         if before is not None and not _is_probed(before):
             before = None
         latency = before.latency if before is not None else None
         if latency_s is not None:
             latency = estimate.observe(latency, estimate.Sample(sample.at_s, latency_s))
-        self._known[key] = publish.Path(
+        self._known[key] = status.Path(
             estimate.observe(before.bandwidth if before is not None else None, sample), latency
         )
 
 
-def _is_probed(path: publish.Path) -> bool:
+def _is_probed(path: status.Path) -> bool:
     return path.latency is not None  # which a transfer does not tell
 
 

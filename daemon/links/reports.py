@@ -22,8 +22,9 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from daemon import metrics, reading
-from daemon.links import agent, schedule
+from daemon import metrics
+from daemon.cluster import reader
+from daemon.links import measurer, schedule
 from scheduler import errors
 from scheduler.api import core, crd, names, units
 from scheduler.kube import client, tokenreview
@@ -104,7 +105,7 @@ class _Rate:
 class Reports:
     """Takes in reports for the links of one node."""
 
-    def __init__(self, api: client.Api, node: str, links: agent.Links, figures: metrics.Metrics) -> None:
+    def __init__(self, api: client.Api, node: str, links: measurer.Links, figures: metrics.Metrics) -> None:
         self._api = api
         self._node = node
         self._links = links
@@ -184,7 +185,7 @@ class Reports:
     async def _zone(self, node: str) -> schedule.Zone | None:
         zone = self._zones.get(node)
         if zone is None:
-            found = await reading.get(self._api, f"/api/v1/nodes/{node}", core.Node)
+            found = await reader.get(self._api, f"/api/v1/nodes/{node}", core.Node)
             if found is not None:
                 labels = found.metadata.labels
                 zone = (labels.get(names.REGION_LABEL, ""), labels.get(names.ZONE_LABEL, ""))
@@ -196,7 +197,7 @@ class Reports:
         either = f"{names.PROBES_LABEL}=true,{names.ZONE_LABEL} in ({mine[1]},{theirs[1]})"
         params = {"labelSelector": either, "resourceVersion": "0"}
         try:
-            found = await reading.list_all(self._api, _CAPABILITIES, crd.NodeCapability, params)
+            found = await reader.list_all(self._api, _CAPABILITIES, crd.NodeCapability, params)
         except errors.GoneError:
             return True  # not known: rather nothing than too much
         now_s, ends = time.time(), {mine: theirs, theirs: mine}

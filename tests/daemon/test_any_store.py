@@ -14,13 +14,13 @@ import pytest
 from minio import deleteobjects
 from minio import error as minio_errors
 
-from daemon import access, listing, stores
+from daemon.stores import contents, credentials, listing, model
 from localcluster import certificates, cluster
 from localcluster import stores as servers
 from scheduler.kube import client
 
-LIMITS = listing.Limits(timeout_s=60.0, budget_s=60.0)
-IMPATIENT = listing.Limits(timeout_s=2.0)  # for a server that hangs
+LIMITS = contents.Limits(timeout_s=60.0, budget_s=60.0)
+IMPATIENT = contents.Limits(timeout_s=2.0)  # for a server that hangs
 
 # What S3 allows and people use: the key travels through a URL, an XML document and a DataObject.
 ODD_KEYS = [
@@ -35,21 +35,21 @@ ODD_KEYS = [
 ]
 
 
-def store_of(server: servers.Store, *, endpoint: str = "", secret: str = "") -> stores.Store:
-    return stores.Store("storage", "store", "uid", endpoint or server.endpoint, secret)
+def store_of(server: servers.Store, *, endpoint: str = "", secret: str = "") -> model.Store:
+    return model.Store("storage", "store", "uid", endpoint or server.endpoint, secret)
 
 
-def credentials(server: servers.Store) -> listing.Credentials:
-    return listing.Credentials(server.access_key, server.secret_key)
+def keys_of(server: servers.Store) -> contents.Credentials:
+    return contents.Credentials(server.access_key, server.secret_key)
 
 
-def ask(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing | listing.Failure:
-    return listing.list_store(store_of(server), credentials(server), server.ca_pem, urns=urns, limits=limits)
+def ask(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing | contents.Failure:
+    return listing.list_store(store_of(server), keys_of(server), server.ca_pem, urns=urns, limits=limits)
 
 
-def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
+def listed(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
     outcome = ask(server, *urns, limits=limits)
-    assert isinstance(outcome, listing.Listing), outcome
+    assert isinstance(outcome, contents.Listing), outcome
     return outcome
 
 
@@ -86,7 +86,7 @@ def bucket(any_server: servers.Store, request: pytest.FixtureRequest) -> Iterato
 
 
 def test_buckets_are_counted(any_server: servers.Store, bucket: str) -> None:
-    assert listed(any_server).buckets[bucket] == listing.Content(0, 0)
+    assert listed(any_server).buckets[bucket] == contents.Content(0, 0)
     put(any_server, bucket, "a", "b/c", "b/d", size=7)
     outcome = listed(any_server)
     content = outcome.buckets[bucket]
@@ -131,8 +131,8 @@ def test_a_key_that_is_overwritten_or_deleted(any_server: servers.Store, bucket:
 def test_keys_alone_can_be_looked_up(any_server: servers.Store, bucket: str) -> None:
     put(any_server, bucket, "a/b")
     urns = [f"{bucket}/a/b", f"{bucket}/a/", f"{bucket}/c", "no-such-bucket/a"]
-    outcome = listing.look_up(store_of(any_server), credentials(any_server), "", urns=urns, limits=LIMITS)
-    assert isinstance(outcome, listing.Listing)
+    outcome = listing.look_up(store_of(any_server), keys_of(any_server), "", urns=urns, limits=LIMITS)
+    assert isinstance(outcome, contents.Listing)
     assert sorted(outcome.found) == sorted(urns[:2])
     assert outcome.missing == set(urns[2:])
 
@@ -188,7 +188,7 @@ class Relay(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def relay(server: servers.Store, before: Callable[[str], None]) -> Iterator[stores.Store]:
+def relay(server: servers.Store, before: Callable[[str], None]) -> Iterator[model.Store]:
     """The server behind another port, where ``before`` may change what it holds between two requests."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay) as between:
         between.daemon_threads = True
@@ -222,9 +222,9 @@ def test_a_bucket_that_is_deleted_while_it_is_listed(
             empty(any_server, bucket)
 
     with relay(any_server, delete) as store:
-        outcome = listing.list_store(store, credentials(any_server), "", urns=[f"{bucket}/k0"], limits=LIMITS)
+        outcome = listing.list_store(store, keys_of(any_server), "", urns=[f"{bucket}/k0"], limits=LIMITS)
     assert deleted
-    assert isinstance(outcome, listing.Listing)
+    assert isinstance(outcome, contents.Listing)
     assert bucket not in outcome.buckets
     assert outcome.buckets["other-bucket"] is not None
     assert outcome.buckets["other-bucket"].size_bytes == 5
@@ -236,18 +236,18 @@ def test_a_bucket_that_is_deleted_while_it_is_listed(
 @pytest.mark.parametrize(
     "given",
     [
-        pytest.param(lambda server: listing.Credentials("nobody", "hush-hush-hush"), id="unknown key"),
-        pytest.param(lambda server: listing.Credentials(server.access_key, "hush-hush-hush"), id="wrong secret"),
+        pytest.param(lambda server: contents.Credentials("nobody", "hush-hush-hush"), id="unknown key"),
+        pytest.param(lambda server: contents.Credentials(server.access_key, "hush-hush-hush"), id="wrong secret"),
         pytest.param(lambda server: None, id="anonymous"),
     ],
 )
 def test_wrong_credentials_are_named_and_never_shown(
-    any_server: servers.Store, given: Callable[[servers.Store], listing.Credentials | None]
+    any_server: servers.Store, given: Callable[[servers.Store], contents.Credentials | None]
 ) -> None:
     wrong = given(any_server)
     store = store_of(any_server, secret="reader" if wrong else "")
     failure = listing.list_store(store, wrong, "", urns=(), limits=LIMITS)
-    assert isinstance(failure, listing.Failure)
+    assert isinstance(failure, contents.Failure)
     words = "refuses the credentials of Secret storage/reader" if wrong else "does not admit anonymous listing"
     assert (failure.reason, words in failure.message) == ("AccessDenied", True)
     assert "hush" not in failure.message + repr(wrong)
@@ -260,7 +260,7 @@ def test_a_hanging_server_costs_one_timeout_and_recovers(any_server: servers.Sto
         failure = ask(any_server, limits=IMPATIENT)
     finally:
         any_server.resume()
-    assert failure == listing.Failure("Timeout", f"{any_server.endpoint} did not answer within 2 s")
+    assert failure == contents.Failure("Timeout", f"{any_server.endpoint} did not answer within 2 s")
     listed(any_server)
 
 
@@ -271,22 +271,22 @@ def test_a_killed_server_is_unreachable_and_recovers_on_its_port(any_server: ser
         failure = ask(any_server)
     finally:
         any_server.start()
-    assert failure == listing.Failure("Unreachable", f"{any_server.endpoint} cannot be reached: Connection refused")
+    assert failure == contents.Failure("Unreachable", f"{any_server.endpoint} cannot be reached: Connection refused")
     assert f"{bucket}/a" in listed(any_server, f"{bucket}/a").found
 
 
 # ---- TLS ----
 
 
-def secured(server: servers.Store, ca_pem: str, *, endpoint: str = "") -> listing.Listing | listing.Failure:
+def secured(server: servers.Store, ca_pem: str, *, endpoint: str = "") -> contents.Listing | contents.Failure:
     store = store_of(server, endpoint=endpoint)
-    return listing.list_store(store, credentials(server), ca_pem, urns=(), limits=LIMITS)
+    return listing.list_store(store, keys_of(server), ca_pem, urns=(), limits=LIMITS)
 
 
 def test_a_store_with_tls_is_listed_with_its_ca(secure_server: servers.Store) -> None:
     secure_server.upload("photos", "a", 10)
     outcome = ask(secure_server, "photos/a")
-    assert isinstance(outcome, listing.Listing), outcome
+    assert isinstance(outcome, contents.Listing), outcome
     assert outcome.found["photos/a"].size_bytes == 10
     assert outcome.technology == ("minio" if secure_server.kind == "minio" else "s3")
 
@@ -296,7 +296,7 @@ def test_a_store_with_tls_is_listed_with_its_ca(secure_server: servers.Store) ->
 )
 def test_a_store_whose_ca_is_not_known(secure_server: servers.Store, ca_pem: str) -> None:
     failure = secured(secure_server, ca_pem)
-    assert isinstance(failure, listing.Failure)
+    assert isinstance(failure, contents.Failure)
     assert failure.reason == "TlsFailed"
     assert failure.message.startswith(f"{secure_server.endpoint}: its certificate is not signed by the system's CAs")
 
@@ -304,14 +304,14 @@ def test_a_store_whose_ca_is_not_known(secure_server: servers.Store, ca_pem: str
 def test_a_name_that_the_certificate_lacks(secure_server: servers.Store) -> None:
     failure = secured(secure_server, secure_server.ca_pem, endpoint=f"https://127.0.0.2:{secure_server.port}")
     # Not everybody listens on 127.0.0.2, so either answer is right; a listing would not be.
-    assert isinstance(failure, listing.Failure)
+    assert isinstance(failure, contents.Failure)
     assert failure.reason in {"TlsFailed", "Unreachable"}
 
 
 def test_tls_where_plain_http_was_asked_for(secure_server: servers.Store) -> None:
     plain = secure_server.endpoint.replace("https:", "http:")
     failure = secured(secure_server, secure_server.ca_pem, endpoint=plain)
-    assert isinstance(failure, listing.Failure)
+    assert isinstance(failure, contents.Failure)
     # MinIO says what it expects, versitygw just hangs up.
     assert failure.reason == ("TlsFailed" if secure_server.kind == "minio" else "Unreachable")
     assert failure.message.startswith(plain)
@@ -322,7 +322,7 @@ def test_plain_http_where_tls_was_asked_for(any_server: servers.Store) -> None:
     endpoint = any_server.endpoint.replace("http:", "https:")
     failure = secured(any_server, "", endpoint=endpoint)
     words = "it does not speak TLS: write http:// in place of https://"
-    assert failure == listing.Failure("TlsFailed", f"{endpoint}: {words}")
+    assert failure == contents.Failure("TlsFailed", f"{endpoint}: {words}")
 
 
 def test_an_expired_certificate_is_named_and_a_new_one_counts(secure_server: servers.Store) -> None:
@@ -331,13 +331,13 @@ def test_an_expired_certificate_is_named_and_a_new_one_counts(secure_server: ser
     secure_server.certify(authority, expired=True)
     secure_server.start()
     failure = ask(secure_server)
-    assert failure == listing.Failure(
+    assert failure == contents.Failure(
         "TlsFailed", f"{secure_server.endpoint}: its certificate has expired: renew it on the store"
     )
     secure_server.stop()
     secure_server.certify(authority)
     secure_server.start()
-    assert isinstance(ask(secure_server), listing.Listing)
+    assert isinstance(ask(secure_server), contents.Listing)
 
 
 # ---- what it takes to ask, on a real API server ----
@@ -366,8 +366,8 @@ async def test_secret_and_ca_are_rotated_without_a_restart(
     bare_cluster: cluster.Cluster, api: client.Api, secure_server: servers.Store
 ) -> None:
     name = f"rotating-{secure_server.kind}"
-    bundle = stores.Bundle("ConfigMap", "default", name)
-    store = stores.Store("default", "", "", secure_server.endpoint, name, alias="lake", ca=bundle)
+    bundle = model.Bundle("ConfigMap", "default", name)
+    store = model.Store("default", "", "", secure_server.endpoint, name, alias="lake", ca=bundle)
 
     def publish() -> None:
         keys = {"accessKey": secure_server.access_key, "secretKey": secure_server.secret_key}
@@ -375,11 +375,11 @@ async def test_secret_and_ca_are_rotated_without_a_restart(
         write(bare_cluster, "configmaps", name, {"data": {"ca.crt": secure_server.ca_pem}})
 
     async def outcome() -> str:
-        found = await access.read(api, store)
-        if isinstance(found, listing.Failure):
+        found = await credentials.read(api, store)
+        if isinstance(found, contents.Failure):
             return found.reason
         answer = listing.list_store(store, found.credentials, found.ca_pem, urns=(), limits=LIMITS)
-        return answer.reason if isinstance(answer, listing.Failure) else "listed"
+        return answer.reason if isinstance(answer, contents.Failure) else "listed"
 
     assert await outcome() == "SecretMissing"
     publish()
@@ -429,10 +429,10 @@ async def test_what_cannot_be_used_is_named(
     name = f"unusable-{request.node.callspec.indices['words']}"
     if kind:
         write(bare_cluster, kind, name, fields)
-    ca = None if kind == "secrets" else stores.Bundle("ConfigMap", "default", name)
-    store = stores.Store("default", "s", "", "https://127.0.0.1:1", name if kind == "secrets" else "", ca=ca)
-    failure = await access.read(api, store)
-    assert isinstance(failure, listing.Failure)
+    ca = None if kind == "secrets" else model.Bundle("ConfigMap", "default", name)
+    store = model.Store("default", "s", "", "https://127.0.0.1:1", name if kind == "secrets" else "", ca=ca)
+    failure = await credentials.read(api, store)
+    assert isinstance(failure, contents.Failure)
     assert (failure.reason, words in failure.message, f"default/{name}" in failure.message) == (reason, True, True)
 
 
@@ -445,14 +445,14 @@ async def test_a_ca_bundle_may_be_in_a_secret_or_a_file(
     file.write_text(pem)
     write(bare_cluster, "secrets", "ca-in-secret", {"stringData": {"ca.crt": pem}})
     in_secret, in_file = (
-        stores.Store("default", "s", "", "https://127.0.0.1:1", "", ca=bundle)
-        for bundle in (stores.Bundle("Secret", "default", "ca-in-secret"), stores.Bundle("File", "", str(file)))
+        model.Store("default", "s", "", "https://127.0.0.1:1", "", ca=bundle)
+        for bundle in (model.Bundle("Secret", "default", "ca-in-secret"), model.Bundle("File", "", str(file)))
     )
     for store in (in_secret, in_file):
-        found = await access.read(api, store)
-        assert isinstance(found, access.Access)
+        found = await credentials.read(api, store)
+        assert isinstance(found, credentials.Access)
         assert found.ca_pem.strip() == pem.strip()
     file.unlink()
-    gone = await access.read(api, in_file)
-    assert isinstance(gone, listing.Failure)
+    gone = await credentials.read(api, in_file)
+    assert isinstance(gone, contents.Failure)
     assert gone.message == f"the CA bundle {file} cannot be read: No such file or directory"

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from daemon import capabilities
 from daemon.facts import accelerators, machine, network
+from daemon.status import capabilities
 from scheduler.api import crd
 
 NOTHING = crd.NodeCapabilityStatus()

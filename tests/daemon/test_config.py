@@ -5,7 +5,8 @@ import pathlib
 import pytest
 import yaml
 
-from daemon import config, stores
+from daemon import config
+from daemon.stores import model
 from scheduler import errors
 
 LAKE = """
@@ -39,22 +40,22 @@ def test_everything_that_can_be_said() -> None:
     lake, archive = settings.stores
     assert settings.volumes_root == "/host"
     assert lake == config.ConfiguredStore(
-        stores.Store(
+        model.Store(
             namespace="storage",
             service="",
             service_uid="",
             endpoint="https://s3.example.org:443",
             secret="lake",
             alias="lake",
-            ca=stores.Bundle("ConfigMap", "storage", "lake-ca", "bundle.pem"),
+            ca=model.Bundle("ConfigMap", "storage", "lake-ca", "bundle.pem"),
             region="eu-west-1",
             technology="minio",
             role="Serves",
         ),
         config.Nodes(("edge-1",), {"rack": "r7"}),
     )
-    assert archive.store.place == stores.Place("west", "west-1")
-    assert archive.store.ca == stores.Bundle("File", "", "/etc/ssl/archive.pem")
+    assert archive.store.place == model.Place("west", "west-1")
+    assert archive.store.ca == model.Bundle("File", "", "/etc/ssl/archive.pem")
     assert (archive.store.name, archive.store.secret_name, archive.store.role) == ("archive", "", "Stores")
     assert archive.nodes == config.Nodes((), {"role": "gateway"})
     assert settings.paths == (

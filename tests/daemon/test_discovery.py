@@ -4,7 +4,8 @@ import collections
 
 import pytest
 
-from daemon import config, discovery, stores
+from daemon import config
+from daemon.stores import discovery, model
 from scheduler.api import core, names, storage
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -82,8 +83,8 @@ def test_a_volume_that_cannot_be_a_bucket_says_why(given: storage.PersistentVolu
     assert words in found.problem
 
 
-def configured(name: str, nodes: config.Nodes, place: stores.Place | None = None) -> config.ConfiguredStore:
-    return config.ConfiguredStore(stores.Store("ns", "", "", "http://s:1", "", alias=name, place=place), nodes)
+def configured(name: str, nodes: config.Nodes, place: model.Place | None = None) -> config.ConfiguredStore:
+    return config.ConfiguredStore(model.Store("ns", "", "", "http://s:1", "", alias=name, place=place), nodes)
 
 
 def test_configured_stores_and_paths_of_this_node() -> None:
@@ -110,7 +111,7 @@ def test_announced_configured_and_local_stores_stand_beside_each_other() -> None
     assert [store.name for store in found] == ["a", "data/s", "volume:pv1"]
 
 
-OUTSIDE = stores.Place("west", "west-1")
+OUTSIDE = model.Place("west", "west-1")
 GATEWAYS = config.Nodes((), {"gateway": "yes"})
 
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from daemon import labels
+from daemon.status import labels
 from scheduler.api import core, crd, names
 
 NOW, LATER = "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z"

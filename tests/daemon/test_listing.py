@@ -12,31 +12,31 @@ from collections.abc import Iterator
 import pytest
 from minio import deleteobjects
 
-from daemon import listing, stores
+from daemon.stores import contents, listing, model
 from localcluster import stores as servers
 
-LIMITS = listing.Limits(timeout_s=60.0, budget_s=60.0)
-IMPATIENT = listing.Limits(timeout_s=2.0)  # for a server that hangs
+LIMITS = contents.Limits(timeout_s=60.0, budget_s=60.0)
+IMPATIENT = contents.Limits(timeout_s=2.0)  # for a server that hangs
 
 
-def credentials(server: servers.Store) -> listing.Credentials:
-    return listing.Credentials(server.access_key, server.secret_key)
+def credentials(server: servers.Store) -> contents.Credentials:
+    return contents.Credentials(server.access_key, server.secret_key)
 
 
-def at(endpoint: str) -> stores.Store:
+def at(endpoint: str) -> model.Store:
     """A store at an endpoint, as discovery would name it."""
-    return stores.Store("storage", "store", "uid", endpoint, "")
+    return model.Store("storage", "store", "uid", endpoint, "")
 
 
-def listed(server: servers.Store, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
+def listed(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
     outcome = listing.list_store(at(server.endpoint), credentials(server), "", urns=urns, limits=limits)
-    assert isinstance(outcome, listing.Listing), outcome
+    assert isinstance(outcome, contents.Listing), outcome
     return outcome
 
 
-def refused(endpoint: str, limits: listing.Limits = LIMITS) -> listing.Failure:
+def refused(endpoint: str, limits: contents.Limits = LIMITS) -> contents.Failure:
     outcome = listing.list_store(at(endpoint), None, "", urns=(), limits=limits)
-    assert isinstance(outcome, listing.Failure), outcome
+    assert isinstance(outcome, contents.Failure), outcome
     return outcome
 
 
@@ -60,8 +60,8 @@ def put(server: servers.Store, bucket: str, *keys: str, size: int = 10) -> None:
 
 def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: str) -> None:
     put(server, bucket, *(f"k{i:02}" for i in range(12)))
-    exact = listed(server, f"{bucket}/k/", limits=listing.Limits(60.0, max_keys=12)).buckets[bucket]
-    bounded = listed(server, limits=listing.Limits(60.0, max_keys=11)).buckets[bucket]
+    exact = listed(server, f"{bucket}/k/", limits=contents.Limits(60.0, max_keys=12)).buckets[bucket]
+    bounded = listed(server, limits=contents.Limits(60.0, max_keys=11)).buckets[bucket]
     assert exact is not None
     assert bounded is not None
     assert (exact.object_count, exact.complete) == (12, True)
@@ -70,14 +70,14 @@ def test_counting_stops_at_the_limit_and_says_so(server: servers.Store, bucket: 
 
 def test_without_time_nothing_is_guessed(server: servers.Store, bucket: str) -> None:
     put(server, bucket, "a")
-    outcome = listed(server, f"{bucket}/a", limits=listing.Limits(60.0, budget_s=0.0))
+    outcome = listed(server, f"{bucket}/a", limits=contents.Limits(60.0, budget_s=0.0))
     assert (outcome.buckets[bucket], bucket in outcome.uncounted) == (None, True)
     assert (outcome.found, outcome.missing) == ({}, frozenset())
 
 
 def test_what_exceeds_the_lookups_stays_unknown(server: servers.Store, bucket: str) -> None:
     urns = [f"{bucket}/k{i}" for i in range(5)]
-    assert len(listed(server, *urns, limits=listing.Limits(60.0, max_lookups=3)).missing) == 3
+    assert len(listed(server, *urns, limits=contents.Limits(60.0, max_lookups=3)).missing) == 3
 
 
 def test_one_key_that_the_server_cannot_even_name_spoils_nothing(server: servers.Store, bucket: str) -> None:
@@ -95,9 +95,9 @@ def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.
     root.policy_add("seer", policy=policy)
     root.user_add("visitor", "visitor-secret")
     root.policy_set("seer", user="visitor")
-    given = listing.Credentials("visitor", "visitor-secret")
+    given = contents.Credentials("visitor", "visitor-secret")
     outcome = listing.list_store(at(server.endpoint), given, "", urns=[f"{bucket}/a"], limits=LIMITS)
-    assert isinstance(outcome, listing.Listing)
+    assert isinstance(outcome, contents.Listing)
     assert outcome.buckets[bucket] is None
     assert (outcome.found, outcome.missing) == ({}, frozenset())
     assert outcome.uncounted == frozenset()

@@ -5,20 +5,20 @@ import pathlib
 
 import pytest
 
-from daemon import listing, stores
+from daemon.stores import contents, listing, model
 
-LIMITS = listing.Limits(timeout_s=2.0)
+LIMITS = contents.Limits(timeout_s=2.0)
 
 
-def store(directory: pathlib.Path) -> stores.Store:
-    return stores.Store(
+def store(directory: pathlib.Path) -> model.Store:
+    return model.Store(
         "", "", "", "file:///srv", "", alias="path:/srv", technology="local", directory=str(directory), bucket="photos"
     )
 
 
-def listed(directory: pathlib.Path, *urns: str, limits: listing.Limits = LIMITS) -> listing.Listing:
+def listed(directory: pathlib.Path, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
     outcome = listing.list_store(store(directory), None, "", urns=urns, limits=limits)
-    assert isinstance(outcome, listing.Listing), outcome
+    assert isinstance(outcome, contents.Listing), outcome
     return outcome
 
 
@@ -30,12 +30,12 @@ def put(directory: pathlib.Path, key: str, size: int = 10, when_s: int = 1_700_0
 
 
 def test_the_bucket_counts_all_files_below_the_directory(tmp_path: pathlib.Path) -> None:
-    assert listed(tmp_path).buckets == {"photos": listing.Content(0, 0)}
+    assert listed(tmp_path).buckets == {"photos": contents.Content(0, 0)}
     put(tmp_path, "a", 7)
     put(tmp_path, "b/c/d", 3, when_s=1_700_000_100)
     outcome = listed(tmp_path)
     assert outcome.technology == "local"
-    assert outcome.buckets == {"photos": listing.Content(10, 2, last_modified="2023-11-14T22:15:00Z")}
+    assert outcome.buckets == {"photos": contents.Content(10, 2, last_modified="2023-11-14T22:15:00Z")}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_pipes_are_not_files(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     outcome = listed(tmp_path, "photos/pipe")
     assert outcome.missing == {"photos/pipe"}
-    assert outcome.buckets["photos"] == listing.Content(0, 0)
+    assert outcome.buckets["photos"] == contents.Content(0, 0)
 
 
 def test_what_cannot_be_read_is_counted_and_harms_nothing_else(tmp_path: pathlib.Path) -> None:
@@ -124,11 +124,11 @@ def test_what_cannot_be_read_is_counted_and_harms_nothing_else(tmp_path: pathlib
 @pytest.mark.parametrize(
     "limits",
     [
-        pytest.param(listing.Limits(max_keys=11), id="keys"),
-        pytest.param(listing.Limits(budget_s=0.0), id="time"),
+        pytest.param(contents.Limits(max_keys=11), id="keys"),
+        pytest.param(contents.Limits(budget_s=0.0), id="time"),
     ],
 )
-def test_counting_is_bounded(tmp_path: pathlib.Path, limits: listing.Limits) -> None:
+def test_counting_is_bounded(tmp_path: pathlib.Path, limits: contents.Limits) -> None:
     for number in range(600):
         (tmp_path / f"k{number}").touch()
     content = listed(tmp_path, limits=limits).buckets["photos"]
@@ -140,15 +140,15 @@ def test_counting_is_bounded(tmp_path: pathlib.Path, limits: listing.Limits) -> 
 def test_a_directory_that_is_gone_and_comes_back(tmp_path: pathlib.Path) -> None:
     directory = tmp_path / "data"
     gone = listing.list_store(store(directory), None, "", urns=(), limits=LIMITS)
-    assert gone == listing.Failure("DirectoryUnreadable", f"{directory} cannot be read: No such file or directory")
+    assert gone == contents.Failure("DirectoryUnreadable", f"{directory} cannot be read: No such file or directory")
     assert listing.look_up(store(directory), None, "", urns=["photos/a"], limits=LIMITS) == gone
     directory.mkdir()
-    assert listed(directory).buckets == {"photos": listing.Content(0, 0)}
+    assert listed(directory).buckets == {"photos": contents.Content(0, 0)}
 
 
 def test_keys_alone_can_be_looked_up(tmp_path: pathlib.Path) -> None:
     put(tmp_path, "a", 7)
     outcome = listing.look_up(store(tmp_path), None, "", urns=["photos/a", "photos/b", "other/a"], limits=LIMITS)
-    assert isinstance(outcome, listing.Listing)
+    assert isinstance(outcome, contents.Listing)
     assert (list(outcome.found), sorted(outcome.missing)) == (["photos/a"], ["other/a", "photos/b"])
     assert outcome.buckets == {}

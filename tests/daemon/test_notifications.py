@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from daemon import access, listing, notifications, stores
+from daemon.stores import contents, credentials, model, notices
 
 STREAM = {"Content-Type": "text/event-stream"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,7 +22,7 @@ def notice(bucket: str, key: str) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[stores.Store]:
+async def serving(handler: Handler) -> AsyncIterator[model.Store]:
     app = web.Application()
     app.router.add_get("/", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -30,17 +30,17 @@ async def serving(handler: Handler) -> AsyncIterator[stores.Store]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield stores.Store("storage", "store", "uid", f"http://127.0.0.1:{runner.addresses[0][1]}", "")
+        yield model.Store("storage", "store", "uid", f"http://127.0.0.1:{runner.addresses[0][1]}", "")
     finally:
         await runner.cleanup()
 
 
-async def hear(store: stores.Store) -> tuple[notifications.Ending, list[str], list[tuple[str, str]]]:
+async def hear(store: model.Store) -> tuple[notices.Ending, list[str], list[tuple[str, str]]]:
     """Listen to the end: why it ended, what happened in which order, and what was heard."""
     events: list[str] = []
     heard: list[tuple[str, str]] = []
-    found = access.Access(listing.Credentials("someone", "hush-hush"))
-    ending = await notifications.listen(
+    found = credentials.Access(contents.Credentials("someone", "hush-hush"))
+    ending = await notices.listen(
         store,
         found,
         opened=lambda: events.append("opened"),
@@ -93,7 +93,7 @@ async def test_what_announces_nothing_is_told_apart(status: int, content_type: s
 
 
 async def test_a_server_that_is_not_there_may_be_asked_again() -> None:
-    ending, events, _ = await hear(stores.Store("storage", "store", "uid", "http://127.0.0.1:9", ""))
+    ending, events, _ = await hear(model.Store("storage", "store", "uid", "http://127.0.0.1:9", ""))
     assert (ending.refused, events) == (False, [])
 
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from daemon import listing, objects, stores
+from daemon.status import dataobject
+from daemon.stores import contents, model
 from scheduler.api import core, crd, names
 
 NOW = "2026-01-02T03:04:05Z"
@@ -17,28 +18,28 @@ LATER = "2026-01-02T03:04:35Z"
 MUCH_LATER = "2026-01-02T04:04:05Z"
 
 
-def store(name: str = "minio", namespace: str = "storage") -> stores.Store:
-    return stores.Store(namespace, name, "uid", f"http://{name}:9000", "secret")
+def store(name: str = "minio", namespace: str = "storage") -> model.Store:
+    return model.Store(namespace, name, "uid", f"http://{name}:9000", "secret")
 
 
 def view(
-    outcome: listing.Listing | listing.Failure, *, of: stores.Store | None = None, at: str = NOW
-) -> dict[str, objects.View]:
+    outcome: contents.Listing | contents.Failure, *, of: model.Store | None = None, at: str = NOW
+) -> dict[str, dataobject.View]:
     of = of or store()
-    return {of.name: objects.View(of, outcome, at)}
+    return {of.name: dataobject.View(of, outcome, at)}
 
 
 def listed(buckets: dict[str, int | None], found: dict[str, int] | None = None, missing: set[str] | None = None) -> Any:
-    return listing.Listing(
+    return contents.Listing(
         "minio",
-        {name: None if size is None else listing.Content(size, 3) for name, size in buckets.items()},
+        {name: None if size is None else contents.Content(size, 3) for name, size in buckets.items()},
         frozenset(),
-        {urn: listing.Content(size, 1, etag="e") for urn, size in (found or {}).items()},
+        {urn: contents.Content(size, 1, etag="e") for urn, size in (found or {}).items()},
         frozenset(missing or ()),
     )
 
 
-DOWN = listing.Failure("Unreachable", "away")
+DOWN = contents.Failure("Unreachable", "away")
 
 
 @dataclasses.dataclass
@@ -70,12 +71,12 @@ def data_object(urn: str = "photos", generation: int = 1, **spec: Any) -> crd.Da
 
 
 def write(
-    server: Server, views: dict[str, objects.View], *, node: str = "n1", now: str = NOW, seen: Any = None
+    server: Server, views: dict[str, dataobject.View], *, node: str = "n1", now: str = NOW, seen: Any = None
 ) -> dict[str, Any] | None:
     """One write of a daemon, from what the server has or from what it saw before."""
     wrote: dict[str, Any] | None = None
-    for speaker, manager, found in objects.speakers(node, [v.store for v in views.values()]):
-        body = objects.status_to_apply(seen or server.item, node=speaker, discovered=found, views=views, now=now)
+    for speaker, manager, found in dataobject.speakers(node, [v.store for v in views.values()]):
+        body = dataobject.status_to_apply(seen or server.item, node=speaker, discovered=found, views=views, now=now)
         if body is not None:
             server.apply(manager, body)
             wrote = body
@@ -164,14 +165,14 @@ def test_a_store_that_left_the_node_takes_its_replica_along() -> None:
 def test_a_bucket_that_there_was_no_time_to_count_keeps_its_figures() -> None:
     server = Server(data_object())
     write(server, view(listed({"photos": 5})))
-    hurried = listing.Listing("minio", {"photos": None}, frozenset({"photos"}))
+    hurried = contents.Listing("minio", {"photos": None}, frozenset({"photos"}))
     assert write(server, view(hurried, at=LATER), now=LATER) is None
 
 
 def test_a_store_not_asked_yet_changes_nothing() -> None:
     server = Server(data_object())
     write(server, view(listed({"photos": 5})))
-    assert objects.status_to_apply(server.item, node="n1", discovered=[store()], views={}, now=LATER) is None
+    assert dataobject.status_to_apply(server.item, node="n1", discovered=[store()], views={}, now=LATER) is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_keys_and_prefixes_that_somebody_declared(
 )
 def test_one_holder_of_the_bucket_says_that_nobody_has_the_key(leads: bool, heals: bool, says: bool) -> None:
     views = view(listed({"photos": 9}, {}, {"photos/a.raw"}))
-    body = objects.status_to_apply(
+    body = dataobject.status_to_apply(
         data_object("photos/a.raw"),
         node="n1",
         discovered=[store()],
@@ -225,7 +226,7 @@ def test_a_summary_is_put_right_by_the_daemon_of_the_largest_copy() -> None:
     write(server, view(listed({"photos": 7})), node="n2")
     item = msgspec.structs.replace(server.item, metadata=data_object(generation=2).metadata)
     wrote = {
-        node: objects.status_to_apply(
+        node: dataobject.status_to_apply(
             item, node=node, discovered=[store()], views=view(listed({"photos": size})), now=LATER, heals=False
         )
         for node, size in {"n1": 5, "n2": 7}.items()
@@ -254,12 +255,12 @@ def copies(**etags: str) -> crd.DataObject:
 def test_another_nodes_news_are_a_reason_to_look_again(
     before: dict[str, str], after: dict[str, str], behind: bool
 ) -> None:
-    assert objects.is_behind(copies(**after), copies(**before), node="n1") == behind
+    assert dataobject.is_behind(copies(**after), copies(**before), node="n1") == behind
 
 
 def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
-    lake = stores.Store(
-        "storage", "", "", "https://lake", "secret", alias="lake", role="Serves", place=stores.Place("west", "west-1")
+    lake = model.Store(
+        "storage", "", "", "https://lake", "secret", alias="lake", role="Serves", place=model.Place("west", "west-1")
     )
     server = Server(data_object())
     write(server, view(listed({"photos": 5}), of=lake))
@@ -287,7 +288,7 @@ def test_a_store_outside_the_cluster_bears_no_nodes_name() -> None:
     ],
 )
 def test_of_two_nodes_that_ask_one_store_outside_the_later_answer_stands(standing: str, wins: bool) -> None:
-    lake = stores.Store("storage", "", "", "https://lake", "", alias="lake", place=stores.Place("west", ""))
+    lake = model.Store("storage", "", "", "https://lake", "", alias="lake", place=model.Place("west", ""))
     server = Server(data_object())
     write(server, view(listed({"photos": 5}), of=lake, at=standing), node="n1")
     write(server, view(listed({"photos": 7}), of=lake), node="n2")
@@ -297,7 +298,7 @@ def test_of_two_nodes_that_ask_one_store_outside_the_later_answer_stands(standin
 def test_stores_outside_the_cluster_do_not_take_each_others_entries_back() -> None:
     server = Server(data_object())
     lake, pond = (
-        stores.Store("ns", "", "", f"https://{name}", "", alias=name, place=stores.Place("west", ""))
+        model.Store("ns", "", "", f"https://{name}", "", alias=name, place=model.Place("west", ""))
         for name in ("lake", "pond")
     )
     write(server, view(listed({"photos": 5}), of=lake) | view(listed({"photos": 5})), node="n1")
@@ -342,7 +343,7 @@ def test_a_location_without_any_size_is_not_ready() -> None:
 )
 def test_a_bounded_count_is_marked_as_a_lower_bound(unreadable: int, reason: str) -> None:
     server = Server(data_object())
-    outcome = listing.Listing("minio", {"photos": listing.Content(99, 10_000, complete=False, unreadable=unreadable)})
+    outcome = contents.Listing("minio", {"photos": contents.Content(99, 10_000, complete=False, unreadable=unreadable)})
     write(server, view(outcome))
     assert condition(server.item, "CountComplete") == ("False", reason)
     assert server.item.status.object_count == 10_000
@@ -350,7 +351,7 @@ def test_a_bounded_count_is_marked_as_a_lower_bound(unreadable: int, reason: str
 
 def test_the_larger_copy_speaks_for_the_object() -> None:
     server = Server(data_object())
-    bounded = listing.Listing("minio", {"photos": listing.Content(99, 10_000, complete=False)})
+    bounded = contents.Listing("minio", {"photos": contents.Content(99, 10_000, complete=False)})
     write(server, view(bounded), node="n1")
     write(server, view(listed({"photos": 50})), node="n2")
     status = server.item.status
@@ -377,19 +378,19 @@ def test_other_nodes_objects_are_left_alone() -> None:
     ],
 )
 def test_names_can_be_recognised(urn: str, name: str) -> None:
-    found = objects.name_of(urn)
+    found = dataobject.name_of(urn)
     assert found == name or (name.endswith("-") and found.startswith(name))
 
 
 @hypothesis.given(st.text(min_size=1, max_size=1100), st.text(min_size=1, max_size=1100))
 def test_names_are_valid_and_tell_urns_apart(one: str, other: str) -> None:
     for urn in (one, other):
-        name = objects.name_of(urn)
+        name = dataobject.name_of(urn)
         assert len(name) <= 253
         assert all(part and part[0].isalnum() and part[-1].isalnum() for part in name.split("."))
         assert all(c.isascii() and (c.isdigit() or c.islower() or c in ".-") for c in name)
     if one != other:
-        assert objects.hashed_name_of(one) != objects.hashed_name_of(other)
+        assert dataobject.hashed_name_of(one) != dataobject.hashed_name_of(other)
 
 
 def test_buckets_get_one_object_each_in_our_namespace() -> None:
@@ -399,13 +400,13 @@ def test_buckets_get_one_object_each_in_our_namespace() -> None:
     known = msgspec.structs.replace(known, metadata=core.ObjectMeta(name="mine", namespace="home"))
     elsewhere = data_object("fresh")
     views = view(listed({"photos": 1, "known": 1, "fresh": 1})) | view(listed({"fresh": 1}), of=store("second"))
-    bodies = objects.to_create([taken, known, elsewhere], views.values(), "home")
+    bodies = dataobject.to_create([taken, known, elsewhere], views.values(), "home")
     assert [(b["spec"]["urn"], b["metadata"]["labels"][names.BUCKET_LABEL]) for b in bodies] == [
         ("fresh", "fresh"),
         ("photos", "photos"),
     ]
     assert bodies[0]["metadata"]["name"] == "fresh"
-    assert bodies[1]["metadata"]["name"] == objects.hashed_name_of("photos")
+    assert bodies[1]["metadata"]["name"] == dataobject.hashed_name_of("photos")
 
 
 OUTCOMES = st.sampled_from([DOWN, listed({}), listed({"photos": None}), *(listed({"photos": s}) for s in (0, 5, 9))])
@@ -436,7 +437,7 @@ def test_daemons_that_write_at_once_come_to_rest_at_the_truth(data: st.DataObjec
     holding = {
         node: content.size_bytes
         for node, outcome in outcomes.items()
-        if isinstance(outcome, listing.Listing) and (content := outcome.buckets.get("photos")) is not None
+        if isinstance(outcome, contents.Listing) and (content := outcome.buckets.get("photos")) is not None
     }
     status = server.item.status
     assert {r.node for r in status.replicas if r.available} == set(holding)

@@ -6,16 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon import listing, objects, publish, stores
 from daemon.facts import machine, network
+from daemon.status import dataobject, nodecapability
+from daemon.stores import contents, model
 from scheduler.api import core, crd, names
 
 NOW = "2026-01-02T03:04:05Z"
 LATER = "2026-01-02T03:04:35Z"
 MUCH_LATER = "2026-01-02T03:10:05Z"
-STORE = stores.Store("storage", "minio", "uid", "http://minio:9000", "secret")
-UP = listing.Listing("minio", {"b": listing.Content(1, 1), "a": listing.Content(1, 1)})
-DOWN = listing.Failure("Unreachable", "http://minio:9000 cannot be reached: Connection refused")
+STORE = model.Store("storage", "minio", "uid", "http://minio:9000", "secret")
+UP = contents.Listing("minio", {"b": contents.Content(1, 1), "a": contents.Content(1, 1)})
+DOWN = contents.Failure("Unreachable", "http://minio:9000 cannot be reached: Connection refused")
 MACHINE = machine.Machine(
     boot_id="boot-1",
     cpu=crd.Cpu("Fast 9000", 4, 8, 3000, ("avx2",)),
@@ -34,8 +35,8 @@ def node(
     return core.Node(core.ObjectMeta(name="n1", uid="node-uid", labels=labels or {}), status=status)
 
 
-def views(outcome: listing.Listing | listing.Failure, at: str = NOW) -> dict[str, objects.View]:
-    return {STORE.name: objects.View(STORE, outcome, at)}
+def views(outcome: contents.Listing | contents.Failure, at: str = NOW) -> dict[str, dataobject.View]:
+    return {STORE.name: dataobject.View(STORE, outcome, at)}
 
 
 def fresh() -> crd.NodeCapability:
@@ -44,15 +45,17 @@ def fresh() -> crd.NodeCapability:
 
 def after(
     before: crd.NodeCapability,
-    outcome: listing.Listing | listing.Failure | None = UP,
+    outcome: contents.Listing | contents.Failure | None = UP,
     *,
     of: core.Node | None = None,
     at: str = NOW,
-    discovered: tuple[stores.Store, ...] = (STORE,),
+    discovered: tuple[model.Store, ...] = (STORE,),
 ) -> crd.NodeCapability | None:
     """The NodeCapability after a round, None where the round writes nothing."""
     seen = views(outcome, at) if outcome is not None else {}
-    body = publish.status_to_apply(before, node=of or node(), seen=MACHINE, discovered=discovered, views=seen, now=at)
+    body = nodecapability.status_to_apply(
+        before, node=of or node(), seen=MACHINE, discovered=discovered, views=seen, now=at
+    )
     if body is None:
         return None
     for entry in body["status"].get("stores", ()):
@@ -121,7 +124,7 @@ def test_the_machine_is_believed_only_of_its_own_node(boot_id: str, is_ours: boo
 
 def test_a_machine_whose_boot_id_cannot_be_read_is_that_of_no_node() -> None:
     emulated = node(boot_id="")
-    body = publish.status_to_apply(
+    body = nodecapability.status_to_apply(
         fresh(), node=emulated, seen=dataclasses.replace(MACHINE, boot_id=""), discovered=(), views={}, now=NOW
     )
     assert body is not None
@@ -203,7 +206,7 @@ def test_a_store_that_fails_keeps_its_buckets_and_says_why() -> None:
         pytest.param((STORE,), UP, ("True", "AllAvailable"), id="up"),
     ],
 )
-def test_conditions(discovered: tuple[stores.Store, ...], outcome: Any, expected: tuple[str, str]) -> None:
+def test_conditions(discovered: tuple[model.Store, ...], outcome: Any, expected: tuple[str, str]) -> None:
     assert conditions(written(fresh(), outcome, discovered=discovered))["StoresAvailable"] == expected
 
 
@@ -214,29 +217,29 @@ def test_conditions(discovered: tuple[stores.Store, ...], outcome: Any, expected
         pytest.param(None, DOWN, [DOWN], id="found and down"),
         pytest.param(UP, DOWN, [DOWN], id="went down"),
         pytest.param(DOWN, DOWN, [], id="still down, also after a restart"),
-        pytest.param(DOWN, listing.Failure("Timeout", "silent"), [], id="the same outage, another reason"),
+        pytest.param(DOWN, contents.Failure("Timeout", "silent"), [], id="the same outage, another reason"),
         pytest.param(DOWN, UP, [None], id="came back"),
         pytest.param(UP, UP, [], id="still up"),
     ],
 )
 def test_people_are_told_once(before: Any, now: Any, told: list[Any]) -> None:
     standing = fresh().status if before is None else written(fresh(), before)
-    found = publish.transitions(standing, (STORE,), views(now))
+    found = nodecapability.transitions(standing, (STORE,), views(now))
     assert [transition.failure for transition in found] == told
 
 
 def test_a_bucket_that_may_not_be_read_is_named() -> None:
-    outcome = listing.Listing("s3", {"open": listing.Content(1, 1), "closed": None})
+    outcome = contents.Listing("s3", {"open": contents.Content(1, 1), "closed": None})
     assert written(fresh(), outcome).stores[0].message == "may not be listed with these credentials: closed"
 
 
 def test_more_buckets_than_the_schema_holds() -> None:
-    outcome = listing.Listing("s3", {f"b{i:04}": listing.Content(1, 1) for i in range(1200)})
+    outcome = contents.Listing("s3", {f"b{i:04}": contents.Content(1, 1) for i in range(1200)})
     (store,) = written(fresh(), outcome).stores
     assert len(store.buckets) == 1000
     assert store.message == "1200 buckets, of which the first 1000 are shown"
 
 
 def test_it_belongs_to_its_node() -> None:
-    (owner,) = publish.to_create(node())["metadata"]["ownerReferences"]
+    (owner,) = nodecapability.to_create(node())["metadata"]["ownerReferences"]
     assert owner == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "node-uid"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon import stores
+from daemon.stores import model, services
 from scheduler import errors
 from scheduler.api import core, names, storage
 
@@ -64,7 +64,7 @@ MARKED = {names.STORAGE_SERVICE: "true"}
     ],
 )
 def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: storage.Service, on_node: core.Pod) -> None:
-    assert [store.name for store in stores.discover([given], [on_node])] == (["data/store"] if found else [])
+    assert [store.name for store in services.discover([given], [on_node])] == (["data/store"] if found else [])
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_store_is_a_service_of_this_nodes_pods(found: bool, given: storage.Ser
     ],
 )
 def test_where_a_store_answers(endpoint: str, given: storage.Service) -> None:
-    (store,) = stores.discover([given], [pod({"app": "s3"})])
+    (store,) = services.discover([given], [pod({"app": "s3"})])
     assert (store.endpoint, store.problem) == (endpoint, "")
 
 
@@ -130,7 +130,7 @@ def test_where_a_store_answers(endpoint: str, given: storage.Service) -> None:
 )
 def test_a_bad_endpoint_is_one_message_that_repeats_no_credential(text: str, words: str) -> None:
     given = service(annotations=MARKED | {names.STORAGE_ENDPOINT: text})
-    (store,) = stores.discover([given], [pod({"app": "s3"})])
+    (store,) = services.discover([given], [pod({"app": "s3"})])
     assert store.endpoint == ""
     assert words in store.problem
     assert names.STORAGE_ENDPOINT in store.problem
@@ -138,14 +138,14 @@ def test_a_bad_endpoint_is_one_message_that_repeats_no_credential(text: str, wor
 
 
 def test_a_service_without_ports_says_what_to_add() -> None:
-    (store,) = stores.discover([service(annotations=MARKED, ports=())], [pod({"app": "s3"})])
+    (store,) = services.discover([service(annotations=MARKED, ports=())], [pod({"app": "s3"})])
     assert "add one, or the annotation" in store.problem
 
 
 def test_endpoints_in_normal_form_stay() -> None:
-    assert stores.parse_endpoint("http://h:80") == "http://h:80"
+    assert services.parse_endpoint("http://h:80") == "http://h:80"
     with pytest.raises(errors.InputError):
-        stores.parse_endpoint("http://")
+        services.parse_endpoint("http://")
 
 
 @pytest.mark.parametrize(
@@ -156,17 +156,17 @@ def test_endpoints_in_normal_form_stay() -> None:
         pytest.param({names.STORAGE_ROLE: " Distributed "}, "Serves", "", None, id="spread over nodes"),
         pytest.param({names.STORAGE_ROLE: "store"}, "Stores", "", None, id="store"),
         pytest.param({names.STORAGE_REGION: "eu-1"}, "Stores", "eu-1", None, id="region"),
-        pytest.param({names.STORAGE_CA: "ca"}, "Stores", "", stores.Bundle("ConfigMap", "data", "ca"), id="ConfigMap"),
+        pytest.param({names.STORAGE_CA: "ca"}, "Stores", "", model.Bundle("ConfigMap", "data", "ca"), id="ConfigMap"),
         pytest.param(
-            {names.STORAGE_CA: "configmap/ca"}, "Stores", "", stores.Bundle("ConfigMap", "data", "ca"), id="in full"
+            {names.STORAGE_CA: "configmap/ca"}, "Stores", "", model.Bundle("ConfigMap", "data", "ca"), id="in full"
         ),
-        pytest.param({names.STORAGE_CA: "secret/ca"}, "Stores", "", stores.Bundle("Secret", "data", "ca"), id="Secret"),
+        pytest.param({names.STORAGE_CA: "secret/ca"}, "Stores", "", model.Bundle("Secret", "data", "ca"), id="Secret"),
     ],
 )
 def test_what_a_service_says_of_its_store(
-    annotations: dict[str, str], role: str, region: str, ca: stores.Bundle | None
+    annotations: dict[str, str], role: str, region: str, ca: model.Bundle | None
 ) -> None:
-    (store,) = stores.discover([service(annotations=MARKED | annotations)], [pod({"app": "s3"})])
+    (store,) = services.discover([service(annotations=MARKED | annotations)], [pod({"app": "s3"})])
     assert (store.role, store.region, store.ca, store.problem) == (role, region, ca, "")
 
 
@@ -179,6 +179,6 @@ def test_what_a_service_says_of_its_store(
     ],
 )
 def test_a_bad_annotation_is_one_message(annotation: str, text: str, words: str) -> None:
-    (store,) = stores.discover([service(annotations=MARKED | {annotation: text})], [pod({"app": "s3"})])
+    (store,) = services.discover([service(annotations=MARKED | {annotation: text})], [pod({"app": "s3"})])
     assert annotation in store.problem
     assert words in store.problem

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from daemon.links import agent, paths, prober
+from daemon.links import measurer, paths, prober
 
 ROOT = pathlib.Path(__file__).parents[2]
-SETTINGS = agent.Settings(node="here")
+SETTINGS = measurer.Settings(node="here")
 HERE, THERE, PORT = "10.99.17.1", "10.99.17.2", 7007
 TOLERANCE = 0.15
 TRIES = 5

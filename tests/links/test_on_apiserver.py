@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from daemon import metrics
-from daemon.links import agent
+from daemon.links import measurer
 from localcluster import cluster, topology
 from scheduler import config
 from scheduler.api import core, crd, names
@@ -79,8 +79,8 @@ async def test_daemons_find_each_other_and_publish_what_they_measure(
             )
             apis.append(await client.Api.connect(str(kubeconfig)))
             # No /proc: on a machine that runs many tests, probes would wait for it to have less to do.
-            settings = agent.Settings(node=node, period_s=60.0, bytes_per_hour=64 * 2**20)
-            work.append(asyncio.create_task(agent.Links(apis[-1], settings, figures, proc=tmp_path).run()))
+            settings = measurer.Settings(node=node, period_s=60.0, bytes_per_hour=64 * 2**20)
+            work.append(asyncio.create_task(measurer.Links(apis[-1], settings, figures, proc=tmp_path).run()))
         wanted = {pair for one, other in PAIRS for pair in ((one, other), (other, one))}
         # Half a minute if all goes well; who missed something looks again after one, and who was busy is asked later.
         async with asyncio.timeout(300):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.links import publish
+from daemon.links import status
 from scheduler.api import crd
 
 LINK = crd.Link("zone:r/a", "To", 1_000_000, 900_000, 0.010, 3, 0.75, "2026-01-02T03:00:00Z")
@@ -36,19 +36,19 @@ def changed(**fields: Any) -> crd.Link:
     ],
 )
 def test_what_is_worth_writing(after: crd.Link, worth: bool) -> None:
-    assert publish.is_worth_writing([LINK, OTHER], [after, OTHER]) is worth
+    assert status.is_worth_writing([LINK, OTHER], [after, OTHER]) is worth
 
 
 def test_a_path_more_or_less_is_worth_writing() -> None:
-    assert publish.is_worth_writing([LINK], [LINK, OTHER])
-    assert publish.is_worth_writing([LINK, OTHER], [LINK])
-    assert not publish.is_worth_writing([], [])
+    assert status.is_worth_writing([LINK], [LINK, OTHER])
+    assert status.is_worth_writing([LINK, OTHER], [LINK])
+    assert not status.is_worth_writing([], [])
 
 
 def test_tiny_latencies_may_tremble() -> None:
-    assert not publish.is_worth_writing([changed(latency_seconds=0.0001)], [changed(latency_seconds=0.00025)])
+    assert not status.is_worth_writing([changed(latency_seconds=0.0001)], [changed(latency_seconds=0.00025)])
 
 
 def test_what_somebody_vouches_for_is_left_alone() -> None:
     vouched = crd.Link("n2", bandwidth_bytes_per_second=5)
-    assert not publish.is_worth_writing([LINK, vouched], [LINK])
+    assert not status.is_worth_writing([LINK, vouched], [LINK])

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from daemon import metrics
-from daemon.links import agent, reports
+from daemon.links import measurer, reports
 from localcluster import cluster, topology
 from scheduler.api import core, crd, names, units
 from scheduler.kube import client
@@ -89,7 +89,7 @@ class Door:
 async def door(running: cluster.Cluster, proc: pathlib.Path) -> AsyncIterator[Door]:
     kubeconfig = running.service_account_kubeconfig("data-locality-scheduler", "data-locality-daemon", node="a")
     api, figures = await client.Api.connect(str(kubeconfig)), metrics.Metrics()
-    links = agent.Links(api, agent.Settings(node="a"), figures, proc=proc)
+    links = measurer.Links(api, measurer.Settings(node="a"), figures, proc=proc)
     app = web.Application(client_max_size=reports.BODY_BYTES)
     app.router.add_post("/transfers", reports.Reports(api, "a", links, figures).post)
     runner = web.AppRunner(app)

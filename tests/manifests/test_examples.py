@@ -10,7 +10,8 @@ from localcluster import cluster, topology
 from scheduler.api import annotations, names
 from tests.clusterfixture import ClusterFactory
 from tests.manifests import test_manifests as manifests
-from webhook import enrich, facts, validate
+from webhook import facts
+from webhook.admission import enrich, validate
 
 FOLDER = manifests.ROOT / "manifests" / "examples"
 MIB = 2**20

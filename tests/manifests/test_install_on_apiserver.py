@@ -22,7 +22,7 @@ from tests.clusterfixture import ClusterFactory
 from tests.e2e import process as processes
 from tests.manifests import test_manifests as manifests
 from tests.webhook import process
-from webhook import certificates, certifying
+from webhook.certificates import issuing, renewal
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ ROOM = {"metadata": {"name": "room", "annotations": {names.DATA_SOURCES: "photos
 PODS = "/api/v1/namespaces/room/pods?dryRun=All"
 POD = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "none"}]}}
 KEEPER = "data-locality-webhook-certificate"
-TLS = f"/api/v1/namespaces/{process.HOME}/secrets/{certifying.SECRET}"
+TLS = f"/api/v1/namespaces/{process.HOME}/secrets/{renewal.SECRET}"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def installed(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
         rendered = running.kubectl("kustomize", str(manifests.BASE))
         items = [item for item in yaml.safe_load_all(rendered) if item["kind"] not in {"Job", "CronJob"}]
         for item in items:
-            if (item["kind"], item["metadata"]["name"]) == ("Service", certifying.SERVICE):
+            if (item["kind"], item["metadata"]["name"]) == ("Service", renewal.SERVICE):
                 item["spec"] = {"type": "ExternalName", "externalName": "127.0.0.1"}
         everything = running.directory / "installed.yaml"
         everything.write_text(yaml.safe_dump_all(items))
@@ -64,7 +64,7 @@ def lead_to(running: cluster.Cluster, port: int) -> None:
     values = {"clientConfig/service/port": port, "timeoutSeconds": process.PATIENCE_S}
     patch = json.dumps([{"op": "replace", "path": f"/webhooks/0/{path}", "value": values[path]} for path in values])
     for kind in process.CONFIGURATIONS:
-        running.kubectl("patch", kind, certifying.CONFIGURATION, "--type=json", "-p", patch)
+        running.kubectl("patch", kind, renewal.CONFIGURATION, "--type=json", "-p", patch)
 
 
 def mount(running: cluster.Cluster, directory: pathlib.Path) -> bytes:
@@ -84,8 +84,8 @@ def is_enriched(running: cluster.Cluster) -> bool:
 def served(port: int) -> bytes:
     """The certificate that is shown to whoever connects now."""
     shown = ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
-    (certificate,) = certificates.parse_bundle(shown.encode())
-    return certificates.bundle_pem([certificate])
+    (certificate,) = issuing.parse_bundle(shown.encode())
+    return issuing.bundle_pem([certificate])
 
 
 async def test_pods_are_enriched_through_a_change_of_certificate_and_authority(
@@ -94,15 +94,15 @@ async def test_pods_are_enriched_through_a_change_of_certificate_and_authority(
     account = installed.service_account_kubeconfig(process.HOME, process.ACCOUNT)
     now = dt.datetime.now(dt.UTC)
     # An authority whose year is nearly over, and a certificate of it that is to be renewed, both still good.
-    await certifying.keep(api, process.HOME, now - dt.timedelta(days=280))
-    before = await certifying.keep(api, process.HOME, now - dt.timedelta(days=70))
+    await renewal.keep(api, process.HOME, now - dt.timedelta(days=280))
+    before = await renewal.keep(api, process.HOME, now - dt.timedelta(days=70))
     folder = process.Folder(tmp_path / "tls", installed.authority)
     old = mount(installed, folder.directory)
     with process.Webhook(account, folder, tmp_path / "log") as webhook:
         lead_to(installed, webhook.port)
         processes.until(lambda: is_enriched(installed), "the API server asks the webhook")
         failures = process.failed_open(installed)
-        after = await certifying.keep(api, process.HOME, now)
+        after = await renewal.keep(api, process.HOME, now)
         assert after.signer != before.signer
         assert served(webhook.port) == old, "the kubelet has not brought the new one yet"
         assert is_enriched(installed), "what is served is trusted still"

@@ -10,7 +10,7 @@ import yaml
 from daemon import config as daemon_config
 from scheduler import cli, config
 from scheduler.api import annotations, names
-from webhook import certifying
+from webhook.certificates import renewal
 
 ROOT = pathlib.Path(__file__).parents[2]
 BASE = ROOT / "manifests" / "base"
@@ -96,11 +96,11 @@ def test_webhook_reads_what_pods_inherit_and_writes_configmaps_of_its_namespace_
 def test_whoever_keeps_the_certificate_touches_its_two_secrets_and_our_two_configurations() -> None:
     role = base("Role")[CERTIFICATE]["rules"]
     assert [rule["resources"] for rule in role] == [["secrets"], ["secrets"]]
-    assert role[0]["resourceNames"] == [certifying.SECRET, certifying.AUTHORITY_SECRET]
+    assert role[0]["resourceNames"] == [renewal.SECRET, renewal.AUTHORITY_SECRET]
     assert "resourceNames" not in role[1]
     assert role[1]["verbs"] == ["create"]
     (rule,) = base("ClusterRole")[CERTIFICATE]["rules"]
-    assert rule["resourceNames"] == [certifying.CONFIGURATION]
+    assert rule["resourceNames"] == [renewal.CONFIGURATION]
     assert rule["verbs"] == ["get", "patch"]
 
 
@@ -149,7 +149,7 @@ def test_workload_is_restricted_probed_and_not_scheduled_by_itself(kind: str, na
     volumes = spec.get("volumes", [])
     assert not any("hostPath" in volume for volume in volumes)
     secrets = {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
-    expected = {certifying.SECRET, "data-locality-webhook-senders"} if name == "data-locality-webhook" else set()
+    expected = {renewal.SECRET, "data-locality-webhook-senders"} if name == "data-locality-webhook" else set()
     assert secrets == expected, "the key of the authority is nobody's to mount"
 
 
@@ -177,18 +177,18 @@ def test_the_webhook_goes_away_only_one_by_one() -> None:
     ("kind", "path"), [("MutatingWebhookConfiguration", "/enrich"), ("ValidatingWebhookConfiguration", "/check")]
 )
 def test_admission_never_stands_in_the_way(kind: str, path: str) -> None:
-    (hook,) = base(kind)[certifying.CONFIGURATION]["webhooks"]
+    (hook,) = base(kind)[renewal.CONFIGURATION]["webhooks"]
     expected = {"failurePolicy": "Ignore", "timeoutSeconds": 3, "sideEffects": "None", "matchPolicy": "Equivalent"}
     assert {key: hook[key] for key in expected} == expected
-    service = base("Service")[certifying.SERVICE]
+    service = base("Service")[renewal.SERVICE]
     assert hook["clientConfig"] == {
-        "service": {"name": certifying.SERVICE, "namespace": names.HOME_NAMESPACE, "path": path, "port": 443}
+        "service": {"name": renewal.SERVICE, "namespace": names.HOME_NAMESPACE, "path": path, "port": 443}
     }
     assert [port["port"] for port in service["spec"]["ports"]] == [443, 8443]
 
 
 def test_the_webhook_is_not_asked_about_our_own_pods() -> None:
-    (hook,) = base("MutatingWebhookConfiguration")[certifying.CONFIGURATION]["webhooks"]
+    (hook,) = base("MutatingWebhookConfiguration")[renewal.CONFIGURATION]["webhooks"]
     (spared,) = (
         rule["values"] for rule in hook["objectSelector"]["matchExpressions"] if rule["key"] == "app.kubernetes.io/name"
     )

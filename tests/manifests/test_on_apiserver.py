@@ -10,7 +10,7 @@ import yaml
 from localcluster import cluster
 from scheduler import errors
 from tests.manifests import test_manifests as manifests
-from webhook import certificates, certifying
+from webhook.certificates import issuing, renewal
 
 pytestmark = pytest.mark.e2e
 
@@ -211,8 +211,8 @@ def test_with_cert_manager_nobody_of_ours_writes_certificates(bare_cluster: clus
     assert KEEPER not in {item["metadata"]["name"] for item in items}
     assert not [item for item in items if item["kind"] in {"Job", "CronJob"}]
     (certificate,) = (item for item in items if item["kind"] == "Certificate" and item["metadata"]["name"] == SERVICE)
-    assert certificate["spec"]["secretName"] == certifying.SECRET
-    assert certificate["spec"]["dnsNames"] == list(certificates.host_names(SERVICE, NAMESPACE))
+    assert certificate["spec"]["secretName"] == renewal.SECRET
+    assert certificate["spec"]["dnsNames"] == list(issuing.host_names(SERVICE, NAMESPACE))
     for hook in (item for item in items if item["kind"].endswith("WebhookConfiguration")):
         assert hook["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"{NAMESPACE}/{SERVICE}"}
 

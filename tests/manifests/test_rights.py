@@ -5,7 +5,7 @@ from typing import Any
 from scheduler.api import names
 from scheduler.loop import access
 from tests.manifests import test_manifests as manifests
-from webhook import known
+from webhook.cluster import known
 
 
 def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:

@@ -14,20 +14,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import verification
 from hypothesis import strategies as st
 
-from webhook import certificates
+from webhook.certificates import issuing
 
-NAMES = certificates.host_names("hook", "here")
+NAMES = issuing.host_names("hook", "here")
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 NOTHING: dict[str, Any] = {"signer": None, "successor": None, "server": None, "trusted": ()}
 DAY = dt.timedelta(days=1)
 
 
-def parts(holding: certificates.Holding) -> dict[str, Any]:
+def parts(holding: issuing.Holding) -> dict[str, Any]:
     return {name: getattr(holding, name) for name in NOTHING}
 
 
-def after(days: float, found: dict[str, Any] = NOTHING, names: Sequence[str] = NAMES) -> certificates.Holding:
-    return certificates.due(**found, names=names, now=START + days * DAY)
+def after(days: float, found: dict[str, Any] = NOTHING, names: Sequence[str] = NAMES) -> issuing.Holding:
+    return issuing.due(**found, names=names, now=START + days * DAY)
 
 
 def is_accepted(
@@ -82,7 +82,7 @@ def test_after_any_pause_one_run_makes_it_good_and_a_second_changes_nothing(paus
         found = parts(holding)
 
 
-def text(pair: certificates.Pair | None) -> tuple[bytes, bytes]:
+def text(pair: issuing.Pair | None) -> tuple[bytes, bytes]:
     assert pair is not None
     return pair.certificate_pem(), pair.key_pem()
 
@@ -122,7 +122,7 @@ def test_what_is_served_stays_good_when_its_authority_is_lost() -> None:
 
 def test_an_authority_is_good_for_its_own_names_only() -> None:
     signer = after(0).signer
-    other = certificates.issue(signer, ("kubernetes.default.svc",), START)
+    other = issuing.issue(signer, ("kubernetes.default.svc",), START)
     assert not is_accepted(other.certificate, [signer.certificate], 0, "kubernetes.default.svc")
 
 
@@ -130,15 +130,15 @@ def test_a_trusted_bundle_stays_small_whatever_happens() -> None:
     holding = after(0)
     for number in range(30):
         holding = after(number / 100, {**parts(holding), "signer": None, "server": None})
-    assert len(holding.trusted) == certificates.MOST_TRUSTED
+    assert len(holding.trusted) == issuing.MOST_TRUSTED
     assert is_accepted(holding.server.certificate, holding.trusted, 0.3)
 
 
 def test_pem_is_read_back_as_written_and_by_others() -> None:
     holding = after(0)
-    assert certificates.Pair.parse(*text(holding.server)) == holding.server
-    assert certificates.parse_bundle(certificates.bundle_pem(holding.trusted * 2)) == holding.trusted * 2
-    context = ssl.create_default_context(cadata=certificates.bundle_pem(holding.trusted).decode())
+    assert issuing.Pair.parse(*text(holding.server)) == holding.server
+    assert issuing.parse_bundle(issuing.bundle_pem(holding.trusted * 2)) == holding.trusted * 2
+    context = ssl.create_default_context(cadata=issuing.bundle_pem(holding.trusted).decode())
     assert [known["subject"] for known in context.get_ca_certs()]
 
 
@@ -152,8 +152,8 @@ def test_pem_is_read_back_as_written_and_by_others() -> None:
         pytest.param(lambda pair: (text(pair)[0], foreign_key()), id="a key of another kind"),
     ],
 )
-def test_pem_that_cannot_be_used_is_none(pems: Callable[[certificates.Pair], tuple[bytes, bytes]]) -> None:
-    assert certificates.Pair.parse(*pems(after(0).server)) is None
+def test_pem_that_cannot_be_used_is_none(pems: Callable[[issuing.Pair], tuple[bytes, bytes]]) -> None:
+    assert issuing.Pair.parse(*pems(after(0).server)) is None
 
 
 def test_keys_are_not_shown() -> None:
@@ -162,5 +162,5 @@ def test_keys_are_not_shown() -> None:
 
 
 def test_a_bundle_that_is_none_holds_nothing() -> None:
-    assert certificates.parse_bundle(b"no bundle") == ()
-    assert certificates.parse_bundle(b"") == ()
+    assert issuing.parse_bundle(b"no bundle") == ()
+    assert issuing.parse_bundle(b"") == ()

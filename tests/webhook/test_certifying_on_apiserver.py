@@ -20,17 +20,17 @@ from scheduler import errors as scheduler_errors
 from scheduler.kube import client
 from tests.clusterfixture import ClusterFactory
 from tests.webhook import process
-from webhook import certificates, certifying
+from webhook.certificates import issuing, renewal
 
 pytestmark = pytest.mark.e2e
 
 ACCOUNT = "data-locality-webhook-certificate"
 SECRETS = f"/api/v1/namespaces/{process.HOME}/secrets"
 HOOKS = tuple(
-    f"/apis/admissionregistration.k8s.io/v1/{plural}/{certifying.CONFIGURATION}"
+    f"/apis/admissionregistration.k8s.io/v1/{plural}/{renewal.CONFIGURATION}"
     for plural in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 )
-WRITTEN = (f"{SECRETS}/{certifying.SECRET}", f"{SECRETS}/{certifying.AUTHORITY_SECRET}", *HOOKS)
+WRITTEN = (f"{SECRETS}/{renewal.SECRET}", f"{SECRETS}/{renewal.AUTHORITY_SECRET}", *HOOKS)
 MANIFESTS = ("webhook-certificate.yaml", "admission.yaml")
 
 
@@ -74,7 +74,7 @@ def versions(running: cluster.Cluster) -> list[str]:
     return [running.api.request("GET", path)["metadata"]["resourceVersion"] for path in WRITTEN]
 
 
-def held(running: cluster.Cluster, name: str = certifying.SECRET) -> dict[str, bytes]:
+def held(running: cluster.Cluster, name: str = renewal.SECRET) -> dict[str, bytes]:
     data = running.api.request("GET", f"{SECRETS}/{name}")["data"]
     return {key: base64.b64decode(value) for key, value in data.items()}
 
@@ -91,7 +91,7 @@ def test_one_run_makes_everything_and_a_second_writes_nothing(running: cluster.C
     made = held(running)
     assert set(made) == {"tls.crt", "tls.key", "ca.crt"}
     assert bundles(running) == [made["ca.crt"]] * 2
-    assert running.api.request("GET", f"{SECRETS}/{certifying.SECRET}")["type"] == "kubernetes.io/tls"
+    assert running.api.request("GET", f"{SECRETS}/{renewal.SECRET}")["type"] == "kubernetes.io/tls"
     run(keeper)
     assert versions(running) == before
 
@@ -126,7 +126,7 @@ def test_a_client_in_go_accepts_it_under_the_names_of_the_service_only(
         )
 
     try:
-        for name in certificates.host_names(certifying.SERVICE, process.HOME):
+        for name in issuing.host_names(renewal.SERVICE, process.HOME):
             assert ask(name) == "made"
         with pytest.raises(errors.ClusterError, match="certificate is valid for"):
             ask("kubernetes.default.svc")
@@ -149,12 +149,12 @@ def test_several_at_once_agree(running: cluster.Cluster, keeper: pathlib.Path) -
         output, problems = one.communicate(timeout=60)
         assert one.returncode == 0, problems + output
     made = held(running)
-    pair = certificates.Pair.parse(made["tls.crt"], made["tls.key"])
+    pair = issuing.Pair.parse(made["tls.crt"], made["tls.key"])
     assert pair is not None
-    (authority,) = certificates.parse_bundle(made["ca.crt"])
+    (authority,) = issuing.parse_bundle(made["ca.crt"])
     pair.certificate.verify_directly_issued_by(authority)
     assert bundles(running) == [made["ca.crt"]] * 2
-    assert held(running, certifying.AUTHORITY_SECRET)["tls.crt"] == made["ca.crt"]
+    assert held(running, renewal.AUTHORITY_SECRET)["tls.crt"] == made["ca.crt"]
 
 
 class Crowd(client.Api):
@@ -172,7 +172,7 @@ class Crowd(client.Api):
 async def test_who_was_outrun_meanwhile_is_told_so(keeper: pathlib.Path) -> None:
     now = dt.datetime.now(dt.UTC)
     crowd = await Crowd.connect(str(keeper))
-    keeping = (certifying.keep(crowd, process.HOME, now) for _ in range(3))
+    keeping = (renewal.keep(crowd, process.HOME, now) for _ in range(3))
     results = await asyncio.gather(*keeping, return_exceptions=True)
     await crowd.close()
     kinds = sorted(type(result).__name__ for result in results)
@@ -182,16 +182,16 @@ async def test_who_was_outrun_meanwhile_is_told_so(keeper: pathlib.Path) -> None
 async def test_who_is_trusted_is_told_before_anybody_needs_it(running: cluster.Cluster, api: client.Api) -> None:
     """Each write of runs in two years, in the order of the API server's versions."""
     start = dt.datetime.now(dt.UTC)
-    await certifying.keep(api, process.HOME, start)
+    await renewal.keep(api, process.HOME, start)
     for day in range(20, 2 * 365, 20):
         now = start + dt.timedelta(days=day)
         served, trusted = held(running)["tls.crt"], bundles(running)
-        await certifying.keep(api, process.HOME, now)
+        await renewal.keep(api, process.HOME, now)
         order = [int(running.api.request("GET", path)["metadata"]["resourceVersion"]) for path in WRITTEN]
         after = bundles(running)
         for pem, bundle in [(served, after[0]), (held(running)["tls.crt"], trusted[0])]:
-            issuers = {known.subject for known in certificates.parse_bundle(bundle)}
-            (certificate,) = certificates.parse_bundle(pem)
+            issuers = {known.subject for known in issuing.parse_bundle(bundle)}
+            (certificate,) = issuing.parse_bundle(pem)
             assert certificate.issuer in issuers, f"day {day}"
         if trusted != after:
             assert order[1] < min(order[2:]), "trusted before its key was safe"
@@ -205,7 +205,7 @@ BROKEN: list[Any] = [
 
 
 @pytest.mark.parametrize("data", BROKEN)
-@pytest.mark.parametrize("name", [certifying.SECRET, certifying.AUTHORITY_SECRET])
+@pytest.mark.parametrize("name", [renewal.SECRET, renewal.AUTHORITY_SECRET])
 def test_what_somebody_broke_is_made_good(
     running: cluster.Cluster, keeper: pathlib.Path, name: str, data: dict[str, str] | None
 ) -> None:
@@ -217,9 +217,9 @@ def test_what_somebody_broke_is_made_good(
         running.kubectl("patch", "secret", name, "-n", process.HOME, "--type=merge", "-p", patch)
     run(keeper)
     made = held(running)
-    pair = certificates.Pair.parse(made["tls.crt"], made["tls.key"])
+    pair = issuing.Pair.parse(made["tls.crt"], made["tls.key"])
     assert pair is not None
-    assert pair.certificate.issuer in {known.subject for known in certificates.parse_bundle(made["ca.crt"])}
+    assert pair.certificate.issuer in {known.subject for known in issuing.parse_bundle(made["ca.crt"])}
     assert bundles(running) == [made["ca.crt"]] * 2
 
 

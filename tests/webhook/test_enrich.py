@@ -11,7 +11,8 @@ import pytest
 from scheduler.api import annotations as intents
 from scheduler.api import names
 from scheduler.api.annotations import Transfer
-from webhook import enrich, facts
+from webhook import facts
+from webhook.admission import enrich
 
 OURS, DEFAULT = names.SCHEDULER_NAME, names.DEFAULT_SCHEDULER_NAME
 IN, OUT, HINT = names.INPUT_PREFIX, names.OUTPUT_PREFIX, names.HINT_PREFIX

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from scheduler.api import annotations as intents
 from scheduler.api import names
-from webhook import enrich, facts
+from webhook import facts
+from webhook.admission import enrich
 
 MAX_ANNOTATIONS_BYTES = 262_144
 # As the API server checks an annotation's key: an optional DNS subdomain, and a name of at most 63 characters.

@@ -19,7 +19,8 @@ from scheduler.kube import client
 from tests import clusterfixture
 from tests.fakeapi import server
 from tests.webhook import process
-from webhook import facts, known
+from webhook import facts
+from webhook.cluster import known
 
 pytestmark = pytest.mark.e2e
 

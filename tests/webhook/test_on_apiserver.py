@@ -16,7 +16,7 @@ from scheduler.api import names
 from tests import clusterfixture
 from tests.e2e import process as scheduling
 from tests.webhook import process
-from webhook import enrich
+from webhook.admission import enrich
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.api import names
-from webhook import validate
+from webhook.admission import validate
 
 IN, HINT = names.INPUT_PREFIX, names.HINT_PREFIX
 BAD = {IN + "1": "raw/k,12MB"}

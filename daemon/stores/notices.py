@@ -36,7 +36,7 @@ import yarl
 from minio import signer
 from minio.credentials import credentials as minio_credentials
 
-from daemon import access, stores
+from daemon.stores import credentials, model
 
 SETTLING_S: Final = 1.0  # what changed in the first second after connecting may go unheard
 
@@ -93,7 +93,7 @@ class _Listener:
         task: Its result is the ending, or None where ``finish`` brought about a proper end.
     """
 
-    def __init__(self, store: stores.Store, found: access.Access, changed: Changed, timeout_s: float) -> None:
+    def __init__(self, store: model.Store, found: credentials.Access, changed: Changed, timeout_s: float) -> None:
         self.accepted = False
         self.heard_s = time.monotonic()
         self._store = store
@@ -151,8 +151,8 @@ class _Listener:
 
 
 async def listen(
-    store: stores.Store,
-    found: access.Access,
+    store: model.Store,
+    found: credentials.Access,
     *,
     opened: Callable[[], None],
     changed: Changed,
@@ -222,7 +222,7 @@ def read_notice(line: bytes) -> list[tuple[str, str]]:
     return [(record.s3.bucket.name, record.s3.object.key) for record in records if record.s3.bucket.name]
 
 
-def _signed(url: str, store: stores.Store, found: access.Access) -> dict[str, str]:
+def _signed(url: str, store: model.Store, found: credentials.Access) -> dict[str, str]:
     """The headers of the request, with S3's signature unless the store is asked anonymously."""
     if found.credentials is None:
         return {}

@@ -1,8 +1,9 @@
 """Warnings for whoever applies an object whose data annotations say something else than they mean.
 
-Looked at are the annotations of the object itself (which pods take over, see webhook.inherit, or which are a pod's own)
-and of the pods and jobs that it makes. Where the grammar refuses a value, that is certain. A name that only looks like
-one of ours is a guess, since users keep marks of their own beside ours, so it is told and never a reason to refuse.
+Looked at are the annotations of the object itself (which pods take over, see webhook.admission.inherit, or which are a
+pod's own) and of the pods and jobs that it makes. Where the grammar refuses a value, that is certain. A name that only
+looks like one of ours is a guess, since users keep marks of their own beside ours, so it is told and never a reason to
+refuse.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import names
-from webhook import inherit, lines
+from webhook.admission import inherit, lines
 
 # Where annotations stand, and whether a pod bears them as they are: then inputs must say how big they are.
 _PLACES: Final = (

@@ -8,8 +8,10 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from daemon import labels, objects, publish, reading, stores, telling, writing
+from daemon.cluster import reader, writer
 from daemon.facts import machine
+from daemon.status import dataobject, labels, nodecapability, storeevents
+from daemon.stores import model
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -28,7 +30,7 @@ class Description:
     def __init__(
         self,
         api: client.Api,
-        writer: writing.Writer,
+        writer: writer.Writer,
         sink: events.EventSink,
         node: str,
         *,
@@ -41,31 +43,31 @@ class Description:
         self._sink = sink
         self._node = node
         self._path = f"{_CAPABILITIES}/{node}"
-        self._manager = objects.field_manager(node)
+        self._manager = dataobject.field_manager(node)
         self._host_root = host_root
         self._has_host_files = has_host_files
         self._machine = machine.NOTHING
 
     async def read(self) -> None:
-        self.capability = await reading.get(self._api, self._path, crd.NodeCapability)
+        self.capability = await reader.get(self._api, self._path, crd.NodeCapability)
 
     async def write(
         self,
         node: labels.ManagedNode,
-        discovered: Sequence[stores.Store],
-        views: Mapping[str, objects.View],
+        discovered: Sequence[model.Store],
+        views: Mapping[str, dataobject.View],
         now: str,
     ) -> labels.ManagedNode:
         """Write what differs, and tell of stores that came or went; returns the Node as it is then."""
         capability = self.capability
         owners = {owner.uid for owner in capability.metadata.owner_references} if capability else set()
         if capability is None or node.metadata.uid not in owners:
-            answer = await self._writer.apply(self._path, publish.to_create(node), manager=self._manager)
+            answer = await self._writer.apply(self._path, nodecapability.to_create(node), manager=self._manager)
             capability = core.decode(answer, crd.NodeCapability, self._path)
         self._machine = await asyncio.to_thread(
             machine.read, self._host_root, has_files=self._has_host_files, before=self._machine
         )
-        body = publish.status_to_apply(
+        body = nodecapability.status_to_apply(
             capability,
             node=labels.without_own(node, self._manager),
             seen=self._machine,
@@ -74,11 +76,11 @@ class Description:
             now=now,
         )
         if body is not None:
-            told = publish.transitions(capability.status, discovered, views)
+            told = nodecapability.transitions(capability.status, discovered, views)
             answer = await self._writer.apply(f"{self._path}/status", body, manager=self._manager)
             capability = core.decode(answer, crd.NodeCapability, self._path)
             for transition in told:
-                telling.tell(self._sink, self._node, transition)
+                storeevents.tell(self._sink, self._node, transition)
         self.capability = capability
         return await self._write_labels(node, capability, now)
 

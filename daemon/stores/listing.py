@@ -7,13 +7,12 @@ costs no more than one with ten thousand.
 
 What went wrong is a value, not an exception: a ``Failure`` with a reason for programs and one sentence for people,
 which names the store's endpoint or Secret but never a credential. A directory of the node is asked likewise, with one
-bucket (see daemon.localstore).
+bucket (see daemon.stores.directories).
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import pathlib
 import random
@@ -29,7 +28,7 @@ from minio import datatypes
 from minio import error as minio_errors
 from urllib3 import exceptions as http_errors
 
-from daemon import localstore, stores
+from daemon.stores import contents, directories, model
 from scheduler.api import names
 from scheduler.api import urns as grammar
 
@@ -49,74 +48,14 @@ _REFUSED: Final = frozenset({
 })  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Credentials:
-    """An access key and its secret; neither is ever shown."""
-
-    access_key: str = dataclasses.field(repr=False)
-    secret_key: str = dataclasses.field(repr=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """How long and how much a store is listened to."""
-
-    timeout_s: float = 5.0
-    """For connecting and for each read; a healthy store answers in milliseconds."""
-    budget_s: float = 20.0
-    """For a whole listing; then what is counted is reported as a lower bound."""
-    max_keys: int = 10_000
-    """Keys counted in each bucket or prefix: ten pages of S3's 1,000."""
-    max_lookups: int = 1_000
-    """Keys and prefixes looked up in one listing; the others keep what was known of them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Content:
-    """What a bucket, prefix or key holds; not ``complete`` means that the figures are lower bounds.
-
-    ``unreadable`` entries (of a directory) are one reason for that; the limits are the other.
-    """
-
-    size_bytes: int
-    object_count: int
-    complete: bool = True
-    etag: str = ""
-    last_modified: str = ""
-    unreadable: int = 0
-    version_id: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """Why a store could not be listed: ``reason`` in CamelCase, ``message`` a sentence."""
-
-    reason: str
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Listing:
-    """What a store holds.
-
-    ``buckets`` has None for one that may not be read, or that there was no time for (then it is ``uncounted`` too).
-    ``missing`` urns are surely not there.
-    """
-
-    technology: str = "s3"
-    buckets: dict[str, Content | None] = dataclasses.field(default_factory=dict)
-    uncounted: frozenset[str] = frozenset()
-    found: dict[str, Content] = dataclasses.field(default_factory=dict)
-    missing: frozenset[str] = frozenset()
-
-
-def bucket_of(urn: str) -> str:
-    return urn.partition("/")[0]
-
-
 def list_store(
-    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, urns: Iterable[str], limits: Limits
-) -> Listing | Failure:
+    store: model.Store,
+    credentials: contents.Credentials | None,
+    ca_pem: str,
+    *,
+    urns: Iterable[str],
+    limits: contents.Limits,
+) -> contents.Listing | contents.Failure:
     """List ``store`` and look up ``urns`` (keys and prefixes) of the buckets that it holds.
 
     Blocks; ends within the budget plus one timeout.
@@ -128,17 +67,22 @@ def list_store(
         with open_client(store, credentials, ca_pem, limits) as client:
             # No urn can name a bucket that breaks S3's rules, which only very old ones do.
             listed = [bucket.name for bucket in client.list_buckets() if not grammar.bucket_fault(bucket.name)]
-            found, missing = _look_up(client, [urn for urn in urns if bucket_of(urn) in listed], limits, ends)
+            found, missing = _look_up(client, [urn for urn in urns if contents.bucket_of(urn) in listed], limits, ends)
             technology = store.technology or _technology(store, ca_pem, limits)
             buckets, uncounted = _count_buckets(client, listed, limits, ends)
-            return Listing(technology, buckets, uncounted, found, missing)
+            return contents.Listing(technology, buckets, uncounted, found, missing)
     except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
         return failure(error, store, limits)
 
 
 def look_up(
-    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, urns: Iterable[str], limits: Limits
-) -> Listing | Failure:
+    store: model.Store,
+    credentials: contents.Credentials | None,
+    ca_pem: str,
+    *,
+    urns: Iterable[str],
+    limits: contents.Limits,
+) -> contents.Listing | contents.Failure:
     """Look up ``urns`` alone: of the answer only ``found`` and ``missing`` are filled.
 
     One request for each key; a urn whose bucket is not there is missing.
@@ -149,14 +93,19 @@ def look_up(
     try:
         with open_client(store, credentials, ca_pem, limits) as client:
             found, missing = _look_up(client, list(urns), limits, ends)
-            return Listing(found=found, missing=missing)
+            return contents.Listing(found=found, missing=missing)
     except Exception as error:  # noqa: BLE001 - as above
         return failure(error, store, limits)
 
 
 def count(
-    store: stores.Store, credentials: Credentials | None, ca_pem: str, *, buckets: Iterable[str], limits: Limits
-) -> Listing | Failure:
+    store: model.Store,
+    credentials: contents.Credentials | None,
+    ca_pem: str,
+    *,
+    buckets: Iterable[str],
+    limits: contents.Limits,
+) -> contents.Listing | contents.Failure:
     """Count ``buckets`` alone: those of them that are there are in the answer, which says nothing else."""
     if store.directory:
         return _list_directory(store, (), limits, count=True)
@@ -164,14 +113,14 @@ def count(
     try:
         with open_client(store, credentials, ca_pem, limits) as client:
             counted, uncounted = _count_buckets(client, list(buckets), limits, ends)
-            return Listing(buckets=counted, uncounted=uncounted)
+            return contents.Listing(buckets=counted, uncounted=uncounted)
     except Exception as error:  # noqa: BLE001 - as above
         return failure(error, store, limits)
 
 
 @contextlib.contextmanager
 def open_client(
-    store: stores.Store, credentials: Credentials | None, ca_pem: str, limits: Limits
+    store: model.Store, credentials: contents.Credentials | None, ca_pem: str, limits: contents.Limits
 ) -> Iterator[minio.Minio]:
     """A client of ``store`` whose connections are closed at the end; what it raises, ``failure`` explains."""
     parts = urllib.parse.urlsplit(store.endpoint)
@@ -186,7 +135,7 @@ def open_client(
         )
 
 
-def _pool(ca_pem: str, limits: Limits) -> urllib3.PoolManager:
+def _pool(ca_pem: str, limits: contents.Limits) -> urllib3.PoolManager:
     # No proxy: stores are neighbours. No retries: a round comes every few seconds anyway.
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=limits.timeout_s, read=limits.timeout_s),
@@ -197,10 +146,10 @@ def _pool(ca_pem: str, limits: Limits) -> urllib3.PoolManager:
 
 
 def _count_buckets(
-    client: minio.Minio, listed: list[str], limits: Limits, ends: float
-) -> tuple[dict[str, Content | None], frozenset[str]]:
+    client: minio.Minio, listed: list[str], limits: contents.Limits, ends: float
+) -> tuple[dict[str, contents.Content | None], frozenset[str]]:
     """What each bucket holds, and which of them the budget did not suffice for."""
-    buckets: dict[str, Content | None] = {}
+    buckets: dict[str, contents.Content | None] = {}
     uncounted: set[str] = set()
     for bucket in _shuffled(listed):
         if time.monotonic() > ends:
@@ -218,30 +167,30 @@ def _count_buckets(
     return buckets, frozenset(uncounted)
 
 
-def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> Content:
+def _count(objects: Iterator[datatypes.Object], max_keys: int, ends: float) -> contents.Content:
     size_bytes = count = 0
     newest: datetime.datetime | None = None
     for found in objects:
         if count >= max_keys or (count % _PAGE_KEYS == 0 and count and time.monotonic() > ends):
-            return Content(size_bytes, count, complete=False, last_modified=_rfc3339(newest))
+            return contents.Content(size_bytes, count, complete=False, last_modified=_rfc3339(newest))
         count += 1
         size_bytes += found.size or 0
         if found.last_modified is not None and (newest is None or found.last_modified > newest):
             newest = found.last_modified
-    return Content(size_bytes, count, last_modified=_rfc3339(newest))
+    return contents.Content(size_bytes, count, last_modified=_rfc3339(newest))
 
 
 def _look_up(
-    client: minio.Minio, urns: list[str], limits: Limits, ends: float
-) -> tuple[dict[str, Content], frozenset[str]]:
+    client: minio.Minio, urns: list[str], limits: contents.Limits, ends: float
+) -> tuple[dict[str, contents.Content], frozenset[str]]:
     """What the urns hold, and which of them are not there; a urn in neither is unknown."""
-    found: dict[str, Content] = {}
+    found: dict[str, contents.Content] = {}
     missing: set[str] = set()
     for urn in _shuffled(urns)[: limits.max_lookups]:
         if time.monotonic() > ends:
             break
         bucket, _, key = urn.partition("/")
-        look: Callable[..., Content | None] = _prefix if key.endswith("/") else _key
+        look: Callable[..., contents.Content | None] = _prefix if key.endswith("/") else _key
         try:
             content = look(client, bucket, key, limits=limits, ends=ends)
         except minio_errors.S3Error as error:  # the store answered: the other urns may well be known
@@ -264,9 +213,9 @@ def _shuffled(names: Iterable[str]) -> list[str]:
     return mixed
 
 
-def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> Content | None:
+def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> contents.Content | None:
     stat = client.stat_object(bucket, key)
-    return Content(
+    return contents.Content(
         stat.size or 0,
         1,
         etag=(stat.etag or "").strip('"'),
@@ -275,23 +224,27 @@ def _key(client: minio.Minio, bucket: str, key: str, **_: object) -> Content | N
     )
 
 
-def _prefix(client: minio.Minio, bucket: str, key: str, *, limits: Limits, ends: float) -> Content | None:
+def _prefix(
+    client: minio.Minio, bucket: str, key: str, *, limits: contents.Limits, ends: float
+) -> contents.Content | None:
     content = _count(client.list_objects(bucket, prefix=key, recursive=True), limits.max_keys, ends)
     return content if content.object_count else None
 
 
-def _list_directory(store: stores.Store, urns: Iterable[str], limits: Limits, *, count: bool) -> Listing | Failure:
+def _list_directory(
+    store: model.Store, urns: Iterable[str], limits: contents.Limits, *, count: bool
+) -> contents.Listing | contents.Failure:
     """What a directory holds of ``urns``, and with ``count`` how much there is in all."""
     ends = time.monotonic() + limits.budget_s
-    buckets: dict[str, Content | None] = {}
-    found: dict[str, Content] = {}
+    buckets: dict[str, contents.Content | None] = {}
+    found: dict[str, contents.Content] = {}
     missing: set[str] = set()
     try:
         pathlib.Path(store.directory).stat()
         if count:
             buckets[store.bucket] = _in_directory(store.directory, "", limits, ends)
     except OSError as error:
-        return Failure("DirectoryUnreadable", f"{store.directory} cannot be read: {error.strerror}")
+        return contents.Failure("DirectoryUnreadable", f"{store.directory} cannot be read: {error.strerror}")
     for urn in _shuffled(urns)[: limits.max_lookups]:
         bucket, _, key = urn.partition("/")
         try:
@@ -302,23 +255,23 @@ def _list_directory(store: stores.Store, urns: Iterable[str], limits: Limits, *,
             missing.add(urn)
         else:
             found[urn] = content
-    return Listing("local", buckets, frozenset(), found, frozenset(missing))
+    return contents.Listing("local", buckets, frozenset(), found, frozenset(missing))
 
 
-def _in_directory(directory: str, key: str, limits: Limits, ends: float) -> Content | None:
+def _in_directory(directory: str, key: str, limits: contents.Limits, ends: float) -> contents.Content | None:
     if key and not key.endswith("/"):
-        stat = localstore.look(directory, key)
+        stat = directories.look(directory, key)
         if stat is None:
             return None
-        return Content(stat.st_size, 1, etag=localstore.etag(stat), last_modified=_rfc3339_of(stat.st_mtime))
-    total = localstore.add_up(directory, key, max_keys=limits.max_keys, ends_s=ends)
+        return contents.Content(stat.st_size, 1, etag=directories.etag(stat), last_modified=_rfc3339_of(stat.st_mtime))
+    total = directories.add_up(directory, key, max_keys=limits.max_keys, ends_s=ends)
     if key and not total.count:
         return None
     newest = _rfc3339_of(total.newest_s) if total.count else ""
-    return Content(total.size_bytes, total.count, total.complete, "", newest, total.unreadable)
+    return contents.Content(total.size_bytes, total.count, total.complete, "", newest, total.unreadable)
 
 
-def _technology(store: stores.Store, ca_pem: str, limits: Limits) -> str:
+def _technology(store: model.Store, ca_pem: str, limits: contents.Limits) -> str:
     """``minio`` for a store that can announce changes; its health address is what no other server answers."""
     try:
         with _pool(ca_pem, limits) as pool:
@@ -327,32 +280,32 @@ def _technology(store: stores.Store, ca_pem: str, limits: Limits) -> str:
         return "s3"
 
 
-def failure(error: Exception, store: stores.Store, limits: Limits) -> Failure:
+def failure(error: Exception, store: model.Store, limits: contents.Limits) -> contents.Failure:
     """What an exception of the client says about the store."""
     endpoint, secret = store.endpoint, store.secret_name
     cause = error.reason if isinstance(error, http_errors.MaxRetryError) and error.reason else error
     if isinstance(cause, http_errors.SSLError | ssl.SSLError):
-        return Failure("TlsFailed", f"{endpoint}: {_tls_words(cause, store)}")
+        return contents.Failure("TlsFailed", f"{endpoint}: {_tls_words(cause, store)}")
     if isinstance(cause, minio_errors.InvalidResponseError) and _TLS_WANTED in str(cause):
-        return Failure("TlsFailed", f"{endpoint} expects TLS: write https:// in place of http://")
+        return contents.Failure("TlsFailed", f"{endpoint} expects TLS: write https:// in place of http://")
     if isinstance(cause, http_errors.NameResolutionError):
-        return Failure("Unreachable", f"{endpoint}: the host name is not known")
+        return contents.Failure("Unreachable", f"{endpoint}: the host name is not known")
     if isinstance(cause, http_errors.NewConnectionError | OSError):
-        return Failure("Unreachable", f"{endpoint} cannot be reached: {_words(cause)}")
+        return contents.Failure("Unreachable", f"{endpoint} cannot be reached: {_words(cause)}")
     if isinstance(cause, http_errors.TimeoutError):
-        return Failure("Timeout", f"{endpoint} did not answer within {limits.timeout_s:g} s")
+        return contents.Failure("Timeout", f"{endpoint} did not answer within {limits.timeout_s:g} s")
     if isinstance(cause, minio_errors.S3Error) and cause.code in _REFUSED:
         who = f"refuses the credentials of Secret {secret}" if secret else "does not admit anonymous listing"
-        return Failure("AccessDenied", f"{endpoint} {who} ({cause.code})")
+        return contents.Failure("AccessDenied", f"{endpoint} {who} ({cause.code})")
     if isinstance(cause, minio_errors.S3Error):
-        return Failure("StoreError", f"{endpoint} answered {cause.code}: {_words(cause.message)}")
+        return contents.Failure("StoreError", f"{endpoint} answered {cause.code}: {_words(cause.message)}")
     if isinstance(cause, http_errors.ProtocolError):
         hint = "; if it speaks TLS, write https:// in place of http://" if endpoint.startswith("http:") else ""
-        return Failure("Unreachable", f"{endpoint} broke off the connection{hint}")
-    return Failure("NotS3", f"{endpoint} does not answer as an S3 store does: {_words(cause)}")
+        return contents.Failure("Unreachable", f"{endpoint} broke off the connection{hint}")
+    return contents.Failure("NotS3", f"{endpoint} does not answer as an S3 store does: {_words(cause)}")
 
 
-def _tls_words(cause: Exception, store: stores.Store) -> str:
+def _tls_words(cause: Exception, store: model.Store) -> str:
     """What a person has to change; OpenSSL's own words name neither the remedy nor our bundle."""
     inner = next((each for each in cause.args if isinstance(each, ssl.SSLError)), cause)
     if isinstance(inner, ssl.SSLCertVerificationError):

@@ -18,7 +18,8 @@ import os.path
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from daemon import config, stores
+from daemon import config
+from daemon.stores import model, services
 from scheduler.api import core, names, storage, urns
 
 # What the control plane taints a node with that does not answer any more.
@@ -44,7 +45,7 @@ class Cluster:
     nodes: Sequence[core.Node] = ()
 
 
-def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -> tuple[stores.Store, ...]:
+def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -> tuple[model.Store, ...]:
     """The stores of this node, in the order of their names; of several with one name the first found.
 
     Args:
@@ -52,7 +53,7 @@ def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -
     """
     root = settings.volumes_root or host_root
     found = [
-        *stores.discover(cluster.services, cluster.pods),
+        *services.discover(cluster.services, cluster.pods),
         *(entry.store for entry in settings.stores if _looks_after(cluster, entry)),
         *(_of_path(entry, root) for entry in settings.paths if _includes(entry.nodes, cluster.node)),
         *_of_volumes(cluster, root),
@@ -88,24 +89,24 @@ def _includes(nodes: config.Nodes, node: core.Node) -> bool:
     return nodes.include(node.metadata.name, node.metadata.labels)
 
 
-def _of_path(entry: config.Directory, root: str) -> stores.Store:
+def _of_path(entry: config.Directory, root: str) -> model.Store:
     return _local(f"path:{entry.path}", entry.bucket, entry.path, root)
 
 
-def _of_volumes(cluster: Cluster, root: str) -> Iterable[stores.Store]:
+def _of_volumes(cluster: Cluster, root: str) -> Iterable[model.Store]:
     for volume in cluster.volumes:
         bucket, directory = volume.metadata.labels.get(names.STORAGE_BUCKET), _directory(volume)
         if bucket is not None and directory and _is_of(volume, cluster.node):
             yield _local(f"volume:{volume.metadata.name}", bucket, directory, root)
 
 
-def _local(name: str, bucket: str, path: str, root: str) -> stores.Store:
+def _local(name: str, bucket: str, path: str, root: str) -> model.Store:
     problem = urns.bucket_fault(bucket)
     if problem:
         problem = f'{names.STORAGE_BUCKET}: "{bucket[:80]}": {problem}'
     elif not path.startswith("/") or ".." in path.split("/"):
         problem = f'"{path[:80]}" is not an absolute path without ".."'
-    return stores.Store(
+    return model.Store(
         namespace="",
         service="",
         service_uid="",

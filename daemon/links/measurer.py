@@ -20,7 +20,7 @@ import structlog
 
 from daemon import metrics
 from daemon.links import directory, load, paths, prober, schedule, server
-from daemon.links import publish as publishing
+from daemon.links import status as publishing
 from scheduler import errors
 from scheduler.api import crd
 from scheduler.kube import client

@@ -27,7 +27,10 @@ from typing import Final
 
 import structlog
 
-from daemon import access, conditions, listing, metrics, notifications, objects, stores, watching
+from daemon import metrics
+from daemon.cluster import watches
+from daemon.status import conditions, dataobject
+from daemon.stores import contents, credentials, listing, model, notices
 from scheduler import errors
 from scheduler.kube import client
 
@@ -41,7 +44,7 @@ _RETRY_S: Final = (0.5, 30.0)  # until a store that is down is asked again: doub
 _BACKOFF_S: Final = (1.0, 30.0)  # between two attempts to hear from a store
 _REFUSED_S: Final = 300.0  # after it said that it announces nothing
 
-Ask = Callable[..., "listing.Listing | listing.Failure"]
+Ask = Callable[..., "contents.Listing | contents.Failure"]
 Changed = Callable[[Collection[str] | None], None]
 
 
@@ -61,16 +64,16 @@ class Asker:
     def __init__(
         self,
         api: client.Api,
-        store: stores.Store,
+        store: model.Store,
         *,
         threads: Callable[[], concurrent.futures.Executor],
-        limits: listing.Limits,
-        wanted: watching.Objects,
+        limits: contents.Limits,
+        wanted: watches.Objects,
         changed: Changed,
         figures: metrics.Metrics,
     ) -> None:
         self.store = store
-        self.view: objects.View | None = None
+        self.view: dataobject.View | None = None
         self.born_s = time.monotonic()
         self._api = api
         self._threads = threads
@@ -78,7 +81,7 @@ class Asker:
         self._wanted = wanted
         self._changed = changed
         self._figures = figures
-        self._found: access.Access | None = None
+        self._found: credentials.Access | None = None
         self._list_wake = asyncio.Event()
         self._list_wake.set()
         self._key_wake = asyncio.Event()
@@ -102,11 +105,11 @@ class Asker:
         self._list_wake.set()
 
     def holds(self, bucket: str) -> bool:
-        return self.view is not None and bucket in objects.listed_buckets(self.view)
+        return self.view is not None and bucket in dataobject.listed_buckets(self.view)
 
     def look_up(self, urn: str) -> None:
         """Look up a key or prefix at once, if the store has its bucket."""
-        if not self.holds(listing.bucket_of(urn)):
+        if not self.holds(contents.bucket_of(urn)):
             return
         if urn.endswith("/"):
             self._count_soon(urn)
@@ -119,7 +122,7 @@ class Asker:
     async def _list_lane(self) -> None:
         retry_s = _RETRY_S[0]
         while True:
-            is_down = self.view is not None and isinstance(self.view.outcome, listing.Failure)
+            is_down = self.view is not None and isinstance(self.view.outcome, contents.Failure)
             retry_s = min(2 * retry_s, _RETRY_S[1]) if is_down else _RETRY_S[0]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(retry_s if is_down else None):
@@ -131,24 +134,24 @@ class Asker:
                 self._figures.asked(self.store.name, time.monotonic() - began_s)
                 self._take(outcome, began_s)
 
-    async def _list(self) -> listing.Listing | listing.Failure | None:
+    async def _list(self) -> contents.Listing | contents.Failure | None:
         try:
-            found = await access.read(self._api, self.store)
+            found = await credentials.read(self._api, self.store)
         except errors.ApiError as error:
             log.warning("store not asked: its Secret could not be read", store=self.store.name, error=str(error))
             return None
-        if isinstance(found, listing.Failure):
+        if isinstance(found, contents.Failure):
             return found
         self._found = found
         return await self._in_thread(listing.list_store, urns=())
 
-    def _take(self, outcome: listing.Listing | listing.Failure, began_s: float) -> None:
+    def _take(self, outcome: contents.Listing | contents.Failure, began_s: float) -> None:
         """Keep what was listed; what other lanes found out meanwhile, or alone know, stays."""
-        if isinstance(outcome, listing.Failure):
+        if isinstance(outcome, contents.Failure):
             self._announces.clear()
         else:
             known = self.view.outcome if self.view is not None else None
-            if isinstance(known, listing.Listing):
+            if isinstance(known, contents.Listing):
                 newer = {bucket for bucket, counted_s in self._counted_s.items() if counted_s >= began_s}
                 outcome = _merged(known, outcome, newer, self._wanted)
             self._counted_s.clear()
@@ -169,11 +172,11 @@ class Asker:
                     self._routine.add(urn)
         self._key_wake.set()
 
-    def _see(self, outcome: listing.Listing | listing.Failure) -> None:
+    def _see(self, outcome: contents.Listing | contents.Failure) -> None:
         now = conditions.rfc3339(datetime.datetime.now(datetime.UTC))
-        self.view = objects.View(self.store, outcome, now)
+        self.view = dataobject.View(self.store, outcome, now)
 
-    async def _in_thread(self, ask: Ask, **what: object) -> listing.Listing | listing.Failure | None:
+    async def _in_thread(self, ask: Ask, **what: object) -> contents.Listing | contents.Failure | None:
         """Ask in a thread; None where it did not end in time, which counts as a failure of the store."""
         found, limits = self._found, self._limits
         if found is None:
@@ -183,7 +186,7 @@ class Asker:
         # Timeouts bound every read; a server that trickles byte after byte is bounded only here.
         done, _ = await asyncio.wait([answer], timeout=limits.budget_s + 3 * limits.timeout_s)
         if not done:
-            failure = listing.Failure("Timeout", f"{self.store.endpoint} did not finish its answer")
+            failure = contents.Failure("Timeout", f"{self.store.endpoint} did not finish its answer")
             self._take(failure, time.monotonic())
             await asyncio.wait([answer])  # a thread cannot be stopped, and one at a time is enough
             return None
@@ -208,7 +211,7 @@ class Asker:
         """Look ``urns`` up; False where the store failed, and then the listing lane finds out how."""
         outcome = await self._in_thread(listing.look_up, urns=urns)
         known = self.view.outcome if self.view is not None else None
-        if not isinstance(outcome, listing.Listing) or not isinstance(known, listing.Listing):
+        if not isinstance(outcome, contents.Listing) or not isinstance(known, contents.Listing):
             self.ask()
             return False
         self._figures.looked_up(self.store.name, len(urns))
@@ -249,7 +252,7 @@ class Asker:
         began_s = time.monotonic()
         outcome = await self._in_thread(listing.count, buckets=[bucket])
         known = self.view.outcome if self.view is not None else None
-        if not isinstance(outcome, listing.Listing) or not isinstance(known, listing.Listing):
+        if not isinstance(outcome, contents.Listing) or not isinstance(known, contents.Listing):
             self.ask()
             return False
         self._counted_s[bucket] = began_s
@@ -273,13 +276,13 @@ class Asker:
             nonlocal is_open, pause_s
             is_open, pause_s = True, _BACKOFF_S[0]
             self._figures.announces(self.store.name, True)
-            loop.call_later(notifications.SETTLING_S, self.ask)
+            loop.call_later(notices.SETTLING_S, self.ask)
 
         while True:
             await self._announces.wait()
             if self._found is None:
                 continue
-            ending = await notifications.listen(
+            ending = await notices.listen(
                 self.store, self._found, opened=opened, changed=self._hear, timeout_s=self._limits.timeout_s
             )
             self._figures.announces(self.store.name, False)
@@ -308,14 +311,14 @@ class Asker:
 
 
 def _merged(
-    known: listing.Listing, new: listing.Listing, newer: Collection[str], wanted: watching.Objects
-) -> listing.Listing:
+    known: contents.Listing, new: contents.Listing, newer: Collection[str], wanted: watches.Objects
+) -> contents.Listing:
     """A new listing with what is known of keys and prefixes that count, and of the buckets ``newer`` than it."""
     buckets = {name: content for name, content in new.buckets.items() if name not in newer}
     buckets |= {name: known.buckets[name] for name in newer if name in known.buckets}
 
     def counts(urn: str) -> bool:
-        return listing.bucket_of(urn) in buckets and wanted.has(urn)
+        return contents.bucket_of(urn) in buckets and wanted.has(urn)
 
     return dataclasses.replace(
         new,

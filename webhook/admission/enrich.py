@@ -21,7 +21,8 @@ import msgspec
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import names, units
-from webhook import facts, inherit, lines, note
+from webhook import facts
+from webhook.admission import inherit, lines, note
 
 # The API server's bound on the keys and values of an object's annotations together, in bytes.
 MAX_ANNOTATIONS_BYTES: Final = 256 * 1024

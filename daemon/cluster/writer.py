@@ -12,7 +12,9 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from daemon import metrics, objects, watching
+from daemon import metrics
+from daemon.cluster import watches
+from daemon.status import dataobject
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client
@@ -27,7 +29,7 @@ Compute = Callable[[crd.DataObject], dict[str, Any] | None]
 class Writer:
     """Applies, counts the writes, and remembers what was refused."""
 
-    def __init__(self, api: client.Api, known: watching.Objects, figures: metrics.Metrics) -> None:
+    def __init__(self, api: client.Api, known: watches.Objects, figures: metrics.Metrics) -> None:
         self._api = api
         self._known = known
         self._figures = figures
@@ -42,7 +44,7 @@ class Writer:
     async def create(self, body: dict[str, Any]) -> None:
         """Create a bucket's object; where its plain name is taken by another urn, under a name that is not."""
         meta, urn = body["metadata"], body["spec"]["urn"]
-        for name in dict.fromkeys([meta["name"], objects.hashed_name_of(urn)]):
+        for name in dict.fromkeys([meta["name"], dataobject.hashed_name_of(urn)]):
             meta["name"] = name
             # One manager for all daemons: what they apply is the same.
             path = _path(meta["namespace"], name)
@@ -71,7 +73,7 @@ class Writer:
     async def let_go(self, items: Collection[crd.DataObject], *, manager: str) -> None:
         """Take back all that ``manager`` owns in the objects' status."""
         for item in items:
-            await self.write_status(item, objects.letting_go(item), manager=manager)
+            await self.write_status(item, dataobject.letting_go(item), manager=manager)
 
     async def _apply_to_object(self, path: str, body: dict[str, Any], *, manager: str) -> crd.DataObject | None:
         try:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import structlog
 
-from daemon import publish
+from daemon.status import nodecapability
 from scheduler.api import names
 from scheduler.kube import events
 
 log = structlog.get_logger(__name__)
 
 
-def tell(sink: events.EventSink, node: str, transition: publish.Transition) -> None:
+def tell(sink: events.EventSink, node: str, transition: nodecapability.Transition) -> None:
     store, failure = transition.store, transition.failure
     if failure is None:
         kind, reason, note = "Normal", "StoreAvailable", f"{store.endpoint} can be read again"

@@ -20,7 +20,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from daemon import config, labels, listing, reading, stores
+from daemon import config
+from daemon.cluster import reader
+from daemon.status import labels
+from daemon.stores import contents, services
 from scheduler import errors
 from scheduler.api import core, crd, names, storage
 from scheduler.kube import client, informer
@@ -91,7 +94,7 @@ class Objects:
             self._unindex(place, known.spec.urn)
         self.by_place[place] = item
         self._by_urn.setdefault(item.spec.urn, set()).add(place)
-        self._by_bucket.setdefault(listing.bucket_of(item.spec.urn), set()).add(place)
+        self._by_bucket.setdefault(contents.bucket_of(item.spec.urn), set()).add(place)
         return True
 
     def drop(self, place: Place, source: object) -> crd.DataObject | None:
@@ -106,7 +109,7 @@ class Objects:
         return item
 
     def _unindex(self, place: Place, urn: str) -> None:
-        for index, key in ((self._by_urn, urn), (self._by_bucket, listing.bucket_of(urn))):
+        for index, key in ((self._by_urn, urn), (self._by_bucket, contents.bucket_of(urn))):
             places = index[key]
             places.discard(place)
             if not places:
@@ -275,7 +278,7 @@ class Cluster:
             InputError: there is no such Node.
         """
         path = f"/api/v1/nodes/{self._name}"
-        self.node = await reading.get(self._api, path, labels.ManagedNode)
+        self.node = await reader.get(self._api, path, labels.ManagedNode)
         if self.node is None:
             raise errors.InputError(
                 "node", self._name, "there is no such Node; give --node or NODE_NAME its exact name"
@@ -290,7 +293,7 @@ class Cluster:
             del self._services[namespace]
         labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
         path = "/api/v1/persistentvolumes"
-        self.volumes = await reading.list_all(self._api, path, storage.PersistentVolume, labelled)
+        self.volumes = await reader.list_all(self._api, path, storage.PersistentVolume, labelled)
 
     async def nodes(self, groups: Iterable[config.Nodes]) -> list[core.Node]:
         """The nodes of all ``groups``, as far as they are there."""
@@ -299,10 +302,10 @@ class Cluster:
             if group.labels:
                 selector = ",".join(f"{key}={value}" for key, value in group.labels.items())
                 selected = {"labelSelector": selector, "resourceVersion": "0"}
-                listed = await reading.list_all(self._api, "/api/v1/nodes", core.Node, selected)
+                listed = await reader.list_all(self._api, "/api/v1/nodes", core.Node, selected)
                 found.update((node.metadata.name, node) for node in listed)
             for name in set(group.names) - found.keys():
-                if (node := await reading.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
+                if (node := await reader.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
                     found[name] = node
         return list(found.values())
 
@@ -311,9 +314,9 @@ class Cluster:
 
         It may be down just now, and then nobody but its next asker can say so.
         """
-        items = await reading.list_all(self._api, _OBJECTS, crd.DataObject)
+        items = await reader.list_all(self._api, _OBJECTS, crd.DataObject)
         return {
-            listing.bucket_of(item.spec.urn)
+            contents.bucket_of(item.spec.urn)
             for item in items
             if any(replica.node == names.EXTERNAL and replica.store == store for replica in item.status.replicas)
         }
@@ -323,13 +326,13 @@ class Cluster:
         known = self._services.get(namespace, {})
         pods = [pod for pod in self.pods if pod.metadata.namespace == namespace]
         found: dict[str, storage.Service] = {}
-        for head in await reading.list_metadata(self._api, path, _Head):
+        for head in await reader.list_metadata(self._api, path, _Head):
             meta = head.metadata
             if not _may_be_store(meta, pods):
                 continue
             service = known.get(meta.name)
             if service is None or service.metadata.resource_version != meta.resource_version:
-                service = await reading.get(self._api, f"{path}/{meta.name}", storage.Service)
+                service = await reader.get(self._api, f"{path}/{meta.name}", storage.Service)
             if service is not None:
                 found[meta.name] = service
         return found
@@ -340,7 +343,7 @@ def _may_be_store(service: core.ObjectMeta, pods: Iterable[core.Pod]) -> bool:
     word = service.annotations.get(names.STORAGE_SERVICE)
     if word is not None:
         return word.strip().lower() == "true"
-    return any(pod.metadata.labels.get(stores.APP_LABEL) in stores.STORE_APPS for pod in pods)
+    return any(pod.metadata.labels.get(services.APP_LABEL) in services.STORE_APPS for pod in pods)
 
 
 def version_of(metadata: core.ObjectMeta) -> int:

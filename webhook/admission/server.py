@@ -19,7 +19,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from webhook import metrics, tls
+from webhook import metrics
+from webhook.certificates import tls
 
 log = structlog.get_logger(__name__)
 

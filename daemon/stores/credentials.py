@@ -13,7 +13,8 @@ import dataclasses
 import pathlib
 import ssl
 
-from daemon import listing, reading, stores
+from daemon.cluster import reader
+from daemon.stores import contents, model
 from scheduler import errors
 from scheduler.api import storage
 from scheduler.kube import client
@@ -23,66 +24,66 @@ from scheduler.kube import client
 class Access:
     """How a store is asked; without credentials anonymously, without ``ca_pem`` against the system's CAs."""
 
-    credentials: listing.Credentials | None = None
+    credentials: contents.Credentials | None = None
     ca_pem: str = ""
 
 
-async def read(api: client.Api, store: stores.Store) -> Access | listing.Failure:
+async def read(api: client.Api, store: model.Store) -> Access | contents.Failure:
     """Read what ``store`` refers to.
 
     Raises:
         ApiError: the API server did not answer, or does not accept the daemon itself.
     """
     if store.problem:
-        return listing.Failure("BadEndpoint" if not store.endpoint else "BadAnnotation", store.problem)
+        return contents.Failure("BadEndpoint" if not store.endpoint else "BadAnnotation", store.problem)
     credentials = await _credentials(api, store) if store.secret else None
-    if isinstance(credentials, listing.Failure):
+    if isinstance(credentials, contents.Failure):
         return credentials
     ca_pem = await _ca_pem(api, store.ca) if store.ca is not None else ""
-    return ca_pem if isinstance(ca_pem, listing.Failure) else Access(credentials, ca_pem)
+    return ca_pem if isinstance(ca_pem, contents.Failure) else Access(credentials, ca_pem)
 
 
-async def _credentials(api: client.Api, store: stores.Store) -> listing.Credentials | listing.Failure:
+async def _credentials(api: client.Api, store: model.Store) -> contents.Credentials | contents.Failure:
     where = f"Secret {store.secret_name}"
     path = f"/api/v1/namespaces/{store.namespace}/secrets/{store.secret}"
     try:
-        secret = await reading.get(api, path, storage.Secret)
+        secret = await reader.get(api, path, storage.Secret)
     except errors.DeniedError as error:
-        return listing.Failure("SecretDenied", _denied(where, error))
+        return contents.Failure("SecretDenied", _denied(where, error))
     if secret is None:
-        return listing.Failure("SecretMissing", f"{where} does not exist: create it with accessKey and secretKey")
+        return contents.Failure("SecretMissing", f"{where} does not exist: create it with accessKey and secretKey")
     keys = [_text(secret.data.get(key, "")) for key in ("accessKey", "secretKey")]
     if not all(keys):
-        return listing.Failure("SecretUnusable", f"{where} must hold accessKey and secretKey, as text")
-    return listing.Credentials(*keys)
+        return contents.Failure("SecretUnusable", f"{where} must hold accessKey and secretKey, as text")
+    return contents.Credentials(*keys)
 
 
-async def _ca_pem(api: client.Api, bundle: stores.Bundle) -> str | listing.Failure:
+async def _ca_pem(api: client.Api, bundle: model.Bundle) -> str | contents.Failure:
     try:
         text = await _bundle_text(api, bundle)
     except errors.DeniedError as error:
-        return listing.Failure("CaUnusable", _denied(str(bundle), error))
+        return contents.Failure("CaUnusable", _denied(str(bundle), error))
     except OSError as error:
-        return listing.Failure("CaUnusable", f"the CA bundle {bundle.name} cannot be read: {error.strerror}")
+        return contents.Failure("CaUnusable", f"the CA bundle {bundle.name} cannot be read: {error.strerror}")
     if text is None:
-        return listing.Failure("CaUnusable", f"{bundle} does not exist: create it with the key {bundle.key}")
+        return contents.Failure("CaUnusable", f"{bundle} does not exist: create it with the key {bundle.key}")
     try:
         ssl.create_default_context(cadata=text or "-")
     except (ssl.SSLError, TypeError):  # TypeError: not ASCII
-        return listing.Failure("CaUnusable", f"{bundle} must hold PEM certificates under the key {bundle.key}")
+        return contents.Failure("CaUnusable", f"{bundle} must hold PEM certificates under the key {bundle.key}")
     return text
 
 
-async def _bundle_text(api: client.Api, bundle: stores.Bundle) -> str | None:
+async def _bundle_text(api: client.Api, bundle: model.Bundle) -> str | None:
     """The bundle's text, "" where the key is missing or no text, None where the object is missing."""
     if bundle.kind == "File":
         content = await asyncio.to_thread(pathlib.Path(bundle.name).read_bytes)
         return content.decode("utf-8", "replace")
     prefix = f"/api/v1/namespaces/{bundle.namespace}"
     if bundle.kind == "Secret":
-        secret = await reading.get(api, f"{prefix}/secrets/{bundle.name}", storage.Secret)
+        secret = await reader.get(api, f"{prefix}/secrets/{bundle.name}", storage.Secret)
         return None if secret is None else _text(secret.data.get(bundle.key, ""))
-    config_map = await reading.get(api, f"{prefix}/configmaps/{bundle.name}", storage.ConfigMap)
+    config_map = await reader.get(api, f"{prefix}/configmaps/{bundle.name}", storage.ConfigMap)
     return None if config_map is None else config_map.data.get(bundle.key, "")
 
 

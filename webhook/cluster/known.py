@@ -18,7 +18,8 @@ import structlog
 from scheduler import errors
 from scheduler.api import core, names
 from scheduler.kube import client, informer
-from webhook import facts, kept
+from webhook import facts
+from webhook.cluster import kept
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Keeps the webhook's certificate and tells the API server whom to trust: one run of `webhook-certificate`.
 
-A run reads what there is (two Secrets), works out what should be (webhook.certificates) and writes what differs, in an
+A run reads what there is (two Secrets), works out what should be (in issuing) and writes what differs, in an
 order that never leaves the webhook with a certificate that nobody trusts, wherever a run breaks off:
 
 1. The authorities' Secret, which only this command reads. Nothing is trusted before its key is safe.
@@ -24,7 +24,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.kube import client
-from webhook import certificates
+from webhook.certificates import issuing
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ async def run(kubeconfig: str | None, namespace: str) -> None:
         await api.close()
 
 
-async def keep(api: client.Api, namespace: str, now: dt.datetime) -> certificates.Holding:
+async def keep(api: client.Api, namespace: str, now: dt.datetime) -> issuing.Holding:
     """Bring Secrets and webhook configurations to what is due at ``now``.
 
     Raises:
@@ -73,15 +73,15 @@ async def keep(api: client.Api, namespace: str, now: dt.datetime) -> certificate
     secrets = f"/api/v1/namespaces/{namespace}/secrets"
     kept = await _read(api, secrets, AUTHORITY_SECRET, "Opaque")
     served = await _read(api, secrets, SECRET, "kubernetes.io/tls")
-    due = certificates.due(
+    due = issuing.due(
         signer=_pair(kept, "tls"),
         successor=_pair(kept, "next"),
         server=_pair(served, "tls"),
-        trusted=certificates.parse_bundle(_value(served, "ca.crt")),
-        names=certificates.host_names(SERVICE, namespace),
+        trusted=issuing.parse_bundle(_value(served, "ca.crt")),
+        names=issuing.host_names(SERVICE, namespace),
         now=now,
     )
-    bundle = certificates.bundle_pem(due.trusted)
+    bundle = issuing.bundle_pem(due.trusted)
     await _write(api, secrets, kept, {**_encoded("tls", due.signer), **_encoded("next", due.successor)})
     for path in _CONFIGURATIONS:
         await _trust(api, path, bundle)
@@ -138,9 +138,9 @@ def _value(secret: Object, key: str) -> bytes:
         return b""
 
 
-def _pair(secret: Object, prefix: str) -> certificates.Pair | None:
-    return certificates.Pair.parse(_value(secret, f"{prefix}.crt"), _value(secret, f"{prefix}.key"))
+def _pair(secret: Object, prefix: str) -> issuing.Pair | None:
+    return issuing.Pair.parse(_value(secret, f"{prefix}.crt"), _value(secret, f"{prefix}.key"))
 
 
-def _encoded(prefix: str, pair: certificates.Pair | None) -> dict[str, bytes]:
+def _encoded(prefix: str, pair: issuing.Pair | None) -> dict[str, bytes]:
     return {f"{prefix}.crt": pair.certificate_pem(), f"{prefix}.key": pair.key_pem()} if pair else {}

@@ -29,7 +29,8 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon import conditions, listing, stores
+from daemon.status import conditions
+from daemon.stores import contents, model
 from scheduler.api import crd, names, units
 
 Items = Iterable[crd.DataObject]
@@ -47,8 +48,8 @@ _CONDITIONS: Final = frozenset({"Ready", "CountComplete"})
 class View:
     """A store with the outcome of its last probe."""
 
-    store: stores.Store
-    outcome: listing.Listing | listing.Failure
+    store: model.Store
+    outcome: contents.Listing | contents.Failure
     probed_at: str
 
 
@@ -63,7 +64,7 @@ def field_manager(node: str, store: str = "") -> str:
     return f"{name[:111]}-{hashlib.sha256(f'{node}{store}'.encode()).hexdigest()[:16]}"
 
 
-def speakers(node: str, discovered: Sequence[stores.Store]) -> list[tuple[str, str, list[stores.Store]]]:
+def speakers(node: str, discovered: Sequence[model.Store]) -> list[tuple[str, str, list[model.Store]]]:
     """For whom this daemon speaks, each with its field manager and stores.
 
     A store outside the cluster has a manager of its own, so that what one daemon wrote of it is the next one's to take
@@ -113,14 +114,14 @@ def to_create(objects: Items, views: Iterable[View], namespace: str) -> list[dic
 
 
 def listed_buckets(view: View) -> Iterable[str]:
-    return view.outcome.buckets if isinstance(view.outcome, listing.Listing) else ()
+    return view.outcome.buckets if isinstance(view.outcome, contents.Listing) else ()
 
 
 def status_to_apply(
     item: crd.DataObject,
     *,
     node: str,
-    discovered: Sequence[stores.Store],
+    discovered: Sequence[model.Store],
     views: Mapping[str, View],
     now: str,
     leads: bool = True,
@@ -177,16 +178,16 @@ def is_behind(item: crd.DataObject, before: crd.DataObject, *, node: str) -> boo
     return any(bool(mine) if etag is None else etag not in mine for etag in changed)
 
 
-def _is_own(replica: crd.Replica, node: str, discovered: Iterable[stores.Store]) -> bool:
+def _is_own(replica: crd.Replica, node: str, discovered: Iterable[model.Store]) -> bool:
     if replica.node != node:
         return False
     return node != names.EXTERNAL or any(store.name == replica.store for store in discovered)
 
 
-def _is_missing(urn: str, discovered: Sequence[stores.Store], views: Mapping[str, View]) -> bool:
+def _is_missing(urn: str, discovered: Sequence[model.Store], views: Mapping[str, View]) -> bool:
     """Whether some store of this node has the bucket, and surely not the key or prefix."""
     outcomes = [views[store.name].outcome for store in discovered if store.name in views]
-    return any(isinstance(outcome, listing.Listing) and urn in outcome.missing for outcome in outcomes)
+    return any(isinstance(outcome, contents.Listing) and urn in outcome.missing for outcome in outcomes)
 
 
 def _primary(replicas: Sequence[crd.Replica]) -> crd.Replica | None:
@@ -200,15 +201,15 @@ def _own_replicas(
     item: crd.DataObject,
     *,
     node: str,
-    discovered: Sequence[stores.Store],
+    discovered: Sequence[model.Store],
     views: Mapping[str, View],
     before: Sequence[crd.Replica],
     now: str,
-) -> tuple[list[crd.Replica], dict[tuple[str, str], listing.Content]]:
+) -> tuple[list[crd.Replica], dict[tuple[str, str], contents.Content]]:
     """This node's entries as they should be, and what was counted for them, by node and store."""
     standing = {replica.store: replica for replica in before}
     own: list[crd.Replica] = []
-    counted: dict[tuple[str, str], listing.Content] = {}
+    counted: dict[tuple[str, str], contents.Content] = {}
     if any(location.node == node for location in item.spec.locations):
         own.append(crd.Replica(node=node, size_bytes=item.spec.size_bytes, available=True, last_probe_time=now))
     for store in discovered:
@@ -217,7 +218,7 @@ def _own_replicas(
         content, known = _content(item.spec.urn, view)
         if view is not None and old is not None and node == names.EXTERNAL and _is_later(old, view):
             own.append(old)  # while one node takes over from another, both ask: the later answer stands
-        elif view is None or (not known and isinstance(view.outcome, listing.Listing)):
+        elif view is None or (not known and isinstance(view.outcome, contents.Listing)):
             own += [old] if old else []  # not asked yet
         elif not known:
             if old:
@@ -236,19 +237,19 @@ def _is_later(standing: crd.Replica, view: View) -> bool:
     return was_s is not None and is_s is not None and 0 < was_s - is_s <= _TAKEOVER_S
 
 
-def _content(urn: str, view: View | None) -> tuple[listing.Content | None, bool]:
+def _content(urn: str, view: View | None) -> tuple[contents.Content | None, bool]:
     """What a store holds of ``urn``, and whether it is known at all (None and known: it holds nothing readable)."""
-    if view is None or isinstance(view.outcome, listing.Failure):
+    if view is None or isinstance(view.outcome, contents.Failure):
         return None, False
     outcome = view.outcome
     if "/" not in urn:
         return outcome.buckets.get(urn), urn not in outcome.uncounted
-    if listing.bucket_of(urn) not in outcome.buckets or urn in outcome.missing:
+    if contents.bucket_of(urn) not in outcome.buckets or urn in outcome.missing:
         return None, True
     return outcome.found.get(urn), urn in outcome.found
 
 
-def _described(node: str, store: stores.Store, probed_at: str) -> crd.Replica:
+def _described(node: str, store: model.Store, probed_at: str) -> crd.Replica:
     """An entry for what ``store`` has of a bucket, as long as nothing more is known."""
     return crd.Replica(
         node=names.EXTERNAL if store.place is not None else node,
@@ -261,7 +262,7 @@ def _described(node: str, store: stores.Store, probed_at: str) -> crd.Replica:
     )
 
 
-def _replica(node: str, store: stores.Store, content: listing.Content, probed_at: str) -> crd.Replica:
+def _replica(node: str, store: model.Store, content: contents.Content, probed_at: str) -> crd.Replica:
     return msgspec.structs.replace(
         _described(node, store, probed_at),
         size_bytes=content.size_bytes,
@@ -276,7 +277,7 @@ def _summary(
     item: crd.DataObject,
     *,
     replicas: Sequence[crd.Replica],
-    counted: Mapping[tuple[str, str], listing.Content],
+    counted: Mapping[tuple[str, str], contents.Content],
     now: str,
 ) -> dict[str, Any]:
     """The fields that sum up all entries, as they stand in the object's JSON."""
@@ -321,7 +322,7 @@ def _ready(
     return crd.Condition("Ready", "True", "Available", f"{len(available)} of {len(replicas)} known copies can be read")
 
 
-def _counted(item: crd.DataObject, content: listing.Content | None) -> crd.Condition | None:
+def _counted(item: crd.DataObject, content: contents.Content | None) -> crd.Condition | None:
     """Whether the count covers everything; None leaves what stands there, for only the counting daemon knows."""
     if content is None:
         return next((c for c in item.status.conditions if c.type == "CountComplete"), None)

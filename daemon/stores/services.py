@@ -15,16 +15,16 @@ annotation the store is asked anonymously. Which CAs vouch for it: ``ca.crt`` in
 ``scheduler.thesis/storage-role: gateway`` (or ``distributed``) says that the pod's node hands out data that does not
 lie there, or not wholly; ``scheduler.thesis/storage-region`` is the region that requests are signed for.
 
-Stores that no Service announces are found by daemon.discovery.
+Stores that no Service announces are found by daemon.stores.discovery.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from daemon.stores import model
 from scheduler import errors
 from scheduler.api import core, names, storage
 
@@ -42,72 +42,7 @@ _MINIO_PORT: Final = 9000
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
 
-@dataclasses.dataclass(frozen=True)
-class Bundle:
-    """Where the CA certificates of a store are: a ConfigMap, a Secret, or a File (then ``name`` is its path)."""
-
-    kind: str
-    namespace: str
-    name: str
-    key: str = "ca.crt"
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a store stands that is no part of the cluster."""
-
-    region: str
-    zone: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Store:
-    """One store that this node's daemon looks after: an S3 server, or a directory of the node.
-
-    Attributes:
-        namespace: Where its Service and its Secret are.
-        service: The Service that announces it; "" for one that the configuration or a volume names.
-        secret: The Secret in ``namespace`` with its credentials; "" to ask anonymously.
-        problem: What is wrong with the words that describe it; "" when nothing is.
-        alias: Its name where no Service gives it one.
-        ca: The CAs that its certificate is checked against; None for the system's.
-        region: The region that requests are signed for; "" for the default.
-        technology: What it is (see the CRD), where somebody wrote it down; "" to find out.
-        role: ``Stores``, or ``Serves`` where the data lies elsewhere (a gateway).
-        place: Set for a store outside the cluster, which no node serves.
-        directory: For local storage: the directory as the daemon sees it, which stands for the bucket ``bucket``.
-    """
-
-    namespace: str
-    service: str
-    service_uid: str
-    endpoint: str
-    secret: str
-    problem: str = ""
-    alias: str = ""
-    ca: Bundle | None = None
-    region: str = ""
-    technology: str = ""
-    role: str = "Stores"
-    place: Place | None = None
-    directory: str = ""
-    bucket: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name in NodeCapability and in replicas; ``namespace/service`` where a Service announces it."""
-        return self.alias or f"{self.namespace}/{self.service}"
-
-    @property
-    def secret_name(self) -> str:
-        """The Secret's full name for messages, "" where there is none."""
-        return f"{self.namespace}/{self.secret}" if self.secret else ""
-
-
-def discover(services: Iterable[storage.Service], pods: Iterable[core.Pod]) -> tuple[Store, ...]:
+def discover(services: Iterable[storage.Service], pods: Iterable[core.Pod]) -> tuple[model.Store, ...]:
     """The stores that ``pods`` (this node's) serve, in the order of their names."""
     running = [pod for pod in pods if pod.status.phase not in _FINISHED]
     found = [_store(service) for service in services if any(serves(pod, service) for pod in running)]
@@ -128,7 +63,7 @@ def serves(pod: core.Pod, service: storage.Service) -> bool:
     return labels.get(APP_LABEL) in STORE_APPS
 
 
-def _store(service: storage.Service) -> Store:
+def _store(service: storage.Service) -> model.Store:
     annotations = service.metadata.annotations
     endpoint = problem = ""
     role, ca = "Stores", None
@@ -138,7 +73,7 @@ def _store(service: storage.Service) -> Store:
         ca = _bundle(annotations, service.metadata.namespace)
     except errors.InputError as error:
         problem = str(error)
-    return Store(
+    return model.Store(
         namespace=service.metadata.namespace,
         service=service.metadata.name,
         service_uid=service.metadata.uid,
@@ -158,7 +93,7 @@ def _role(annotations: Mapping[str, str]) -> str:
     return ROLES[written]
 
 
-def _bundle(annotations: Mapping[str, str], namespace: str) -> Bundle | None:
+def _bundle(annotations: Mapping[str, str], namespace: str) -> model.Bundle | None:
     written = annotations.get(names.STORAGE_CA, "").strip()
     if not written:
         return None
@@ -166,7 +101,7 @@ def _bundle(annotations: Mapping[str, str], namespace: str) -> Bundle | None:
     if not name or (slash and kind not in {"configmap", "secret"}):
         remedy = "write the name of a ConfigMap with the key ca.crt in this namespace, or secret/NAME"
         raise errors.InputError(names.STORAGE_CA, written, remedy)
-    return Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
+    return model.Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
 
 
 def _endpoint(service: storage.Service) -> str:

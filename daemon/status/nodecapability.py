@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon import capabilities, conditions, listing, objects, stores
 from daemon.facts import machine
+from daemon.status import capabilities, conditions, dataobject
+from daemon.stores import contents, model
 from scheduler.api import core, crd, names
 
 _MAX_BUCKETS: Final = 1000  # the schema's bound
@@ -29,8 +30,8 @@ _CONDITIONS: Final = frozenset({"Ready", "StoresAvailable"})
 class Transition:
     """A store that began or ceased to be available; ``failure`` is None where it began."""
 
-    store: stores.Store
-    failure: listing.Failure | None
+    store: model.Store
+    failure: contents.Failure | None
 
 
 def to_create(node: core.Node) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def to_create(node: core.Node) -> dict[str, Any]:
         "kind": "NodeCapability",
         "metadata": {
             "name": node.metadata.name,
-            "labels": {objects.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
+            "labels": {dataobject.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
             "ownerReferences": [owner],
         },
     }
@@ -52,8 +53,8 @@ def status_to_apply(
     *,
     node: core.Node,
     seen: machine.Machine,
-    discovered: Sequence[stores.Store],
-    views: Mapping[str, objects.View],
+    discovered: Sequence[model.Store],
+    views: Mapping[str, dataobject.View],
     now: str,
 ) -> dict[str, Any] | None:
     """The body to apply to the NodeCapability's status, or None where nothing is to be written.
@@ -80,7 +81,7 @@ def status_to_apply(
 
 
 def transitions(
-    before: crd.NodeCapabilityStatus, discovered: Sequence[stores.Store], views: Mapping[str, objects.View]
+    before: crd.NodeCapabilityStatus, discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]
 ) -> list[Transition]:
     """What a person should be told about the stores, compared with what the object said before.
 
@@ -92,7 +93,7 @@ def transitions(
         view = views.get(store.name)
         if view is None:
             continue
-        if isinstance(view.outcome, listing.Failure):
+        if isinstance(view.outcome, contents.Failure):
             if was_available.get(store.name, True):
                 told.append(Transition(store, view.outcome))
         elif not was_available.get(store.name, True):
@@ -101,7 +102,7 @@ def transitions(
 
 
 def _stores(
-    before: crd.NodeCapabilityStatus, discovered: Sequence[stores.Store], views: Mapping[str, objects.View]
+    before: crd.NodeCapabilityStatus, discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]
 ) -> list[crd.Store]:
     """An entry for each store; one that has not been asked yet keeps the entry that it had."""
     known = {entry.name: entry for entry in before.stores}
@@ -115,9 +116,9 @@ def _stores(
     return entries
 
 
-def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
+def _store(view: dataobject.View, old: crd.Store | None) -> crd.Store:
     outcome = view.outcome
-    if isinstance(outcome, listing.Failure):  # what it held is what it held when last listed
+    if isinstance(outcome, contents.Failure):  # what it held is what it held when last listed
         old = old or crd.Store(name=view.store.name)
         return msgspec.structs.replace(
             old,
@@ -139,13 +140,13 @@ def _store(view: objects.View, old: crd.Store | None) -> crd.Store:
     )
 
 
-def _role(store: stores.Store) -> str:
+def _role(store: model.Store) -> str:
     return "Probes" if store.place is not None else store.role
 
 
-def _message(view: objects.View) -> str:
+def _message(view: dataobject.View) -> str:
     outcome = view.outcome
-    if isinstance(outcome, listing.Failure):
+    if isinstance(outcome, contents.Failure):
         return conditions.cut(outcome.message)
     notes = []
     if len(outcome.buckets) > _MAX_BUCKETS:
@@ -203,7 +204,7 @@ def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
     return built
 
 
-def _conditions(discovered: Sequence[stores.Store], views: Mapping[str, objects.View]) -> list[crd.Condition]:
+def _conditions(discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]) -> list[crd.Condition]:
     waiting = [store.name for store in discovered if store.name not in views]
     failing = [view for view in (views.get(store.name) for store in discovered) if view and _failed(view)]
     if failing:
@@ -224,8 +225,8 @@ def _conditions(discovered: Sequence[stores.Store], views: Mapping[str, objects.
     return [crd.Condition("Ready", *ready), stores_available]
 
 
-def _failed(view: objects.View) -> bool:
-    return isinstance(view.outcome, listing.Failure)
+def _failed(view: dataobject.View) -> bool:
+    return isinstance(view.outcome, contents.Failure)
 
 
 def _refreshes(before: Iterable[crd.Store], entries: Iterable[crd.Store], now: str) -> bool:

@@ -1,0 +1,70 @@
+"""What a store is asked, and what it answers, as values: within which limits, by whom, and what it holds or why not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """An access key and its secret; neither is ever shown."""
+
+    access_key: str = dataclasses.field(repr=False)
+    secret_key: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How long and how much a store is listened to."""
+
+    timeout_s: float = 5.0
+    """For connecting and for each read; a healthy store answers in milliseconds."""
+    budget_s: float = 20.0
+    """For a whole listing; then what is counted is reported as a lower bound."""
+    max_keys: int = 10_000
+    """Keys counted in each bucket or prefix: ten pages of S3's 1,000."""
+    max_lookups: int = 1_000
+    """Keys and prefixes looked up in one listing; the others keep what was known of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a bucket, prefix or key holds; not ``complete`` means that the figures are lower bounds.
+
+    ``unreadable`` entries (of a directory) are one reason for that; the limits are the other.
+    """
+
+    size_bytes: int
+    object_count: int
+    complete: bool = True
+    etag: str = ""
+    last_modified: str = ""
+    unreadable: int = 0
+    version_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why a store could not be listed: ``reason`` in CamelCase, ``message`` a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What a store holds.
+
+    ``buckets`` has None for one that may not be read, or that there was no time for (then it is ``uncounted`` too).
+    ``missing`` urns are surely not there.
+    """
+
+    technology: str = "s3"
+    buckets: dict[str, Content | None] = dataclasses.field(default_factory=dict)
+    uncounted: frozenset[str] = frozenset()
+    found: dict[str, Content] = dataclasses.field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+
+
+def bucket_of(urn: str) -> str:
+    return urn.partition("/")[0]

@@ -1,0 +1,70 @@
+"""What a store is: the values that the rest of the daemon passes around. Who finds them: services, discovery."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """Where the CA certificates of a store are: a ConfigMap, a Secret, or a File (then ``name`` is its path)."""
+
+    kind: str
+    namespace: str
+    name: str
+    key: str = "ca.crt"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a store stands that is no part of the cluster."""
+
+    region: str
+    zone: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """One store that this node's daemon looks after: an S3 server, or a directory of the node.
+
+    Attributes:
+        namespace: Where its Service and its Secret are.
+        service: The Service that announces it; "" for one that the configuration or a volume names.
+        secret: The Secret in ``namespace`` with its credentials; "" to ask anonymously.
+        problem: What is wrong with the words that describe it; "" when nothing is.
+        alias: Its name where no Service gives it one.
+        ca: The CAs that its certificate is checked against; None for the system's.
+        region: The region that requests are signed for; "" for the default.
+        technology: What it is (see the CRD), where somebody wrote it down; "" to find out.
+        role: ``Stores``, or ``Serves`` where the data lies elsewhere (a gateway).
+        place: Set for a store outside the cluster, which no node serves.
+        directory: For local storage: the directory as the daemon sees it, which stands for the bucket ``bucket``.
+    """
+
+    namespace: str
+    service: str
+    service_uid: str
+    endpoint: str
+    secret: str
+    problem: str = ""
+    alias: str = ""
+    ca: Bundle | None = None
+    region: str = ""
+    technology: str = ""
+    role: str = "Stores"
+    place: Place | None = None
+    directory: str = ""
+    bucket: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in NodeCapability and in replicas; ``namespace/service`` where a Service announces it."""
+        return self.alias or f"{self.namespace}/{self.service}"
+
+    @property
+    def secret_name(self) -> str:
+        """The Secret's full name for messages, "" where there is none."""
+        return f"{self.namespace}/{self.secret}" if self.secret else ""
