@@ -42,6 +42,7 @@ class Store:
         role: ``Stores``, or ``Serves`` where the data lies elsewhere (a gateway).
         place: Set for a store outside the cluster, which no node serves.
         directory: For local storage: the directory as the daemon sees it, which stands for the bucket ``bucket``.
+        speaks_for: The namespace whose pods it counts for, "" for everybody's.
     """
 
     namespace: str
@@ -58,6 +59,7 @@ class Store:
     place: Place | None = None
     directory: str = ""
     bucket: str = ""
+    speaks_for: str = ""
 
     @property
     def name(self) -> str:

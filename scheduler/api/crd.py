@@ -115,10 +115,12 @@ class DataObject(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
 class Store(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """An S3 or local store that this node's daemon looks after, with the buckets last listed.
 
-    ``role`` is "Stores", "Serves" (hands out what lies elsewhere) or "Probes" (no node serves it, this one asks it).
+    ``role`` is "Stores", "Serves" (hands out what lies elsewhere) or "Probes" (no node serves it, this one asks it);
+    ``namespace`` whose pods count with it, "" for everybody's.
     """
 
     name: str
+    namespace: str = ""
     endpoint: str = ""
     technology: str = ""
     available: bool = False

@@ -68,6 +68,10 @@ STORAGE_CA: Final = f"{HINT_PREFIX}storage-ca"
 STORAGE_ROLE: Final = f"{HINT_PREFIX}storage-role"
 STORAGE_REGION: Final = f"{HINT_PREFIX}storage-region"
 
+# Namespace label: the stores of a namespace that bears it with this value speak for everybody, not for it alone.
+STORES_LABEL: Final = f"{HINT_PREFIX}stores"
+SHARED: Final = "shared"
+
 # PersistentVolume label: the bucket that the volume's directory stands for. A label, so that the API server selects.
 STORAGE_BUCKET: Final = f"{HINT_PREFIX}storage-bucket"
 
