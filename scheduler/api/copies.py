@@ -28,8 +28,8 @@ def _written_s(copy: crd.Replica) -> tuple[float, str]:
 def _is_same(one: crd.Replica, other: crd.Replica) -> bool:
     """Whether two copies have the same content, as far as can be told.
 
-    The ETag of an object that was uploaded in parts, or of a file, has a hyphen and depends on how it came there: such a
-    one says that contents are alike, never that they differ, so that the size has to tell.
+    The ETag of an object that was uploaded in parts, or of a file, has a hyphen and depends on how it came there.
+    It may say that contents are alike, never that they differ, so that the size has to tell.
     """
     if one.etag == other.etag:
         return True
