@@ -21,7 +21,6 @@ from aiohttp import web
 
 from daemon import agent, config, handlers, health, metrics
 from daemon.links import measurer as links
-from daemon.links import reports
 from daemon.stores import contents
 from scheduler.api import names
 from scheduler.kube import client, events, startup
@@ -88,9 +87,8 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
         node=options.node, port=options.probe_port, bytes_per_hour=options.probe_bytes_per_hour
     )
     measurer = links.Links(api, links_settings, figures)
-    door = reports.Reports(api, options.node, measurer, figures) if links_settings.is_on else None
     registry, kopf_settings = handlers.build(api, worker, options.node, on_stop=stop.set)
-    runner = web.AppRunner(health.build(worker, figures, options.interval_s, door), access_log=None)
+    runner = web.AppRunner(health.build(worker, figures, options.interval_s), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, options.health_host or None, options.health_port)
     await site.start()

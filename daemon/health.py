@@ -1,4 +1,4 @@
-"""/healthz, /livez, /readyz and /metrics of the daemon, and /transfers where links are measured.
+"""/healthz, /livez, /readyz and /metrics of the daemon.
 
 Alive means that the process works, whatever the API server and the stores do: a restart would not mend them. Ready
 means that the node's state was written down at least once and lately.
@@ -11,14 +11,11 @@ import time
 from aiohttp import web
 
 from daemon import agent, metrics
-from daemon.links import reports
 
 _GRACE_S = 60.0  # for a slow round on top of three missed ones
 
 
-def build(
-    worker: agent.Agent, figures: metrics.Metrics, interval_s: float, door: reports.Reports | None
-) -> web.Application:
+def build(worker: agent.Agent, figures: metrics.Metrics, interval_s: float) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
@@ -35,11 +32,9 @@ def build(
             body=figures.exposition(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
-    app = web.Application(client_max_size=reports.BODY_BYTES)
+    app = web.Application()
     app.router.add_get("/healthz", alive)
     app.router.add_get("/livez", alive)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", metrics_page)
-    if door is not None:
-        app.router.add_post("/transfers", door.post)
     return app

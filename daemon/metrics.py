@@ -64,12 +64,6 @@ class Metrics:
             "Bytes spent on probing links, both directions together.",
             registry=self.registry,
         )
-        self._transfers_told = prometheus_client.Counter(
-            "data_locality_daemon_transfer_reports_total",
-            "Reports of real transfers: taken, ignored as they tell nothing new, or refused (counted by request).",
-            ["outcome"],
-            registry=self.registry,
-        )
 
         self.config_good = prometheus_client.Gauge(
             "data_locality_daemon_config_last_reload_success",
@@ -90,9 +84,6 @@ class Metrics:
     def link_probed(self, outcome: str, spent_bytes: int) -> None:
         self._link_probes.labels(outcome=outcome).inc()
         self._link_bytes.inc(spent_bytes)
-
-    def transfer_told(self, outcome: str) -> None:
-        self._transfers_told.labels(outcome=outcome).inc()
 
     def asked(self, store: str, seconds: float) -> None:
         self._asked.labels(store=store).observe(seconds)

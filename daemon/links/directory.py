@@ -89,9 +89,7 @@ class Directory:
 def _member(capability: crd.NodeCapability) -> schedule.Member:
     status = capability.status
     probe = status.probe or crd.Probe("", 0)
-    # What has no latency was told of transfers: nobody has probed it.
-    probed = [link for link in status.links if link.latency_seconds > 0]
-    times = ((link.peer, units.time_s(link.last_probe_time)) for link in probed)
+    times = ((link.peer, units.time_s(link.last_probe_time)) for link in status.links)
     return schedule.Member(
         node=capability.metadata.name,
         zone=(status.region, status.zone),

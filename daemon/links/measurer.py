@@ -32,7 +32,6 @@ _TICK_S: Final = 2.0
 _LOOKS_S: Final = (5.0, 20.0, 60.0)  # at first, when the other daemons start as well, more often
 _LOOK_S: Final = 600.0
 _RETRY_S: Final = 20.0
-_TELL_S: Final = 60.0  # between two writes because of reports
 _SERVED: Final = 4  # an hour's bytes that others may cause, in parts of those that this node may
 _TRANSFER_BYTES: Final = 8 * 2**20
 _PARTS: Final = 16  # a probe takes at most such a part of the hour's bytes
@@ -57,16 +56,12 @@ class Settings:
 
 
 class Links:
-    """Measures this node's links; ``proc`` is where it sees how busy the node is.
-
-    Attributes:
-        paths: What is known of them.
-    """
+    """Measures this node's links; ``proc`` is where it sees how busy the node is."""
 
     def __init__(
         self, api: client.Api, settings: Settings, figures: metrics.Metrics, proc: pathlib.Path = pathlib.Path("/proc")
     ) -> None:
-        self.paths = paths.Paths()
+        self._paths = paths.Paths()
         self._server_url = api.credentials.server
         self._settings = settings
         self._figures = figures
@@ -84,16 +79,6 @@ class Links:
         self._look_s = 0.0
         self._own: crd.NodeCapability | None = None
         self._complaint = ""
-        self._heard = False
-        self._tell_s = 0.0
-
-    def transferred(self, peer: str, *, outward: bool, size_bytes: int, seconds: float) -> bool:
-        """Take in a real transfer, as ``Paths`` does, to be published soon."""
-        counts = self.paths.transferred(
-            peer, outward=outward, size_bytes=size_bytes, seconds=seconds, now_s=time.time()
-        )
-        self._heard |= counts
-        return counts
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -134,24 +119,22 @@ class Links:
         task = self._due()
         if task is not None:
             await self._probe(task)
-        is_told = self._heard and now_s >= self._tell_s
-        if self._own is not None and (task is not None or is_told):
-            self._heard, self._tell_s = False, now_s + _TELL_S
-            await self._publish(self._own, port)
+            if self._own is not None:
+                await self._publish(self._own, port)
 
     async def _look(self, port: int) -> None:
         own = await self._directory.own()
         if own is None:  # not written yet, or deleted: the agent makes it
             self._looks, self._look_s = 0, 0.0
             return
-        self.paths.restore(own.status.links)
+        self._paths.restore(own.status.links)
         own = await self._publish(own, port)
         self._planner.assign(await self._directory.look(own), time.time())
 
     async def _publish(self, own: crd.NodeCapability, port: int) -> crd.NodeCapability:
         """Write if there is something to say; ``own`` is what stands there as far as is known."""
         probe = crd.Probe(_address_towards(self._server_url), port)
-        links = self.paths.entries(time.time())
+        links = self._paths.entries(time.time())
         if own.status.probe != probe or publishing.is_worth_writing(own.status.links, links):
             await self._directory.publish(own, probe, links)
             self._figures.writes.labels(kind="NodeCapability").inc()
@@ -166,7 +149,7 @@ class Links:
         high = False
         now_s, next_s = time.time(), self._planner.next_s()
         if next_s is not None and next_s <= now_s:
-            high = self._load.is_high(time.monotonic(), self.paths.fastest_bytes_per_s())
+            high = self._load.is_high(time.monotonic(), self._paths.fastest_bytes_per_s())
         return self._planner.take(now_s, loaded=high)
 
     async def _probe(self, task: schedule.Task) -> None:
@@ -175,9 +158,9 @@ class Links:
             outcome = await prober.probe(target.address, target.port, transfer_bytes=self._settings.transfer_bytes)
         self._load.spent(outcome.spent_bytes)
         now_s, peer, spent = time.time(), schedule.peer_of(target), outcome.spent_bytes
-        self.paths.measured(peer, outcome, now_s)
+        self._paths.measured(peer, outcome, now_s)
         if outcome.refusal is None:
-            self._planner.done(task, now_s, spent_bytes=spent, settled=self.paths.is_settled(peer))
+            self._planner.done(task, now_s, spent_bytes=spent, settled=self._paths.is_settled(peer))
             log.debug("link measured", peer=target.node, stands_for=peer, spent_bytes=spent)
         elif outcome.refusal.busy:
             self._planner.busy(task, now_s, spent_bytes=spent)

@@ -30,7 +30,7 @@ class Path:
     """What is known of one directed path; the latency is that of both directions."""
 
     bandwidth: estimate.Series
-    latency: estimate.Series | None = None
+    latency: estimate.Series
 
 
 def entries(paths: Mapping[Key, Path], rfc3339: Mapping[Key, str]) -> tuple[crd.Link, ...]:
@@ -51,7 +51,7 @@ def _entry(key: Key, path: Path, at: str) -> crd.Link:
         direction=key[1],
         bandwidth_bytes_per_second=max(round(series.average), 1),
         bandwidth_low_bytes_per_second=max(round(series.low), 1),
-        latency_seconds=round(path.latency.average, 7) if path.latency is not None else 0.0,
+        latency_seconds=round(path.latency.average, 7),
         samples=series.count,
         confidence=round(series.confidence, 3),
         last_probe_time=at,
@@ -93,8 +93,8 @@ def restored(links: Iterable[crd.Link]) -> dict[Key, Path]:
     paths: dict[Key, Path] = {}
     for link in links:
         at_s = units.time_s(link.last_probe_time)
-        if at_s is None or link.confidence is None or not link.bandwidth_bytes_per_second:
-            continue  # not of our making
+        if at_s is None or link.confidence is None or not link.bandwidth_bytes_per_second or not link.latency_seconds:
+            continue  # not of our making, or no probe's: each probe knows a latency
         series = estimate.restored(
             value=float(link.bandwidth_bytes_per_second),
             low=float(link.bandwidth_low_bytes_per_second or link.bandwidth_bytes_per_second),
@@ -102,16 +102,12 @@ def restored(links: Iterable[crd.Link]) -> dict[Key, Path]:
             count=link.samples,
             at_s=at_s,
         )
-        latency = (
-            estimate.restored(
-                value=link.latency_seconds,
-                low=link.latency_seconds,
-                confidence=link.confidence,
-                count=link.samples,
-                at_s=at_s,
-            )
-            if link.latency_seconds
-            else None
+        latency = estimate.restored(
+            value=link.latency_seconds,
+            low=link.latency_seconds,
+            confidence=link.confidence,
+            count=link.samples,
+            at_s=at_s,
         )
         paths[link.peer, link.direction] = Path(series, latency)
     return paths

@@ -14,10 +14,9 @@ _DEADLINE_S: Final = 5.0  # whoever showed it waits at our door
 
 
 class User(msgspec.Struct, frozen=True):
-    """Whose token it is; ``extra`` names the pod and the node of a pod's ServiceAccount."""
+    """Whose token it is."""
 
     username: str = ""
-    extra: dict[str, list[str]] = {}
 
 
 class _Status(msgspec.Struct):

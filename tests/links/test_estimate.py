@@ -101,15 +101,11 @@ def test_both_directions_are_published_apart() -> None:
     assert known.fastest_bytes_per_s() == 7e6
 
 
-def test_real_transfers_count_if_they_are_large_enough_to_tell() -> None:
+def test_a_restart_forgets_what_nobody_probed() -> None:
     known = paths.Paths()
-    known.transferred("n2", outward=True, size_bytes=900, seconds=1.0, now_s=NOW_S)
+    told = crd.Link("n2", "To", 5_000_000, 5_000_000, 0.0, 1, 0.333, "2026-01-02T03:00:00Z")  # as workloads once could
+    known.restore([told])
     assert known.entries(NOW_S) == ()
-    known.transferred("n2", outward=True, size_bytes=50_000_000, seconds=10.0, now_s=NOW_S)
-    known.transferred("n2", outward=False, size_bytes=20_000_000, seconds=10.0, now_s=NOW_S)
-    back, onward = known.entries(NOW_S)
-    assert (back.direction, back.bandwidth_bytes_per_second) == ("From", 2_000_000)
-    assert (onward.direction, onward.bandwidth_bytes_per_second, onward.latency_seconds) == ("To", 5_000_000, 0.0)
 
 
 def test_old_paths_are_forgotten_and_only_so_many_are_published() -> None:

@@ -70,12 +70,18 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
 def test_daemon_writes_custom_resources_events_and_nodes_and_nothing_else() -> None:
     rules = base("ClusterRole")["data-locality-daemon"]["rules"]
     own = {f"{names.GROUP}/{kind}" for kind in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)}
-    reviews = {"authentication.k8s.io/tokenreviews"}
-    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"} | reviews
+    assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"}
     assert allowed(rules, "", "nodes") == {"get", "list", "patch"}, (
         "of these patches, a policy admits its own node's labels"
     )
     assert allowed(rules, "", "secrets") == set(), "only a Role in a namespace may allow that"
+
+
+def test_daemons_have_no_address_of_their_own_and_review_no_tokens() -> None:
+    assert "data-locality-daemon" not in base("Service")
+    rules = [rule for kind in ("ClusterRole", "Role") for name, role in base(kind).items() for rule in role["rules"]
+             if name.startswith("data-locality-daemon")]  # fmt: skip
+    assert allowed(rules, "authentication.k8s.io", "tokenreviews") == set()
 
 
 def test_daemon_may_get_but_not_list_secrets_and_bundles_where_a_role_allows_it() -> None:
