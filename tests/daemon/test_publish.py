@@ -86,7 +86,14 @@ def test_the_columns_are_filled_from_the_node_and_its_stores() -> None:
         "2x nvidia.com/gpu",
     )
     (store,) = status.stores
-    assert store == crd.Store("storage/minio", "http://minio:9000", "minio", True, ("a", "b"), NOW)
+    assert store == crd.Store(
+        "storage/minio",
+        endpoint="http://minio:9000",
+        technology="minio",
+        available=True,
+        buckets=("a", "b"),
+        last_probe_time=NOW,
+    )
     assert conditions(status) == {"Ready": ("True", "Inspected"), "StoresAvailable": ("True", "AllAvailable")}
     assert status.capabilities == {
         "cpu-threads": "8",
