@@ -7,10 +7,11 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Credentials:
-    """An access key and its secret; neither is ever shown."""
+    """An access key, its secret, and the token of a session where they are lent for some hours; none is ever shown."""
 
     access_key: str = dataclasses.field(repr=False)
     secret_key: str = dataclasses.field(repr=False)
+    session_token: str = dataclasses.field(default="", repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Listing:
     """What a store holds.
 
     ``buckets`` has None for one that may not be read, or that there was no time for (then it is ``uncounted`` too).
-    ``missing`` urns are surely not there.
+    ``missing`` urns are surely not there. ``unnameable`` are buckets, as the store names them, that no urn can name.
     """
 
     technology: str = "s3"
@@ -64,6 +65,7 @@ class Listing:
     uncounted: frozenset[str] = frozenset()
     found: dict[str, Content] = dataclasses.field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    unnameable: frozenset[str] = frozenset()
 
 
 def bucket_of(urn: str) -> str:

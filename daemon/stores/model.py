@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from daemon.stores import addresses
+
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
@@ -43,6 +45,11 @@ class Store:
         place: Set for a store outside the cluster, which no node serves.
         directory: For local storage: the directory as the daemon sees it, which stands for the bucket ``bucket``.
         speaks_for: The namespace whose pods it counts for, "" for everybody's.
+        address: Where to connect to, as host:port, in place of the endpoint's: the pod on this node, for the endpoint
+            may lead to any pod of the Service. "" for the endpoint's.
+        tls_name: The name that its certificate has to bear where ``address`` is set and the endpoint is https.
+        waits_for: What has to come before it can be asked, such as a pod that is not ready; "" for nothing.
+        guard: Which addresses may be asked for it; None for one whose endpoint an administrator wrote, or a kubelet.
     """
 
     namespace: str
@@ -60,6 +67,10 @@ class Store:
     directory: str = ""
     bucket: str = ""
     speaks_for: str = ""
+    address: str = ""
+    tls_name: str = ""
+    waits_for: str = ""
+    guard: addresses.Guard | None = None
 
     @property
     def name(self) -> str:
