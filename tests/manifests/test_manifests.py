@@ -1,6 +1,7 @@
 """The manifests as files: the rights that must be missing, the restrictions that must be there, examples that parse."""
 
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,9 +86,25 @@ def test_daemons_have_no_address_of_their_own_and_review_no_tokens() -> None:
 
 
 def test_daemon_may_get_but_not_list_secrets_and_bundles_where_a_role_allows_it() -> None:
-    for role in (base("Role")["data-locality-daemon-stores"], next(documents(BASE / "../examples/store-access.yaml"))):
-        assert role["kind"] == "Role"
-        assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]}]
+    role = next(documents(BASE / "../examples/store-access.yaml"))
+    assert role["kind"] == "Role"
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["get"]}]
+
+
+def test_in_its_own_namespace_a_daemon_may_get_only_what_is_named() -> None:
+    example = next(documents(BASE / "../examples/store-access-home.yaml"))
+    for role in (base("Role")["data-locality-daemon-stores"], example):
+        (rule,) = role["rules"]
+        assert (rule["resources"], rule["verbs"]) == (["secrets", "configmaps"], ["get"])
+        assert rule["resourceNames"], "an empty list means all"
+        assert not [name for name in rule["resourceNames"] if name.startswith("data-locality")]
+
+
+def test_the_daemon_may_read_what_the_configurations_example_names() -> None:
+    listed = base("Role")["data-locality-daemon-stores"]["rules"][0]["resourceNames"]
+    named = re.findall(r"data-locality-scheduler/([a-z-]+)", (BASE / "daemon-config.yaml").read_text())
+    assert set(named) == {"lake", "lake-ca"}
+    assert set(named) <= set(listed)
 
 
 def test_webhook_reads_what_pods_inherit_and_writes_configmaps_of_its_namespace_and_nothing_else() -> None:

@@ -10,6 +10,7 @@ import yaml
 from localcluster import cluster
 from scheduler import errors
 from tests.manifests import test_manifests as manifests
+from tests.manifests.sending import MERGE, sender
 from webhook.certificates import issuing, renewal
 
 pytestmark = pytest.mark.e2e
@@ -169,6 +170,37 @@ def test_daemon_reads_secrets_only_where_allowed(bare_cluster: cluster.Cluster, 
     assert answers() == (True, False, False, False)
     bare_cluster.apply(manifests.ROOT / "manifests/examples/store-access.yaml")
     assert answers() == (True, False, True, False)
+
+
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+CONFIG_MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+KEPT = [
+    f"{SECRETS}/{renewal.SECRET}",
+    f"{SECRETS}/{renewal.AUTHORITY_SECRET}",
+    f"{SECRETS}/data-locality-webhook-senders",
+    f"{SECRETS}/anything-else",
+    f"{CONFIG_MAPS}/what-events-said",
+]
+
+
+def test_a_daemons_token_reads_its_stores_secrets_and_none_of_the_webhooks(installed: cluster.Cluster) -> None:
+    """With the token itself, not by asking what it may: the keys are there, and it does not get them."""
+    installed.wait_for_account(NAMESPACE)
+    readable = [f"{SECRETS}/minio", f"{CONFIG_MAPS}/minio-ca"]
+    for path in (*KEPT, *readable):
+        collection, _, name = path.rpartition("/")
+        body = {"metadata": {"name": name}, "data": {"key": "c2VjcmV0"}}
+        installed.api.request("POST", collection, body)
+    send = sender(installed.service_account_kubeconfig(NAMESPACE, DAEMON))
+    assert [send("GET", path)[0] for path in readable] == [200, 200]
+    assert {path: send("GET", path)[0] for path in KEPT} == dict.fromkeys(KEPT, 403)
+    for path in (SECRETS, CONFIG_MAPS, "/api/v1/secrets", "/api/v1/configmaps"):
+        assert send("GET", path)[0] == 403, f"{path} may be listed"
+        assert send("GET", f"{path}?watch=true")[0] == 403, f"{path} may be watched"
+    one = f"{SECRETS}?fieldSelector=metadata.name%3D{renewal.AUTHORITY_SECRET}"
+    assert send("GET", one)[0] == 403
+    for path in readable:
+        assert send("DELETE", path)[0] == send("PATCH", path, {"data": {}}, MERGE)[0] == 403
 
 
 # Those for Knative are accepted by Knative, see test_examples.py.

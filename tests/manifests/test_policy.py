@@ -3,13 +3,8 @@
 RBAC allows all of it here, on purpose more than our role does; what is refused, the policy refuses.
 """
 
-import base64
-import contextlib
 import functools
-import http.client
 import json
-import pathlib
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +15,7 @@ from localcluster import cluster, topology
 from scheduler.api import names
 from tests.clusterfixture import ClusterFactory
 from tests.manifests import test_manifests as manifests
+from tests.manifests.sending import APPLY, MERGE, Answer, Send, sender
 
 pytestmark = pytest.mark.e2e
 
@@ -28,29 +24,6 @@ ACCOUNT = "data-locality-daemon"
 NODES = topology.Topology((topology.Node("mine"), topology.Node("other")))
 CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 OBJECTS = f"/apis/{names.API_VERSION}/namespaces/default/{names.DATA_OBJECTS}"
-MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
-
-Answer = tuple[int, str]
-Send = Callable[..., Answer]
-
-
-def sender(kubeconfig: pathlib.Path) -> Send:
-    """A function that sends one request as the kubeconfig's user, and returns the status and the server's words."""
-    config = json.loads(kubeconfig.read_text())
-    where = config["clusters"][0]["cluster"]
-    address = where["server"].removeprefix("https://")
-    authority = base64.b64decode(where["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    authorization = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
-
-    def send(method: str, path: str, body: Any = None, kind: str = "application/json") -> Answer:
-        with contextlib.closing(http.client.HTTPSConnection(address, timeout=30, context=context)) as connection:
-            data = json.dumps(body) if body is not None else None
-            connection.request(method, path, data, {**authorization, "Content-Type": kind})
-            answer = connection.getresponse()
-            return answer.status, str(json.load(answer).get("message", ""))
-
-    return send
 
 
 @pytest.fixture(scope="module")
