@@ -24,7 +24,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client
+from scheduler.kube import client, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +99,7 @@ class EventSink:
         rate_per_s: float = RATE_PER_S,
         burst: int = BURST,
         series_s: float = SERIES_S,
+        failures: mishaps.Mishaps | None = None,
     ) -> None:
         self.dropped = 0  # Events that found no room, and writes that were given up
         self.written = 0  # writes that succeeded
@@ -108,6 +109,7 @@ class EventSink:
         self._interval_s = 1.0 / rate_per_s
         self._burst = burst
         self._series_s = series_s
+        self._failures = failures or mishaps.Mishaps()
         self._slot_s = 0.0
         self._draining = asyncio.Event()
         self._last_name = 0
@@ -197,6 +199,10 @@ class EventSink:
                     record.timer = loop.call_later(self._series_s, self._update, record)
                 else:
                     self._update(record)
+            except Exception as bug:  # noqa: BLE001 (costs this item alone)
+                self._failures.caught("events", bug, regarding=record.identity[0].name, reason=record.identity[3])
+                self.dropped += 1
+                self._records.pop(record.identity, None)
             finally:
                 self._queue.task_done()
 

@@ -28,7 +28,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client
+from scheduler.kube import client, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,10 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Handler(Protocol[T_contra]):
-    """What follows the objects. The methods must neither await nor raise: they are the one writer of their state."""
+    """What follows the objects. The methods must not await: they are the one writer of their state.
+
+    One that raises costs that object, until it changes again: the informer goes on.
+    """
 
     def apply(self, obj: T_contra) -> None:
         """The object exists, as given."""
@@ -102,7 +105,7 @@ class _Event(msgspec.Struct):
     object: msgspec.Raw
 
 
-_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError)
+_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_list = msgspec.json.Decoder(_List).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
@@ -134,6 +137,7 @@ class Informer(Generic[T]):
         silence_s: float = SILENCE_S,
         chunk: int = CHUNK,
         backoff_max_s: float = BACKOFF_MAX_S,
+        failures: mishaps.Mishaps | None = None,
     ) -> None:
         self.synced = asyncio.Event()
         self.is_following = False
@@ -150,6 +154,7 @@ class Informer(Generic[T]):
         self._silence_s = silence_s
         self._chunk = chunk
         self._backoff_max_s = backoff_max_s
+        self._failures = failures or mishaps.Mishaps()
         self._pause_s = BACKOFF_MIN_S
         self._known: dict[tuple[str, str], str] = {}  # (namespace, name) -> uid
         self._version = ""  # "" means: list first
@@ -164,6 +169,9 @@ class Informer(Generic[T]):
                 await self._watch()
             except errors.ApiError as error:
                 await self._recover(error)
+            except Exception as bug:  # noqa: BLE001 (whatever it was about, a new list may not meet it again)
+                self._failures.caught("informer", bug, path=self._path)
+                await self._recover(errors.ApiError(0, "InternalError", f"{self._path}: {type(bug).__name__}"))
 
     async def _list(self) -> None:
         """List everything in chunks, apply it, and remove what is known but was not listed."""
@@ -193,7 +201,8 @@ class Informer(Generic[T]):
             self._remove(place)
         self._version = page.metadata.resource_version
         self.relists += self.synced.is_set()
-        self._handler.replaced(len(self._known))
+        with self._failures.contained("informer", path=self._path):
+            self._handler.replaced(len(self._known))
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -254,7 +263,10 @@ class Informer(Generic[T]):
         if self._known.get(place, meta.uid) != meta.uid:
             self._remove(place)
         self._known[place] = meta.uid
-        self._handler.apply(obj)
+        try:
+            self._handler.apply(obj)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._failures.caught("informer", bug, path=self._path, object=f"{meta.namespace}/{meta.name}")
         return meta.resource_version
 
     def _decode_slowly(self, data: msgspec.Raw) -> tuple[T | None, core.ObjectMeta | _Metadata]:
@@ -272,7 +284,8 @@ class Informer(Generic[T]):
     def _remove(self, place: tuple[str, str]) -> None:
         uid = self._known.pop(place, None)
         if uid is not None:
-            self._handler.remove(Key(*place, uid))
+            with self._failures.contained("informer", path=self._path, gone="/".join(place)):
+                self._handler.remove(Key(*place, uid))
 
     def _healthy(self) -> None:
         self._pause_s = BACKOFF_MIN_S

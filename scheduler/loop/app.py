@@ -113,8 +113,9 @@ class _Process:
             backoff_max_s=settings.backoff_max_s,
         )
         self._journal = journal.Journal()
-        self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname())
-        self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now)
+        failures = self._metrics.failures
+        self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname(), failures=failures)
+        self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now, failures=failures)
         self._nodes_fed = feed.Nodes(self._cluster, self._queue, self._metrics)
         self._namespaces_fed = feed.Namespaces(self._cluster, self._queue)
         self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
@@ -177,11 +178,13 @@ class _Process:
             clock=clock,
             now=_now,
         )
-        self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed)
+        self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed, failures=failures)
         self._namespaces = informer.Informer(
-            api, feed.NAMESPACES, core.Namespace, self._namespaces_fed, metadata_only=True
+            api, feed.NAMESPACES, core.Namespace, self._namespaces_fed, metadata_only=True, failures=failures
         )
-        self._pods = informer.Informer(api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED})
+        self._pods = informer.Informer(
+            api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED}, failures=failures
+        )
         self._pulse = health.Pulse(clock)
         port = settings.health_port if options.health_port is None else options.health_port
         self._server = health.Server(self._sources(), host=options.health_host, port=port)
@@ -259,15 +262,17 @@ class _Process:
                 await self._resources.refresh()
             except errors.ApiError as error:
                 log.warning("refresh failed, the next one may not", error=str(error))
+            except Exception as bug:  # noqa: BLE001 (costs this item alone)
+                self._metrics.failures.caught("watch", bug, at="refresh")
             due = self._clock() + interval_s
 
     async def _sweep(self) -> None:
         """Now and then, look through what is known of data for what no event tells."""
         interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
         while True:
-            self._keys.sweep()
-            self._outputs.sweep()
-            self._departed.sweep()
+            for part in (self._keys, self._outputs, self._departed):
+                with self._metrics.failures.contained("sweep", at=type(part).__name__):
+                    part.sweep()
             await asyncio.sleep(interval_s)
 
     async def _wind_down(self) -> None:

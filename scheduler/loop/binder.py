@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -105,7 +106,7 @@ class Binder:
         """Start binding. The pod must be assumed on the node, and not be busy."""
         uid = job.entry.uid
         task = self._tasks[uid] = asyncio.create_task(self._work(job), name=f"bind {job.pod.key}")
-        task.add_done_callback(lambda done: self._finished(uid, done))
+        task.add_done_callback(functools.partial(self._finished, uid, job.pod, job.node))
 
     async def run(self) -> None:
         """Look after bindings that the watch does not confirm, until cancelled."""
@@ -119,11 +120,18 @@ class Binder:
         for uid, (pod, node, since) in list(self._unconfirmed.items()):
             if not self._cluster.is_assumed(uid):
                 del self._unconfirmed[uid]
-            elif since <= overdue and await self._holds_nothing(pod, node):
-                self._unconfirmed.pop(uid, None)
-                log.info("assumption dropped, as the pod is gone or finished", pod=pod.key, node=node)
-                self._forget(uid)
-                self._queue.remove(uid)
+            elif since <= overdue:
+                with self._metrics.failures.contained("binder", pod=pod.key):
+                    await self._free(pod, node)
+
+    async def _free(self, pod: core.Pod, node: str) -> None:
+        """Free what is held for a pod, if it turns out to be for nobody."""
+        if await self._holds_nothing(pod, node):
+            uid = pod.metadata.uid
+            self._unconfirmed.pop(uid, None)
+            log.info("assumption dropped, as the pod is gone, finished or not there", pod=pod.key, node=node)
+            self._forget(uid)
+            self._queue.remove(uid)  # one that is pending all the same is found again by the next refresh
 
     async def drain(self, deadline_s: float) -> int:
         """Let the jobs under way end; returns how many did not within the deadline (those are cancelled)."""
@@ -136,15 +144,23 @@ class Binder:
             await asyncio.wait(late)
         return len(late)
 
-    def _finished(self, uid: str, task: asyncio.Task[None]) -> None:
+    def _finished(self, uid: str, pod: core.Pod, node: str, task: asyncio.Task[None]) -> None:
         del self._tasks[uid]
         self._freed.set()
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.error("binding task failed", task=task.get_name(), exc_info=bug)
+        if not task.cancelled() and isinstance(bug := task.exception(), Exception):
+            # Whether it is bound is not known. The sweep reads it, and frees what is held for nobody.
+            self._metrics.failures.caught("binder", bug, pod=pod.key)
+            self._unconfirmed.setdefault(uid, (pod, node, self._clock()))
 
     async def _work(self, job: Job) -> None:
         meta = job.pod.metadata
-        outcome = await binding.bind(self._api, namespace=meta.namespace, pod=meta.name, uid=meta.uid, node=job.node)
+        try:
+            outcome = await binding.bind(
+                self._api, namespace=meta.namespace, pod=meta.name, uid=meta.uid, node=job.node
+            )
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._metrics.failures.caught("binder", bug, pod=job.pod.key)
+            outcome = binding.Outcome(Verdict.UNKNOWN, f"internal error: {type(bug).__name__}")
         self._metrics.answered(outcome.verdict.value)
         if outcome.verdict in (Verdict.CONFLICT, Verdict.THROTTLED, Verdict.UNKNOWN):
             log.info("binding unsettled", pod=job.pod.key, verdict=outcome.verdict.value, message=outcome.message)
@@ -171,9 +187,13 @@ class Binder:
         if verdict is Verdict.BOUND:
             self._unconfirmed[uid] = (job.pod, job.node, self._clock())
             self._metrics.attempted("scheduled", elapsed_s)
-            self._reporter.scheduled(job.pod, job.node)
-            self._tell(job.record)
-            self._on_bound(job.pod, job.record.transfers)
+            for tell in (
+                functools.partial(self._reporter.scheduled, job.pod, job.node),
+                functools.partial(self._tell, job.record),
+                functools.partial(self._on_bound, job.pod, job.record.transfers),
+            ):
+                with self._metrics.failures.contained("listeners", of=job.pod.key):
+                    tell()
             return
         job.record.message = outcome.message
         self._forget(uid)

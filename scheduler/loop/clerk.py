@@ -5,7 +5,7 @@ asked for again while it waits is still one job, and nothing has to be kept cons
 
 None of these writes decides whether a pod can be placed. Hence a refusal is said once and the job dropped; a conflict
 or an object that is gone is dropped in silence, as the watch is about to say what is true; only a server that does not
-answer, or asks to wait, is tried again.
+answer, or asks to wait, is tried again. A job that trips over a defect is dropped, too.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Clerk:
                 pass
             except errors.LocalityError as error:
                 self._tell(key, error)
+            except Exception as bug:  # noqa: BLE001 (costs this item alone)
+                self._metrics.failures.caught("upkeep", bug, what=key[0], of=key[1:])
             else:
                 self._said.pop(key[0], None)
 

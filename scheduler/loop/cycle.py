@@ -66,8 +66,12 @@ class Cycle:
         while True:
             await self._binder.room()
             entry = await self._next()
-            if entry.fresh or await self._reread(entry):
-                self._attempt(entry)
+            try:
+                if entry.fresh or await self._reread(entry):
+                    self._attempt(entry)
+            except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
+                self._metrics.failures.caught("cycle", bug, pod=entry.pod.key)
+                self._abandon(entry)
             await asyncio.sleep(0)  # a burst of pods must not keep events, answers and probes waiting
 
     async def _next(self) -> queue.Entry:
@@ -125,8 +129,8 @@ class Cycle:
         except errors.InputError as error:
             self._give_up(entry, record, str(error), started)
             return
-        except Exception as bug:  # one pod that trips over a defect must not stop all others
-            log.exception("decision failed", pod=pod.key)
+        except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
+            self._metrics.failures.caught("cycle", bug, pod=pod.key)
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}", started)
             return
         self._metrics.decided(record.decide_s)
@@ -153,6 +157,14 @@ class Cycle:
             self._metrics.attempted("error", self._clock() - started)
         log.info("pod not placed", pod=record.pod, uid=record.uid, outcome=record.outcome, message=record.message)
         self._queue.put_back(entry, found.unschedulable_plugins)
+
+    def _abandon(self, entry: queue.Entry) -> None:
+        """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
+        if self._binder.is_busy(entry.uid):
+            return
+        if self._cluster.is_assumed(entry.uid):
+            self._cluster.forget(entry.uid)
+        self._queue.fail(entry)
 
     def _give_up(self, entry: queue.Entry, record: journal.Record, message: str, started: float) -> None:
         """The attempt itself failed: say so, and try again later."""

@@ -13,8 +13,8 @@ company that it waits for, an assigned pod that is new or relabelled, wakes thos
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 import structlog
@@ -29,6 +29,7 @@ from scheduler.state import cluster, podterms
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 O = TypeVar("O", crd.DataObject, crd.NodeCapability)  # noqa: E741 (a type, not a number)
 
 NODES = "/api/v1/nodes"
@@ -124,13 +125,12 @@ class AssignedPods:
         self._pods[uid] = pod
         self._uids[pod.key] = uid
         if before is None:
-            self._queue.wake_refused(pod_affinity.PLUGIN, lambda waiting: podterms.may_draw(waiting, pod))
+            self._queue.wake_refused(pod_affinity.PLUGIN, lambda waiting: self._may_draw(waiting, pod))
         elif before.metadata.labels != pod.metadata.labels:
             self._queue.wake_refused(pod_affinity.PLUGIN)
         if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
             self._queue.wake()  # resized in place, perhaps to less
-        for told in self.on_seen:
-            told(pod)
+        _tell_all(self.on_seen, self._metrics, pod.key, pod)
 
     def remove(self, key: informer.Key) -> None:
         pod = self._pods.pop(key.uid, None)
@@ -140,8 +140,7 @@ class AssignedPods:
         if pod is not None:
             if self._uids.get(pod.key) == key.uid:
                 del self._uids[pod.key]
-            for told in self.on_gone:
-                told(pod)
+            _tell_all(self.on_gone, self._metrics, pod.key, pod)
 
     def has(self, uid: str) -> bool:
         """Whether a pod is assigned and not finished."""
@@ -153,6 +152,14 @@ class AssignedPods:
 
     def replaced(self, count: int) -> None:
         log.info("assigned pods read", pods=count)
+
+    def _may_draw(self, waiting: core.Pod, pod: core.Pod) -> bool:
+        """Whether the company of a pod may help one that waits; one of which that cannot be told is tried again."""
+        try:
+            return podterms.may_draw(waiting, pod)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._metrics.failures.caught("queue", bug, pod=waiting.key)
+            return True
 
 
 class PendingPods:
@@ -168,6 +175,10 @@ class PendingPods:
 
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """Take in one watch event: DELETED, or anything else for a pod that is there."""
+        with self._metrics.failures.contained("watch", pod=_name(body)):
+            self._event(kind, body)
+
+    def _event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         if kind == "DELETED":  # bound, deleted, or finished: it has left the selector, perhaps not the cluster
             self._queue.remove(body["metadata"]["uid"])
             return
@@ -196,8 +207,7 @@ class PendingPods:
 
     def _tell(self, pod: core.Pod) -> None:
         if self._queue.get(pod.metadata.uid) is not None:  # not bound, deleted or finished, and not too many
-            for told in self.on_seen:
-                told(pod)
+            _tell_all(self.on_seen, self._metrics, pod.key, pod)
 
 
 @dataclasses.dataclass(slots=True)
@@ -239,16 +249,18 @@ class CustomResources:
         return [held.obj for held in self._capabilities.values()]
 
     def data_object_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        if kind == "DELETED":
-            self._remove_object((body["metadata"]["namespace"], body["metadata"]["name"]))
-        elif (obj := self._read(body, crd.DataObject)) is not None:
-            self._apply_object(obj)
+        with self._metrics.failures.contained("watch", object=_name(body)):
+            if kind == "DELETED":
+                self._remove_object((body["metadata"]["namespace"], body["metadata"]["name"]))
+            elif (obj := self._read(body, crd.DataObject)) is not None:
+                self._apply_object(obj)
 
     def capability_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        if kind == "DELETED":
-            self._remove_capability(body["metadata"]["name"])
-        elif (obj := self._read(body, crd.NodeCapability)) is not None:
-            self._apply_capability(obj)
+        with self._metrics.failures.contained("watch", object=_name(body)):
+            if kind == "DELETED":
+                self._remove_capability(body["metadata"]["name"])
+            elif (obj := self._read(body, crd.NodeCapability)) is not None:
+                self._apply_capability(obj)
 
     async def refresh(self) -> None:
         """List both kinds once; the first time everything is taken in, later only what is absent is dropped.
@@ -261,16 +273,20 @@ class CustomResources:
         capabilities = await list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
         if not self.synced:
             for obj in objects:
-                self._apply_object(obj)
+                with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):
+                    self._apply_object(obj)
             for capability in capabilities:
-                self._apply_capability(capability)
+                with self._metrics.failures.contained("watch", object=capability.metadata.name):
+                    self._apply_capability(capability)
             self.synced = True
         there = {(obj.metadata.namespace, obj.metadata.name) for obj in objects}
         for place in [place for place, held in self._objects.items() if place not in there and held.seen < asked]:
-            self._remove_object(place)
+            with self._metrics.failures.contained("watch", gone="/".join(place)):
+                self._remove_object(place)
         known = {capability.metadata.name for capability in capabilities}
         for name in [name for name, held in self._capabilities.items() if name not in known and held.seen < asked]:
-            self._remove_capability(name)
+            with self._metrics.failures.contained("watch", gone=name):
+                self._remove_capability(name)
 
     def _read(self, body: Mapping[str, Any], kind: type[O]) -> O | None:
         try:
@@ -283,14 +299,13 @@ class CustomResources:
     def _apply_object(self, obj: crd.DataObject) -> None:
         self._objects[obj.metadata.namespace, obj.metadata.name] = _Held(obj, self._clock())
         self._cluster.apply_data_object(obj)
-        for told in self.on_object:
-            told((obj.metadata.namespace, obj.metadata.name), obj)
+        place = (obj.metadata.namespace, obj.metadata.name)
+        _tell_all(self.on_object, self._metrics, place, place, obj)
 
     def _remove_object(self, place: tuple[str, str]) -> None:
         self._objects.pop(place, None)
         self._cluster.remove_data_object(*place)
-        for told in self.on_object:
-            told(place, None)
+        _tell_all(self.on_object, self._metrics, place, place, None)
 
     def _apply_capability(self, capability: crd.NodeCapability) -> None:
         name = capability.metadata.name
@@ -332,6 +347,15 @@ async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[st
         if not page.metadata.continue_:
             return found
         asked["continue"] = page.metadata.continue_
+
+
+def _tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metrics, name: object, *what: *Ts) -> None:
+    """Tell each listener, whatever another one does with it."""
+    for told in listeners:
+        try:
+            told(*what)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            counters.failures.caught("listeners", bug, listener=getattr(told, "__qualname__", ""), of=name)
 
 
 def _offer(node: core.Node) -> tuple[object, ...]:

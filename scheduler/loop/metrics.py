@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import prometheus_client as prometheus
 
+from scheduler.kube import mishaps
+
 # kube-scheduler's buckets for scheduling_attempt_duration_seconds: 1 ms to 16 s.
 DURATION_BUCKETS = tuple(0.001 * 2**n for n in range(15))
 TRANSFER_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -22,6 +24,7 @@ SCORE_BUCKETS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.
 QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
 NODE_TYPES = ("edge", "cloud", "unknown")
+PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
 UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "refused", "full")
 
 # Without a `_created` series beside every counter, which no dashboard reads.
@@ -145,6 +148,15 @@ class Metrics:
         self._lag = prometheus.Gauge(
             "data_locality_scheduler_loop_lag_seconds", "How late the event loop last was.", registry=registry
         )
+        internal = prometheus.Counter(
+            "data_locality_scheduler_internal_errors",
+            "Items (a pod, an object, an event, a write) given up over a defect, by the part that met it; see the log.",
+            ["part"],
+            registry=registry,
+        )
+        self.failures = mishaps.Mishaps(lambda part: internal.labels(part).inc())
+        for part in PARTS:
+            internal.labels(part)
         self._placed: collections.Counter[str] = collections.Counter()
         self._mean_rate = 0.0
         for result in RESULTS:  # a counter that exists from the start can be alerted on

@@ -19,7 +19,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client, events
+from scheduler.kube import client, events, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +38,19 @@ class Reporter:
         now: The time of day, for conditions.
     """
 
-    def __init__(self, *, api: client.Api, sink: events.EventSink, now: Callable[[], datetime.datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        api: client.Api,
+        sink: events.EventSink,
+        now: Callable[[], datetime.datetime],
+        failures: mishaps.Mishaps | None = None,
+    ) -> None:
         self.dropped = 0  # conditions that could not be written
         self._api = api
         self._sink = sink
         self._now = now
+        self._failures = failures or mishaps.Mishaps()
         self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
         self._turns: asyncio.Queue[str] = asyncio.Queue()
 
@@ -94,8 +102,12 @@ class Reporter:
     async def _write_all(self) -> None:
         while True:
             uid = await self._turns.get()
+            pod, condition = self._conditions.pop(uid)
             try:
-                await self._write(*self._conditions.pop(uid))
+                await self._write(pod, condition)
+            except Exception as bug:  # noqa: BLE001 (costs this item alone)
+                self._failures.caught("conditions", bug, pod=pod.key)
+                self.dropped += 1
             finally:
                 self._turns.task_done()
 
