@@ -35,6 +35,13 @@ class InputError(LocalityError):
         self.remedy = remedy
         super().__init__(f"{where}: {self.value}: {remedy}")
 
+    def at(self, where: str) -> InputError:
+        """The same refusal with a better name for what holds the value."""
+        moved = InputError(where, "", self.remedy)
+        moved.value = self.value
+        moved.args = (f"{where}: {self.value}: {self.remedy}",)
+        return moved
+
 
 class ApiError(LocalityError):
     """An API request failed.

@@ -7,15 +7,16 @@ has the API's empty value. Quantities stay as written (string or number) until s
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
-from scheduler import errors
+from scheduler.api import decoding
 
 Quantity = str | int | float
 ResourceList = dict[str, Quantity]
-# What does not fit is refused, as the API server refuses it: arrays hold no more.
+# What does not fit is refused, as the API server refuses it: sums and products of these stay within an int64.
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -41,7 +42,7 @@ class ObjectMeta(_Object, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    generation: Int64 = 0
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     creation_timestamp: str = ""
@@ -80,7 +81,7 @@ class NodeSelector(_Object, frozen=True):
 class PreferredSchedulingTerm(_Object, frozen=True):
     """A term that adds its weight (1..100) where it matches."""
 
-    weight: Int64 = 0
+    weight: Int32 = 0
     preference: NodeSelectorTerm = NodeSelectorTerm()
 
 
@@ -105,7 +106,7 @@ class PodAffinityTerm(_Object, frozen=True):
 class WeightedPodAffinityTerm(_Object, frozen=True):
     """A preferred pod affinity term."""
 
-    weight: Int64 = 0
+    weight: Int32 = 0
     pod_affinity_term: PodAffinityTerm = PodAffinityTerm()
 
 
@@ -135,6 +136,7 @@ class Toleration(_Object, frozen=True):
     operator: str = ""
     value: str = ""
     effect: str = ""
+    toleration_seconds: Int64 | None = None
 
 
 class Taint(_Object, frozen=True):
@@ -148,8 +150,8 @@ class Taint(_Object, frozen=True):
 class ContainerPort(_Object, frozen=True):
     """A port that a container opens; ``host_port`` 0 takes none of the node's."""
 
-    container_port: int = 0
-    host_port: Count = 0
+    container_port: Int32 = 0
+    host_port: Int32 = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
     protocol: str = ""
 
@@ -161,6 +163,18 @@ class Resources(_Object, frozen=True):
     limits: ResourceList = {}
 
 
+class RestartRule(_Object, frozen=True):
+    """What is to happen when a container ends in a certain way."""
+
+    action: str = ""
+
+
+class VolumeMount(_Object, frozen=True):
+    """How a volume is mounted, as far as a node must know how to."""
+
+    bind_mount_options: tuple[str, ...] = ()
+
+
 class Container(_Object, frozen=True):
     """A container; ``restart_policy`` Always on an init container makes it a sidecar."""
 
@@ -169,6 +183,8 @@ class Container(_Object, frozen=True):
     resources: Resources = Resources()
     ports: tuple[ContainerPort, ...] = ()
     restart_policy: str = ""
+    restart_policy_rules: tuple[RestartRule, ...] = ()
+    volume_mounts: tuple[VolumeMount, ...] = ()
 
 
 class ClaimSource(_Object, frozen=True):
@@ -211,6 +227,16 @@ class SchedulingGate(_Object, frozen=True):
     name: str = ""
 
 
+class TopologySpreadConstraint(_Object, frozen=True):
+    """How evenly pods are to be spread over the domains of a label."""
+
+    max_skew: Int32 = 0
+    topology_key: str = ""
+    when_unsatisfiable: str = ""
+    label_selector: LabelSelector | None = None
+    min_domains: Int32 | None = None
+
+
 class PodSpec(_Object, frozen=True):
     """What scheduling reads of a pod's spec."""
 
@@ -223,12 +249,20 @@ class PodSpec(_Object, frozen=True):
     init_containers: tuple[Container, ...] = ()
     overhead: ResourceList = {}
     resources: Resources | None = None
-    priority: Int64 = 0
+    priority: Int32 = 0
     preemption_policy: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] = ()
-    topology_spread_constraints: tuple[dict[str, Any], ...] = ()
+    topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
     resource_claims: tuple[dict[str, Any], ...] = ()
     volumes: tuple[Volume, ...] = ()
+    ephemeral_containers: tuple[Container, ...] = ()
+    host_network: bool = False
+    host_users: bool | None = None
+    scheduling_group: dict[str, Any] | None = None  # since Kubernetes 1.36
+    workload_ref: dict[str, Any] | None = None  # the same in 1.35
+    # Not read, but a pod that the API server could not hold is no pod to answer for.
+    termination_grace_period_seconds: Int64 | None = None
+    active_deadline_seconds: Int64 | None = None
 
 
 class PodCondition(_Object, frozen=True):
@@ -240,16 +274,22 @@ class PodCondition(_Object, frozen=True):
     message: str = ""
 
 
+class ActuatedResources(_Object, frozen=True):
+    """Requests that are in force; an empty map says that there are none, None that nobody has said."""
+
+    requests: ResourceList | None = None
+
+
 class ContainerStatus(_Object, frozen=True):
-    """What a kubelet says of a running container's resources (in-place resize)."""
+    """What a kubelet says of a running container's resources (in-place resize); None where it says nothing."""
 
     name: str = ""
-    allocated_resources: ResourceList = {}
-    resources: Resources | None = None
+    allocated_resources: ResourceList | None = None
+    resources: ActuatedResources | None = None
 
 
 class PodStatus(_Object, frozen=True):
-    """What scheduling reads of a pod's status."""
+    """What scheduling reads of a pod's status; its own resources are those of the pod as a whole."""
 
     phase: str = ""
     nominated_node_name: str = ""
@@ -257,6 +297,8 @@ class PodStatus(_Object, frozen=True):
     conditions: tuple[PodCondition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
+    allocated_resources: ResourceList | None = None
+    resources: ActuatedResources | None = None
 
 
 class Pod(_Object, frozen=True):
@@ -302,6 +344,7 @@ class NodeStatus(_Object, frozen=True):
 
     allocatable: ResourceList = {}
     capacity: ResourceList = {}
+    declared_features: tuple[str, ...] = ()
     images: tuple[ContainerImage, ...] = ()
     node_info: NodeSystemInfo = NodeSystemInfo()
 
@@ -320,44 +363,19 @@ class Namespace(_Object, frozen=True):
     metadata: ObjectMeta
 
 
-T = TypeVar("T")
+class DeviceClassSpec(_Object, frozen=True):
+    """Which extended resource stands for devices of the class; "" for none."""
+
+    extended_resource_name: str = ""
 
 
-def decode(data: bytes | msgspec.Raw, kind: type[T], where: str) -> T:
-    """Read JSON into a struct; a null counts as absent, as it does for the API server.
+class DeviceClass(_Object, frozen=True):
+    """A kind of device that is handed out by claims (dynamic resource allocation)."""
 
-    Raises:
-        InputError: the JSON is broken or a field has the wrong type; names ``where`` and the field's path.
-    """
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        # Rare, so it may be slow: go's encoders write null for unset lists and times.
-        return _decode_without_nulls(data, kind, where)
+    metadata: ObjectMeta
+    spec: DeviceClassSpec = DeviceClassSpec()
 
 
-def convert(data: Any, kind: type[T], where: str) -> T:
-    """Turn plain dicts and lists (a Kopf body, a YAML file) into a struct; a null counts as absent.
-
-    Raises:
-        InputError: a field has the wrong type; names ``where`` and the field's path.
-    """
-    try:
-        return msgspec.convert(_without_nulls(data), type=kind)
-    except msgspec.ValidationError as error:
-        raise errors.InputError(where, "", str(error)) from error
-
-
-def _decode_without_nulls(data: bytes | msgspec.Raw, kind: type[T], where: str) -> T:
-    try:
-        return msgspec.convert(_without_nulls(msgspec.json.decode(data)), type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise errors.InputError(where, bytes(data)[:80].decode("utf-8", "replace"), str(error)) from error
-
-
-def _without_nulls(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _without_nulls(value) for key, value in data.items() if value is not None}
-    if isinstance(data, list):
-        return [_without_nulls(value) for value in data if value is not None]
-    return data
+# What reads these structs is found beside them.
+decode = decoding.decode
+convert = decoding.convert

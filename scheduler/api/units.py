@@ -18,7 +18,7 @@ import re
 from typing import Final
 
 from scheduler import errors
-from scheduler.api import core
+from scheduler.api import core, decoding
 
 INT64_MAX: Final = 2**63 - 1
 
@@ -54,6 +54,16 @@ def quantity(q: core.Quantity) -> int:
         InputError: not a quantity, or negative.
     """
     return _units_of_text(_quantity_text(q))
+
+
+def refused(amounts: core.ResourceList, where: str) -> errors.InputError | None:
+    """The first quantity of some resources that cannot be read, with its place in ``where``; None if all can."""
+    for name, amount in amounts.items():
+        try:
+            quantity(amount)
+        except errors.InputError as error:
+            return error.at(f"{where}[{decoding.shown_key(name)}]")
+    return None
 
 
 @functools.lru_cache(maxsize=65536)

@@ -42,7 +42,7 @@ def prepare(pod: core.Pod) -> PodRequest:
         pod=pod,
         intent=intent,
         problems=problems,
-        asked=demand.of(pod),
+        asked=demand.of(pod, runs=False),
         ports=demand.host_ports(pod),
         terms=podterms.of(pod),
     )

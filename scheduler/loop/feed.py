@@ -360,7 +360,7 @@ def _tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metr
 
 def _offer(node: core.Node) -> tuple[object, ...]:
     """What of a node decides whether a pod fits."""
-    return node.spec, node.metadata.labels, node.status.allocatable
+    return node.spec, node.metadata.labels, node.status.allocatable, node.status.declared_features
 
 
 def _footprint(pod: core.Pod) -> tuple[object, ...]:
@@ -370,7 +370,8 @@ def _footprint(pod: core.Pod) -> tuple[object, ...]:
         (container.name, container.allocated_resources, container.resources)
         for container in (*status.container_statuses, *status.init_container_statuses)
     ]
-    return spec.containers, spec.init_containers, spec.resources, granted
+    whole = status.allocated_resources, status.resources
+    return spec.containers, spec.init_containers, spec.resources, granted, whole
 
 
 def _abilities(capability: crd.NodeCapability) -> tuple[object, ...]:

@@ -354,6 +354,8 @@ def _counts_alike(old: core.Pod, new: core.Pod) -> bool:
         and old.status.container_statuses == new.status.container_statuses
         and old.status.init_container_statuses == new.status.init_container_statuses
         and old.status.conditions == new.status.conditions
+        and old.status.resources == new.status.resources
+        and old.status.allocated_resources == new.status.allocated_resources
     )
 
 

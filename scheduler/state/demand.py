@@ -1,4 +1,4 @@
-"""What a pod asks of a node: its resource requests and host ports, as kube-scheduler 1.36 adds them up.
+"""What a pod asks of a node: its resource requests and host ports, as kube-scheduler 1.37 adds them up.
 
 Source: component-helpers/resource (PodRequests) and reference section "Resources": the request of each resource is the
 larger of (containers + sidecars) and the dearest moment of initialisation; pod-level requests replace it; overhead is
@@ -8,11 +8,13 @@ added. Sums are exact and rounded up at the end: cpu to milli-cores, all else to
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from scheduler import errors
 from scheduler.api import core, units
 
 # pkg/scheduler/util/pod_resources.go: what scoring assumes for a container that states no request.
@@ -84,22 +86,36 @@ class Demand:
         )
 
 
-def of(pod: core.Pod) -> Demand:
-    """Add up what a pod requests.
+def of(pod: core.Pod, *, runs: bool = True) -> Demand:
+    """Add up what a pod requests; what a kubelet reports of it counts only where it ``runs``.
 
     Raises:
-        InputError: a quantity cannot be read (the API server lets none such through).
+        InputError: a quantity cannot be read (the API server lets none such through); names its field.
     """
+    try:
+        return _of(pod, runs=runs)
+    except errors.InputError as error:
+        raise _located(error, pod) from None
+
+
+def _of(pod: core.Pod, *, runs: bool) -> Demand:
     spec, status = pod.spec, pod.status
-    if not (spec.init_containers or spec.overhead or spec.resources or status.container_statuses):
+    has_status = runs and bool(
+        status.container_statuses
+        or status.init_container_statuses
+        or status.resources is not None
+        or _is_infeasible(pod)
+    )
+    if not (spec.init_containers or spec.overhead or spec.resources or has_status):
         return _of_containers(tuple([tuple(c.resources.requests.items()) for c in spec.containers]))
-    pod_level = _pod_level(pod)
-    true = _pod_requests(pod, {}, pod_level)
-    scored = _pod_requests(pod, _ASSUMED, {})
+    pod_level = _pod_level(pod, has_status=has_status)
+    true = _pod_requests(pod, {}, pod_level, has_status=has_status)
+    scored = _pod_requests(pod, _ASSUMED, {}, has_status=has_status)
     if not pod_level:
         return Demand(true, nonzero=scored, scored=scored)
     missing = {name: amount for name, amount in _ASSUMED.items() if name not in true}
-    return Demand(true, nonzero=_pod_requests(pod, missing, pod_level), scored=scored)
+    nonzero = _pod_requests(pod, missing, pod_level, has_status=has_status)
+    return Demand(true, nonzero=nonzero, scored=scored)
 
 
 @functools.lru_cache(maxsize=16384)
@@ -108,7 +124,7 @@ def _of_containers(requests: tuple[tuple[tuple[str, core.Quantity], ...], ...]) 
     true: Sums = {}
     nonzero: Sums = {}
     for container in requests:
-        own = {name: _exact(amount) for name, amount in container}
+        own = _read(dict(container))
         _add(true, own)
         _add(nonzero, {**_ASSUMED, **own})
     return Demand(true, nonzero=nonzero, scored=nonzero)
@@ -142,27 +158,78 @@ def host_ports(pod: core.Pod) -> tuple[Port, ...]:
     return tuple(found)
 
 
-def _pod_level(pod: core.Pod) -> Sums:
+def _pod_level(pod: core.Pod, *, has_status: bool) -> Sums:
     """Requests of the pod as a whole, of the resources for which Kubernetes has them."""
-    requests = pod.spec.resources.requests if pod.spec.resources is not None else {}
-    return {
-        name: _exact(amount)
-        for name, amount in requests.items()
-        if name in ("cpu", "memory") or name.startswith("hugepages-")
-    }
+    spec, status = pod.spec.resources, pod.status
+    if spec is None or not any(_is_pod_level(name) for name in spec.requests):
+        return {}
+    stages = [spec.requests]
+    if has_status and status.resources is not None:
+        wished = [] if _is_infeasible(pod) else stages
+        stages = [*wished, status.resources.requests or {}, status.allocated_resources or {}]
+    return {name: amount for name, amount in _dearest(map(_read, stages)).items() if _is_pod_level(name)}
 
 
-def _pod_requests(pod: core.Pod, assumed: Sums, pod_level: Sums) -> Sums:
-    spec, statuses = pod.spec, _resize_statuses(pod)
+def _is_pod_level(name: str) -> bool:
+    return name in ("cpu", "memory") or name.startswith("hugepages-")
+
+
+def _pod_requests(pod: core.Pod, assumed: Sums, pod_level: Sums, *, has_status: bool) -> Sums:
+    """What containers ask for, with ``assumed`` for those that do not say, then the pod as a whole, then overhead.
+
+    A pod that is being resized counts by the dearest of three sums: what is wished, what the node has allocated, what
+    is in force. A wish that the node has called infeasible does not count. Source: AggregateContainerRequests, 1.37.
+    """
+    total = _containers(pod, assumed, _wished)
+    if has_status:
+        status = pod.status
+        in_force = status.resources.requests if status.resources is not None else None
+        if in_force is not None and status.allocated_resources is not None:
+            stages = [_read(status.allocated_resources), _read(in_force)]
+        else:
+            stages = [_containers(pod, assumed, _allocated), _containers(pod, assumed, _actuated)]
+        total = _dearest(stages if _is_infeasible(pod) else [total, *stages])
+    total.update(pod_level)
+    _add(total, _read(pod.spec.overhead))
+    return total
+
+
+_Stage = Callable[[core.Container, core.ContainerStatus | None, bool], core.ResourceList]
+
+
+def _wished(container: core.Container, _status: core.ContainerStatus | None, _infeasible: bool) -> core.ResourceList:
+    return container.resources.requests
+
+
+def _allocated(container: core.Container, status: core.ContainerStatus | None, infeasible: bool) -> core.ResourceList:
+    if status is not None and status.allocated_resources is not None:
+        return status.allocated_resources
+    return {} if infeasible else container.resources.requests
+
+
+def _actuated(container: core.Container, status: core.ContainerStatus | None, infeasible: bool) -> core.ResourceList:
+    if status is not None and status.resources is not None and status.resources.requests is not None:
+        return status.resources.requests
+    return _allocated(container, status, infeasible)
+
+
+def _containers(pod: core.Pod, assumed: Sums, stage: _Stage) -> Sums:
+    """The most that containers ask for at one time, at one stage of a resize."""
+    reported = (*pod.status.container_statuses, *pod.status.init_container_statuses)
+    statuses = {status.name: status for status in reversed(reported)}  # the first of a name counts
+    infeasible = _is_infeasible(pod)
+
+    def requests(container: core.Container) -> Sums:
+        return {**assumed, **_read(stage(container, statuses.get(container.name), infeasible))}
+
     total: Sums = {}
-    for container in spec.containers:
-        _add(total, _container_requests(container, assumed, statuses))
+    for container in pod.spec.containers:
+        _add(total, requests(container))
     init_peak: Sums = {}
     sidecars: Sums = {}
-    for container in spec.init_containers:
-        sidecar = _is_sidecar(container)
-        request = _container_requests(container, assumed, statuses if sidecar else {})
-        if sidecar:
+    for container in pod.spec.init_containers:
+        request = requests(container)
+        if _is_sidecar(container):
             _add(total, request)
             _add(sidecars, request)
             at_this_moment = sidecars
@@ -171,40 +238,37 @@ def _pod_requests(pod: core.Pod, assumed: Sums, pod_level: Sums) -> Sums:
             _add(at_this_moment, request)
         _raise_to(init_peak, at_this_moment)
     _raise_to(total, init_peak)
-    total.update(pod_level)
-    _add(total, {name: _exact(amount) for name, amount in spec.overhead.items()})
     return total
 
 
-def _container_requests(
-    container: core.Container, assumed: Sums, statuses: dict[str, tuple[core.ContainerStatus, bool]]
-) -> Sums:
-    requests = {name: _exact(amount) for name, amount in container.resources.requests.items()}
-    if container.name in statuses:
-        status, infeasible = statuses[container.name]
-        seen: Sums = {} if infeasible else dict(requests)
-        actuated = status.resources.requests if status.resources is not None else {}
-        for amounts in (actuated, status.allocated_resources):
-            _raise_to(seen, {name: _exact(amount) for name, amount in amounts.items()})
-        requests = seen
-    for name, amount in assumed.items():
-        requests.setdefault(name, amount)
-    return requests
+def _is_infeasible(pod: core.Pod) -> bool:
+    """Whether the node has said that it cannot meet the resize that is wished."""
+    pending = next((condition for condition in pod.status.conditions if condition.type == "PodResizePending"), None)
+    return pending is not None and pending.reason == "Infeasible"
 
 
-def _resize_statuses(pod: core.Pod) -> dict[str, tuple[core.ContainerStatus, bool]]:
-    """Statuses of containers whose resources a kubelet reports, and whether a pending resize cannot be met."""
-    reported = [
-        status
-        for status in (*pod.status.container_statuses, *pod.status.init_container_statuses)
-        if status.resources is not None
+def _located(error: errors.InputError, pod: core.Pod) -> errors.InputError:
+    """The refusal with the field that holds the quantity."""
+    spec, status = pod.spec, pod.status
+    lists = [
+        (f"spec.{kind}[{number}].resources.requests", container.resources.requests)
+        for kind, containers in (("containers", spec.containers), ("initContainers", spec.init_containers))
+        for number, container in enumerate(containers)
     ]
-    if not reported:
-        return {}
-    infeasible = any(
-        condition.type == "PodResizePending" and condition.reason == "Infeasible" for condition in pod.status.conditions
-    )
-    return {status.name: (status, infeasible) for status in reported}
+    lists += [("spec.overhead", spec.overhead), ("status.allocatedResources", status.allocated_resources or {})]
+    if spec.resources is not None:
+        lists.append(("spec.resources.requests", spec.resources.requests))
+    if status.resources is not None:
+        lists.append(("status.resources.requests", status.resources.requests or {}))
+    for kind, statuses in (
+        ("containerStatuses", status.container_statuses),
+        ("initContainerStatuses", status.init_container_statuses),
+    ):
+        for number, one in enumerate(statuses):
+            lists.append((f"status.{kind}[{number}].allocatedResources", one.allocated_resources or {}))
+            if one.resources is not None:
+                lists.append((f"status.{kind}[{number}].resources.requests", one.resources.requests or {}))
+    return next((refusal for path, amounts in lists if (refusal := units.refused(amounts, path)) is not None), error)
 
 
 def _is_sidecar(container: core.Container) -> bool:
@@ -220,6 +284,17 @@ def _raise_to(total: Sums, other: Sums) -> None:
     for name, amount in other.items():
         if amount > total.get(name, -1):
             total[name] = amount
+
+
+def _dearest(stages: Iterable[Sums]) -> Sums:
+    found: Sums = {}
+    for stage in stages:
+        _raise_to(found, stage)
+    return found
+
+
+def _read(amounts: core.ResourceList) -> Sums:
+    return {name: _exact(amount) for name, amount in amounts.items()}
 
 
 def _exact(amount: core.Quantity) -> int:

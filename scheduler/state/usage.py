@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler import errors
 from scheduler.api import core, units
 from scheduler.state import demand
 
@@ -87,10 +88,13 @@ def amounts(resources: core.ResourceList) -> dict[str, int]:
     """Read what a node offers of the resources that scheduling counts: cpu in milli-cores, all else in whole units.
 
     Raises:
-        InputError: a quantity cannot be read.
+        InputError: a quantity cannot be read; names its field.
     """
-    return {
-        name: units.quantity_milli(value) if name == "cpu" else units.quantity(value)
-        for name, value in resources.items()
-        if name in _ROWS or demand.is_scalar(name)
-    }
+    counted = {name: value for name, value in resources.items() if name in _ROWS or demand.is_scalar(name)}
+    try:
+        return {
+            name: units.quantity_milli(value) if name == "cpu" else units.quantity(value)
+            for name, value in counted.items()
+        }
+    except errors.InputError as error:
+        raise units.refused(counted, "status.allocatable") or error from None

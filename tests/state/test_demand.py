@@ -156,7 +156,7 @@ RESIZED: Object = {"resources": {"requests": {"cpu": "2"}}, "allocatedResources"
         pytest.param("4", RESIZED, False, 4000, id="wished above all"),
         pytest.param("4", RESIZED, True, 3000, id="a wish that cannot be met does not count"),
         pytest.param("1", {"resources": {"requests": {"cpu": "2"}}}, False, 2000, id="actuated, nothing allocated"),
-        pytest.param("1", {"allocatedResources": {"cpu": "9"}}, False, 1000, id="no resources reported"),
+        pytest.param("1", {"allocatedResources": {"cpu": "9"}}, False, 9000, id="allocated, no resources reported"),
         pytest.param("1", {}, False, 1000, id="no word of resources"),
     ],
 )
