@@ -136,6 +136,10 @@ class Settings:
     """``expectedConfidence``: how sure it is that an output that does not exist yet will lie in the store nearest to
     its producer. Not 1, as nothing forces a pod to write there or to succeed; far from 0.5, as most do."""
 
+    open_storage_info: bool = False
+    """``openStorageInfo``: whether everybody who reaches the port may read /storage-info, as in the earlier
+    implementation. It names all tenants' buckets, so otherwise it takes a token with the right to get that URL."""
+
     ignored: tuple[str, ...] = ()
     """Keys of the file that are known and have no effect here, to be logged once."""
 
@@ -229,6 +233,7 @@ def _read_ours(top: sections.Section) -> Settings:
         data_retention_s=top.duration_s("dataRetention", default.data_retention_s, 1),
         expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
+        open_storage_info=top.boolean("openStorageInfo"),
         ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),
     )
 

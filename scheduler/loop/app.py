@@ -29,6 +29,7 @@ from scheduler.loop import (
     clerk,
     cycle,
     departed,
+    doors,
     expected,
     feed,
     handlers,
@@ -187,7 +188,13 @@ class _Process:
         )
         self._pulse = health.Pulse(clock)
         port = settings.health_port if options.health_port is None else options.health_port
-        self._server = health.Server(self._sources(), host=options.health_host, port=port)
+        self._server = health.Server(
+            self._sources(),
+            host=options.health_host,
+            port=port,
+            guard=doors.Doors(api),
+            open_storage_info=settings.open_storage_info,
+        )
         self._watch_counters()
 
     def _listen(self) -> None:
@@ -329,7 +336,7 @@ class _Process:
             },
             metrics=self._metrics,
             journal=self._journal,
-            storage=lambda: storage.describe(
+            storage=lambda: storage.Inventory.take(
                 self._resources.capabilities(),
                 self._resources.data_objects(),
                 self._settings.network,

@@ -7,21 +7,26 @@
     /explain?pod=ns/name   the decisions about a pod that are still remembered, newest last
 
 The first three answer 200 or 503 with one line for what is wrong; `?verbose` lists every check. A check is a function
-that returns "" or what is wrong.
+that returns "" or what is wrong. Those and the metrics are open to everybody; for the last two, scheduler.loop.doors
+says who may read them. They take `limit` and `continue`, as the API server's lists do, and are sent in pieces, so that
+a long answer keeps neither pods nor probes waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
 
 import msgspec
 import prometheus_client
 from aiohttp import web
 
-from scheduler.loop import journal, metrics
+from scheduler.loop import answers, doors, journal, metrics, storage
+
+ANSWERS_AT_ONCE: Final = 4  # long ones; each is held in memory while it is sent
+SENT_WITHIN_S: Final = 60.0  # whoever reads more slowly asks for pages
 
 Check = Callable[[], str]
 
@@ -34,7 +39,7 @@ class Sources:
     ready: Mapping[str, Check]
     metrics: metrics.Metrics
     journal: journal.Journal
-    storage: Callable[[], dict[str, Any]]
+    storage: Callable[[], Awaitable[storage.Inventory]]
 
 
 class Pulse:
@@ -64,10 +69,17 @@ class Server:
     Args:
         host: Address to listen on; "" for all.
         port: 0 takes a free one; ``port`` then tells which.
+        guard: Who may read /explain and /storage-info.
+        open_storage_info: Whether everybody may read the latter.
     """
 
-    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
+    def __init__(
+        self, sources: Sources, *, host: str, port: int, guard: doors.Doors, open_storage_info: bool = False
+    ) -> None:
         self._sources = sources
+        self._guard = guard
+        self._open_storage_info = open_storage_info
+        self._sending = 0
         self._host = host
         self.port = port
         app = web.Application()
@@ -104,19 +116,84 @@ class Server:
             body=self._sources.metrics.render(), headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST}
         )
 
-    async def _storage(self, _request: web.Request) -> web.Response:
-        return _json(self._sources.storage())
+    async def _storage(self, request: web.Request) -> web.StreamResponse:
+        if not self._open_storage_info:
+            refusal = await self._guard.refusal(request, nonResourceAttributes=doors.STORAGE_INFO)
+            if refusal is not None:
+                return _refused(refusal)
+        after = storage.position(request.query["continue"]) if request.query.get("continue") else None
+        limit = _limit(request)
+        if limit is None or (after is None and request.query.get("continue")):
+            return _bad_page()
 
-    async def _explain(self, request: web.Request) -> web.Response:
+        async def pieces() -> Iterable[bytes]:
+            return answers.inventory(await self._sources.storage(), after, limit)
+
+        return await self._send(request, pieces)
+
+    async def _explain(self, request: web.Request) -> web.StreamResponse:
         pod = request.query.get("pod", "")
-        if pod.count("/") != 1:
+        namespace, slash, name = pod.partition("/")
+        if not namespace or not slash or not name or "/" in name:
             return _json({"error": "name a pod: /explain?pod=namespace/name"}, status=400)
-        records = self._sources.journal.of(pod)
+        refusal = await self._guard.refusal(request, resourceAttributes=doors.pod_right(namespace, name))
+        if refusal is not None:
+            return _refused(refusal)
+        after, limit = request.query.get("continue") or "0", _limit(request)
+        if limit is None or not _is_number(after):
+            return _bad_page()
+        records = self._sources.journal.of(pod, int(after))
         if not records:
             remembered = journal.CAPACITY
-            message = f"no decision about {pod} is among the last {remembered}"
+            message = f"no {'further ' if int(after) else ''}decision about {pod} is among the last {remembered}"
             return _json({"pod": pod, "error": message}, status=404)
-        return _json({"pod": pod, "decisions": [dataclasses.asdict(record) for record in records]})
+
+        async def pieces() -> Iterable[bytes]:
+            return answers.decisions(pod, records, limit)
+
+        return await self._send(request, pieces)
+
+    async def _send(self, request: web.Request, pieces: Callable[[], Awaitable[Iterable[bytes]]]) -> web.StreamResponse:
+        """Send JSON of any length; the loop turns after each piece."""
+        if self._sending >= ANSWERS_AT_ONCE:
+            return _refused(doors.Refusal(503, "too many long answers are being sent; try again"))
+        self._sending += 1
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        try:
+            async with asyncio.timeout(SENT_WITHIN_S):
+                ready = await pieces()
+                await response.prepare(request)
+                for piece in ready:
+                    await response.write(piece)
+                    await asyncio.sleep(0)
+                await response.write_eof()
+        except TimeoutError:
+            response.force_close()
+            if request.transport is not None:
+                request.transport.abort()  # what was sent is half an answer, and must not look like one
+        finally:
+            self._sending -= 1
+        return response
+
+
+def _limit(request: web.Request) -> int | None:
+    """How many entries a page is to have, 0 for all; None where that is no number."""
+    text = request.query.get("limit") or "0"
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def _bad_page() -> web.Response:
+    return _json({"error": "limit is a number, and continue what the page before said; leave both out for all"}, 400)
+
+
+def _refused(refusal: doors.Refusal) -> web.Response:
+    answer = _json({"error": refusal.message}, refusal.status)
+    answer.headers.update(refusal.headers)
+    return answer
 
 
 def _verdict(request: web.Request, checks: Mapping[str, Check]) -> web.Response:

@@ -40,11 +40,13 @@ class Journal:
     """A ring of records."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._records: collections.deque[Record] = collections.deque(maxlen=capacity)
+        self._records: collections.deque[tuple[int, Record]] = collections.deque(maxlen=capacity)
+        self._added = 0
 
     def add(self, record: Record) -> None:
-        self._records.append(record)
+        self._added += 1
+        self._records.append((self._added, record))
 
-    def of(self, pod: str) -> list[Record]:
-        """The records of ``namespace/name``, oldest first."""
-        return [record for record in self._records if record.pod == pod]
+    def of(self, pod: str, after: int = 0) -> list[tuple[int, Record]]:
+        """The records of ``namespace/name`` added later than number ``after``, oldest first, with their numbers."""
+        return [(number, record) for number, record in self._records if number > after and record.pod == pod]

@@ -1,6 +1,8 @@
 """What the endpoints answer."""
 
 import dataclasses
+import json
+import pathlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +11,9 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.loop import health, journal, metrics, storage
+from scheduler.kube import client
+from scheduler.loop import answers, doors, health, journal, metrics, storage
+from tests.fakeapi import server
 
 
 @dataclasses.dataclass
@@ -32,7 +36,13 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
+async def served(tmp_path: pathlib.Path) -> AsyncIterator[Served]:
+    async with server.running() as fake:
+        async for one in serve(fake, tmp_path):
+            yield one
+
+
+async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[Served]:
     problems = {"loop": "", "nodes": ""}
     counters = metrics.Metrics("data-locality-scheduler")
     decisions = journal.Journal(capacity=3)
@@ -41,13 +51,15 @@ async def served() -> AsyncIterator[Served]:
         ready={"loop": lambda: problems["loop"], "nodes": lambda: problems["nodes"]},
         metrics=counters,
         journal=decisions,
-        storage=lambda: {"nodes": {}},
+        storage=lambda: storage.Inventory.take([], [], config.Network(), now_s=0.0),
     )
-    server = health.Server(sources, host="127.0.0.1", port=0)
-    await server.start()
+    api = await client.Api.connect(fake.kubeconfig(tmp_path))
+    port = health.Server(sources, host="127.0.0.1", port=0, guard=doors.Doors(api))
+    await port.start()
     async with aiohttp.ClientSession() as session:
-        yield Served(session, f"http://127.0.0.1:{server.port}", problems, decisions, counters)
-    await server.stop()
+        yield Served(session, f"http://127.0.0.1:{port.port}", problems, decisions, counters)
+    await port.stop()
+    await api.close()
 
 
 async def test_all_is_well(served: Served) -> None:
@@ -128,7 +140,7 @@ async def test_metrics_keep_their_names(served: Served) -> None:
     assert any(line.startswith("scheduler_resource_efficiency ") for line in lines)
 
 
-def test_storage_info_tells_who_serves_what() -> None:
+async def test_storage_info_tells_who_serves_what() -> None:
     status = crd.NodeCapabilityStatus(
         node_type="edge",
         region="r",
@@ -153,7 +165,8 @@ def test_storage_info_tells_who_serves_what() -> None:
             spec=crd.DataObjectSpec(urn="raw/a/key", locations=(crd.Location(node="n9"),)),
         ),
     ]
-    answer = storage.describe([capability, idle], objects, config.Network(), now_s=1767323105.0)
+    found = await storage.Inventory.take([capability, idle], objects, config.Network(), now_s=1767323105.0)
+    answer = json.loads(b"".join(answers.inventory(found, None, 0)))
     assert list(answer["nodes"]) == ["n1"]
     assert answer["nodes"]["n1"]["stores"][0]["buckets"] == ["raw", "empty"]
     assert answer["buckets"] == {

@@ -1,0 +1,131 @@
+"""Who may read what tenants would not tell each other: /storage-info names everybody's buckets, /explain a pod's data.
+
+Whoever asks from this machine (``kubectl port-forward`` does, and needs a right for it) is let in. Anybody else shows a
+token of the cluster's, as the API server's own clients do, and needs
+
+    /storage-info   the right to get the non-resource URL /storage-info
+    /explain        the right to get the pod
+
+The API server is asked both questions. Its answers are kept for a minute, those to tokens that nobody knows too, and
+few are asked at a time: what knocks here without credentials costs the API server next to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import hashlib
+import ipaddress
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from scheduler import errors
+from scheduler.kube import client, tokenreview
+
+log = structlog.get_logger(__name__)
+
+KEPT_S: Final = 60.0
+KEPT: Final = 1024  # answers, some hundred bytes each
+ASKED_AT_ONCE: Final = 4
+WAITING: Final = 32
+
+STORAGE_INFO: Final[Mapping[str, str]] = {"verb": "get", "path": "/storage-info"}
+_REMEDY: Final = (
+    'send "Authorization: Bearer TOKEN", for example of kubectl create token, or ask over kubectl port-forward'
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not, as a status of HTTP and what to do."""
+
+    status: int
+    message: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.status == 401:
+            return {"WWW-Authenticate": "Bearer"}
+        return {"Retry-After": "1"} if self.status == 503 else {}
+
+
+def pod_right(namespace: str, name: str) -> dict[str, str]:
+    """What is needed to read the decisions about a pod."""
+    return {"verb": "get", "version": "v1", "resource": "pods", "namespace": namespace, "name": name}
+
+
+class Doors:
+    """Asks and remembers.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, api: client.Api, clock: Callable[[], float] = time.monotonic) -> None:
+        self._api = api
+        self._clock = clock
+        self._known: collections.OrderedDict[tuple[object, ...], tuple[float, Refusal | None]] = (
+            collections.OrderedDict()
+        )
+        self._turns = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._waiting = 0
+
+    async def refusal(self, request: web.Request, **right: Mapping[str, str]) -> Refusal | None:
+        """Why whoever sent a request may not read what needs a right; None if it may."""
+        if is_local(request.transport.get_extra_info("peername") if request.transport is not None else None):
+            return None
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return Refusal(401, f"this needs a token of the cluster; {_REMEDY}")
+        token = token.strip()
+        key = (hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest(), *_flat(right))
+        until, known = self._known.get(key, (0.0, None))
+        if self._clock() < until:
+            return known
+        if self._waiting >= WAITING:
+            return Refusal(503, "too many ask at once; try again")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                found = await self._ask(token, right)
+        finally:
+            self._waiting -= 1
+        if found is None or found.status != 503:
+            self._known[key] = (self._clock() + KEPT_S, found)
+            self._known.move_to_end(key)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    async def _ask(self, token: str, right: Mapping[str, Mapping[str, str]]) -> Refusal | None:
+        try:
+            user = await tokenreview.review(self._api, token)
+            if user is None:
+                return Refusal(401, f"nobody has this token, or no longer; {_REMEDY}")
+            if await tokenreview.may(self._api, user, **right):
+                return None
+        except (errors.ApiError, errors.InputError) as error:
+            log.warning("who asks could not be checked", error=str(error))
+            return Refusal(503, "the API server does not tell who asks; try again, or ask over kubectl port-forward")
+        [attributes] = right.values()
+        what = attributes.get("path") or f"pod {attributes['namespace']}/{attributes['name']}"
+        return Refusal(403, f"RBAC does not allow {user.username} to get {what}")
+
+
+def is_local(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
+    """Whether a socket's other end is on this machine; one of which that is not known is not."""
+    try:
+        address = ipaddress.ip_address(peer[0].partition("%")[0] if peer else "")
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _flat(right: Mapping[str, Mapping[str, str]]) -> tuple[object, ...]:
+    return tuple((kind, *sorted(attributes.items())) for kind, attributes in sorted(right.items()))
