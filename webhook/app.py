@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import pathlib
-import ssl
 from collections.abc import Collection
 from typing import Any, Final
 
 import kopf
 import structlog
-from aiohttp import web
 
 from scheduler.kube import client, startup
-from webhook import handlers, health, metrics
+from webhook import doors, handlers, health, metrics
 from webhook.admission import server
 from webhook.certificates import tls
 from webhook.cluster import known
@@ -81,10 +79,10 @@ async def _serve(api: client.Api, options: Options, certificate: tls.Certificate
     answers = handlers.Answers(facts, said, figures, refuses=options.refuse_malformed)
     registry, settings = handlers.build(api, answers, admission, managed=options.managed, on_stop=stop.set)
     health_app = health.build(facts, keeper, admission, certificate, figures)
-    health_runner = await _listen(health_app, options.health_host or None, options.health_port)
+    health_door = await doors.serve(health_app, options.health_host or None, options.health_port)
     events_app = receiver.build(keeper, allowed, facts.readers_of, event_figures)
-    events_runner = await _listen(events_app, None, options.events_port, certificate.context)
-    log.info("webhook started", health=_addresses(health_runner), events=_addresses(events_runner))
+    events_door = await doors.serve(events_app, None, options.events_port, context=certificate.context)
+    log.info("webhook started", health=_addresses(health_door), events=_addresses(events_door))
     operator = kopf.operator(registry=registry, settings=settings, clusterwide=True, standalone=True, stop_flag=stop)
     parts = {
         asyncio.create_task(stop.wait(), name="stop"),
@@ -95,25 +93,16 @@ async def _serve(api: client.Api, options: Options, certificate: tls.Certificate
     }
     code = await startup.until_one_ends(parts)
     stop.set()
-    await _end(parts, events_runner)
-    await health_runner.cleanup()
+    await _end(parts, events_door)
+    await health_door.close()
     log.info("webhook stopped")
     return code
 
 
-async def _listen(
-    app: web.Application, host: str | None, port: int, context: ssl.SSLContext | None = None
-) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=server.DRAIN_S)
-    await runner.setup()
-    await web.TCPSite(runner, host, port, ssl_context=context).start()
-    return runner
-
-
-async def _end(parts: Collection[asyncio.Task[Any]], events: web.AppRunner) -> None:
+async def _end(parts: Collection[asyncio.Task[Any]], events: doors.Door) -> None:
     """Answer what is under way, admission and events, and only then end what that hangs on."""
     by_name = {part.get_name(): part for part in parts}
-    await asyncio.wait([by_name["operator"], asyncio.create_task(events.cleanup())], timeout=10.0)
+    await asyncio.wait([by_name["operator"], asyncio.create_task(events.close())], timeout=10.0)
     for part in parts:
         part.cancel()
     await asyncio.wait(parts, timeout=10.0)
@@ -126,5 +115,5 @@ def _client_config(options: Options) -> dict[str, Any]:
     return {"service": {"namespace": options.namespace, "name": options.host, "port": _SERVICE_PORT}}
 
 
-def _addresses(runner: web.AppRunner) -> list[str]:
-    return [f"{address[0]}:{address[1]}" for address in runner.addresses]
+def _addresses(door: doors.Door) -> list[str]:
+    return [f"{address[0]}:{address[1]}" for address in door.addresses]

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from scheduler.kube import client
 from tests.fakeapi import certificates
-from webhook import facts
+from webhook import doors, facts
 from webhook.events import keeping, ledger, metrics, receiver, senders
 
 TOKEN = "a-static-token-for-tests"
@@ -97,10 +97,8 @@ async def running(
     keeper = keeping.Keeper(api, book, namespace, figures, **how)
     known = senders.Senders(api, figures, tokens=tokens, allow_anonymous=allow_anonymous)
     app = receiver.build(keeper, known, lambda bucket: (readers or {}).get(bucket, ()), figures)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=certificate.server_context() if certificate else None)
-    await site.start()
+    context = certificate.server_context() if certificate else None
+    door = await doors.serve(app, "127.0.0.1", port, context=context)
     task = asyncio.create_task(keeper.run() if follows else asyncio.sleep(0))
     trusts: ssl.SSLContext | bool = ssl.create_default_context(cafile=certificate.cert) if certificate else True
     scheme = "https" if certificate else "http"
@@ -108,11 +106,11 @@ async def running(
     try:
         if follows:
             await keeper.synced.wait()
-        url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
+        url = f"{scheme}://127.0.0.1:{door.addresses[0][1]}"
         yield Replica(url, book, keeper, registry, session)
     finally:
         await session.close()
-        await runner.cleanup()
+        await door.close()
         task.cancel()
         await asyncio.wait([task])
         await api.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.api import annotations, names
 from webhook import facts
-from webhook.events import ledger, messages
+from webhook.events import ledger, messages, statements
 
 FMASK = facts.Consumer("default", "fmask")
 START_S = 1_800_000_000.0
@@ -182,7 +182,7 @@ def test_what_is_kept_survives_being_written_down() -> None:
     book = ledger.Ledger(clock=Clock())
     book.add(FMASK, [event("1", "raw/ä", time_s=START_S - 0.001, preferRegion="west", dataIntensive=True)])
     kept = book.kept(FMASK)
-    assert msgspec.json.decode(msgspec.json.encode(kept), type=ledger.Kept) == kept
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=statements.Kept) == kept
 
 
 def test_the_most_that_is_kept_fits_an_object_of_the_api_server() -> None:

@@ -3,8 +3,9 @@
 This takes the place of Kopf's own server, through the door that Kopf documents for it (``settings.admission.server``).
 Kopf's server answers requests for resources that it did not find at its start with an HTTP error, so that Knative
 Services would be a failing webhook until a restart if Knative came later; it refuses bodies above a megabyte, which the
-two forms of a large object exceed; and it restarts to show a renewed certificate. And where Kopf's own steps raise, the
-API server would be told that the webhook failed. Here that is an object that is admitted as it is, with a warning.
+two forms of a large object exceed; it puts no bound to what strangers send; and it restarts to show a renewed
+certificate. And where Kopf's own steps raise, the API server would be told that the webhook failed. Here that is an
+object that is admitted as it is, with a warning.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from webhook import metrics
+from webhook import doors, metrics
 from webhook.certificates import tls
 
 log = structlog.get_logger(__name__)
@@ -28,8 +29,10 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES: Final = 8 * 1024**2
 # Longer than the API server keeps an idle connection (90 s): where both ends close at once, a request gets lost.
 KEEP_ALIVE_S: Final = 180.0
-# What is under way when the process is told to stop is finished; the API server gives up after 3 s anyway.
-DRAIN_S: Final = 3.0
+# A hostile one of 8 MiB becomes some 170 MiB of objects: so one at a time for each of two addresses, which get through
+# many a second. A usual pod has a few KiB and is read beside them.
+AT_ONCE_BYTES: Final = 2 * MAX_BODY_BYTES
+READ_S: Final = 2.0  # the API server asks for an answer within three
 
 # One path, "check", serves all kinds. Kopf answers for resources only that it saw when it started, and Knative may come
 # later; but which handler is meant it takes from us, and this one does not mind what it gets.
@@ -58,6 +61,7 @@ class Server:
         self._client_config = client_config
         self._figures = figures
         self._port = port
+        self._bodies = doors.Bodies(largest_bytes=MAX_BODY_BYTES, at_once_bytes=AT_ONCE_BYTES, read_s=READ_S)
         self.is_listening = False
 
     async def __call__(self, answer: Answer) -> AsyncIterator[Any]:
@@ -66,28 +70,29 @@ class Server:
         async def serve(request: web.Request) -> web.Response:
             return await self._serve(answer, request)
 
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app = web.Application()
         app.router.add_post("/{id}", serve)
-        runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=DRAIN_S
-        )
-        await runner.setup()
+        door = await doors.serve(app, None, self._port, context=self._certificate.context, keep_alive_s=KEEP_ALIVE_S)
         try:
-            await web.TCPSite(runner, None, self._port, ssl_context=self._certificate.context).start()
             self.is_listening = True
-            log.info("admission server listens", port=runner.addresses[0][1])
+            log.info("admission server listens", port=door.addresses[0][1])
             authority = base64.b64encode(self._certificate.authority_pem()).decode("ascii")
             yield {**self._client_config, "caBundle": authority}
             await asyncio.Event().wait()
         finally:
             self.is_listening = False
-            await runner.cleanup()
+            await door.close()
 
     async def _serve(self, answer: Answer, request: web.Request) -> web.Response:
         began_s = time.perf_counter()
-        path = request.match_info["id"]
+        async with self._bodies.reading(request) as body:
+            if isinstance(body, doors.Unread):
+                return web.Response(status=body.status, text=f"{body.message}\n")
+            return await self._answer(answer, request.match_info["id"], body, began_s)
+
+    async def _answer(self, answer: Answer, path: str, asked_for: bytes, began_s: float) -> web.Response:
         try:
-            review = msgspec.json.decode(await request.read())
+            review = msgspec.json.decode(asked_for)
             asked: dict[str, Any] = review["request"]
             resource = asked["resource"]["resource"]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:

@@ -27,7 +27,7 @@ from scheduler import errors
 from scheduler.api import core, names
 from scheduler.kube import client, informer
 from webhook import facts
-from webhook.events import ledger, messages, metrics
+from webhook.events import ledger, messages, metrics, statements
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class _Written(msgspec.Struct, frozen=True):
     """What stands in a ConfigMap. The consumer too, as a name that is cut cannot be read back."""
 
     consumer: facts.Consumer
-    kept: ledger.Kept
+    kept: statements.Kept
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,11 @@ or says a time to come, happened when it was received. So replicas that merge wh
 the same, in whatever order and however often they do so. That what is gone is a statement too, and not merely missing,
 is what makes it so: an old statement that arrives late finds the newer one in its place.
 
+Of an object with versions, what was written or hidden (by a delete marker) is a statement for each version, and that a
+version was deleted withdraws the statement of this version alone: what was said before it holds again. So deleting an
+old version changes nothing, deleting a delete marker brings the object back, and deleting the newest brings back the
+one before, as far as it is remembered.
+
 What is kept expires some time after it was received, not after it happened: a broker that was down for an hour delivers
 events whose pods start now. Reading takes nothing out: a Service's second pod reads what the first one does.
 
@@ -18,106 +23,25 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from scheduler.api import annotations as intents
 from scheduler.api import names
 from webhook import facts
-from webhook.events import messages
+from webhook.events import messages, statements
 
 MAX_CONSUMERS: Final = 1_000
 # Of what is gone as much as of what is there: a cleaned-out bucket must not push the rest out at once.
 MAX_STATEMENTS: Final = 2 * intents.MAX_TRANSFERS
 MAX_SEEN: Final = 128
+# Of one urn, so that an object that is written over and over does not push the others out.
+MAX_VERSIONS: Final = 4
+MAX_WITHDRAWN: Final = 256
 
-# Options of a group are one statement: who asks for the edge no longer asks for the cloud.
-_GROUPS: Final = {
-    "dataIntensive": "workload",
-    "computeIntensive": "workload",
-    "preferEdge": "place",
-    "preferCloud": "place",
-    "preferRegion": "region",
-}
-
-
-class Stamp(msgspec.Struct, frozen=True, order=True, array_like=True):
-    """What makes one statement newer than another. Milliseconds, so that JSON does not round them."""
-
-    at_ms: int
-    received_ms: int
-    event: str
-    place: int = 0
-    """Where in the event it stands, counted downwards: of what came at once, the first counts most."""
-
-
-class Item(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is said of one urn; ``size_bytes`` is 0 where the event does not tell."""
-
-    urn: str
-    role: Literal["input", "output", "gone"]
-    stamp: Stamp
-    size_bytes: int = 0
-    processing_s: float = 0.0
-    priority: int | None = None
-    kind: str = ""
-
-    @property
-    def topic(self) -> tuple[str, str]:
-        """An object that is gone is no input, but may still be written."""
-        return ("output" if self.role == "output" else "input", self.urn)
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        """Newer is greater. The stamp decides; the rest is for stamps that hands or wrong senders have used twice."""
-        return (self.stamp, *self.topic, self.role, self.size_bytes, self.processing_s, self.kind, str(self.priority))
-
-
-class Options(msgspec.Struct, frozen=True):
-    """A group of ``processingOptions``."""
-
-    values: dict[str, bool | str]
-    stamp: Stamp
-
-    @property
-    def topic(self) -> str:
-        return next((_GROUPS[key] for key in self.values if key in _GROUPS), "")
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.stamp, msgspec.json.encode(self.values, order="sorted"))
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """That an event has been counted, so that its second delivery is not."""
-
-    stamp: Stamp
-
-    @property
-    def topic(self) -> str:
-        return self.stamp.event
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        return (self.stamp,)
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """All that is kept for one consumer; newest first."""
-
-    items: tuple[Item, ...] = ()
-    options: tuple[Options, ...] = ()
-    seen: tuple[Seen, ...] = ()
-
-    @property
-    def newest_ms(self) -> int:
-        """When the last event for it was received; 0 where there is none."""
-        return max((one.stamp.received_ms for one in self.seen), default=0)
-
-
-_EMPTY: Final = Kept()
-T = TypeVar("T", Item, Options, Seen)
+_EMPTY: Final = statements.Kept()
+T = TypeVar("T", statements.Item, statements.Options, statements.Seen, statements.Withdrawn)
 
 
 class Ledger:
@@ -134,7 +58,7 @@ class Ledger:
         self._retention_ms = int(retention_s * 1000)
         self._clock = clock
         self._max_consumers = max_consumers
-        self._kept: dict[facts.Consumer, Kept] = {}
+        self._kept: dict[facts.Consumer, statements.Kept] = {}
 
     def __iter__(self) -> Iterator[facts.Consumer]:
         return iter(tuple(self._kept))
@@ -145,7 +69,7 @@ class Ledger:
     def __contains__(self, consumer: object) -> bool:
         return consumer in self._kept
 
-    def kept(self, consumer: facts.Consumer) -> Kept:
+    def kept(self, consumer: facts.Consumer) -> statements.Kept:
         """What is kept, to be written down."""
         return self._kept.get(consumer, _EMPTY)
 
@@ -154,16 +78,17 @@ class Ledger:
         known = {one.topic for one in self.kept(consumer).seen}
         fresh = [message for message in said if message.identity not in known and message.says_something]
         if fresh:
-            self.merge(consumer, _statements(fresh, self._now_ms()))
+            self.merge(consumer, statements.of(fresh, self._now_ms()))
         return bool(fresh)
 
-    def merge(self, consumer: facts.Consumer, other: Kept) -> None:
+    def merge(self, consumer: facts.Consumer, other: statements.Kept) -> None:
         """Take in what is kept elsewhere."""
         mine, now_ms = self.kept(consumer), self._now_ms()
-        merged = Kept(
+        merged = statements.Kept(
             self._newest((*mine.items, *other.items), MAX_STATEMENTS, now_ms),
-            self._newest((*mine.options, *other.options), len(_GROUPS), now_ms),
+            self._newest((*mine.options, *other.options), statements.MAX_OPTIONS, now_ms),
             self._newest((*mine.seen, *other.seen), MAX_SEEN, now_ms),
+            self._newest((*mine.withdrawn, *other.withdrawn), MAX_WITHDRAWN, now_ms),
         )
         if merged == _EMPTY:
             self._kept.pop(consumer, None)
@@ -188,7 +113,7 @@ class Ledger:
         if found is None:
             return None
         now_ms = self._now_ms()
-        there = [item for item in found.items if item.role != "gone" and self._lives(item.stamp, now_ms)]
+        there = statements.there([item for item in found.items if self._lives(item.stamp, now_ms)], found.withdrawn)
         there = there[: intents.MAX_TRANSFERS]
         data: dict[str, Any] = {}
         for key, role in (("dataInputs", "input"), ("dataOutputs", "output")):
@@ -206,7 +131,7 @@ class Ledger:
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 
-    def _lives(self, stamp: Stamp, now_ms: int) -> bool:
+    def _lives(self, stamp: statements.Stamp, now_ms: int) -> bool:
         # Both ways: a clock that once ran ahead must not keep something for years.
         return abs(now_ms - stamp.received_ms) < self._retention_ms
 
@@ -214,14 +139,21 @@ class Ledger:
         """The newest of each topic, and of these the newest; newest first.
 
         To cut after each merge gives what cutting once at the end would: whatever is cut has ``limit`` other topics
-        before it, and a topic's statement is only ever replaced by a newer one.
+        before it, and a topic's statement is only ever replaced by a newer one. Of a group, only so many topics: for
+        them the same holds.
         """
         newest: dict[object, T] = {}
+        crowds: collections.Counter[object] = collections.Counter()
         for statement in sorted(statements, key=_rank, reverse=True):
-            if self._lives(statement.stamp, now_ms):
-                newest.setdefault(statement.topic, statement)
-                if len(newest) == limit:
-                    break
+            if statement.topic in newest or not self._lives(statement.stamp, now_ms):
+                continue
+            if statement.group is not None:
+                if crowds[statement.group] == MAX_VERSIONS:
+                    continue
+                crowds[statement.group] += 1
+            newest[statement.topic] = statement
+            if len(newest) == limit:
+                break
         return tuple(newest.values())
 
     def _least_wanted(self) -> facts.Consumer:
@@ -234,43 +166,11 @@ class Ledger:
         )
 
 
-def _rank(statement: Item | Options | Seen) -> tuple[Any, ...]:
+def _rank(statement: T) -> tuple[Any, ...]:
     return statement.rank
 
 
-def _statements(said: Iterable[messages.Message], now_ms: int) -> Kept:
-    items: list[Item] = []
-    options: list[Options] = []
-    seen: list[Seen] = []
-    for message in said:
-        at_ms = now_ms if message.time_s is None else min(int(message.time_s * 1000), now_ms)
-
-        def stamp(place: int = 0, *, at_ms: int = at_ms, event: str = message.identity) -> Stamp:
-            return Stamp(at_ms, now_ms, event, -place)
-
-        named = [("input", one) for one in message.inputs] + [("output", one) for one in message.outputs]
-        items += [
-            Item(
-                urn=one.urn,
-                role="output" if role == "output" else "input",
-                stamp=stamp(place),
-                size_bytes=one.size_bytes,
-                processing_s=one.processing_s,
-                priority=one.priority,
-                kind=one.kind,
-            )
-            for place, (role, one) in enumerate(named)
-        ]
-        items += [Item(urn=urn, role="gone", stamp=stamp(place)) for place, urn in enumerate(message.removed)]
-        groups: dict[str, dict[str, bool | str]] = {}
-        for key, value in message.options.items():
-            groups.setdefault(_GROUPS[key], {})[key] = value
-        options += [Options(values, stamp()) for values in groups.values()]
-        seen.append(Seen(stamp()))
-    return Kept(tuple(items), tuple(options), tuple(seen))
-
-
-def _item_json(item: Item) -> dict[str, Any]:
+def _item_json(item: statements.Item) -> dict[str, Any]:
     """As ``knative.event-data`` has it."""
     fields: dict[str, Any] = {"urn": item.urn, "size": item.size_bytes}
     if item.processing_s:

@@ -9,26 +9,29 @@ plain JSON. What the data of an event looks like decides, not its type, since br
   are data to come, objects that were removed no longer are.
 - Anything else names no data. It is no error: a Trigger without a filter delivers whatever passes through its broker.
 
-An event is taken as a whole or refused as a whole, with a message for whoever wrote it. Only what S3 has and a urn
-cannot express (a key with a comma) is passed over, because no store could send it in another way.
+What people and programs write as event data is taken as a whole or refused as a whole, with a message for whoever wrote
+it. What a store sends it cannot send in another way, and would send again for ever: there each record is taken or
+passed over by itself, and an event by which a store tries whether anybody is there is welcome.
 """
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import urllib.parse
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 from cloudevents.core import base as cloudevents
 from cloudevents.core import exceptions as cloudevents_errors
 from cloudevents.core.bindings import http
 
 from scheduler import errors
 from scheduler.api import annotations as intents
-from scheduler.api import eventdata, names, urns
+from scheduler.api import eventdata, names
+from webhook.events import records
+
+log = structlog.get_logger(__name__)
 
 # More than any broker sends at once. It bounds what one request can cost the event loop.
 MAX_EVENTS: Final = 256
@@ -39,8 +42,6 @@ JSON: Final = "application/json"
 
 _EVENT_KEYS: Final = ("dataInputs", "dataOutputs", "processingOptions")
 _OPTIONS: Final = frozenset({"dataIntensive", "computeIntensive", "preferEdge", "preferCloud", "preferRegion"})
-# Those that bring bytes. Others under ObjectCreated are about tags, retention and legal hold.
-_WRITES: Final = frozenset({"Put", "Post", "Copy", "CompleteMultipartUpload"})
 _BROKEN: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 # What the SDK lets through of input that it does not expect.
 _REFUSED: Final = (
@@ -56,6 +57,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         identity: The same whenever the same event is delivered again.
         time_s: When it happened, in seconds since 1970; None where it does not say.
         removed: Urns that are gone.
+        withdrawn: Urns of which one version is gone, and no more is known than that.
+        version: Which one was written, is gone or withdrawn; "" where there are none.
+        order: Of two things that happened to one object in the same millisecond, the later has the greater.
+        place: In what was sent at once; what stands later happened later, if nothing else tells.
         options: Of ``processingOptions``, those that mean something.
     """
 
@@ -64,11 +69,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[intents.Transfer, ...] = ()
     outputs: tuple[intents.Transfer, ...] = ()
     removed: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    version: str = ""
+    order: str = ""
+    place: int = 0
     options: Mapping[str, bool | str] = {}
 
     @property
     def says_something(self) -> bool:
-        return bool(self.inputs or self.outputs or self.removed or self.options)
+        return bool(self.inputs or self.outputs or self.removed or self.withdrawn or self.options)
 
 
 def understands(headers: Mapping[str, str]) -> bool:
@@ -153,7 +162,7 @@ def _of_event(where: str, given: Collection[str], event: cloudevents.BaseCloudEv
         raise errors.InputError(f"{where} id", "", "required, as a second delivery is told by it")
     data: Any = event.get_data()
     identity = _digest(f"{event.get_source()}\0{event.get_id()}".encode("utf-8", "surrogatepass"))
-    time_s = _seconds(event.get_time()) if "time" in given else None
+    time_s = records.seconds(event.get_time()) if "time" in given else None
     kind = (event.get_datacontenttype() or JSON).partition(";")[0].strip().lower()
     if isinstance(data, str | bytes) and data and (kind == JSON or kind.endswith("+json")):
         # Text in place of an object is either what the SDK could not read or what a sender encoded twice.
@@ -169,15 +178,14 @@ def _of_data(where: str, data: Any, identity: str, time_s: float | None) -> list
         return None
     if any(key in data for key in _EVENT_KEYS):
         return [_of_event_data(where, data, identity, time_s)]
-    if isinstance(records := data.get("Records"), list):
-        if len(records) > MAX_EVENTS:
-            raise errors.InputError(f"{where} Records", f"{len(records)} records", f"send at most {MAX_EVENTS} at once")
-        places = [(f"{where} Records[{n}]", record, f"{identity}{n}") for n, record in enumerate(records)]
-    elif "s3" in data:
-        places = [(where, data, identity)]
-    else:
-        return None
-    return [_of_record(place, record, mark, time_s) for place, record, mark in places]
+    if "Records" in data:
+        listed = data["Records"] if isinstance(data["Records"], list) else []
+        if len(listed) > MAX_EVENTS:
+            raise errors.InputError(f"{where} Records", f"{len(listed)} records", f"send at most {MAX_EVENTS} at once")
+        return [_of_record(record, f"{identity}{n}", time_s, n) for n, record in enumerate(listed)]
+    if "s3" in data:
+        return [_of_record(data, identity, time_s, 0)]
+    return [] if records.is_test(data) else None
 
 
 def _of_event_data(where: str, data: dict[str, Any], identity: str, time_s: float | None) -> Message:
@@ -230,53 +238,21 @@ def _inside(where: str, error: errors.InputError) -> errors.InputError:
     return found
 
 
-def _of_record(where: str, record: Any, identity: str, time_s: float | None) -> Message:  # noqa: ANN401 - JSON
-    nothing = Message(identity=identity, time_s=time_s)
-    if not isinstance(record, dict) or "s3" not in record:
-        return nothing  # of another service that also sends records
-    event = record.get("eventName")
-    bucket, key, size = _object(where, record["s3"])
-    if not isinstance(event, str):
-        raise errors.InputError(f"{where} eventName", event, 'write a text such as "ObjectCreated:Put"')
-    name, _, what = event.removeprefix("s3:").partition(":")
-    urn = f"{bucket}/{key}"
-    if urns.fault(urn):
-        return nothing
-    happened_s = _seconds(record.get("eventTime")) or time_s
-    if name == "ObjectCreated" and what in _WRITES and not (key.endswith("/") and not size):
-        transfer = intents.Transfer(urn, size)
-        return Message(identity=identity, time_s=happened_s, inputs=(transfer,))
-    if name in {"ObjectRemoved", "LifecycleExpiration"}:
-        return Message(identity=identity, time_s=happened_s, removed=(urn,))
-    return nothing
-
-
-def _object(where: str, s3: Any) -> tuple[str, str, int]:  # noqa: ANN401 - JSON
-    """The bucket, key and size of an S3 record; keys are escaped there as in a form, with + for a space."""
-    bucket, found = (s3.get("bucket"), s3.get("object")) if isinstance(s3, dict) else (None, None)
-    if not isinstance(bucket, dict) or not isinstance(found, dict):
-        raise errors.InputError(f"{where} s3", "", 'write {"bucket": {"name": ...}, "object": {"key": ...}}')
-    name, key, size = bucket.get("name"), found.get("key"), found.get("size") or 0
-    if not isinstance(name, str) or urns.bucket_fault(name):
-        raise errors.InputError(f"{where} s3.bucket.name", name, "not an S3 bucket name")
-    if not isinstance(key, str) or not key:
-        raise errors.InputError(f"{where} s3.object.key", key, "write the key of the object")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**63:
-        raise errors.InputError(f"{where} s3.object.size", size, "write the size in bytes")
-    try:
-        return name, urllib.parse.unquote_plus(key, errors="strict"), size
-    except UnicodeDecodeError as error:
-        raise errors.InputError(f"{where} s3.object.key", key, "its escapes are not UTF-8") from error
-
-
-def _seconds(time: object) -> float | None:
-    """Seconds since 1970 of a time or of its RFC 3339 text, None where there is none or it cannot be told."""
-    try:
-        if isinstance(time, str):
-            time = datetime.datetime.fromisoformat(time)
-        return time.timestamp() if isinstance(time, datetime.datetime) and time.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+def _of_record(record: object, identity: str, time_s: float | None, place: int) -> Message:
+    said = records.read(record)
+    if isinstance(said, str):
+        log.debug("record passed over", place=place, reason=said)
+        return Message(identity=identity, time_s=time_s)
+    return Message(
+        identity=identity,
+        time_s=time_s if said.time_s is None else said.time_s,
+        inputs=(intents.Transfer(said.urn, said.size_bytes),) if said.what == "written" else (),
+        removed=(said.urn,) if said.what == "gone" else (),
+        withdrawn=(said.urn,) if said.what == "withdrawn" else (),
+        version=said.version,
+        order=said.order,
+        place=place,
+    )
 
 
 def _decoded(where: str, text: str | bytes) -> Any:  # noqa: ANN401 - JSON

@@ -8,8 +8,9 @@ reply, and any 2xx makes the sender forget what it sent. An event that names no 
 of its sender. 400, 403, 413 and 415 say what to change, 401 that the token is not known; 503, with Retry-After, means
 that it is worth sending again.
 
-What the sender may do is checked before the body is read, and the body is bounded and never compressed, so a stranger
-costs little. A long body is read in a thread, as pods are admitted on the same event loop.
+A slash at the end changes nothing. What the sender may do is checked before any of the body is read, and the body is
+bounded, alone and together with others, and never compressed, so a stranger costs little. A long body is understood in
+a thread, as pods are admitted on the same event loop.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ import structlog
 from aiohttp import web
 
 from scheduler import errors
-from webhook import facts
+from webhook import doors, facts
 from webhook.events import keeping, messages, metrics, senders
 
 log = structlog.get_logger(__name__)
 
 MAX_BYTES: Final = 2**20
-WAITING: Final = 256  # requests at once; each may hold MAX_BYTES, but few do
+AT_ONCE_BYTES: Final = 16 * MAX_BYTES
+WAITING: Final = 256  # requests at once
 READ_S: Final = 10.0  # for the body to arrive
 WRITE_S: Final = 15.0
 RETRY_S: Final = 2
@@ -44,7 +46,6 @@ ReadersOf = Callable[[str], Sequence[facts.Consumer]]
 _Shares = dict[facts.Consumer, list[messages.Message]]
 
 _CROWDED: Final = senders.Refusal(503, "too many requests are waiting; send it again later")
-_TOO_LONG: Final = senders.Refusal(413, f"a body has at most {MAX_BYTES} bytes; send fewer events at once")
 _COMPRESSED: Final = senders.Refusal(415, "a compressed body is not read; send it as it is")
 _UNKNOWN_KIND: Final = senders.Refusal(
     415,
@@ -52,8 +53,8 @@ _UNKNOWN_KIND: Final = senders.Refusal(
     "Ce-Specversion, Ce-Id, Ce-Source and Ce-Type with data of any kind",
 )
 _NO_NAME: Final = senders.Refusal(404, "no workload can have that name; post to /events/NAMESPACE/NAME")
-_SLOW: Final = senders.Refusal(408, f"the body did not arrive within {READ_S:.0f} s")
-_BROKEN_OFF: Final = senders.Refusal(400, "the body ended early")
+_NO_PATH: Final = senders.Refusal(404, "nothing is here; post to /events or /events/NAMESPACE/NAME")
+_NO_POST: Final = senders.Refusal(405, "events are posted; send POST")
 
 
 def build(
@@ -68,9 +69,11 @@ def build(
     """
     receiver = _Receiver(keeper, known_senders, readers_of, figures)
     # Compressed bodies are refused by the handler; the server must not have unpacked them by then.
-    app = web.Application(client_max_size=MAX_BYTES, handler_args={"auto_decompress": False})
-    app.router.add_post("/events", receiver.handle)
-    app.router.add_post("/events/{namespace}/{name}", receiver.handle)
+    app = web.Application(handler_args={"auto_decompress": False})
+    for path in ("/events", "/events/{namespace}/{name}"):
+        for end in ("", "/"):
+            app.router.add_route("*", f"{path}{end}", receiver.handle)
+    app.router.add_route("*", "/{path:.*}", receiver.lost)
     return app
 
 
@@ -86,9 +89,15 @@ class _Receiver:
         self._senders = known_senders
         self._readers_of = readers_of
         self._figures = figures
+        self._bodies = doors.Bodies(largest_bytes=MAX_BYTES, at_once_bytes=AT_ONCE_BYTES, read_s=READ_S)
         self._waiting = 0
 
+    async def lost(self, _: web.Request) -> web.Response:
+        return self._answer(_NO_PATH)
+
     async def handle(self, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            return self._answer(_NO_POST)
         refusal: senders.Refusal | None = _CROWDED
         if self._waiting < WAITING:
             self._waiting += 1
@@ -96,12 +105,21 @@ class _Receiver:
                 refusal = await self._take(request)
             finally:
                 self._waiting -= 1
+        return self._answer(refusal)
+
+    def _answer(self, refusal: senders.Refusal | None) -> web.Response:
         status = refusal.status if refusal else 202
         self._figures.requests.labels(code=str(status)).inc()
         if refusal is None:
             return web.Response(status=status)
-        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_S)}}.get(status)
-        return web.Response(status=status, text=f"{refusal.message}\n", headers=headers)
+        headers = {
+            401: {"WWW-Authenticate": "Bearer"},
+            405: {"Allow": "POST"},
+            503: {"Retry-After": str(RETRY_S)},
+        }.get(status)
+        response = web.Response(status=status, text=f"{refusal.message}\n", headers=headers)
+        response.force_close()  # what is left of the body is nothing that anybody wants
+        return response
 
     async def _take(self, request: web.Request) -> senders.Refusal | None:
         sender = await self._senders.identify(request.headers.get("Authorization", ""))
@@ -119,14 +137,14 @@ class _Receiver:
             return _COMPRESSED
         if not messages.understands(headers):
             return _UNKNOWN_KIND
-        body = await _body(request)
-        if isinstance(body, senders.Refusal):
-            return body
-        try:
-            said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
-        except errors.InputError as error:
-            log.info("events refused", sender=sender.name, error=str(error))
-            return senders.Refusal(400, str(error))
+        async with self._bodies.reading(request) as body:
+            if isinstance(body, doors.Unread):
+                return senders.Refusal(body.status, body.message)
+            try:
+                said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
+            except errors.InputError as error:
+                log.info("events refused", sender=sender.name, error=str(error))
+                return senders.Refusal(400, str(error))
         return await self._deliver(sender, consumer, said)
 
     async def _deliver(
@@ -157,7 +175,7 @@ class _Receiver:
     def _parts(self, sender: senders.Sender, message: messages.Message) -> dict[facts.Consumer, messages.Message]:
         """For each consumer that reads any of it, the part that it reads, and what the event says besides."""
         wanted: dict[facts.Consumer, set[str]] = {}
-        urns = [*(transfer.urn for transfer in message.inputs), *message.removed]
+        urns = [*(transfer.urn for transfer in message.inputs), *message.removed, *message.withdrawn]
         for bucket in dict.fromkeys(urn.partition("/")[0] for urn in urns):
             for reader in self._readers_of(bucket):
                 if sender.may_speak_for(reader.namespace):
@@ -167,26 +185,13 @@ class _Receiver:
                 message,
                 inputs=tuple(transfer for transfer in message.inputs if transfer.bucket in buckets),
                 removed=tuple(urn for urn in message.removed if urn.partition("/")[0] in buckets),
+                withdrawn=tuple(urn for urn in message.withdrawn if urn.partition("/")[0] in buckets),
             )
             for reader, buckets in wanted.items()
         }
 
     def _count(self, outcome: str, number: int) -> None:
         self._figures.events.labels(outcome=outcome).inc(number)
-
-
-async def _body(request: web.Request) -> bytes | senders.Refusal:
-    if (request.content_length or 0) > MAX_BYTES:
-        return _TOO_LONG
-    try:
-        async with asyncio.timeout(READ_S):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        return _TOO_LONG
-    except TimeoutError:
-        return _SLOW
-    except (web.RequestPayloadError, OSError):
-        return _BROKEN_OFF
 
 
 async def _read_aside(headers: dict[str, str], body: bytes) -> list[messages.Message]:
