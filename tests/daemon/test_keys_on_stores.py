@@ -106,7 +106,9 @@ class Swallower:
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     with cluster_factory(NODES, crds=True) as started:
         started.apply(processes.ROOT / "manifests/base/namespace.yaml")
-        started.apply(processes.ROOT / "manifests/base/rbac-daemon.yaml")
+        started.apply(
+            processes.ROOT / "manifests/base/rbac-daemon.yaml", processes.ROOT / "manifests/base/policy-daemon.yaml"
+        )
         started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
         servers.replicate(started.stores["left"], started.stores["right"])
         yield started

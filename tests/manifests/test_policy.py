@@ -3,51 +3,17 @@
 RBAC allows all of it here, on purpose more than our role does; what is refused, the policy refuses.
 """
 
-import functools
 import json
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from localcluster import cluster, topology
+from localcluster import cluster
 from scheduler.api import names
-from tests.clusterfixture import ClusterFactory
-from tests.manifests import test_manifests as manifests
-from tests.manifests.sending import APPLY, MERGE, Answer, Send, sender
+from tests.manifests.conftest import ACCOUNT, CAPABILITIES, NAMESPACE
+from tests.manifests.sending import APPLY, MERGE, Send, sender
 
 pytestmark = pytest.mark.e2e
-
-NAMESPACE = "data-locality-scheduler"
-ACCOUNT = "data-locality-daemon"
-NODES = topology.Topology((topology.Node("mine"), topology.Node("other")))
-CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
-OBJECTS = f"/apis/{names.API_VERSION}/namespaces/default/{names.DATA_OBJECTS}"
-
-
-@pytest.fixture(scope="module")
-def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
-    with cluster_factory(NODES, crds=True) as started:
-        base = manifests.BASE
-        started.apply(base / "namespace.yaml", base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
-        started.kubectl("create", "clusterrolebinding", "too-much", "--clusterrole=cluster-admin",
-                        f"--serviceaccount={NAMESPACE}:{ACCOUNT}")  # fmt: skip
-        for node in NODES.nodes:
-            started.api.request("POST", CAPABILITIES, capability(node.name))
-        yield started
-
-
-@pytest.fixture(scope="module")
-def mine(running: cluster.Cluster) -> Send:
-    """Requests of the daemon of node "mine"; from when on the policy holds, which the API server learns by a watch."""
-    send = sender(running.service_account_kubeconfig(NAMESPACE, ACCOUNT, node="mine"))
-    deadline_s = time.monotonic() + 60
-    # By its words: before it has heard of the binding, the API server refuses that, too.
-    while OTHERS not in send("PATCH", f"{CAPABILITIES}/other?dryRun=All", {"spec": {}}, MERGE)[1]:
-        assert time.monotonic() < deadline_s, "the policy never came to hold"
-        time.sleep(0.1)
-    return send
 
 
 def capability(name: str) -> dict[str, Any]:
@@ -73,6 +39,43 @@ def test_what_is_its_own_a_daemon_may_write(mine: Send, method: str, path: str, 
     separator = "&" if "?" in path else "?"
     status, words = mine(method, f"{path}{separator}fieldManager=data-locality-daemon-mine", body, kind)
     assert status == 200, words
+
+
+EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
+SERIES = {"series": {"count": 2, "lastObservedTime": "2026-01-02T03:05:05.000000Z"}}
+IN_ITS_NAME = "a daemon tells, in its own name and with its node as reportingInstance"
+
+
+def event(name: str = "e", **changes: Any) -> dict[str, Any]:
+    """An Event of the daemon of node "mine" as it writes them, but for the changes."""
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "reportingController": ACCOUNT,
+        "reportingInstance": "mine/pod-x",
+        "type": "Normal",
+        "reason": "StoreAvailable",
+        "action": "Probe",
+        "regarding": {"kind": "Service", "name": "minio", "namespace": "default"},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _somebodys_event(running: cluster.Cluster) -> None:
+    body = event("somebodys", reportingController="kubelet", reportingInstance="mine")
+    running.api.request("POST", EVENTS, body)
+
+
+def test_a_daemon_tells_of_stores_and_of_its_node_and_counts_up(mine: Send) -> None:
+    for name, about in {
+        "of-store": event()["regarding"],
+        "of-node": {"kind": "NodeCapability", "name": "mine"},
+    }.items():
+        status, words = mine("POST", EVENTS, event(name, regarding=about))
+        assert status == 201, words
+        status, words = mine("PATCH", f"{EVENTS}/{name}", SERIES, MERGE)
+        assert status == 200, words
 
 
 OTHERS = "may not write to nodecapabilities other: it speaks for its own node only"
@@ -155,6 +158,29 @@ REFUSED = [
         id="capacity",
     ),
     pytest.param("POST", "/api/v1/nodes", labels("third"), None, "may not write to nodes third", id="new node"),
+    pytest.param(
+        "PATCH",
+        f"{CAPABILITIES}/mine/status",
+        {"status": {"stores": [{"name": "tenant/minio", "namespace": "neighbour"}]}},
+        MERGE,
+        "a store speaks for the namespace of its Service",
+        id="store that speaks for a stranger",
+    ),
+    pytest.param(
+        "POST", EVENTS, event(regarding={"kind": "Pod", "name": "p"}), None, IN_ITS_NAME, id="event about a pod"
+    ),
+    pytest.param("POST", EVENTS, event(reportingController="kubelet"), None, IN_ITS_NAME, id="event in another's name"),
+    pytest.param("POST", EVENTS, event(reportingInstance="other/x"), None, IN_ITS_NAME, id="event of another daemon"),
+    pytest.param(
+        "POST",
+        EVENTS,
+        event(regarding={"kind": "NodeCapability", "name": "other"}),
+        None,
+        IN_ITS_NAME,
+        id="event about another node",
+    ),
+    pytest.param("PATCH", f"{EVENTS}/somebodys", SERIES, MERGE, IN_ITS_NAME, id="go on with another's event"),
+    pytest.param("DELETE", f"{EVENTS}/somebodys", None, None, "a daemon deletes nothing", id="delete an event"),
 ]
 
 
@@ -199,72 +225,3 @@ def test_a_token_that_names_no_node_may_write_nothing(running: cluster.Cluster) 
 def test_others_are_not_concerned(running: cluster.Cluster) -> None:
     running.kubectl("label", "node", "mine", "somebody=else", "node-capability/by-hand=true")
     running.kubectl("annotate", "nodecapability", "other", "somebody=else")
-
-
-def replica(node: str, store: str = "s", **more: Any) -> dict[str, Any]:
-    return {"node": node, "store": store, "available": True, **more}
-
-
-def apply_replicas(send: Send, name: str, node: str, entries: list[dict[str, Any]]) -> Answer:
-    body = {
-        "apiVersion": names.API_VERSION,
-        "kind": "DataObject",
-        "metadata": {"name": name},
-        "status": {"replicas": entries},
-    }
-    return send("PATCH", f"{OBJECTS}/{name}/status?force=true&fieldManager=data-locality-daemon-{node}", body, APPLY)
-
-
-@pytest.fixture
-def data_object(running: cluster.Cluster, request: pytest.FixtureRequest) -> str:
-    name = f"o{abs(hash(request.node.name))}"
-    running.api.request("POST", OBJECTS, {"apiVersion": names.API_VERSION, "kind": "DataObject",
-                                          "metadata": {"name": name}, "spec": {"urn": "photos/x"}})  # fmt: skip
-    return name
-
-
-def test_daemons_report_their_own_copies_in_any_order(running: cluster.Cluster, mine: Send, data_object: str) -> None:
-    other = sender(running.service_account_kubeconfig(NAMESPACE, ACCOUNT, node="other"))
-    steps = [
-        (other, "other", [replica("other", "b"), replica("other", "a")]),
-        (mine, "mine", [replica("mine", "c"), replica("mine", "a")]),
-        (other, "other", [replica("other", "a", sizeBytes=7)]),
-        (mine, "mine", [replica("mine", "a"), replica("external", "lake")]),
-        (other, "other", [replica("other", "a"), replica("external", "lake", sizeBytes=8)]),
-        (mine, "mine", []),
-        (other, "other", []),
-    ]
-    for send, node, entries in steps:
-        status, words = apply_replicas(send, data_object, node, entries)
-        assert status == 200, words
-    assert "replicas" not in running.api.request("GET", f"{OBJECTS}/{data_object}").get("status", {})
-
-
-CHANGES: list[Any] = [
-    pytest.param(lambda old: [*old, replica("third")], id="invented"),
-    pytest.param(lambda old: [*old[:-1], {**old[-1], "available": False}], id="denied"),
-    pytest.param(lambda old: [{**old[0], "node": "third"}, *old[1:]], id="moved"),
-    pytest.param(lambda old: [*old, {**old[0], "store": "c", "etag": "x"}], id="another store of theirs"),
-    pytest.param(lambda old: old[1:], id="taken away"),
-]
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_daemon_cannot_speak_of_what_others_hold(
-    running: cluster.Cluster, mine: Send, data_object: str, change: Callable[[list[Any]], list[Any]]
-) -> None:
-    old = [replica("other", "a"), replica("other", "b")]
-    running.kubectl("patch", "dataobject", data_object, "--subresource=status", "--type=merge", "-p",
-                    json.dumps({"status": {"replicas": old}}))  # fmt: skip
-    status, words = mine("PATCH", f"{OBJECTS}/{data_object}/status", {"status": {"replicas": change(old)}}, MERGE)
-    assert (status, "may not say what other nodes hold" in words) == (403, True), words
-
-
-def test_as_many_copies_as_the_schema_allows_are_not_too_dear(
-    running: cluster.Cluster, mine: Send, data_object: str
-) -> None:
-    most = [replica("n" * 50, f"store-{number}" * 8, endpoint="http://" + "x" * 200) for number in range(255)]
-    write = functools.partial(running.kubectl, "patch", "dataobject", data_object, "--subresource=status")
-    write("--type=merge", "-p", json.dumps({"status": {"replicas": most}}))
-    status, words = apply_replicas(mine, data_object, "mine", [replica("mine")])
-    assert status == 200, words
