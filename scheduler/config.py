@@ -140,6 +140,16 @@ class Settings:
     """``openStorageInfo``: whether everybody who reaches the port may read /storage-info, as in the earlier
     implementation. It names all tenants' buckets, so otherwise it takes a token with the right to get that URL."""
 
+    witness_max_age_s: float = 900.0
+    """``maxWitnessAgeMinutes``: for how long a copy of data, or a store, counts after its node's daemon last saw it.
+    Daemons write when they asked a store every 5 minutes, so that 15 are three that were missed: one silence more than
+    a restart explains, and room for clocks that differ by minutes."""
+
+    assumed_read_bytes: int = 250_000_000
+    """``assumedReadBytes``: how much is read of a bucket or prefix of which the pod does not say how much, at most. It
+    is what a link between regions moves within ``tau``: enough to tell near from far, and too little to drown what is
+    declared."""
+
     ignored: tuple[str, ...] = ()
     """Keys of the file that are known and have no effect here, to be logged once."""
 
@@ -232,6 +242,8 @@ def _read_ours(top: sections.Section) -> Settings:
         data_wait_s=top.duration_s("dataWait", default.data_wait_s, 0),
         data_retention_s=top.duration_s("dataRetention", default.data_retention_s, 1),
         expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),
+        witness_max_age_s=top.number("maxWitnessAgeMinutes", default.witness_max_age_s / 60, 1, 525_600) * 60,
+        assumed_read_bytes=top.integer("assumedReadBytes", default.assumed_read_bytes, 0, 2**63 - 1),
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
         ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),

@@ -339,6 +339,13 @@ class NodeSystemInfo(_Object, frozen=True):
     kernel_version: str = ""
 
 
+class NodeCondition(_Object, frozen=True):
+    """One condition of a node; its times are left out, as each heartbeat moves them."""
+
+    type: str = ""
+    status: str = ""
+
+
 class NodeStatus(_Object, frozen=True):
     """What scheduling and the daemon read of a node's status."""
 
@@ -347,6 +354,7 @@ class NodeStatus(_Object, frozen=True):
     declared_features: tuple[str, ...] = ()
     images: tuple[ContainerImage, ...] = ()
     node_info: NodeSystemInfo = NodeSystemInfo()
+    conditions: tuple[NodeCondition, ...] = ()
 
 
 class Node(_Object, frozen=True):

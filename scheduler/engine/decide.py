@@ -178,8 +178,8 @@ def _choose(
     nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
     if scores.error and count > 1 and nominated not in feasible:
         return decision.replace(found, scores=scores, message=scores.error)
-    moves = data.cost(snap, asked, feasible)
-    profile = profiles.choose(asked.intent, moves.seconds, settings)
+    moves = data.cost(snap, asked, settings, feasible)
+    profile = profiles.choose(asked.intent, moves, settings)
     resources_u, affinity_u = scoring.utilities(scores, settings.plugins, count)
     weights = profile.weights
     terms = {

@@ -35,6 +35,7 @@ class Transfer:
             and how old a measured one is.
         expected, confidence: Whether the data is still to be written there, and how sure that is (1 if it is there).
         otherwise: Where it is looked for if it will not be there; "" where nothing is known of that.
+        assumed: Whether ``size_bytes`` is an assumption, as nobody said how much is read of a bucket or prefix.
     """
 
     urn: str
@@ -49,6 +50,7 @@ class Transfer:
     expected: bool = False
     confidence: float = 1.0
     otherwise: str = ""
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class Decision:
                     expected=move.is_expected,
                     confidence=move.confidence,
                     otherwise=data.end_name(snap, move.otherwise.end(at)) if move.otherwise is not None else "",
+                    assumed=move.is_assumed,
                 )
             )
         return told

@@ -66,7 +66,12 @@ def answer(question: Question, default: config.Settings, rng: np.random.Generato
         InputError: an object or the configuration cannot be used.
     """
     settings = _settings(_ENCODER.encode(question.config)) if question.config else default
-    state = cluster.Cluster(settings.network, names.HOME_NAMESPACE, capacity=len(question.nodes))
+    state = cluster.Cluster(
+        settings.network,
+        names.HOME_NAMESPACE,
+        capacity=len(question.nodes),
+        witness_max_age_s=settings.witness_max_age_s,
+    )
     for node in question.nodes:
         if not node.metadata.name:  # "" stands for no node
             raise errors.InputError("nodes", node.metadata.name, "a node without a name; write its metadata.name")
@@ -89,7 +94,7 @@ def answer(question: Question, default: config.Settings, rng: np.random.Generato
 
 
 def _time(now: str) -> float | None:
-    """The time of the question; without one it is that of the latest measurement, so that an answer never changes."""
+    """The time of the question; without one it is that of what was seen last, so that an answer never changes."""
     if not now:
         return None
     when_s = units.time_s(now)

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler import config
+from scheduler.api import crd
 from scheduler.engine import criteria, decide, decision, request, verdict
 from scheduler.engine.criteria import data
-from scheduler.state import network, snapshot
+from scheduler.state import network, replicas, snapshot
 
 Answer = dict[str, Any]
 _SOURCES: Final = {int(source): source.name.lower() for source in network.Source}
@@ -52,9 +53,27 @@ def answer(
         told["deciding"] = found.deciding
     if found.profile is not None:
         told["profile"] = {"name": found.profile.name, "why": found.profile.why}
-    if found.data is not None and found.data.unknown:
-        told["unknown"] = list(found.data.unknown)
+    if found.data is not None:
+        told.update(_not_to_be_had(found.data))
     return told
+
+
+def _not_to_be_had(moves: data.DataCost) -> Answer:
+    """What adds nothing on any node, and the copies that were not counted, each with the reason."""
+    told: Answer = {}
+    if moves.unknown:
+        told["unknown"] = list(moves.unknown)
+    if moves.unavailable:
+        told["unavailable"] = list(moves.unavailable)
+    if moves.absent:
+        told["notCounted"] = {urn: [_absent(one) for one in absent] for urn, absent in moves.absent.items()}
+    return told
+
+
+def _absent(one: replicas.Absent) -> Answer:
+    place = one.copy.place
+    where = one.copy.node if place is None else crd.place_name(place.region, place.zone)
+    return {"node": where, "store": one.copy.store, "reason": one.doubt.value, "message": one.doubt.message}
 
 
 def _nothing_fits(found: decision.Decision) -> Answer:
@@ -150,6 +169,8 @@ def _transfers(move: data.Move, snap: snapshot.Snapshot, feasible: decision.Ints
     shared: Answer = {"urn": move.urn, "bytes": move.size_bytes}
     if move.is_expected:
         shared |= {"expected": True, "confidence": move.confidence}
+    if move.is_assumed:
+        shared["assumed"] = True
     direction = "to" if move.is_output else "from"
     ends, choice = move.nearest.ends, move.nearest.choice
     end_names = [data.end_name(snap, end) for end in ends]

@@ -10,7 +10,7 @@ import numpy as np
 from scheduler import config
 from scheduler.api import annotations as intents
 from scheduler.engine import scoring
-from scheduler.state import network
+from scheduler.engine.criteria import data
 
 PLAIN: Final = "plain"
 DEFAULT: Final = "default"
@@ -28,12 +28,12 @@ class Profile:
     weights: config.Weights
 
 
-def choose(intent: intents.Intent, data_s: network.Floats, settings: config.Settings) -> Profile:
+def choose(intent: intents.Intent, moves: data.DataCost, settings: config.Settings) -> Profile:
     """Pick a pod's profile.
 
     Args:
         intent: What its annotations ask for.
-        data_s: [feasible] seconds of its transfers; may be empty.
+        moves: Its transfers, as far as they are known.
         settings: Weights and thresholds.
     """
     known = settings.weights
@@ -46,19 +46,25 @@ def choose(intent: intents.Intent, data_s: network.Floats, settings: config.Sett
         return Profile(DATA_INTENSIVE, "annotated data-intensive", known.data_intensive)
     if intent.compute_intensive:
         return Profile(COMPUTE_INTENSIVE, "annotated compute-intensive", known.compute_intensive)
-    return _by_numbers(intent, data_s, settings)
+    return _by_numbers(intent, moves, settings)
 
 
-def _by_numbers(intent: intents.Intent, data_s: network.Floats, settings: config.Settings) -> Profile:
+def _by_numbers(intent: intents.Intent, moves: data.DataCost, settings: config.Settings) -> Profile:
     known = settings.weights
     if not (intent.inputs or intent.outputs):
         return Profile(DEFAULT, "no inputs or outputs", known.default)
-    if intent.processing_s <= 0 or not len(data_s):
+    if not moves.moves:
+        return Profile(DEFAULT, "none of its data can be had at a known place, which says nothing", known.default)
+    if intent.processing_s <= 0:
         return Profile(DEFAULT, "no processing seconds declared to compare its transfers with", known.default)
-    ordered = np.sort(data_s)  # np.median costs 20 times as much, for checks that are not needed here
+    # Data that nobody can place takes no known time to fetch; that it takes long to process proves nothing then.
+    if moves.processing_s <= 0:
+        why = "processing seconds are declared only for data that can be had at no known place, which says nothing"
+        return Profile(DEFAULT, why, known.default)
+    ordered = np.sort(moves.seconds)  # np.median costs 20 times as much, for checks that are not needed here
     median_s = float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    ratio = median_s / intent.processing_s
-    why = f"transfers take {median_s:.3g} s (median over nodes) for {intent.processing_s:.3g} s of processing"
+    ratio = median_s / moves.processing_s
+    why = f"transfers take {median_s:.3g} s (median over nodes) for {moves.processing_s:.3g} s of processing"
     if ratio > settings.data_ratio:
         return Profile(DATA_INTENSIVE, why, known.data_intensive)
     if ratio < settings.compute_ratio:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import core
+from scheduler.engine import wanted
 from scheduler.state import demand, podterms
 
 
@@ -21,6 +22,7 @@ class PodRequest:
         asked: Its resource requests.
         ports: The host ports it takes.
         terms: What it asks of other pods.
+        transfers: What it moves.
     """
 
     pod: core.Pod
@@ -29,6 +31,7 @@ class PodRequest:
     asked: demand.Demand
     ports: tuple[demand.Port, ...]
     terms: podterms.Terms
+    transfers: tuple[wanted.Wanted, ...]
 
 
 def prepare(pod: core.Pod) -> PodRequest:
@@ -45,4 +48,5 @@ def prepare(pod: core.Pod) -> PodRequest:
         asked=demand.of(pod, runs=False),
         ports=demand.host_ports(pod),
         terms=podterms.of(pod),
+        transfers=wanted.of(intent),
     )

@@ -106,7 +106,7 @@ class _Process:
 
         self._metrics = metrics.Metrics(settings.scheduler_name)
         home = os.environ.get("POD_NAMESPACE") or names.HOME_NAMESPACE
-        self._cluster = cluster.Cluster(settings.network, home)
+        self._cluster = cluster.Cluster(settings.network, home, witness_max_age_s=settings.witness_max_age_s)
         self._queue = queue.Queue(
             clock=clock,
             limit=QUEUE_LIMIT,

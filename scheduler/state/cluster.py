@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import demand, facts, labels, neighbours, network, replicas, snapshot, usage
+from scheduler.state import demand, facts, labels, neighbours, network, replicas, snapshot, usage, witnesses
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
@@ -36,13 +36,22 @@ class Cluster:
         prior: Bandwidth and latency by topology class.
         home_namespace: Whose DataObjects every pod may use.
         capacity: Node slots to begin with; grows by doubling.
+        witness_max_age_s: For how long a copy of data counts that nobody has seen since.
     """
 
-    def __init__(self, prior: config.Network, home_namespace: str, capacity: int = _FIRST_CAPACITY) -> None:
+    def __init__(
+        self,
+        prior: config.Network,
+        home_namespace: str,
+        capacity: int = _FIRST_CAPACITY,
+        *,
+        witness_max_age_s: float = config.Settings.witness_max_age_s,
+    ) -> None:
         self.generation = 0
         self._names: list[str] = []  # by slot; "" where free
         self._index_of: dict[str, int] = {}
-        self.replicas = replicas.ReplicaTable(home_namespace, self._index_of)
+        self._witnesses = witnesses.Witnesses(witness_max_age_s)
+        self.replicas = replicas.ReplicaTable(home_namespace, self._witnesses)
         self._free: list[int] = []
         self._nodes: dict[str, core.Node] = {}
         self._capabilities: dict[str, crd.NodeCapability] = {}
@@ -57,7 +66,7 @@ class Cluster:
         self._unschedulable = np.zeros(self._capacity, np.bool_)
         self._taint_set = np.zeros(self._capacity, np.int32)
         self._node_type = np.zeros(self._capacity, np.int8)
-        self._hardware = np.zeros((3, self._capacity), np.bool_)  # gpu, fast storage, local storage
+        self._hardware = np.zeros((2, self._capacity), np.bool_)  # gpu, fast storage
         self._labels = labels.LabelTable(self._capacity)
         self._capability_table = labels.LabelTable(self._capacity)
         self._usage = usage.Usage(self._capacity)
@@ -79,6 +88,7 @@ class Cluster:
             index = self._take_slot(name)
         before = self._nodes.get(name)
         self._nodes[name] = node
+        self._witnesses.set_node(node)
         self._usage.set_node(index, offered)
         self._unschedulable[index] = node.spec.unschedulable
         self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
@@ -106,8 +116,8 @@ class Cluster:
         self._usage.clear_node(index)
         self._labels.set_row(index, {})
         self._capability_table.set_row(index, {})
-        for source in ("labels", "capability"):
-            self.replicas.serve(name, source, frozenset())
+        self._witnesses.remove_node(name)
+        self.replicas.served.serve(name, ())
         self._network.set_links(name, ("", ""), ())
         self._alive[index] = False
         self._names[index] = ""
@@ -118,6 +128,7 @@ class Cluster:
         """Add or replace a NodeCapability; it counts once its node is known."""
         name = capability.metadata.name
         self._capabilities[name] = capability
+        self._witnesses.set_stores(name, capability.status.stores)
         if name in self._index_of:
             self._set_facts(name, self._index_of[name])
         self.generation += 1
@@ -125,7 +136,7 @@ class Cluster:
     def remove_capability(self, name: str) -> None:
         """Forget a NodeCapability."""
         if self._capabilities.pop(name, None) is not None:
-            self.replicas.serve(name, "capability", frozenset())
+            self._witnesses.set_stores(name, ())
             if name in self._index_of:
                 self._set_facts(name, self._index_of[name])
             self.generation += 1
@@ -224,9 +235,11 @@ class Cluster:
         """The state as the engine reads it; valid until the next change.
 
         Args:
-            now_s: The time to which the ages of measurements are reckoned, in seconds since 1970; None takes that of
-                the latest measurement.
+            now_s: The time to which the ages of measurements and of copies are reckoned, in seconds since 1970; None
+                takes that of the latest of them.
         """
+        if now_s is None:
+            now_s = max(self._network.newest_s(), self._witnesses.newest_s(), self.replicas.newest_s())
         size, use = len(self._names), self._usage
         view = slice(0, size)
         return snapshot.Snapshot(
@@ -244,7 +257,6 @@ class Cluster:
             node_type=_read_only(self._node_type[view]),
             has_gpu=_read_only(self._hardware[0, view]),
             has_fast_storage=_read_only(self._hardware[1, view]),
-            has_local_storage=_read_only(self._hardware[2, view]),
             resource_row=use.rows,
             offered=_read_only(use.offered[:, view]),
             taken=_read_only(use.taken[:, view]),
@@ -254,8 +266,9 @@ class Cluster:
             nominated_pods=self._nominated,
             placed=self._placed,
             locations=self.replicas,
+            witnesses=self._witnesses,
             links=self._network,
-            now_s=self._network.newest_s() if now_s is None else now_s,
+            now_s=now_s,
         )
 
     # Inside
@@ -289,12 +302,11 @@ class Cluster:
     def _set_facts(self, name: str, index: int) -> None:
         found = facts.of(self._nodes[name], self._capabilities.get(name))
         self._node_type[index] = found.type_code
-        self._hardware[:, index] = (found.has_gpu, found.has_fast_storage, found.has_local_storage)
+        self._hardware[:, index] = (found.has_gpu, found.has_fast_storage)
         self._capability_table.set_row(index, found.capabilities)
         self._network.place(index, found.site)
         self._network.set_links(name, (found.site.region, found.site.zone), found.links)
-        self.replicas.serve(name, "labels", found.label_buckets)
-        self.replicas.serve(name, "capability", found.capability_buckets)
+        self.replicas.served.serve(name, found.stores)
 
     def _set_images(
         self, index: int, before: tuple[core.ContainerImage, ...], after: tuple[core.ContainerImage, ...]

@@ -1,6 +1,8 @@
 """What a node's labels and its NodeCapability together say of it: place, kind, capabilities, stores, links.
 
 Labels win where both speak, as an administrator sets them by hand; a capability whose value is "false" is not there.
+Labels that repeat what the NodeCapability's stores say are the daemon's own: they outlive it, and have no age by which
+that could be told, so that the stores, which have one, speak alone.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Final
 import msgspec
 
 from scheduler.api import core, crd, names, units
-from scheduler.state import links, network
+from scheduler.state import links, network, served
 
 EDGE: Final = 1
 CLOUD: Final = 2
@@ -23,6 +25,7 @@ _GPU_RESOURCE_ENDINGS: Final = ("/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe"
 _GPU_SLICE: Final = "nvidia.com/mig-"
 # Labels of the earlier implementation, below the common prefix.
 _BUCKET: Final = names.STORAGE_BUCKET_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
+_STORAGE: Final = "storage-service"
 _BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _LATENCY: Final = names.LATENCY_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _FALSE: Final = ("false", "False", "FALSE")
@@ -36,8 +39,8 @@ class Facts(msgspec.Struct, frozen=True):
         site: Region, zone and type.
         type_code: EDGE, CLOUD, or 0 when unknown.
         capabilities: Name to value, without those whose value is "false".
-        has_gpu, has_fast_storage, has_local_storage: The hardware that pods may require by annotation.
-        label_buckets, capability_buckets: Buckets served, according to labels and to the NodeCapability's live stores.
+        has_gpu, has_fast_storage: The hardware that pods may require by annotation.
+        stores: What it serves, by its labels and by its NodeCapability, whether that can be had now or not.
         links: What is known of the links to and from here.
     """
 
@@ -46,9 +49,7 @@ class Facts(msgspec.Struct, frozen=True):
     capabilities: dict[str, str]
     has_gpu: bool
     has_fast_storage: bool
-    has_local_storage: bool
-    label_buckets: frozenset[str]
-    capability_buckets: frozenset[str]
+    stores: tuple[served.Store, ...]
     links: tuple[links.KnownLink, ...]
 
 
@@ -58,8 +59,6 @@ def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
     status = capability.status if capability else _NOTHING
     node_type = labels.get(names.NODE_TYPE_LABEL) or status.node_type
     capabilities = _capabilities(labels, capability)
-    buckets = {name[len(_BUCKET) :] for name in capabilities if name.startswith(_BUCKET)}
-    stores = [store for store in status.stores if store.available and store.is_served]
     return Facts(
         site=network.Site(
             region=labels.get(names.REGION_LABEL) or status.region,
@@ -70,9 +69,7 @@ def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
         capabilities=capabilities,
         has_gpu=not capabilities.keys().isdisjoint(_GPU_CAPABILITIES) or _has_gpu_devices(node, status),
         has_fast_storage="fast-storage" in capabilities,
-        has_local_storage="storage-service" in capabilities or bool(stores),
-        label_buckets=frozenset(buckets),
-        capability_buckets=frozenset(bucket for store in stores for bucket in store.buckets),
+        stores=_stores(capabilities, capability),
         links=_links(capabilities, status),
     )
 
@@ -83,6 +80,29 @@ def _capabilities(labels: Mapping[str, str], capability: crd.NodeCapability | No
     if capability:
         found = {**capability.status.capabilities, **capability.spec.declared, **found}
     return {name: value for name, value in found.items() if value not in _FALSE}
+
+
+def _stores(capabilities: Mapping[str, str], capability: crd.NodeCapability | None) -> tuple[served.Store, ...]:
+    status = capability.status if capability else _NOTHING
+    found = tuple(
+        served.Store(store.name, store.namespace, store.available, store.buckets)
+        for store in status.stores
+        if store.is_served
+    )
+    told = {bucket for store in found if not store.namespace for bucket in store.buckets}
+    buckets = {name[len(_BUCKET) :] for name in capabilities if name.startswith(_BUCKET)} - told
+    is_storage = _STORAGE in capabilities and not _is_daemons(_STORAGE, capabilities[_STORAGE], capability)
+    if not buckets and not is_storage:
+        return found
+    by_hand = served.Store(name="", namespace="", available=True, buckets=tuple(sorted(buckets)), is_storage=is_storage)
+    return (by_hand, *found)
+
+
+def _is_daemons(name: str, value: str, capability: crd.NodeCapability | None) -> bool:
+    """Whether a node's daemon found this, and nobody else said it."""
+    if capability is None or name in capability.spec.declared:
+        return False
+    return capability.status.capabilities.get(name) == value
 
 
 def _has_gpu_devices(node: core.Node, status: crd.NodeCapabilityStatus) -> bool:

@@ -2,9 +2,13 @@
 
 A urn is ``bucket`` or ``bucket/key``. It resolves to the key's own DataObject, else to the longest prefix
 (``bucket/a/b/``) that has one, else to the bucket; at equal length the pod's namespace comes before the scheduler's,
-and no other namespace is ever looked at, so nobody can move another namespace's pods. An object that no store can hand
-out at present is passed over for the next shorter one. Where no DataObject knows a bucket, the nodes whose
-NodeCapability or label names it are its replicas.
+and no other namespace is ever looked at, so nobody can move another namespace's pods. What NodeCapabilities and labels
+say of who serves a bucket stands beside that bucket's DataObjects and counts where those know of no copy that can be
+had: that of a namespace's own stores beside its own objects, that of everybody's beside the scheduler's.
+
+The first of these that knows of any copy is the answer, even if none of its copies can be had now: a key that is known
+to lie on a store that is down is not in another store just because that one has its bucket. What knows of no copy at
+all is passed over. Which copies can be had is decided when it is asked (scheduler.state.witnesses).
 
 Data can lie on a node or, for a store outside the cluster, at a place (region and zone). Whether a node stores the
 bytes or serves what others hold makes no difference: what counts is from where they can be had.
@@ -16,11 +20,11 @@ instead carries the expectation, and the engine weighs the two.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler.api import crd, names
-from scheduler.state import network
+from scheduler.api import copies, crd, names, units
+from scheduler.state import network, served, witnesses
 
 Places = tuple[network.Site, ...]
 
@@ -35,41 +39,80 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What is known of a urn.
+class Known:
+    """What one DataObject says of a urn, or nodes of a bucket.
 
     Attributes:
-        urn: Of the object that was found; a bucket, ``bucket/prefix/`` or ``bucket/key``.
-        size_bytes: The pinned size, else the size seen (or expected), else None.
-        nodes: Names of the nodes from which the data can be had now, in the order given.
-        places: Places outside the cluster from which it can be had.
-        expected: Where it will be instead; ``nodes`` and ``places`` are then those of the next shorter match.
+        urn: A bucket, ``bucket/prefix/`` or ``bucket/key``.
+        size_bytes: The pinned size, else that of the content of today (or expected), else None.
+        copies: In the order given; those that cannot be had among them.
+        expected: Where a pod will write it.
     """
 
     urn: str
     size_bytes: int | None
-    nodes: tuple[str, ...]
-    places: Places = ()
+    copies: tuple[witnesses.Copy, ...]
     expected: Expected | None = None
 
 
-def entry_of(obj: crd.DataObject) -> Entry:
-    """Reduce a DataObject to what placement needs: declared locations, available replicas and expectations."""
-    available = [replica for replica in obj.status.replicas if replica.available]
-    nodes = dict.fromkeys(location.node for location in obj.spec.locations)
-    nodes.update(dict.fromkeys(replica.node for replica in available if replica.node != names.EXTERNAL))
-    size_bytes = obj.status.size_bytes if obj.spec.size_bytes is None else obj.spec.size_bytes
-    promised = obj.status.expected
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A copy that does not count, and why."""
+
+    copy: witnesses.Copy
+    doubt: witnesses.Doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a urn can be had.
+
+    Attributes:
+        urn, size_bytes: Of what was found; see Known.
+        nodes: Names of the nodes from which the data can be had now, in the order given.
+        places: Places outside the cluster from which it can be had.
+        expected: Where it will be instead; ``nodes`` and ``places`` are then those of the next shorter match.
+        absent: The copies that are known there and do not count.
+    """
+
+    urn: str
+    size_bytes: int | None
+    nodes: tuple[str, ...] = ()
+    places: Places = ()
+    expected: Expected | None = None
+    absent: tuple[Absent, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be had now."""
+        return bool(self.nodes or self.places)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it can be had now or will be."""
+        return self.is_there or self.expected is not None
+
+
+def known_of(obj: crd.DataObject) -> Known:
+    """Reduce a DataObject to what placement needs: declared locations, copies and expectations."""
+    status = obj.status
+    todays = copies.current(status.replicas)
+    promised = status.expected
+    sizes = [copy.size_bytes for copy in todays if copy.etag and copy.size_bytes is not None]
+    size_bytes = max(sizes) if sizes else status.size_bytes
+    if obj.spec.size_bytes is not None:
+        size_bytes = obj.spec.size_bytes
     if size_bytes is None:
         size_bytes = max((one.size_bytes for one in promised if one.size_bytes is not None), default=None)
-    return Entry(
+    declared = (witnesses.Copy(node=location.node) for location in obj.spec.locations)
+    seen = (_copy(copy, is_todays=len(todays) == len(status.replicas) or copy in todays) for copy in status.replicas)
+    return Known(
         urn=obj.spec.urn,
         size_bytes=size_bytes,
-        nodes=tuple(nodes),
-        places=_places(available),
+        copies=(*declared, *seen),
         expected=Expected(
             nodes=tuple(dict.fromkeys(one.node for one in promised if one.node != names.EXTERNAL)),
-            places=_places(promised),
+            places=tuple(dict.fromkeys(_site(one) for one in promised if one.node == names.EXTERNAL)),
             confidence=max(one.confidence for one in promised),
         )
         if promised
@@ -82,109 +125,135 @@ class ReplicaTable:
 
     Args:
         home_namespace: Whose DataObjects every pod may use.
-        nodes: The nodes there are now; a replica elsewhere cannot be had.
+        seen: Which copies can be had.
     """
 
-    def __init__(self, home_namespace: str, nodes: Container[str]) -> None:
+    def __init__(self, home_namespace: str, seen: witnesses.Witnesses) -> None:
         self._home = home_namespace
-        self._nodes = nodes
-        self._entries: dict[tuple[str, str], dict[str, Entry]] = {}  # (namespace, urn) -> object name -> entry
+        self._witnesses = seen
+        self._known: dict[tuple[str, str], dict[str, Known]] = {}  # (namespace, urn) -> object name -> what it says
         self._urn_of: dict[tuple[str, str], str] = {}  # (namespace, object name) -> urn
-        self._claims: dict[tuple[str, str], frozenset[str]] = {}  # (node name, source) -> buckets
-        self._served: dict[str, dict[str, int]] = {}  # bucket -> node name -> how many sources say so
+        self.served = served.ServedTable(home_namespace)
 
     def apply(self, obj: crd.DataObject) -> None:
         """Add or replace a DataObject."""
         namespace, name = obj.metadata.namespace, obj.metadata.name
         self.remove(namespace, name)
-        entry = entry_of(obj)
-        self._urn_of[namespace, name] = entry.urn
-        self._entries.setdefault((namespace, entry.urn), {})[name] = entry
+        known = known_of(obj)
+        self._urn_of[namespace, name] = known.urn
+        self._known.setdefault((namespace, known.urn), {})[name] = known
 
     def remove(self, namespace: str, name: str) -> None:
         """Forget a DataObject; an unknown one is no error."""
         urn = self._urn_of.pop((namespace, name), None)
         if urn is not None:
-            entries = self._entries[namespace, urn]
-            del entries[name]
-            if not entries:
-                del self._entries[namespace, urn]
+            by_name = self._known[namespace, urn]
+            del by_name[name]
+            if not by_name:
+                del self._known[namespace, urn]
 
-    def serve(self, node: str, source: str, buckets: frozenset[str]) -> None:
-        """Replace the buckets that a node serves according to one source (its labels, its NodeCapability)."""
-        before = self._claims.pop((node, source), frozenset())
-        if buckets:
-            self._claims[node, source] = buckets
-        for bucket in buckets - before:
-            nodes = self._served.setdefault(bucket, {})
-            nodes[node] = nodes.get(node, 0) + 1
-        for bucket in before - buckets:
-            nodes = self._served[bucket]
-            nodes[node] -= 1
-            if not nodes[node]:
-                del nodes[node]
-            if not nodes:
-                del self._served[bucket]
+    def newest_s(self) -> float:
+        """When the latest copy was seen; 0 without any."""
+        seen = (
+            copy.seen_s
+            for by_name in self._known.values()
+            for known in by_name.values()
+            for copy in known.copies
+            if copy.seen_s is not None
+        )
+        return max(seen, default=0.0)
 
     def exactly(self, namespace: str, urn: str) -> list[tuple[str, str]]:
         """The DataObjects of exactly this urn that count for a namespace's pods, in order: namespace and name."""
-        return [(home, name) for home in self._homes(namespace) for name in sorted(self._entries.get((home, urn), ()))]
+        return [(home, name) for home in self._homes(namespace) for name in sorted(self._known.get((home, urn), ()))]
+
+    def doubts(self, namespace: str, name: str, now_s: float) -> tuple[Absent, ...]:
+        """The copies that a DataObject knows of and that do not count at a time."""
+        urn = self._urn_of.get((namespace, name))
+        return () if urn is None else self._judge(self._known[namespace, urn][name], now_s).absent
 
     def knows_bucket(self, namespace: str, bucket: str) -> bool:
-        """Whether a DataObject or a node speaks of the bucket, available now or not."""
-        return bucket in self._served or any((home, bucket) in self._entries for home in self._homes(namespace))
+        """Whether a DataObject or a node that counts for a namespace speaks of the bucket, available now or not."""
+        return any((home, bucket) in self._known or self.served.knows(home, bucket) for home in self._homes(namespace))
 
-    def resolve(self, namespace: str, urn: str) -> Entry | None:
-        """Find where a urn can be had from now, on nodes that there are, or will be; None when nothing is known."""
+    def resolve(self, namespace: str, urn: str, now_s: float) -> Entry | None:
+        """Find where a urn can be had at a time, or will be; None when nothing is known of any copy."""
         promised: Entry | None = None
-        for entry in self._matches(namespace, urn):
-            here = self._reachable(entry)
-            if here.nodes or here.places:
-                if promised is None:
-                    return here if here.expected is None else dataclasses.replace(here, expected=None)
-                return dataclasses.replace(promised, nodes=here.nodes, places=here.places)
-            if promised is None and here.expected is not None:
-                promised = here
+        for level in self._matches(namespace, urn):
+            absent: list[Absent] = []
+            for known in level:
+                here = self._judge(known, now_s)
+                if here.is_there:
+                    if promised is None:
+                        return here
+                    return dataclasses.replace(promised, nodes=here.nodes, places=here.places, absent=here.absent)
+                if promised is None and (expected := self._coming(known.expected)) is not None:
+                    promised = Entry(known.urn, known.size_bytes, expected=expected)
+                absent += here.absent
+            if absent:
+                found = promised or Entry(level[0].urn, level[0].size_bytes)
+                return dataclasses.replace(found, absent=tuple(absent))
         return promised
 
-    def stores(self, namespace: str, urn: str) -> Entry | None:
+    def stores(self, namespace: str, urn: str, now_s: float) -> Entry | None:
         """Find the stores to which an output can be written: those of its bucket, else wherever the urn lies."""
-        return self.resolve(namespace, urn.partition("/")[0]) or self.resolve(namespace, urn)
+        bucket = self.resolve(namespace, urn.partition("/")[0], now_s)
+        if bucket is not None and bucket.has_place:
+            return bucket
+        own = self.resolve(namespace, urn, now_s)
+        return own if own is not None and (own.has_place or bucket is None) else bucket
 
     def _homes(self, namespace: str) -> tuple[str, ...]:
         return (namespace, self._home) if namespace != self._home else (namespace,)
 
-    def _matches(self, namespace: str, urn: str) -> Iterator[Entry]:
-        """All that may be said of a urn, best first."""
+    def _matches(self, namespace: str, urn: str) -> Iterator[list[Known]]:
+        """All that may be said of a urn, best first; what is equally good together."""
         homes = self._homes(namespace)
+        bucket = urn.partition("/")[0]
         for candidate in _candidates(urn):
             for home in homes:
-                for _, entry in sorted(self._entries.get((home, candidate), {}).items()):
-                    yield entry
-        bucket = urn.partition("/")[0]
-        yield Entry(urn=bucket, size_bytes=None, nodes=tuple(sorted(self._served.get(bucket, ()))))
+                level = [known for _, known in sorted(self._known.get((home, candidate), {}).items())]
+                if candidate == bucket and (serving := self.served.copies(home, bucket)):
+                    level.append(Known(bucket, None, serving))
+                if level:
+                    yield level
 
-    def _reachable(self, entry: Entry) -> Entry:
-        """The entry without nodes that there are not, neither now nor as expected ones."""
-        nodes, expected = self._present(entry.nodes), entry.expected
-        if expected is not None:
-            there = self._present(expected.nodes)
-            if not there and not expected.places:
-                expected = None
-            elif there is not expected.nodes:
-                expected = dataclasses.replace(expected, nodes=there)
-        if nodes is entry.nodes and expected is entry.expected:
-            return entry
-        return dataclasses.replace(entry, nodes=nodes, expected=expected)
+    def _judge(self, known: Known, now_s: float) -> Entry:
+        """What can be had of it, and why the rest cannot."""
+        nodes: dict[str, None] = {}
+        places: dict[network.Site, None] = {}
+        absent = []
+        for copy in known.copies:
+            doubt = self._witnesses.doubt(copy, now_s)
+            if doubt is not None:
+                absent.append(Absent(copy, doubt))
+            elif copy.place is None:
+                nodes[copy.node] = None
+            else:
+                places[copy.place] = None
+        return Entry(known.urn, known.size_bytes, tuple(nodes), tuple(places), absent=tuple(absent))
 
-    def _present(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
-        present = tuple(node for node in nodes if node in self._nodes)
-        return nodes if len(present) == len(nodes) else present
+    def _coming(self, expected: Expected | None) -> Expected | None:
+        """The expectation without nodes on which nothing can be written now; None where none is left."""
+        if expected is None:
+            return None
+        nodes = tuple(node for node in expected.nodes if self._witnesses.is_ready(node))
+        return dataclasses.replace(expected, nodes=nodes) if nodes or expected.places else None
 
 
-def _places(copies: Iterable[crd.Replica | crd.Expected]) -> Places:
-    outside = (network.Site(copy.region, copy.zone, "") for copy in copies if copy.node == names.EXTERNAL)
-    return tuple(dict.fromkeys(outside))
+def _copy(seen: crd.Replica, *, is_todays: bool) -> witnesses.Copy:
+    doubt = None if seen.available else witnesses.Doubt.UNAVAILABLE
+    return witnesses.Copy(
+        node=seen.node,
+        store=seen.store,
+        place=_site(seen) if seen.node == names.EXTERNAL else None,
+        seen_s=units.time_s(seen.last_probe_time),
+        doubt=doubt if is_todays else witnesses.Doubt.STALE_COPY,
+    )
+
+
+def _site(copy: crd.Replica | crd.Expected) -> network.Site:
+    return network.Site(copy.region, copy.zone, "")
 
 
 def _candidates(urn: str) -> Iterator[str]:

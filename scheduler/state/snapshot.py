@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import demand, labels, neighbours, network, replicas, usage
+from scheduler.state import demand, labels, neighbours, network, replicas, usage, witnesses
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -63,7 +63,6 @@ class Snapshot:
     node_type: NDArray[np.int8]
     has_gpu: Mask
     has_fast_storage: Mask
-    has_local_storage: Mask
     resource_row: Mapping[str, int]
     offered: Ints
     taken: Ints
@@ -73,6 +72,7 @@ class Snapshot:
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
     locations: replicas.ReplicaTable
+    witnesses: witnesses.Witnesses
     links: network.Network
     now_s: float
     arriving: tuple[tuple[int, core.Pod], ...] = ()
@@ -88,6 +88,22 @@ class Snapshot:
     def links_of(self, end: int | network.Site, *, outward: bool) -> network.Row:
         """What ``reach`` gives for a node or a place, and where it comes from."""
         return self.links.row(end, self.names, self.index_of, now_s=self.now_s, outward=outward)
+
+    def where_is(self, namespace: str, urn: str) -> replicas.Entry | None:
+        """Where a namespace's pods can read a urn now; None when nothing is known of it."""
+        return self.locations.resolve(namespace, urn, self.now_s)
+
+    def stores_for(self, namespace: str, urn: str) -> replicas.Entry | None:
+        """Where they can write it."""
+        return self.locations.stores(namespace, urn, self.now_s)
+
+    def has_local_storage(self, namespace: str) -> Mask:
+        """Nodes with a store that can be had now and that speaks for a namespace."""
+        found = np.zeros(self.size, np.bool_)
+        for copy in self.locations.served.storage(namespace):
+            if self.witnesses.doubt(copy, self.now_s) is None:
+                found[self.index_of[copy.node]] = True
+        return found
 
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""

@@ -9,6 +9,7 @@ cost. It covers what `test_oracle` generates and no more.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 import statistics
 from typing import Any
@@ -32,6 +33,9 @@ MARK = "node-capability/"
 HINT = "scheduler.thesis/"
 DATA = "data.scheduler.thesis/"
 MIB = 1024 * 1024
+MAX_AGE = datetime.timedelta(minutes=15)
+ASSUMED_BYTES = 250_000_000
+AWAY = {"node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"}
 
 
 @dataclasses.dataclass
@@ -46,6 +50,7 @@ class Expected:
     cost: dict[str, float]
     best: list[str]
     unknown: list[str]
+    unavailable: list[str]
 
 
 def answer(question: Object) -> Expected:
@@ -57,7 +62,7 @@ def answer(question: Object) -> Expected:
             refused[_name(node)] = refusal
     feasible = [node for node in question["nodes"] if _name(node) not in refused]
     if not feasible:
-        return Expected(refused, [], {}, {}, "", {}, [], [])
+        return Expected(refused, [], {}, {}, "", {}, [], [], [])
     parts = {_name(node): world.scores(node, feasible) for node in feasible}
     seconds = {_name(node): math.fsum(world.transfers(_name(node)).values()) for node in feasible}
     profile = world.profile(list(seconds.values()))
@@ -79,8 +84,19 @@ def answer(question: Object) -> Expected:
         for name, (fit, balanced, images, taints, preferred) in parts.items()
     }
     best = sorted(name for name in cost if cost[name] <= least + 1e-9)
-    unknown = [urn for urn, _, _ in world.data() if not world.partners(urn[0], is_output=urn[1])]
-    return Expected(refused, sorted(totals), totals, seconds, profile, cost, best, [urn for urn, is_output in unknown])
+    found = [(urn, world.find(urn, is_output=is_output)) for (urn, is_output), _, _ in world.data()]
+    unknown = [urn for urn, place in found if place is None]
+    unavailable = [urn for urn, place in found if place is not None and not place.nodes]
+    return Expected(refused, sorted(totals), totals, seconds, profile, cost, best, unknown, unavailable)
+
+
+@dataclasses.dataclass
+class Place:
+    """What the best match says of a urn: on which nodes it can be had, and how big it is, if that is known."""
+
+    matched: str
+    nodes: list[str]
+    size: int | None
 
 
 class World:
@@ -92,6 +108,7 @@ class World:
         self.notes = self.pod["metadata"]["annotations"]
         self.objects = question["dataObjects"]
         self.capabilities = {_name(one): one for one in question["nodeCapabilities"]}
+        self.now = self._time_of(question)
         self.pods = [pod for pod in question["pods"] if pod["status"].get("phase") not in {"Succeeded", "Failed"}]
 
     def _on(self, name: str) -> list[Object]:
@@ -147,10 +164,44 @@ class World:
             return "node(s) didn't have a GPU"
         if f"{HINT}requires-fast-storage" in self.notes and "fast-storage" not in has:
             return "node(s) didn't have fast storage"
-        live = any(store["available"] for store in status.get("stores", []))
-        if f"{HINT}requires-local-storage" in self.notes and not (live or "storage-service" in has):
+        live = any(
+            store["available"] and store["namespace"] in {"", "default"} and self._is_fresh([store])
+            for store in status.get("stores", [])
+        )
+        found, declared = status.get("capabilities", {}), self.capabilities.get(name, {}).get("spec", {})
+        by_hand = "storage-service" in has and (
+            found.get("storage-service") != has["storage-service"] or "storage-service" in declared.get("declared", {})
+        )
+        if f"{HINT}requires-local-storage" in self.notes and not (self._is_ready(name) and (live or by_hand)):
             return "node(s) didn't serve local storage"
         return ""
+
+    # Whose word counts
+
+    def _time_of(self, question: Object) -> datetime.datetime:
+        """The time that the question states, else the newest in it."""
+        dated = [store for one in self.capabilities.values() for store in one["status"]["stores"]]
+        dated += [copy for obj in self.objects for copy in obj["status"]["replicas"]]
+        times = [_moment(one["lastProbeTime"]) for one in dated if one.get("lastProbeTime")]
+        return _moment(question["now"]) if "now" in question else max(times, default=_moment("2000-01-01T00:00:00Z"))
+
+    def _is_ready(self, name: str) -> bool:
+        node = self.nodes.get(name)
+        if node is None or any(taint["key"] in AWAY for taint in node["spec"]["taints"]):
+            return False
+        return all(one["status"] == "True" for one in node["status"]["conditions"] if one["type"] == "Ready")
+
+    def _is_fresh(self, dated: list[Object]) -> bool:
+        """Whether one of the times is near enough to now, or there are none."""
+        times = [_moment(one["lastProbeTime"]) for one in dated if one.get("lastProbeTime")]
+        return not times or any(abs(self.now - one) <= MAX_AGE for one in times)
+
+    def _can_be_had(self, copy: Object, todays: str) -> bool:
+        if not copy.get("available") or not self._is_ready(copy["node"]):
+            return False
+        stores = self.capabilities.get(copy["node"], {}).get("status", {}).get("stores", [])
+        witnesses = [store for store in stores if store["name"] == copy.get("store")]
+        return self._is_fresh([copy, *witnesses]) and copy.get("etag", "") in {"", todays}
 
     def has(self, name: str) -> dict[str, str]:
         """A node's capabilities: found, declared over that, labels over both; "false" is none."""
@@ -250,54 +301,83 @@ class World:
         for kind, is_output in (("input", False), ("output", True)):
             prefix = f"{DATA}{kind}-"
             numbers = sorted(int(key.removeprefix(prefix)) for key in self.notes if key.startswith(prefix))
+            once: dict[str, tuple[int, float]] = {}
             for number in numbers:
                 urn, size, *rest = self.notes[f"{prefix}{number}"].split(",")
-                found.append(((urn, is_output), int(size), float(rest[0]) if rest else 0.0))
+                size_before, processing_before = once.get(urn, (0, 0.0))
+                once[urn] = max(int(size), size_before), max(float(rest[0]) if rest else 0.0, processing_before)
+            found += [((urn, is_output), size, processing) for urn, (size, processing) in once.items()]
             if not is_output:
                 sources = self.notes.get(f"{HINT}data-sources", "")
                 told = {urn.split("/")[0] for (urn, _), _, _ in found}
                 found += [((bucket, False), 0, 0.0) for bucket in sources.split(",") if bucket and bucket not in told]
         return found
 
-    def partners(self, urn: str, *, is_output: bool) -> dict[str, int]:
-        """The nodes a urn can be read from or written to, with the size known of exactly that urn."""
-        bucket = urn.partition("/")[0]
-        if is_output:
-            found = self._resolve(bucket)
-            return found or self._resolve(urn)
-        return self._resolve(urn)
+    def find(self, urn: str, *, is_output: bool) -> Place | None:
+        """Where a urn can be read from or written to; None if nobody knows of it."""
+        own = self._resolve(urn)
+        if not is_output:
+            return own
+        bucket = self._resolve(urn.partition("/")[0])
+        choice = [place for place in (bucket, own) if place is not None]
+        return next((place for place in choice if place.nodes), choice[0] if choice else None)
 
-    def _resolve(self, urn: str) -> dict[str, int]:
+    def _resolve(self, urn: str) -> Place | None:
         bucket = urn.partition("/")[0]
-        candidates = []
+        # (shortness, whether it is of the home namespace) -> (name, matched, (node, whether it can be had), size)
+        levels: dict[tuple[int, bool], list[tuple[str, str, list[tuple[str, bool]], int | None]]] = {}
         for obj in self.objects:
-            known, namespace = obj["spec"]["urn"], obj["metadata"]["namespace"]
-            nodes = [one["node"] for one in obj["spec"]["locations"]]
-            nodes += [one["node"] for one in obj["status"]["replicas"] if one.get("available")]
+            known, namespace, status = obj["spec"]["urn"], obj["metadata"]["namespace"], obj["status"]
+            written = [copy for copy in status["replicas"] if copy.get("etag")]
+            todays = max(written, key=lambda copy: copy["lastModified"])["etag"] if written else ""
+            copies = [(one["node"], self._is_ready(one["node"])) for one in obj["spec"]["locations"]]
+            copies += [(copy["node"], self._can_be_had(copy, todays)) for copy in status["replicas"]]
+            sizes = [copy["sizeBytes"] for copy in written if copy["etag"] == todays]
+            size = obj["spec"].get("sizeBytes", max(sizes) if sizes else status.get("sizeBytes"))
             covers = known in {urn, bucket} or (known.endswith("/") and urn.startswith(known))
-            if covers and nodes and namespace in {"default", HOME}:
-                size = obj["spec"].get("sizeBytes", obj["status"].get("sizeBytes", 0)) if known == urn else 0
-                candidates.append(((-len(known), namespace == HOME, obj["metadata"]["name"]), nodes, size))
-        if candidates:
-            _, nodes, size = min(candidates)
-            return dict.fromkeys(nodes, size)
-        serving = {}
-        for name in sorted(self.nodes):
-            stores = self.capabilities.get(name, {}).get("status", {}).get("stores", [])
-            live = any(store["available"] and bucket in store["buckets"] for store in stores)
-            if live or f"storage-bucket-{bucket}" in self.has(name):
-                serving[name] = 0
-        return serving
+            if covers and copies and namespace in {"default", HOME}:
+                level = levels.setdefault((-len(known), namespace == HOME), [])
+                level.append((obj["metadata"]["name"], known, copies, size))
+        for is_home in (False, True):
+            serving = [copy for name in sorted(self.nodes) for copy in self._serves(name, bucket, is_home)]
+            if serving:
+                levels.setdefault((-len(bucket), is_home), []).append(("~", bucket, serving, None))
+        if not levels:
+            return None
+        level = sorted(levels[min(levels)], key=lambda one: one[0])
+        for _, known, copies, size in level:
+            nodes = list(dict.fromkeys(node for node, can_be_had in copies if can_be_had))
+            if nodes:
+                return Place(known, nodes, size)
+        return Place(level[0][1], [], None)
+
+    def _serves(self, name: str, bucket: str, is_home: bool) -> list[tuple[str, bool]]:
+        """What a node says of a bucket, for the pod's namespace or for everybody."""
+        stores = self.capabilities.get(name, {}).get("status", {}).get("stores", [])
+        speaking = [store for store in stores if (not store["namespace"]) is is_home and bucket in store["buckets"]]
+        if speaking and not is_home:
+            speaking = [store for store in speaking if store["namespace"] == "default"]
+        said = [(name, store["available"] and self._is_ready(name) and self._is_fresh([store])) for store in speaking]
+        if is_home and not speaking and f"storage-bucket-{bucket}" in self.has(name):
+            said.append((name, self._is_ready(name)))
+        return said
+
+    def _bytes(self, urn: str, *, declared: int, is_output: bool, place: Place) -> int:
+        if declared or is_output:
+            return declared
+        if "/" in urn and not urn.endswith("/"):
+            return (place.size or 0) if place.matched == urn else 0
+        return ASSUMED_BYTES if place.size is None else min(place.size, ASSUMED_BYTES)
 
     def transfers(self, name: str) -> dict[tuple[int, str, bool], float]:
         """Seconds of each transfer on one node."""
         found = {}
         for number, ((urn, is_output), declared, _) in enumerate(self.data()):
-            partners = self.partners(urn, is_output=is_output)
-            if partners:
+            place = self.find(urn, is_output=is_output)
+            if place is not None and place.nodes:
+                size = self._bytes(urn, declared=declared, is_output=is_output, place=place)
                 found[number, urn, is_output] = min(
-                    self._seconds(*((name, partner) if is_output else (partner, name)), declared or size)
-                    for partner, size in partners.items()
+                    self._seconds(*((name, partner) if is_output else (partner, name)), size) for partner in place.nodes
                 )
         return found
 
@@ -342,7 +422,8 @@ class World:
         data, compute = (f"{HINT}{kind}-intensive" in self.notes for kind in ("data", "compute"))
         if data or compute:
             return "data-and-compute-intensive" if data and compute else f"{'data' if data else 'compute'}-intensive"
-        processing_s = math.fsum(each for _, _, each in self.data())
+        places = [(self.find(urn, is_output=is_output), each) for (urn, is_output), _, each in self.data()]
+        processing_s = math.fsum(each for place, each in places if place is not None and place.nodes)
         if not processing_s:
             return "default"
         ratio = statistics.median(seconds) / processing_s
@@ -370,6 +451,10 @@ class World:
 def _name(obj: Object) -> str:
     name: str = obj["metadata"]["name"]
     return name
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text)
 
 
 def _tolerated(taint: Object, tolerations: list[Object]) -> bool:

@@ -146,15 +146,32 @@ def test_a_urn_of_unknown_place_adds_nothing_and_is_named() -> None:
         outputs=["nowhere/at/all,7"],
     )
     assert seconds(more) == seconds(known)
-    assert more["unknown"] == ["raw/x", "old/y", "theirs/z", "nowhere/at/all"]
-    assert "unknown" not in known
+    assert more["unknown"] == ["theirs/z", "nowhere/at/all"]
+    assert more["unavailable"] == ["raw/x", "old/y"]
+    why = {urn: [(one["node"], one["reason"]) for one in told] for urn, told in more["notCounted"].items()}
+    assert why == {"raw/x": [("b", "Unavailable")], "old/y": [("left-long-ago", "NodeGone")]}
+    assert not {"unknown", "unavailable", "notCounted"} & known.keys()
 
 
-def test_a_replica_on_a_node_that_left_is_passed_over_like_one_that_cannot_be_had() -> None:
-    answer = place(
-        data_object("logs/k", at=["left-long-ago"]), data_object("logs", at=["a"]), inputs=[f"logs/k,{SIZE}"]
-    )
-    assert seconds(answer)["a"] == pytest.approx(LOCAL, rel=1e-12)
+def test_what_is_known_of_a_key_goes_before_what_is_known_of_its_bucket() -> None:
+    bucket = data_object("logs", at=["b"])
+    for lost in (data_object("logs/k", gone=["a"]), data_object("logs/k", at=["left-long-ago"])):
+        answer = place(lost, bucket, inputs=[f"logs/k,{SIZE}"])
+        assert set(seconds(answer).values()) == {0.0}
+        assert answer["unavailable"] == ["logs/k"]
+        assert "unknown" not in answer
+    never_seen = place(data_object("logs/k"), bucket, inputs=[f"logs/k,{SIZE}"])
+    assert seconds(never_seen)["b"] == pytest.approx(LOCAL, rel=1e-12)
+
+
+def test_an_output_whose_buckets_stores_are_all_away_adds_nothing_and_is_named() -> None:
+    answer = place(data_object("results", gone=["a", "b"]), outputs=[f"results/k,{SIZE}"])
+    assert set(seconds(answer).values()) == {0.0}
+    assert answer["unavailable"] == ["results/k"]
+    assert [one["node"] for one in answer["notCounted"]["results/k"]] == ["a", "b"]
+    one_left = place(data_object("results", gone=["a"], at=["d"]), outputs=[f"results/k,{SIZE}"])
+    assert seconds(one_left)["d"] == pytest.approx(LOCAL, rel=1e-12)
+    assert "unavailable" not in one_left
 
 
 @pytest.mark.parametrize(
@@ -164,7 +181,6 @@ def test_a_replica_on_a_node_that_left_is_passed_over_like_one_that_cannot_be_ha
         pytest.param(data_object("logs/k", at=["a"], size=5, pinned=SIZE), "logs/k,0", SIZE, id="pinned"),
         pytest.param(data_object("logs/k", at=["a"], size=5, pinned=0), "logs/k,0", 0, id="pinned to 0"),
         pytest.param(data_object("logs/k", at=["a"], size=SIZE), "logs/k,7", 7, id="declared by the pod"),
-        pytest.param(data_object("logs/a/", at=["a"], size=SIZE), "logs/a/,0", SIZE, id="a whole prefix"),
         pytest.param(data_object("logs/a/", at=["a"], size=SIZE), "logs/a/k,0", 0, id="a key below a prefix"),
         pytest.param(data_object("logs", at=["a"], size=SIZE), "logs/k,0", 0, id="a key in a bucket"),
         pytest.param(data_object("logs/k", at=["a"]), "logs/k,0", 0, id="unknown"),
@@ -174,13 +190,77 @@ def test_a_size_that_is_not_declared_is_that_of_the_object_itself(obj: Object, u
     assert seconds(place(obj, inputs=[urn]))["b"] == pytest.approx(0.001 + size / 500e6, rel=1e-12)
 
 
-def test_data_sources_are_whole_buckets() -> None:
-    answer = place(
-        data_object("logs", at=["a"], size=SIZE),
-        data_object("raw-data", at=["b"], size=None),
-        data_sources="logs,raw-data",
-    )
-    assert seconds(answer)["c"] == pytest.approx(REGION + 0.005, rel=1e-12)
+ASSUMED = 250_000_000  # the default of assumedReadBytes
+
+
+@pytest.mark.parametrize(
+    ("obj", "notes", "size", "assumed"),
+    [
+        pytest.param(
+            data_object("logs", at=["a"], size=10**13), {"data_sources": "logs"}, ASSUMED, True, id="a huge source"
+        ),
+        pytest.param(data_object("logs", at=["a"], size=7000), {"data_sources": "logs"}, 7000, True, id="a small one"),
+        pytest.param(data_object("logs", at=["a"], size=0), {"data_sources": "logs"}, 0, True, id="an empty one"),
+        pytest.param(data_object("logs", at=["a"]), {"data_sources": "logs"}, ASSUMED, True, id="one never counted"),
+        pytest.param(data_object("logs", at=["a"], size=SIZE), {"inputs": ["logs,0"]}, ASSUMED, True, id="a bucket"),
+        pytest.param(
+            data_object("logs/a/", at=["a"], size=SIZE), {"inputs": ["logs/a/,0"]}, ASSUMED, True, id="a prefix"
+        ),
+        pytest.param(data_object("logs/a/", at=["a"], size=9), {"inputs": ["logs/a/,0"]}, 9, True, id="a small prefix"),
+        pytest.param(
+            data_object("logs", at=["a"], size=500), {"inputs": ["logs/a/,0"]}, 500, True, id="less than its bucket"
+        ),
+        pytest.param(data_object("logs", at=["a"], size=5), {"inputs": [f"logs,{SIZE}"]}, SIZE, False, id="declared"),
+        pytest.param(data_object("logs/k", at=["a"], size=SIZE), {"inputs": ["logs/k,0"]}, SIZE, False, id="a key"),
+    ],
+)
+def test_a_share_that_nobody_declares_counts_by_a_bounded_amount_that_is_marked(
+    obj: Object, notes: Object, size: int, assumed: bool
+) -> None:
+    answer = place(obj, **notes)
+    for name, of_node in answer["criteria"].items():
+        (move,) = of_node["data"]["transfers"]
+        assert move["bytes"] == size, name
+        assert move.get("assumed", False) is assumed
+    assert seconds(answer)["b"] == pytest.approx(0.001 + size / 500e6, rel=1e-12)
+
+
+def test_what_is_assumed_tells_near_from_far_and_does_not_drown_what_is_declared() -> None:
+    lake, key = data_object("lake", at=["a"], size=10**13), data_object("logs/k", at=["d"], size=10**9)
+    assert place(lake, data_sources="lake")["chosen"] == "a"
+    assert place(lake, key, inputs=["logs/k,1000000000"], data_sources="lake")["chosen"] == "d"
+    asked = question(NODES, pod(notes=data(data_sources="lake")), objects=[lake], settings={"assumedReadBytes": 1000})
+    assert seconds(ask(asked))["b"] == pytest.approx(0.001 + 1000 / 500e6, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("twice", "once"),
+    [
+        pytest.param({"inputs": ["logs/k,5000", "logs/k,5000"]}, {"inputs": ["logs/k,5000"]}, id="the same"),
+        pytest.param({"inputs": ["logs/k,5000", "logs/k,70"]}, {"inputs": ["logs/k,5000"]}, id="the larger first"),
+        pytest.param({"inputs": ["logs/k,0", "logs/k,70"]}, {"inputs": ["logs/k,70"]}, id="one without a size"),
+        pytest.param({"inputs": ["logs/k,0", "logs/k,0"]}, {"inputs": ["logs/k,0"]}, id="both without"),
+        pytest.param(
+            {"inputs": ["logs/k,9,30", "logs/k,9,30"]}, {"inputs": ["logs/k,9,30"]}, id="its processing counts once"
+        ),
+        pytest.param({"inputs": ["logs/k,9", "logs/k,9,30"]}, {"inputs": ["logs/k,9,30"]}, id="the longer processing"),
+        pytest.param({"outputs": ["logs/o,5", "logs/o,7"]}, {"outputs": ["logs/o,7"]}, id="two outputs"),
+        pytest.param(
+            {"inputs": ["logs,5"], "data_sources": "logs"}, {"inputs": ["logs,5"]}, id="an input and a source"
+        ),
+        pytest.param({"data_sources": "logs,logs"}, {"data_sources": "logs"}, id="a source twice"),
+    ],
+)
+def test_the_same_urn_named_twice_is_fetched_once(twice: Object, once: Object) -> None:
+    objects = data_object("logs/k", at=["a"], size=400), data_object("logs", at=["b"], size=1000)
+    first, second = place(*objects, **twice), place(*objects, **once)
+    assert first["criteria"] == second["criteria"]
+    assert first["profile"] == second["profile"]
+
+
+def test_what_is_read_and_written_moves_twice() -> None:
+    answer = place(data_object("logs/k", at=["a"]), inputs=[f"logs/k,{SIZE}"], outputs=[f"logs/k,{SIZE}"])
+    assert seconds(answer)["b"] == pytest.approx(2 * ZONE, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +300,8 @@ def test_own_objects_go_before_the_schedulers_and_no_other_counts() -> None:
 
 
 def test_the_largest_sizes_stay_finite_and_in_order() -> None:
-    answer = place(data_object("logs/k", at=["a"]), inputs=[f"logs/k,{2**63 - 1}"] * 64)
+    keys = [f"logs/{number}" for number in range(64)]
+    answer = place(data_object("logs", at=["a"]), inputs=[f"{key},{2**63 - 1}" for key in keys])
     found = seconds(answer)
     assert sorted(found, key=lambda name: found[name]) == ["a", "b", "c", "d", "e"]
     assert found["e"] == pytest.approx(64 * (2**63 / 25e6), rel=1e-9)

@@ -21,7 +21,12 @@ TAINTS: list[Object] = [
     {"key": "k", "value": "v", "effect": "NoSchedule"},
     {"key": "soft", "effect": "PreferNoSchedule"},
     {"key": "soft", "value": "2", "effect": "PreferNoSchedule"},
+    {"key": "node.kubernetes.io/not-ready", "effect": "PreferNoSchedule"},
 ]
+# Within, just within and beyond the age that is believed, before and after now.
+NOW = "2026-03-01T12:00:00Z"
+TIMES = ["", "2026-03-01T11:58:00Z", "2026-03-01T11:45:00Z", "2026-03-01T11:44:59Z", "2020-01-01T00:00:00Z",
+         "2026-03-01T12:15:00Z", "2026-03-01T12:15:01Z"]  # fmt: skip
 TOLERATIONS: list[Object] = [
     {"key": "k", "operator": "Exists"},
     {"key": "soft", "operator": "Equal", "value": "2", "effect": "PreferNoSchedule"},
@@ -60,6 +65,32 @@ def nodes(draw: st.DrawFn, name: str) -> Object:
         taints=draw(subset(TAINTS)) if draw(st.booleans()) else [],
         cordoned=draw(st.sampled_from([False] * 9 + [True])),
         images=draw(st.sampled_from([{}, {"app:1": IMAGES["app:1"]}, IMAGES])),
+        ready=draw(some("", "", "True", "True", "False", "Unknown")),
+    )
+
+
+@st.composite
+def replicas(draw: st.DrawFn, names: list[str]) -> Object:
+    """A copy whose store may stand in its node's NodeCapability, with content of one of three days."""
+    day = draw(st.integers(0, 3))
+    content = {"etag": f"e{day}", "lastModified": f"2026-01-0{day}T00:00:00Z", "sizeBytes": day * 10**6} if day else {}
+    return build.replica(
+        draw(some(*names)),
+        draw(some("minio", "theirs", "unheard-of")),
+        seen=draw(some(*TIMES)),
+        available=draw(st.sampled_from([True, True, True, False])),
+        **content,
+    )
+
+
+@st.composite
+def stores(draw: st.DrawFn, name: str) -> Object:
+    return build.store(
+        *draw(st.lists(st.sampled_from(BUCKETS), max_size=2, unique=True)),
+        name=name,
+        available=draw(st.sampled_from([True, True, True, False])),
+        namespace=draw(some("", "default", "other")),
+        seen=draw(some(*TIMES)),
     )
 
 
@@ -137,25 +168,27 @@ def questions(draw: st.DrawFn) -> Object:
             size=draw(st.sampled_from([None, 0, 5_000_000])),
             namespace=draw(some("default", build.HOME, "other")),
             name=f"o{number}",
+            declared=draw(st.sampled_from([[], [], [], names[:1]])),
+            replicas=draw(st.lists(replicas(names), max_size=2)),
         )
         for number in range(draw(st.integers(1, 5)))
     ]
-    stores = st.sampled_from([[], [build.store("logs", "raw-data")], [build.store("logs", available=False)]])
     late, slow = build.link("n0", bandwidth=7_000_000, latency_s=0.2), build.link("n1", bandwidth=5)
     links = st.sampled_from([[], [late], [slow], [slow, late]])
     capabilities = [
         build.capability(
             name,
             declared=draw(st.sampled_from([{}, {"tpu": "v2"}])),
-            found=draw(st.sampled_from([{}, {"tpu": "v3", "fast-storage": "true"}])),
-            stores=draw(stores),
+            found=draw(st.sampled_from([{}, {"tpu": "v3", "fast-storage": "true"}, {"storage-service": "true"}])),
+            stores=[draw(stores(each)) for each in draw(st.sampled_from([[], ["minio"], ["minio", "theirs"]]))],
             links=draw(links),
         )
         for name in names
         if draw(st.booleans())
     ]
     pod = build.pod("new", *draw(st.lists(containers(), min_size=1, max_size=2)), notes=draw(notes()), **draw(specs()))
-    return asking.question(made, pod, pods=pods, objects=objects, capabilities=capabilities)
+    asked = asking.question(made, pod, pods=pods, objects=objects, capabilities=capabilities)
+    return asked | {"now": NOW} if draw(st.booleans()) else asked
 
 
 @hypothesis.settings(max_examples=400)
@@ -177,6 +210,7 @@ def test_decisions_are_those_of_the_design(question: Object, seed: int) -> None:
     assert answer["best"] == expected.best
     assert answer["chosen"] in expected.best
     assert answer.get("unknown", []) == expected.unknown
+    assert answer.get("unavailable", []) == expected.unavailable
     if not question["pod"]["metadata"]["annotations"] and len(expected.feasible) > 1:
         most = max(answer["totals"].values())
         assert answer["best"] == sorted(name for name, total in answer["totals"].items() if total == most)

@@ -30,7 +30,15 @@ RULES = [
     pytest.param(
         data(inputs=["logs/k,0,5"], outputs=["logs/k,0,6"]), "compute-intensive", "11 s", id="processing adds up"
     ),
-    pytest.param(data(inputs=["unknown/k,5,1"]), "compute-intensive", "0 s", id="unknown data moves in no time"),
+    pytest.param(data(inputs=["unknown/k,5,1"]), "default", "says nothing", id="unknown data says nothing"),
+    pytest.param(data(outputs=["unknown/k,5,1"]), "default", "says nothing", id="nor does it as an output"),
+    pytest.param(
+        data(inputs=[f"{GIB}", "unknown/k,5,1000"]), "default", "says nothing", id="nor how long it takes to process"
+    ),
+    pytest.param(
+        data(inputs=[f"{GIB},1.0", "unknown/k,5,1000"]), "data-intensive", "2 s", id="known data alone is compared"
+    ),
+    pytest.param(data(inputs=["lost/k,5,1"]), "default", "says nothing", id="data that cannot be had says nothing"),
     pytest.param(data(inputs=[f"{GIB},1000"], data_intensive=""), "data-intensive", "annotated", id="annotated data"),
     pytest.param(
         data(inputs=[f"{GIB},0.1"], compute_intensive="true"), "compute-intensive", "annotated", id="annotated compute"
@@ -56,7 +64,8 @@ def weights(answer: Object) -> tuple[float, ...]:
 
 
 def place(notes: dict[str, str], settings: Object | None = None) -> Object:
-    return ask(question(NODES, pod(notes=notes), objects=[data_object("logs/k", at=["a"])], settings=settings))
+    objects = [data_object("logs/k", at=["a"]), data_object("lost/k", gone=["a"])]
+    return ask(question(NODES, pod(notes=notes), objects=objects, settings=settings))
 
 
 @pytest.mark.parametrize(("notes", "name", "why"), RULES)

@@ -29,8 +29,9 @@ def node(
     taints: Sequence[Object] = (),
     cordoned: bool = False,
     images: Mapping[str, int] | None = None,
+    ready: str = "",
 ) -> Object:
-    """A node; ``can`` are labels under node-capability/, ``kind`` is edge or cloud."""
+    """A node; ``can`` are labels under node-capability/, ``kind`` is edge or cloud, ``ready`` its condition, if any."""
     marks = {names.REGION_LABEL: region, names.ZONE_LABEL: zone, names.NODE_TYPE_LABEL: kind}
     marks = {key: value for key, value in marks.items() if value}
     marks |= {f"{names.NODE_CAPABILITY_PREFIX}{key}": value for key, value in (can or {}).items()}
@@ -40,6 +41,7 @@ def node(
         "status": {
             "allocatable": {"cpu": cpu, "memory": memory, "pods": pods} | dict(more or {}),
             "images": [{"names": [image], "sizeBytes": size} for image, size in (images or {}).items()],
+            "conditions": [{"type": "Ready", "status": ready}] if ready else [],
         },
     }
 
@@ -85,16 +87,22 @@ def data_object(
     pinned: int | None = None,
     namespace: str = "default",
     name: str = "",
+    replicas: Sequence[Object] = (),
 ) -> Object:
     """A DataObject: replicas ``at`` nodes and, not available, at ``gone``; ``size`` as seen, ``pinned`` as wished."""
     spec: Object = {"urn": urn, "locations": [{"node": where} for where in declared]}
-    replicas = [{"node": where, "available": True} for where in at] + [{"node": where} for where in gone]
-    status: Object = {"replicas": replicas}
+    found = [{"node": where, "available": True} for where in at] + [{"node": where} for where in gone]
+    status: Object = {"replicas": [*found, *replicas]}
     if pinned is not None:
         spec["sizeBytes"] = pinned
     if size is not None:
         status["sizeBytes"] = size
     return {"metadata": {"name": name or f"o-{urn}", "namespace": namespace}, "spec": spec, "status": status}
+
+
+def replica(node: str, store: str = "minio", *, seen: str = "", available: bool = True, **more: Any) -> Object:
+    """A copy of a DataObject; ``seen`` is when, in RFC 3339."""
+    return {"node": node, "store": store, "available": available, "lastProbeTime": seen, **more}
 
 
 def capability(
@@ -115,9 +123,17 @@ def capability(
     return {"metadata": {"name": name}, "spec": {"declared": dict(declared or {})}, "status": status}
 
 
-def store(*buckets: str, available: bool = True, name: str = "minio") -> Object:
-    """A store of a NodeCapability."""
-    return {"name": name, "available": available, "buckets": list(buckets)}
+def store(
+    *buckets: str,
+    available: bool = True,
+    name: str = "minio",
+    namespace: str = "",
+    seen: str = "",
+    role: str = "Stores",
+) -> Object:
+    """A store of a NodeCapability; ``seen`` is when it was asked, in RFC 3339."""
+    told = {"name": name, "namespace": namespace, "available": available, "buckets": list(buckets)}
+    return told | {"lastProbeTime": seen, "role": role}
 
 
 def link(peer: str, *, bandwidth: int = 0, latency_s: float = 0.0) -> Object:

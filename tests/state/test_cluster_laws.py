@@ -30,6 +30,8 @@ GPU = "example.com/gpu"
 KEYS = ["disk", "tier", "node-capability/fast-storage", "node-capability/storage-bucket-logs"]
 URNS = ["logs", "logs/a/", "logs/a/b", "raw", "raw/x"]
 TAINTS: list[Object] = [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "value": "v", "effect": "PreferNoSchedule"}]
+AWAY: list[Object] = [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]
+LONG_AGO, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 SELECTORS: list[Object] = [
     {},
     {"matchLabels": {"app": "x"}},
@@ -72,7 +74,8 @@ def nodes(draw: st.DrawFn) -> Object:
         kind=draw(st.sampled_from(["", "edge", "cloud"])),
         can=can,
         labels=draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["", "1", "true", "false"]), max_size=3)),
-        taints=draw(st.sampled_from([[], TAINTS[:1], TAINTS])),
+        taints=draw(st.sampled_from([[], TAINTS[:1], TAINTS, AWAY])),
+        ready=draw(st.sampled_from(["", "True", "False", "Unknown"])),
         cordoned=draw(st.booleans()),
         images=draw(st.sampled_from([{}, {"app:1": IMAGES["app:1"]}, IMAGES])),
     )
@@ -107,11 +110,20 @@ def capabilities(draw: st.DrawFn) -> Object:
         draw(node_names),
         declared=draw(st.sampled_from([{}, {"tpu": "v2"}, {"fast-storage": "false"}])),
         found=draw(st.sampled_from([{}, {"fast-storage": "true"}])),
-        stores=draw(st.sampled_from([[], [build.store("logs", "raw")], [build.store("raw", available=False)]])),
+        stores=draw(st.sampled_from([[], [build.store("logs", "raw")], [build.store("raw", available=False)], STORES])),
         links=draw(st.sampled_from([[], links])),
         kind=draw(st.sampled_from(["", "edge"])),
         region=draw(st.sampled_from(["", "eu"])),
         accelerators=draw(st.sampled_from([[], [{"resource": "nvidia.com/gpu", "count": 1}]])),
+    )
+
+
+def replicas() -> st.SearchStrategy[Object]:
+    return st.builds(
+        build.replica,
+        st.one_of(node_names, st.just("external")),
+        st.sampled_from(["minio", "far"]),
+        seen=st.sampled_from(["", LONG_AGO, NOW]),
     )
 
 
@@ -120,12 +132,21 @@ def data_objects(draw: st.DrawFn) -> Object:
     return build.data_object(
         draw(st.sampled_from(URNS)),
         at=draw(st.lists(node_names, max_size=2, unique=True)),
+        replicas=draw(st.lists(replicas(), max_size=2)),
         gone=draw(st.lists(node_names, max_size=1)),
         declared=draw(st.lists(node_names, max_size=1)),
         size=draw(st.sampled_from([None, 10])),
         namespace=draw(st.sampled_from(["default", build.HOME])),
         name=draw(st.sampled_from(["o1", "o2", "o3"])),
     )
+
+
+# Asked at different times, for one namespace, and of one outside.
+STORES = [
+    build.store("logs", seen=LONG_AGO),
+    build.store("logs", name="theirs", namespace="other", seen=NOW),
+    build.store(name="far", role="Probes", seen=NOW),
+]
 
 
 class Machine(stateful.RuleBasedStateMachine):
@@ -291,10 +312,10 @@ def describe(of: cluster.Cluster) -> dict[str, Any]:
     entries = {}
     for namespace in ("default", build.HOME, "other"):
         for urn in (*URNS, "logs/a/c", "logs/z"):
-            for find in (snap.locations.resolve, snap.locations.stores):
+            for find in (snap.where_is, snap.stores_for):
                 entry = find(namespace, urn)
-                nodes_of = [name for name in entry.nodes if name in snap.index_of] if entry else []
-                entries[namespace, urn, find.__name__] = (nodes_of, entry.size_bytes if entry and nodes_of else None)
+                entries[namespace, urn, find.__name__] = entry
+                assert entry is None or all(snap.index_of.get(name, -1) >= 0 for name in entry.nodes)
     return {
         "nodes": {name: _describe_node(snap, index) for name, index in snap.index_of.items()},
         "images": {name: image.size_bytes for name, image in snap.images.items()},
@@ -354,7 +375,7 @@ def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
             int(snap.node_type[index]),
             bool(snap.has_gpu[index]),
             bool(snap.has_fast_storage[index]),
-            bool(snap.has_local_storage[index]),
+            *(bool(snap.has_local_storage(namespace)[index]) for namespace in ("default", "other")),
         ),
         "images": {name for name, image in snap.images.items() if image.held[index]},
         "site": snap.links.sites[int(snap.links.site_of[index])],

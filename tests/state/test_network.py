@@ -251,12 +251,32 @@ def test_who_has_a_gpu(node: Object, capability: Object | None, gpu: bool) -> No
 )
 def test_who_has_which_storage(node: Object, capability: Object | None, fast: bool, local: bool) -> None:
     found = _facts(node, capability)
-    assert (found.has_fast_storage, found.has_local_storage) == (fast, local)
+    assert found.has_fast_storage is fast
+    assert any(store.is_storage and store.available for store in found.stores) is local
 
 
-def test_buckets_by_label_and_by_live_store() -> None:
+def test_buckets_by_label_and_by_store() -> None:
     node = build.node("a", can={"storage-bucket-logs": "true", "storage-bucket-old": "false"})
     stores = [build.store("raw", "logs"), build.store("lost", available=False, name="other")]
     found = _facts(node, build.capability("a", stores=stores))
-    assert found.label_buckets == {"logs"}
-    assert found.capability_buckets == {"raw", "logs"}
+    told = {(store.name, store.available): store.buckets for store in found.stores}
+    assert told == {("minio", True): ("raw", "logs"), ("other", False): ("lost",)}
+    alone = _facts(node)
+    assert [(store.buckets, store.is_storage) for store in alone.stores] == [(("logs",), False)]
+
+
+@pytest.mark.parametrize(
+    ("found", "declared", "counts"),
+    [
+        pytest.param({}, {}, True, id="somebody else's label"),
+        pytest.param({"storage-service": "true"}, {}, False, id="the daemon's own, whose stores say it better"),
+        pytest.param({"storage-service": "minio"}, {}, True, id="a label that says something else"),
+        pytest.param({"storage-service": "true"}, {"storage-service": "true"}, True, id="declared as well"),
+    ],
+)
+def test_a_label_that_a_daemon_wrote_does_not_outlive_its_stores(
+    found: dict[str, str], declared: dict[str, str], counts: bool
+) -> None:
+    node = build.node("a", can={"storage-service": "true"})
+    stores = _facts(node, build.capability("a", found=found, declared=declared)).stores
+    assert bool(stores) is counts

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.api import urns
-from scheduler.state import replicas
+from scheduler.state import replicas, served, witnesses
 from tests.state import build
 from tests.state.build import HOME, Object, data_object
 
@@ -43,70 +43,88 @@ def objects(draw: st.DrawFn) -> list[Object]:
 
 
 def naive(known: list[Object], namespace: str, urn: str) -> tuple[str, int | None, set[str]] | None:
-    """Try every object: does it cover the urn, can it be had, and is it longer, nearer home, or first by name."""
+    """Try every object that knows of a copy: does it cover the urn, and is it longer or nearer home than others?
+
+    Of those that are equally good the first by name that can be had counts; with none the nodes are none.
+    """
     bucket = urn.partition("/")[0]
-    found = []
+    found: dict[tuple[int, bool], list[tuple[str, int | None, set[str], str]]] = {}
     for obj in known:
         spec, status, meta = obj["spec"], obj["status"], obj["metadata"]
         covers = spec["urn"] in {urn, bucket} or (spec["urn"].endswith("/") and urn.startswith(spec["urn"]))
         nodes = {one["node"] for one in spec["locations"]}
         nodes |= {one["node"] for one in status["replicas"] if one.get("available")}
-        if covers and nodes and meta["namespace"] in {namespace, HOME}:
-            rank = (-len(spec["urn"]), meta["namespace"] != namespace, meta["name"])
+        if covers and (nodes or status["replicas"]) and meta["namespace"] in {namespace, HOME}:
+            rank = (-len(spec["urn"]), meta["namespace"] != namespace)
             size = spec["sizeBytes"] if "sizeBytes" in spec else status.get("sizeBytes")
-            found.append((rank, (spec["urn"], size, nodes)))
-    return min(found, key=lambda one: one[0])[1] if found else None
+            found.setdefault(rank, []).append((meta["name"], size, nodes, spec["urn"]))
+    if not found:
+        return None
+    best = sorted(found[min(found)], key=lambda one: one[0])
+    return next(((of, size, nodes) for _, size, nodes, of in best if nodes), (best[0][3], None, set()))
 
 
-class Everywhere:
-    """Every node that anybody names."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
+def witnesses_of(*nodes: str) -> witnesses.Witnesses:
+    made = witnesses.Witnesses(900.0)
+    for name in nodes:
+        made.set_node(build.as_node(build.node(name)))
+    return made
 
 
 def table(known: list[Object]) -> replicas.ReplicaTable:
-    made = replicas.ReplicaTable(HOME, Everywhere())
+    """A table of those objects; all nodes that they name are there."""
+    told = [one["node"] for obj in known for one in (*obj["spec"]["locations"], *obj["status"]["replicas"])]
+    made = replicas.ReplicaTable(HOME, witnesses_of(*told, *NODES))
     for obj in known:
         made.apply(build.as_data_object(obj))
     return made
 
 
+def nodes_of(found: replicas.Entry | None) -> set[str]:
+    return set(found.nodes) if found else set()
+
+
 @given(known=objects(), urn=urn_texts(), namespace=st.sampled_from(["default", HOME, "elsewhere"]))
 def test_the_best_of_all_that_cover_a_urn(known: list[Object], urn: str, namespace: str) -> None:
-    found = table(known).resolve(namespace, urn)
+    found = table(known).resolve(namespace, urn, 0.0)
     expected = naive(known, namespace, urn)
-    assert (found and (found.urn, found.size_bytes, set(found.nodes))) == expected
-    assert found is None or len(set(found.nodes)) == len(found.nodes)
+    assert (found and (found.urn, set(found.nodes))) == (expected and (expected[0], expected[2]))
+    if expected is None or found is None:
+        return
+    if found.nodes:
+        assert found.size_bytes == expected[1]
+    else:
+        assert found.absent
+        assert {one.doubt for one in found.absent} == {witnesses.Doubt.UNAVAILABLE}
+    assert len(set(found.nodes)) == len(found.nodes)
 
 
 @given(
     known=objects(),
     urn=urn_texts(),
-    served=st.dictionaries(st.sampled_from(NODES), st.sets(st.sampled_from(BUCKETS))),
+    serving=st.dictionaries(st.sampled_from(NODES), st.sets(st.sampled_from(BUCKETS))),
+    namespace=st.sampled_from(["", HOME, "default", "other"]),
     removed=st.sets(st.sampled_from(NODES)),
 )
-def test_those_who_serve_a_bucket_count_only_where_no_object_does(
-    known: list[Object], urn: str, served: dict[str, set[str]], removed: set[str]
+def test_those_who_serve_a_bucket_count_where_no_object_knows_better(
+    known: list[Object], urn: str, serving: dict[str, set[str]], namespace: str, removed: set[str]
 ) -> None:
     made = table(known)
-    for source in ("labels", "capability"):
-        for node, buckets in served.items():
-            made.serve(node, source, frozenset(buckets))
+    for node, buckets in serving.items():
+        made.served.serve(node, (served.Store("s", namespace, available=True, buckets=tuple(sorted(buckets))),))
     for node in removed:
-        made.serve(node, "labels", frozenset())  # its NodeCapability still says so
-    found = made.resolve("default", urn)
-    by_object = naive(known, "default", urn)
-    if by_object:
-        assert found is not None
-        assert set(found.nodes) == by_object[2]
-        return
-    serving = {node for node, buckets in served.items() if urn.partition("/")[0] in buckets}
-    assert (set(found.nodes) if found else set()) == serving
-    for node in served:
-        made.serve(node, "labels", frozenset())
-        made.serve(node, "capability", frozenset())
-    assert made.resolve("default", urn) is None
+        made.served.serve(node, ())
+    # Such a store is like one more object of the bucket, after all others of its namespace.
+    bucket = urn.partition("/")[0]
+    here = [node for node, buckets in sorted(serving.items()) if bucket in buckets and node not in removed]
+    claim = data_object(bucket, at=here, namespace=namespace or HOME, name="~")
+    expected = naive([*known, claim], "default", urn)
+    found = made.resolve("default", urn, 0.0)
+    assert (found and (found.urn, set(found.nodes))) == (expected and (expected[0], expected[2]))
+    for node in serving:
+        made.served.serve(node, ())
+    again, without = made.resolve("default", urn, 0.0), naive(known, "default", urn)
+    assert nodes_of(again) == (without[2] if without else set())
 
 
 @given(known=objects(), urn=urn_texts())
@@ -115,7 +133,7 @@ def test_what_was_removed_leaves_no_trace(known: list[Object], urn: str) -> None
     for obj in known:
         made.remove(obj["metadata"]["namespace"], obj["metadata"]["name"])
         made.remove(obj["metadata"]["namespace"], obj["metadata"]["name"])
-    assert made.resolve("default", urn) is None
+    assert made.resolve("default", urn, 0.0) is None
 
 
 DEEP = f"logs/{'/' * 500}x{'/a' * 200}"
@@ -146,19 +164,19 @@ LADDER = [
     ],
 )
 def test_the_longest_match_wins(urn: str, node: str) -> None:
-    found = table(LADDER).resolve("default", urn)
+    found = table(LADDER).resolve("default", urn, 0.0)
     assert found is not None
     assert found.nodes == (node,)
 
 
 def test_another_buckets_objects_do_not_match() -> None:
-    assert table(LADDER).resolve("default", "logs2/a/b/c") is None
-    assert table(LADDER).resolve("default", "log") is None
+    assert table(LADDER).resolve("default", "logs2/a/b/c", 0.0) is None
+    assert table(LADDER).resolve("default", "log", 0.0) is None
 
 
 def test_unicode_is_not_normalised() -> None:
     known = [data_object("logs/\u00e9", at=["composed"]), data_object("logs", at=["bucket"])]
-    found = table(known).resolve("default", "logs/e\u0301")
+    found = table(known).resolve("default", "logs/e\u0301", 0.0)
     assert found is not None
     assert found.nodes == ("bucket",)
 
@@ -178,11 +196,21 @@ def test_unicode_is_not_normalised() -> None:
         ),
         pytest.param(
             [data_object("logs/k", at=["home"], namespace=HOME), data_object("logs/k", gone=["own"])],
-            "home",
+            None,
             id="own cannot be had",
         ),
         pytest.param(
-            [data_object("logs/k", gone=["x"]), data_object("logs", at=["bucket"])], "bucket", id="key cannot be had"
+            [data_object("logs/k", gone=["x"]), data_object("logs", at=["bucket"])], None, id="key cannot be had"
+        ),
+        pytest.param(
+            [data_object("logs/k"), data_object("logs/k", namespace=HOME), data_object("logs", at=["bucket"])],
+            "bucket",
+            id="nobody knows of the key",
+        ),
+        pytest.param(
+            [data_object("logs/k", gone=["x"], name="1"), data_object("logs/k", at=["y"], name="2")],
+            "y",
+            id="two objects of one urn are one",
         ),
         pytest.param(
             [data_object("logs/k", at=["x"], namespace="other")], None, id="another namespace is not looked at"
@@ -193,18 +221,18 @@ def test_unicode_is_not_normalised() -> None:
     ],
 )
 def test_whose_object_counts(known: list[Object], node: str | None) -> None:
-    found = table(known).resolve("default", "logs/k")
-    assert (found.nodes if found else None) == ((node,) if node else None)
+    found = table(known).resolve("default", "logs/k", 0.0)
+    assert nodes_of(found) == ({node} if node else set())
 
 
 def test_outputs_go_to_the_stores_of_their_bucket() -> None:
     known = [data_object("logs", at=["n1"]), data_object("logs/old", at=["n2"]), data_object("raw-data/x/", at=["n3"])]
     made = table(known)
     for urn, node in (("logs/old", "n1"), ("logs/new", "n1"), ("raw-data/x/new", "n3")):
-        found = made.stores("default", urn)
+        found = made.stores("default", urn, 0.0)
         assert found is not None
         assert found.nodes == (node,), urn
-    assert made.stores("default", "raw-data/y/new") is None
+    assert made.stores("default", "raw-data/y/new", 0.0) is None
 
 
 def test_stores_by_label_and_capability_serve_nodes_that_are_there() -> None:
@@ -216,13 +244,13 @@ def test_stores_by_label_and_capability_serve_nodes_that_are_there() -> None:
         ],
     )
     locations = made.freeze().locations
-    serving = {bucket: found.nodes if (found := locations.resolve("default", bucket)) else None
+    serving = {bucket: found.nodes if (found := locations.resolve("default", bucket, 0.0)) else None
                for bucket in ("logs", "raw-data", "dead")}  # fmt: skip
-    assert serving == {"logs": ("a",), "raw-data": ("b",), "dead": None}
+    assert serving == {"logs": ("a",), "raw-data": ("b",), "dead": ()}
     made.apply_node(build.as_node(build.node("a")))
     made.remove_capability("b")
-    assert locations.resolve("default", "logs") is None
-    assert locations.resolve("default", "raw-data") is None
+    assert locations.resolve("default", "logs", 0.0) is None
+    assert locations.resolve("default", "raw-data", 0.0) is None
 
 
 def test_a_node_that_left_serves_nothing_until_it_is_back() -> None:
@@ -236,7 +264,7 @@ def test_a_node_that_left_serves_nothing_until_it_is_back() -> None:
     locations = made.freeze().locations
 
     def stores(urn: str) -> tuple[str, ...]:
-        found = locations.stores("default", urn)
+        found = locations.stores("default", urn, 0.0)
         return found.nodes if found else ()
 
     assert (stores("logs/k"), stores("raw-data/x")) == (("left",), ("left",))

@@ -4,9 +4,10 @@
          + sum over outputs min over stores s of the bucket   latency(n, s) + size / bandwidth(n, s)
 
 At a replica's own node the local rate counts; a store outside the cluster is never local to any. A urn with no known
-location adds nothing anywhere and is named. A bucket that the pod names as a source is read like an input, unless an
-input lies in it, which says better what is read. Sizes are those the pod declares; an input without one has that of the
-object which its urn names exactly, else 0, which leaves the latency.
+location adds nothing anywhere and is named, and so, apart from those, is one that can be had nowhere now. Sizes are
+those the pod declares. A key without one has that of the object which its urn names exactly, else 0, which leaves the
+latency. How much is read of a bucket or prefix is not known where the pod does not say it: all that is known to be
+there, but at most what the settings assume.
 
 Data that is not there yet, but that a pod is about to write, counts where it is expected with that confidence, and for
 the rest where its bucket lies: confidence * t(expected) + (1 - confidence) * t(bucket).
@@ -14,14 +15,15 @@ the rest where its bucket lies: confidence * t(expected) + (1 - confidence) * t(
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.api import annotations as intents
+from scheduler import config
 from scheduler.api import crd
-from scheduler.engine import request
+from scheduler.engine import request, wanted
 from scheduler.state import network, replicas, snapshot
 
 Ints = NDArray[np.int64]
@@ -62,6 +64,7 @@ class Move:
         confidence: 1 for data that is there; else how sure it is that it will be at ``nearest``.
         otherwise: Where it is looked for if not; None where nothing is known of that.
         is_expected: Whether it is still to be written.
+        is_assumed: Whether nobody said how much moves, so that ``size_bytes`` is an assumption.
     """
 
     urn: str
@@ -72,15 +75,28 @@ class Move:
     confidence: float = 1.0
     otherwise: Nearest | None = None
     is_expected: bool = False
+    is_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DataCost:
-    """All transfers of a pod: ``seconds`` is their sum per feasible node, ``unknown`` the urns without a location."""
+    """All transfers of a pod.
+
+    Attributes:
+        moves: Those from or to a known place.
+        seconds: [feasible] their sum.
+        unknown: The urns of which no copy is known.
+        unavailable: The urns of which copies are known, none of which can be had now.
+        absent: By urn, the copies that are known where it was looked for and that do not count.
+        processing_s: What the pod declares for the data of ``moves``.
+    """
 
     moves: tuple[Move, ...]
-    unknown: tuple[str, ...]
     seconds: network.Floats
+    unknown: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    absent: dict[str, tuple[replicas.Absent, ...]]
+    processing_s: float
 
 
 def end_name(snap: snapshot.Snapshot, end: End) -> str:
@@ -88,25 +104,45 @@ def end_name(snap: snapshot.Snapshot, end: End) -> str:
     return snap.names[end] if isinstance(end, int) else crd.place_name(end.region, end.zone)
 
 
-def cost(snap: snapshot.Snapshot, asked: request.PodRequest, feasible: Ints) -> DataCost:
+def cost(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints) -> DataCost:
     """Work out every transfer of the pod on every feasible node."""
-    intent, namespace = asked.intent, asked.pod.metadata.namespace
-    told = {transfer.bucket for transfer in intent.inputs}
-    sources = (intents.Transfer(urn=bucket, size_bytes=0) for bucket in intent.sources if bucket not in told)
-    reads = (*intent.inputs, *sources)
-    found = [(read, snap.locations.resolve(namespace, read.urn), False) for read in reads]
-    found += [(write, snap.locations.stores(namespace, write.urn), True) for write in intent.outputs]
+    namespace = asked.pod.metadata.namespace
+    found = [
+        (one, snap.stores_for(namespace, one.urn) if one.is_output else snap.where_is(namespace, one.urn))
+        for one in asked.transfers
+    ]
+    placed = [(one, entry) for one, entry in found if entry is not None and entry.has_place]
     reach: Reach = {}
     moves = tuple(
-        _move(snap, reach, feasible, transfer=transfer, entry=entry, is_output=is_output)
-        for transfer, entry, is_output in found
-        if entry is not None
+        _move(snap, reach, feasible, one=one, entry=entry, assumed_bytes=settings.assumed_read_bytes)
+        for one, entry in placed
     )
     total = np.zeros(len(feasible))
     for move in moves:
         total += move.seconds
-    unknown = tuple(transfer.urn for transfer, entry, _ in found if entry is None)
-    return DataCost(moves=moves, unknown=unknown, seconds=total)
+    absent: dict[str, tuple[replicas.Absent, ...]] = {}
+    for one, entry in found:
+        if entry is not None and entry.absent:
+            absent[one.urn] = tuple(dict.fromkeys((*absent.get(one.urn, ()), *entry.absent)))
+    return DataCost(
+        moves=moves,
+        seconds=total,
+        unknown=tuple(one.urn for one, entry in found if entry is None),
+        unavailable=tuple(one.urn for one, entry in found if entry is not None and not entry.has_place),
+        absent=absent,
+        processing_s=math.fsum(one.processing_s for one, _ in placed),
+    )
+
+
+def _amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:
+    """How many bytes move, and whether that is an assumption."""
+    if one.size_bytes or one.is_output:
+        return one.size_bytes, False
+    if one.is_key:
+        return (entry.size_bytes or 0) if entry.urn == one.urn else 0, False
+    if entry.size_bytes is None:
+        return assumed_bytes, True
+    return min(entry.size_bytes, assumed_bytes), True
 
 
 def _move(
@@ -114,37 +150,38 @@ def _move(
     reach: Reach,
     feasible: Ints,
     *,
-    transfer: intents.Transfer,
+    one: wanted.Wanted,
     entry: replicas.Entry,
-    is_output: bool,
+    assumed_bytes: int,
 ) -> Move:
-    size_bytes = transfer.size_bytes
-    if not size_bytes and not is_output and entry.urn == transfer.urn:
-        size_bytes = entry.size_bytes or 0
+    size_bytes, is_assumed = _amount(one, entry, assumed_bytes)
 
     def nearest(nodes: tuple[str, ...], places: replicas.Places) -> Nearest:
         ends: tuple[End, ...] = (*(snap.index_of[node] for node in nodes), *places)
-        times = np.stack([_seconds(snap, reach, end, feasible, size_bytes, from_node=is_output) for end in ends])
+        times = np.stack([_seconds(snap, reach, end, feasible, size_bytes, from_node=one.is_output) for end in ends])
         return Nearest(ends, times.min(axis=0), times.argmin(axis=0))
 
     promise = entry.expected
+    confidence, otherwise = 1.0, None
     if promise is None:
         there = nearest(entry.nodes, entry.places)
-        return Move(transfer.urn, size_bytes, is_output, there.seconds, there)
-    coming = nearest(promise.nodes, promise.places)
-    seconds, otherwise = promise.confidence * coming.seconds, None
-    if entry.nodes or entry.places:
-        otherwise = nearest(entry.nodes, entry.places)
-        seconds = seconds + (1 - promise.confidence) * otherwise.seconds
+        seconds = there.seconds
+    else:
+        there, confidence = nearest(promise.nodes, promise.places), promise.confidence
+        seconds = confidence * there.seconds
+        if entry.is_there:
+            otherwise = nearest(entry.nodes, entry.places)
+            seconds = seconds + (1 - confidence) * otherwise.seconds
     return Move(
-        transfer.urn,
-        size_bytes,
-        is_output,
-        seconds,
-        coming,
-        confidence=promise.confidence,
+        urn=one.urn,
+        size_bytes=size_bytes,
+        is_output=one.is_output,
+        seconds=seconds,
+        nearest=there,
+        confidence=confidence,
         otherwise=otherwise,
-        is_expected=True,
+        is_expected=promise is not None,
+        is_assumed=is_assumed,
     )
 
 

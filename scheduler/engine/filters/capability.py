@@ -36,7 +36,7 @@ def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.S
     if intent.requires_fast_storage:
         lacks.append(("node(s) didn't have fast storage", ~snap.has_fast_storage))
     if intent.requires_local_storage:
-        lacks.append(("node(s) didn't serve local storage", ~snap.has_local_storage))
+        lacks.append(("node(s) didn't serve local storage", ~snap.has_local_storage(asked.pod.metadata.namespace)))
     if not lacks:
         return None
     stacked = np.stack([mask for _, mask in lacks])
