@@ -30,7 +30,7 @@ import structlog
 from daemon import config, metrics
 from daemon.cluster import watches, writer
 from daemon.status import conditions, dataobject, description
-from daemon.stores import asker, contents, discovery, model, services
+from daemon.stores import addresses, asker, contents, discovery, model, services
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -43,12 +43,14 @@ _RETRY_S: Final = 2.0  # after the API server failed us
 # When to look for a copy that another node's store has already: over a slow line, or on a busy machine, it takes time.
 _REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
 _AT_ONCE: Final = 8  # writes in flight
-_MAX_STORES: Final = 64  # the schema's bound
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """For which node this daemon speaks, and how; ``host_root`` and ``has_host_files`` are those of machine.read."""
+    """For which node this daemon speaks, and how; ``host_root`` and ``has_host_files`` are those of machine.read.
+
+    ``api_addresses`` are the API server's, which no namespace's Service may have the daemon ask.
+    """
 
     node: str
     namespace: str
@@ -57,6 +59,7 @@ class Settings:
     host_root: pathlib.Path = pathlib.Path("/")
     has_host_files: bool = True
     configuration: config.Source = dataclasses.field(default_factory=lambda: config.Source(None))
+    api_addresses: frozenset[addresses.Address] = frozenset()
 
 
 class Agent:
@@ -82,6 +85,7 @@ class Agent:
             has_host_files=settings.has_host_files,
         )
         self._discovered: tuple[model.Store, ...] = ()
+        self._left_out: tuple[model.Store, ...] = ()  # there is no room for them in the node's description
         self._askers: dict[str, asker.Asker] = {}
         self._inherited: dict[str, set[str]] = {}  # store outside the cluster -> buckets that its last asker told of
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -92,6 +96,7 @@ class Agent:
         self._capability_due = False
         self._is_regular = False  # whether a regular round is under way: begun and not yet written down
         self._dirty: dict[watches.Place, bool] = {}  # objects to look at, and whether to heal them
+        self._crowded: set[watches.Place] = set()  # objects that have no room for this node's copy
         self._leaving: dict[watches.Place, crd.DataObject] = {}  # not watched any more, with entries of ours
         self._complaint = ""
 
@@ -227,11 +232,12 @@ class Agent:
             list(self._cluster.pods),
             self._cluster.volumes,
             await self._cluster.nodes(discovery.fellows(self._cluster.node, settings)),
+            self._cluster.shared_namespaces | {self._settings.namespace},
+            self._settings.api_addresses,
         )
         found = discovery.find(seen, settings, host_root=str(self._settings.host_root))
-        if len(found) > _MAX_STORES:
-            log.warning("too many stores on this node, the rest is left out", stores=len(found), limit=_MAX_STORES)
-        self._discovered = found[:_MAX_STORES]
+        self._discovered, self._left_out = discovery.shared_out(found)
+        self._figures.left_out.labels(kind="stores").set(len(self._left_out))
         by_name = {store.name: store for store in self._discovered}
         await self._let_go(one.store for name, one in self._askers.items() if name not in by_name)
         for name, one in list(self._askers.items()):
@@ -272,7 +278,7 @@ class Agent:
     def _pool(self) -> concurrent.futures.Executor:
         """Threads are made when there is a store to ask: most nodes have none."""
         if self._threads is None:
-            self._threads = concurrent.futures.ThreadPoolExecutor(3 * _MAX_STORES, thread_name_prefix="store")
+            self._threads = concurrent.futures.ThreadPoolExecutor(3 * discovery.MAX_STORES, thread_name_prefix="store")
         return self._threads
 
     def _views(self) -> dict[str, dataobject.View]:
@@ -306,7 +312,7 @@ class Agent:
             self._capability_due = False
             assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
             self._cluster.node = await self._description.write(
-                self._cluster.node, self._discovered, self._views(), _now()
+                self._cluster.node, self._discovered, self._views(), _now(), left_out=self._left_out
             )
         if self._is_regular and not self._capability_due:
             self._is_regular = False
@@ -343,6 +349,7 @@ class Agent:
     ) -> None:
         item = self._cluster.objects.by_place.get(place) or self._leaving.pop(place, None)
         if item is None:  # deleted meanwhile
+            self._crowded.discard(place)
             return
         for speaker, manager, found in dataobject.speakers(self._settings.node, self._discovered):
             leads = self._leads(item, speaker)
@@ -356,13 +363,18 @@ class Agent:
                 heals=heals,
             )
             item = await self._writer.settle(item, compute, manager=manager)
+        crowded = dataobject.is_crowded_out(item, self._settings.node, self._discovered, views)
+        (self._crowded.add if crowded else self._crowded.discard)(place)
+        self._figures.left_out.labels(kind="copies").set(len(self._crowded))
 
     def _leads(self, item: crd.DataObject, speaker: str) -> bool:
         """Whether the speaker comes first among those that have the bucket: then it says that they lack the key."""
         bucket = contents.bucket_of(item.spec.urn)
+        speaking = {item.metadata.namespace, self._settings.namespace}
         holders = {
             replica.node
             for whole in self._cluster.objects.with_urn(bucket)
+            if whole.metadata.namespace in speaking
             for replica in whole.status.replicas
             if replica.available
         }

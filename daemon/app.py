@@ -12,6 +12,7 @@ import dataclasses
 import os
 import pathlib
 import socket
+import urllib.parse
 from collections.abc import Collection
 from typing import Any
 
@@ -21,7 +22,7 @@ from aiohttp import web
 
 from daemon import agent, config, handlers, health, metrics
 from daemon.links import measurer as links
-from daemon.stores import contents
+from daemon.stores import addresses, contents
 from scheduler.api import names
 from scheduler.kube import client, events, startup
 
@@ -81,6 +82,7 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
         # In a pod without a mount, what lies beside /proc and /sys is the image's.
         has_host_files=options.host_root is not None or "KUBERNETES_SERVICE_HOST" not in os.environ,
         configuration=configuration,
+        api_addresses=await addresses.of_hosts(_api_hosts(api)),
     )
     worker = agent.Agent(api, settings, sink, figures)
     links_settings = links.Settings(
@@ -121,6 +123,10 @@ async def _end(parts: Collection[asyncio.Task[Any]], sink: events.EventSink) -> 
     await sink.drain(_DRAIN_S)
     by_name["events"].cancel()
     await asyncio.wait(parts, timeout=10.0)
+
+
+def _api_hosts(api: client.Api) -> list[str]:
+    return [urllib.parse.urlsplit(api.credentials.server).hostname or "", os.environ.get("KUBERNETES_SERVICE_HOST", "")]
 
 
 def _addresses(runner: web.AppRunner) -> list[str]:

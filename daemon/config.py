@@ -16,6 +16,7 @@
         probeFrom: {labels: {node-role: gateway}}  # and one of these nodes asks it
     paths:
       - {bucket: photos, path: /srv/photos, nodes: {names: [edge-2]}}  # the directory's files are the bucket's keys
+    allowedEndpoints: [169.254.7.0/24]  # what anybody's Service may name as its store, see daemon.stores.addresses
 
 All daemons share one file, so every entry says for which nodes it counts; ``paths`` without ``nodes`` count for all.
 The file is read again when it changes. One that cannot be used stops a daemon that starts, and changes nothing for one
@@ -25,14 +26,15 @@ that runs: it keeps what it had, and says so once.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import structlog
 
-from daemon.stores import model, services
+from daemon.stores import addresses, model, services
 from scheduler import errors, sections
 from scheduler.api import urns
 
@@ -86,6 +88,9 @@ class Settings:
 
     stores: tuple[ConfiguredStore, ...] = ()
     paths: tuple[Directory, ...] = ()
+
+    allowed_endpoints: tuple[addresses.Network, ...] = ()
+    """``allowedEndpoints``: networks that a Service of any namespace may name, though they would be refused to it."""
 
 
 class Source:
@@ -158,6 +163,7 @@ def parse(data: Mapping[str, object], where: str) -> Settings:
         volumes_root=root,
         stores=tuple(_read_store(entry) for entry in top.sections("stores")),
         paths=tuple(_read_path(entry) for entry in top.sections("paths")),
+        allowed_endpoints=tuple(_read_networks(top, "allowedEndpoints")),
     )
     given = [configured.store.name for configured in settings.stores]
     for name in sorted({name for name in given if given.count(name) > 1}):
@@ -234,6 +240,15 @@ def _read_bundle(entry: sections.Section) -> model.Bundle | None:
         return None
     namespace, name, *rest = written.split("/")
     return model.Bundle("ConfigMap", namespace, name, *rest)
+
+
+def _read_networks(top: sections.Section, key: str) -> Iterator[addresses.Network]:
+    for index, text in enumerate(top.texts(key)):
+        try:
+            yield ipaddress.ip_network(text)
+        except ValueError:
+            remedy = "write a network, such as 10.20.0.0/16 or fd00:7::/64, with no bits beyond its length"
+            top.problems.append(errors.InputError(f"{top.path}{key}[{index}]", text, remedy))
 
 
 def _read_path(entry: sections.Section) -> Directory:

@@ -53,6 +53,12 @@ class Metrics:
             ["store"],
             registry=self.registry,
         )
+        self.left_out = prometheus_client.Gauge(
+            "data_locality_daemon_left_out",
+            "Stores that there is no room for in the node's description, and copies in DataObjects.",
+            ["kind"],
+            registry=self.registry,
+        )
         self._link_probes = prometheus_client.Counter(
             "data_locality_daemon_link_probes_total",
             "Probes of links, by outcome.",

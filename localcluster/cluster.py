@@ -224,7 +224,8 @@ class Cluster:
             store.wait()
 
     def _create_namespaces(self) -> None:
-        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": names.STORAGE_NAMESPACE}})
+        metadata = {"name": names.STORAGE_NAMESPACE, "labels": {names.STORES_LABEL: names.SHARED}}
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": metadata})
         # The API server calls itself ready before it has made this one.
         self._until(lambda: self.api.answers("/api/v1/namespaces/default"), what="the namespace default")
         # A controller makes these accounts too, a second later; until then every pod would be refused.

@@ -15,8 +15,10 @@ NODE_TYPE_LABEL = "node-capability/node-type"
 KWOK_ANNOTATION = "kwok.x-k8s.io/node"  # KWOK plays the kubelet of nodes that carry it
 KWOK_ANNOTATION_VALUE = "fake"
 
-# On the Services of stores, all in STORAGE_NAMESPACE.
+# On the Services of stores, all in STORAGE_NAMESPACE, whose label says that they are everybody's.
 STORAGE_NAMESPACE = "storage"
+STORES_LABEL = "scheduler.thesis/stores"
+SHARED = "shared"
 STORAGE_SERVICE_ANNOTATION = "scheduler.thesis/storage-service"  # "true"
 STORAGE_TYPE_ANNOTATION = "scheduler.thesis/storage-type"  # "object"
 STORAGE_ENDPOINT_ANNOTATION = "scheduler.thesis/storage-endpoint"  # http://127.0.0.1:PORT

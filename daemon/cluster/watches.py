@@ -212,11 +212,13 @@ class Cluster:
     Attributes:
         node: The own Node, None before the first refresh.
         volumes: The PersistentVolumes that stand for a bucket, of all nodes.
+        shared_namespaces: Those that are labelled to have their stores speak for everybody.
     """
 
     def __init__(self, api: client.Api, node: str, listener: Listener) -> None:
         self.node: labels.ManagedNode | None = None
         self.volumes: list[storage.PersistentVolume] = []
+        self.shared_namespaces: frozenset[str] = frozenset()
         self.objects = Objects()
         self._api = api
         self._name = node
@@ -286,11 +288,14 @@ class Cluster:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(client.DEADLINE_S):
                 await self._pods.listed.wait()
-        namespaces = {pod.metadata.namespace for pod in self.pods if pod.status.phase not in _FINISHED}
-        for namespace in sorted(namespaces):
+        mine = {pod.metadata.namespace for pod in self.pods if pod.status.phase not in _FINISHED}
+        for namespace in sorted(mine):
             self._services[namespace] = await self._services_of(namespace)
-        for namespace in self._services.keys() - namespaces:
+        for namespace in self._services.keys() - mine:
             del self._services[namespace]
+        shared = {"labelSelector": f"{names.STORES_LABEL}={names.SHARED}", "resourceVersion": "0"}
+        namespaces = await reader.list_all(self._api, "/api/v1/namespaces", core.Namespace, shared)
+        self.shared_namespaces = frozenset(namespace.metadata.name for namespace in namespaces)
         labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
         path = "/api/v1/persistentvolumes"
         self.volumes = await reader.list_all(self._api, path, storage.PersistentVolume, labelled)

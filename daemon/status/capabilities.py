@@ -5,14 +5,14 @@ and depend on nothing but the node itself, so that the same hardware has the sam
 100 * log(1 + x) / log(1 + full), rounded, from 0 to 100: logarithmic, because the second processor helps more than the
 hundredth. docs/node-facts.md has the table for users.
 
-Figures of links move all the time, and become labels, which every kubelet and scheduler reads: they stand as they are
-until the measured ones have moved away by a quarter. The scheduler itself reads ``status.links``.
+What is said of stores is said to everybody, so that those which speak for one namespace alone are none here. Figures of
+links stand in ``status.links``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from daemon.facts import machine, network
@@ -33,27 +33,16 @@ _ACCELERATORS: Final = {"nvidia.com/": "gpu-nvidia", "amd.com/gpu": "gpu-amd", "
 _OTHER_ACCELERATORS: Final = {"google.com/tpu": "tpu-accelerated", "fpga": "fpga-accelerated"}
 _MAX_ACCELERATORS: Final = 32  # the schema's bound
 
-_BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
-_LATENCY: Final = names.LATENCY_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
-_MAX_PEERS: Final = 10
-_MAX_PEER: Final = 63 - len(_BANDWIDTH)  # characters of a peer's name that leave room in a label's
-_MOVED: Final = 1.25
 
-
-def of(status: crd.NodeCapabilityStatus, seen: machine.Machine, before: crd.NodeCapabilityStatus) -> dict[str, str]:
-    """The capabilities, from what the status says otherwise and what the machine itself adds.
-
-    Args:
-        before: The status as it is, with the links, which are not written here.
-    """
+def of(status: crd.NodeCapabilityStatus, seen: machine.Machine) -> dict[str, str]:
+    """The capabilities, from what the status says otherwise and what the machine itself adds."""
     texts = {
         **_compute(status.cpu),
         **_memory(status.memory_bytes, seen.memory_kind),
         **_disks(status.disks),
         **_network(seen.network),
-        **_stores([entry for entry in status.stores if entry.is_served]),
+        **_stores([entry for entry in status.stores if entry.is_served and not entry.namespace]),
         **_devices(status.accelerators, seen),
-        **_links(before.links, before.capabilities),
         "os-type": status.os.type,
         "os-distro": status.os.distro,
         "kernel-version": status.os.kernel_version,
@@ -156,30 +145,6 @@ def _devices(found: Iterable[crd.Accelerator], seen: machine.Machine) -> dict[st
         "gpu-accelerated": _flag(has_gpu),
         "gpu-model": next(iter(models), seen.hardware.gpu_model) if has_gpu else "",
     }
-
-
-def _links(links: Iterable[crd.Link], standing: Mapping[str, str]) -> dict[str, str]:
-    """Bandwidth (bytes a second) and latency (milliseconds) to some nodes, first to those that have figures already."""
-    outward = [
-        link for link in links if link.direction == "To" and ":" not in link.peer and len(link.peer) <= _MAX_PEER
-    ]
-    outward.sort(key=lambda link: (f"{_BANDWIDTH}{link.peer}" not in standing, link.peer))
-    found: dict[str, str] = {}
-    for link in outward[:_MAX_PEERS]:
-        bytes_per_s = link.bandwidth_low_bytes_per_second or link.bandwidth_bytes_per_second
-        found[f"{_BANDWIDTH}{link.peer}"] = _number(bytes_per_s)
-        if link.latency_seconds:
-            found[f"{_LATENCY}{link.peer}"] = f"{max(link.latency_seconds * 1000, 0.001):.3f}"
-    return {name: _settled(measured, standing.get(name, "")) for name, measured in found.items()}
-
-
-def _settled(measured: str, standing: str) -> str:
-    """The standing figure while the measured one is near it."""
-    try:
-        is_near = 1 / _MOVED < float(measured) / float(standing) < _MOVED
-    except (ValueError, ZeroDivisionError):
-        return measured
-    return standing if is_near else measured
 
 
 def _kind_of(resource: str) -> str:

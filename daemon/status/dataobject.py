@@ -1,22 +1,23 @@
 """From what this node's stores hold to what has to be written into DataObjects. Pure: no clock, no network.
 
 Many daemons share a DataObject. Each owns the replica entries of its own node (server-side apply, list keys node and
-store, one field manager per node), so entries never collide. The fields that sum them up (sizeBytes, sizeHuman,
-objectCount, replicaCount, nodesText, the conditions) belong to whoever wrote last, by forced apply. That does not end
-in ping-pong because they are a function of what everybody can read in the object: all daemons compute the same values
-from the same entries, and a daemon writes only what differs. It does not end in a stale sum either, because a daemon
-computes again from the answer to its write, and the last of several concurrent writers gets an answer with
-everybody's entries.
+store, one field manager per node), so entries never collide. The fields that sum them up (daemon.status.summary)
+belong to whoever wrote last, by forced apply. That does not end in ping-pong because they are a function of what
+everybody can read in the object: all daemons compute the same values from the same entries, and a daemon writes only
+what differs. It does not end in a stale sum either, because a daemon computes again from the answer to its write, and
+the last of several concurrent writers gets an answer with everybody's entries.
 
 Who writes them: where a daemon's own entries change, it does at once. Where only the summary is out of date (the spec
 was edited, somebody's entry vanished), one daemon is enough: that of the primary copy, or, of a key that nobody has,
 the first of the bucket's holders (``leads``). The others write it in their next regular round if it still differs.
 
-Four traps. Only the daemon that counted knows an object count and whether it is complete, so these two follow the
-*primary* copy (the largest available one): its daemon writes them, the others carry over what stands there. Summary
-fields are never left out once they stood there, for server-side apply removes a field only when its last owner drops
-it, and an earlier writer may still own it. And what a store that is down held is unknown rather than gone: its
-entries stay, marked unavailable; only a store that answers without the bucket or key removes them.
+A store of everybody's counts in objects of every namespace, any other in those of its own alone: what stands of it
+elsewhere, written when that was not so, is taken back.
+
+Two traps. What a store that is down held is unknown rather than gone: its entries stay, marked unavailable; only a
+store that answers without the bucket or key removes them. And the list of copies has room for so many and no more:
+those that are listed stay, and the daemon whose copy is one too many writes none, for a list that is too long would
+have the API server refuse every write.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon.status import conditions
+from daemon.status import conditions, summary
 from daemon.stores import contents, model
 from scheduler.api import crd, names, units
 
@@ -40,8 +41,6 @@ MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _STALE_S: Final = 3600.0
 _TAKEOVER_S: Final = 120.0  # longer than two nodes ask one store at the same time
-_MAX_NODES_TEXT: Final = 4096  # the schema's bound
-_CONDITIONS: Final = frozenset({"Ready", "CountComplete"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,12 +91,28 @@ def hashed_name_of(urn: str) -> str:
     return f"{words}-{digest}" if words else f"urn-{digest}"
 
 
-def to_create(objects: Items, views: Iterable[View], namespace: str) -> list[dict[str, Any]]:
-    """The DataObjects, as bodies to apply, of buckets that have none in ``namespace`` yet."""
-    mine = [item for item in objects if item.metadata.namespace == namespace]
-    urns = {item.spec.urn for item in mine}
-    taken = {item.metadata.name for item in mine}
-    buckets = {name for view in views for name in listed_buckets(view)}
+def to_create(objects: Items, views: Iterable[View], home: str) -> list[dict[str, Any]]:
+    """The DataObjects, as bodies to apply, of buckets that have none yet.
+
+    Args:
+        home: The namespace for buckets of stores that speak for everybody.
+    """
+    buckets: dict[str, set[str]] = {}
+    for view in views:
+        buckets.setdefault(view.store.speaks_for or home, set()).update(listed_buckets(view))
+    by_namespace: dict[str, list[crd.DataObject]] = {}
+    for item in objects:
+        by_namespace.setdefault(item.metadata.namespace, []).append(item)
+    return [
+        body
+        for namespace in sorted(buckets)
+        for body in _to_create_in(namespace, buckets[namespace], by_namespace.get(namespace, ()))
+    ]
+
+
+def _to_create_in(namespace: str, buckets: set[str], there: Items) -> list[dict[str, Any]]:
+    urns = {item.spec.urn for item in there}
+    taken = {item.metadata.name for item in there}
     return [
         {
             "apiVersion": names.API_VERSION,
@@ -136,18 +151,32 @@ def status_to_apply(
         leads: Whether this daemon is the one to say that nobody has it.
         heals: Whether to write a summary that another daemon should have written.
     """
-    before = [replica for replica in item.status.replicas if _is_own(replica, node, discovered)]
-    others = [replica for replica in item.status.replicas if not _is_own(replica, node, discovered)]
-    own, counted = _own_replicas(item, node=node, discovered=discovered, views=views, before=before, now=now)
-    if not own and not before and (others or not _is_missing(item.spec.urn, discovered, views)):
+    before, others = _parted(item, node, discovered)
+    counting = _counting(discovered, item)
+    own, counted = _own_replicas(item, node=node, discovered=counting, views=views, before=before, now=now)
+    own = _fitting(own, before, summary.MAX_REPLICAS - len(others))
+    if not own and not before and (others or not _is_missing(item.spec.urn, counting, views)):
         return None  # none of this node's business
-    primary = _primary([*own, *others])
+    primary = summary.primary([*own, *others])
     speaks = leads if primary is None else _is_own(primary, node, discovered)
-    summary = _summary(item, replicas=[*own, *others], counted=counted, now=now)
-    is_fresh = summary == _standing(item.status) or not (speaks or heals)
+    silent = {store.name for store in discovered if store not in counting}
+    forgets = any(replica.store in silent for replica in before)
+    found = summary.of(item, replicas=[*own, *others], counted=counted, forgets=forgets, now=now)
+    is_fresh = found == summary.standing(item.status) or not (speaks or heals)
     if is_fresh and _plain(own) == _plain(before) and not _refreshes(before, own, now):
         return None
-    return {**letting_go(item), "status": {"replicas": [_entry(replica) for replica in own], **summary}}
+    return {**letting_go(item), "status": {"replicas": [_entry(replica) for replica in own], **found}}
+
+
+def is_crowded_out(
+    item: crd.DataObject, node: str, discovered: Sequence[model.Store], views: Mapping[str, View]
+) -> bool:
+    """Whether there is no room for what the stores of ``node`` have of the object's bucket."""
+    before, others = _parted(item, node, discovered)
+    if before or len(others) < summary.MAX_REPLICAS:
+        return False
+    found = (views[store.name] for store in _counting(discovered, item) if store.name in views)
+    return any(contents.bucket_of(item.spec.urn) in listed_buckets(view) for view in found)
 
 
 def letting_go(item: crd.DataObject) -> dict[str, Any]:
@@ -178,6 +207,27 @@ def is_behind(item: crd.DataObject, before: crd.DataObject, *, node: str) -> boo
     return any(bool(mine) if etag is None else etag not in mine for etag in changed)
 
 
+def _parted(
+    item: crd.DataObject, node: str, discovered: Sequence[model.Store]
+) -> tuple[list[crd.Replica], list[crd.Replica]]:
+    """The entries that ``node`` speaks of, and all others."""
+    own = [replica for replica in item.status.replicas if _is_own(replica, node, discovered)]
+    return own, [replica for replica in item.status.replicas if not _is_own(replica, node, discovered)]
+
+
+def _counting(discovered: Iterable[model.Store], item: crd.DataObject) -> list[model.Store]:
+    """The stores that speak for the object's namespace."""
+    return [store for store in discovered if store.speaks_for in {"", item.metadata.namespace}]
+
+
+def _fitting(own: list[crd.Replica], before: Sequence[crd.Replica], room: int) -> list[crd.Replica]:
+    """As many of the entries as there is room for, first those that are listed already."""
+    if len(own) <= room:
+        return own
+    listed = {replica.store for replica in before}
+    return sorted(own, key=lambda replica: (replica.store not in listed, replica.store))[: max(0, room)]
+
+
 def _is_own(replica: crd.Replica, node: str, discovered: Iterable[model.Store]) -> bool:
     if replica.node != node:
         return False
@@ -188,13 +238,6 @@ def _is_missing(urn: str, discovered: Sequence[model.Store], views: Mapping[str,
     """Whether some store of this node has the bucket, and surely not the key or prefix."""
     outcomes = [views[store.name].outcome for store in discovered if store.name in views]
     return any(isinstance(outcome, contents.Listing) and urn in outcome.missing for outcome in outcomes)
-
-
-def _primary(replicas: Sequence[crd.Replica]) -> crd.Replica | None:
-    """The copy that the summary follows."""
-    available = [replica for replica in replicas if replica.available]
-    sized = [replica for replica in available or replicas if replica.size_bytes is not None]
-    return min(sized, key=lambda r: (-(r.size_bytes or 0), r.node, r.store), default=None)
 
 
 def _own_replicas(
@@ -271,94 +314,6 @@ def _replica(node: str, store: model.Store, content: contents.Content, probed_at
         last_modified=content.last_modified,
         available=True,
     )
-
-
-def _summary(
-    item: crd.DataObject,
-    *,
-    replicas: Sequence[crd.Replica],
-    counted: Mapping[tuple[str, str], contents.Content],
-    now: str,
-) -> dict[str, Any]:
-    """The fields that sum up all entries, as they stand in the object's JSON."""
-    status = item.status
-    available = [replica for replica in replicas if replica.available]
-    primary = _primary(replicas)
-    size_bytes = primary.size_bytes if primary is not None else status.size_bytes
-    if item.spec.size_bytes is not None:
-        size_bytes = item.spec.size_bytes
-    # What this node counted has an entry of this node: another node's store may have the same name.
-    content = counted.get((primary.node, primary.store)) if primary is not None else None
-    object_count = content.object_count if content is not None else status.object_count
-    nodes = sorted({replica.node for replica in available})
-    found = [
-        _ready(item, replicas=replicas, available=available, size_bytes=size_bytes),
-        _counted(item, content),
-    ]
-    summary: dict[str, Any] = {
-        "observedGeneration": item.metadata.generation,
-        "granularity": _granularity(item.spec.urn),
-        "replicaCount": len(available),
-        "nodesText": conditions.cut(",".join(nodes), _MAX_NODES_TEXT),
-        "conditions": conditions.merged(status.conditions, [c for c in found if c is not None], item.metadata, now),
-    }
-    if size_bytes is not None:
-        summary |= {"sizeBytes": size_bytes, "sizeHuman": units.format_bytes(size_bytes)}
-    if object_count is not None:
-        summary["objectCount"] = object_count
-    return summary
-
-
-def _ready(
-    item: crd.DataObject, *, replicas: Sequence[crd.Replica], available: Sequence[crd.Replica], size_bytes: int | None
-) -> crd.Condition:
-    if not replicas:
-        return crd.Condition("Ready", "False", "NotFound", f"no store that is known holds {item.spec.urn}")
-    if not available:
-        where = ", ".join(sorted({f"{replica.store or 'data'} on {replica.node}" for replica in replicas}))
-        return crd.Condition("Ready", "False", "Unavailable", conditions.cut(f"cannot be read now: {where}"))
-    if size_bytes is None:
-        return crd.Condition("Ready", "False", "SizeUnknown", "no size is known: pin one as spec.sizeBytes")
-    return crd.Condition("Ready", "True", "Available", f"{len(available)} of {len(replicas)} known copies can be read")
-
-
-def _counted(item: crd.DataObject, content: contents.Content | None) -> crd.Condition | None:
-    """Whether the count covers everything; None leaves what stands there, for only the counting daemon knows."""
-    if content is None:
-        return next((c for c in item.status.conditions if c.type == "CountComplete"), None)
-    if content.complete:
-        return crd.Condition("CountComplete", "True", "Counted", "everything was counted")
-    if content.unreadable:
-        words = f"sizeBytes and objectCount are lower bounds: {content.unreadable} entries cannot be read"
-        return crd.Condition("CountComplete", "False", "Unreadable", words)
-    return crd.Condition(
-        "CountComplete",
-        "False",
-        "ListingBounded",
-        "sizeBytes and objectCount are lower bounds: counting stopped at the daemon's limit",
-    )
-
-
-def _standing(status: crd.DataObjectStatus) -> dict[str, Any]:
-    """The summary as it stands, in the form of ``_summary``."""
-    standing: dict[str, Any] = {
-        "observedGeneration": status.observed_generation,
-        "granularity": status.granularity,
-        "replicaCount": status.replica_count,
-        "nodesText": status.nodes_text,
-        "conditions": conditions.built(c for c in status.conditions if c.type in _CONDITIONS),
-    }
-    if status.size_bytes is not None:
-        standing |= {"sizeBytes": status.size_bytes, "sizeHuman": status.size_human}
-    if status.object_count is not None:
-        standing["objectCount"] = status.object_count
-    return standing
-
-
-def _granularity(urn: str) -> str:
-    if "/" not in urn:
-        return "Bucket"
-    return "Prefix" if urn.endswith("/") else "Key"
 
 
 def _entry(replica: crd.Replica) -> dict[str, Any]:

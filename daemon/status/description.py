@@ -57,6 +57,8 @@ class Description:
         discovered: Sequence[model.Store],
         views: Mapping[str, dataobject.View],
         now: str,
+        *,
+        left_out: Sequence[model.Store] = (),
     ) -> labels.ManagedNode:
         """Write what differs, and tell of stores that came or went; returns the Node as it is then."""
         capability = self.capability
@@ -74,6 +76,7 @@ class Description:
             discovered=discovered,
             views=views,
             now=now,
+            left_out=left_out,
         )
         if body is not None:
             told = nodecapability.transitions(capability.status, discovered, views)

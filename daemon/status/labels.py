@@ -4,7 +4,10 @@ They are applied on the server side, so the API server knows which labels are th
 goes away, and what anybody else has set stays as it is, even where the daemon found something else. Who owns what is
 read from the Node itself, so nothing has to be remembered and nothing is written that already stands there.
 
-A declared capability wins over a found one, here as in the scheduler.
+A declared capability wins over a found one, here as in the scheduler. Figures of links are no labels (status.links has
+them): one that stayed behind on a Node would pass for an administrator's declaration and beat every measurement. What
+earlier daemons wrote of them goes, as everything that is no longer applied. Nor is there a label for a store that
+speaks for one namespace alone, because a label speaks to everybody.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from scheduler.api import core, crd, names
 
 _PREFIX: Final = names.NODE_CAPABILITY_PREFIX
 _LAST_UPDATED: Final = f"{_PREFIX}last-updated"
+_OF_LINKS: Final = tuple(prefix.removeprefix(_PREFIX) for prefix in (names.BANDWIDTH_PREFIX, names.LATENCY_PREFIX))
 _MAX_LENGTH: Final = 63  # of a label's name without its prefix, and of its value
 _MAX_BUCKETS: Final = 100
 _FALSE: Final = frozenset({"false", "False", "FALSE"})
@@ -82,14 +86,16 @@ def labels_of(capability: crd.NodeCapability) -> dict[str, str]:
         **capability.spec.declared,
     }
     found.pop(_LAST_UPDATED.removeprefix(_PREFIX), None)
-    values = {name: _value(text) for name, text in found.items() if text not in _FALSE}
+    told = {name: text for name, text in found.items() if text not in _FALSE and not name.startswith(_OF_LINKS)}
+    values = {name: _value(text) for name, text in told.items()}
     return {f"{_PREFIX}{name}": value for name, value in values.items() if value and _NAME.fullmatch(name)}
 
 
 def _buckets(stores: Iterable[crd.Store]) -> dict[str, str]:
     """A label for each bucket that can be had here. A name that is too long for a label stands in the status only."""
     prefix = names.STORAGE_BUCKET_PREFIX.removeprefix(_PREFIX)
-    buckets = sorted({bucket for store in stores if store.available and store.is_served for bucket in store.buckets})
+    shared = [store for store in stores if store.available and store.is_served and not store.namespace]
+    buckets = sorted({bucket for store in shared for bucket in store.buckets})
     fitting = [bucket for bucket in buckets if len(prefix) + len(bucket) <= _MAX_LENGTH]
     return {f"{prefix}{bucket}": "true" for bucket in fitting[:_MAX_BUCKETS]}
 

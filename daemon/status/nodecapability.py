@@ -11,6 +11,7 @@ object is the memory for that, so a restart of the daemon announces nothing twic
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,12 +19,14 @@ import msgspec
 
 from daemon.facts import machine
 from daemon.status import capabilities, conditions, dataobject
-from daemon.stores import contents, model
+from daemon.stores import contents, discovery, model
 from scheduler.api import core, crd, names
 
 _MAX_BUCKETS: Final = 1000  # the schema's bound
 _NODE_TYPES: Final = frozenset({"edge", "cloud"})
-_CONDITIONS: Final = frozenset({"Ready", "StoresAvailable"})
+_CONDITIONS: Final = frozenset({"Ready", "StoresAvailable", "StoresComplete"})
+_MAX_NAMED: Final = 3  # of what there may be thousands of
+_UNSHOWN: Final = re.compile(r"[^A-Za-z0-9._/-]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,19 +59,20 @@ def status_to_apply(
     discovered: Sequence[model.Store],
     views: Mapping[str, dataobject.View],
     now: str,
+    left_out: Sequence[model.Store] = (),
 ) -> dict[str, Any] | None:
     """The body to apply to the NodeCapability's status, or None where nothing is to be written.
 
     Args:
         node: With the labels that others gave it, and not those that this daemon draws from the status.
         seen: The machine that this daemon runs on, which may be another one than the Node's.
+        left_out: Stores that there is no room for.
     """
     before = capability.status
     entries = _stores(before, discovered, views)
     found = _status(node, seen, entries, capability)
-    found |= {
-        "conditions": conditions.merged(before.conditions, _conditions(discovered, views), capability.metadata, now)
-    }
+    said = _conditions(node, discovered, views, left_out)
+    found |= {"conditions": conditions.merged(before.conditions, said, capability.metadata, now)}
     if found == _standing(before) and not _refreshes(before.stores, entries, now):
         return None
     found["stores"] = [{"available": False, **msgspec.to_builtins(entry)} for entry in entries]
@@ -94,7 +98,8 @@ def transitions(
         if view is None:
             continue
         if isinstance(view.outcome, contents.Failure):
-            if was_available.get(store.name, True):
+            # A pod that has just been started is no outage.
+            if was_available.get(store.name, view.outcome.reason != contents.POD_NOT_READY):
                 told.append(Transition(store, view.outcome))
         elif not was_available.get(store.name, True):
             told.append(Transition(store, None))
@@ -112,7 +117,7 @@ def _stores(
         if view is not None:
             entries.append(_store(view, old))
         elif old is not None:
-            entries.append(old)
+            entries.append(msgspec.structs.replace(old, namespace=store.speaks_for))
     return entries
 
 
@@ -122,6 +127,7 @@ def _store(view: dataobject.View, old: crd.Store | None) -> crd.Store:
         old = old or crd.Store(name=view.store.name)
         return msgspec.structs.replace(
             old,
+            namespace=view.store.speaks_for,
             role=_role(view.store),
             endpoint=view.store.endpoint,
             available=False,
@@ -130,6 +136,7 @@ def _store(view: dataobject.View, old: crd.Store | None) -> crd.Store:
         )
     return crd.Store(
         name=view.store.name,
+        namespace=view.store.speaks_for,
         role=_role(view.store),
         endpoint=view.store.endpoint,
         technology=outcome.technology,
@@ -156,7 +163,18 @@ def _message(view: dataobject.View) -> str:
     )
     if closed:
         notes.append(f"may not be listed with these credentials: {', '.join(closed)}")
+    if outcome.unnameable:
+        shape = "3 to 63 lower-case letters, digits, hyphens and dots"
+        notes.append(
+            f"{len(outcome.unnameable)} with names that no urn can have ({shape}): {_shown(outcome.unnameable)}"
+        )
     return conditions.cut("; ".join(notes))
+
+
+def _shown(told: Iterable[str]) -> str:
+    """The first of some names that somebody else chose, without what could not stand in a status."""
+    names_of_some = sorted(_UNSHOWN.sub("?", name)[:63] for name in told)
+    return ", ".join(names_of_some[:_MAX_NAMED]) + (", ..." if len(names_of_some) > _MAX_NAMED else "")
 
 
 def _status(
@@ -189,7 +207,7 @@ def _status(
         accelerators=accelerators,
         accelerators_text=conditions.cut(",".join(f"{a.count}x {a.model or a.resource}" for a in accelerators)),
     )
-    return _standing(msgspec.structs.replace(status, capabilities=capabilities.of(status, seen, capability.status)))
+    return _standing(msgspec.structs.replace(status, capabilities=capabilities.of(status, seen)))
 
 
 def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
@@ -204,25 +222,44 @@ def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
     return built
 
 
-def _conditions(discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]) -> list[crd.Condition]:
+def _conditions(
+    node: core.Node,
+    discovered: Sequence[model.Store],
+    views: Mapping[str, dataobject.View],
+    left_out: Sequence[model.Store],
+) -> list[crd.Condition]:
+    stores_available = _available(discovered, views)
+    ready = {"True": ("True", "Inspected", "the node was inspected and its stores answer")}.get(
+        stores_available.status, (stores_available.status, stores_available.reason, stores_available.message)
+    )
+    if not discovery.is_ready(node):
+        ready = (
+            "False",
+            "NodeNotReady",
+            "the node is not ready or cannot be reached, so what lies on it does not count",
+        )
+    found = [crd.Condition("Ready", *ready), stores_available]
+    if left_out:
+        shown = _shown(store.name for store in left_out)
+        words = f"no more than {len(discovered)} stores are looked after; {len(left_out)} are left out: {shown}"
+        found.append(crd.Condition("StoresComplete", "False", "TooManyStores", words))
+    return found
+
+
+def _available(discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]) -> crd.Condition:
     waiting = [store.name for store in discovered if store.name not in views]
     failing = [view for view in (views.get(store.name) for store in discovered) if view and _failed(view)]
     if failing:
         words = "; ".join(f"{view.store.name}: {_message(view)}" for view in failing)
-        stores_available = crd.Condition("StoresAvailable", "False", "StoreUnavailable", conditions.cut(words))
-    elif waiting:
+        return crd.Condition("StoresAvailable", "False", "StoreUnavailable", conditions.cut(words))
+    if waiting:
         words = f"not asked yet: {', '.join(waiting)}"
-        stores_available = crd.Condition("StoresAvailable", "Unknown", "Probing", conditions.cut(words))
-    elif discovered:
+        return crd.Condition("StoresAvailable", "Unknown", "Probing", conditions.cut(words))
+    if discovered:
         count = len(discovered)
         words = "the store answers" if count == 1 else f"all {count} stores answer"
-        stores_available = crd.Condition("StoresAvailable", "True", "AllAvailable", words)
-    else:
-        stores_available = crd.Condition("StoresAvailable", "True", "NoStores", "no store is served by this node")
-    ready = {"True": ("True", "Inspected", "the node was inspected and its stores answer")}.get(
-        stores_available.status, (stores_available.status, stores_available.reason, stores_available.message)
-    )
-    return [crd.Condition("Ready", *ready), stores_available]
+        return crd.Condition("StoresAvailable", "True", "AllAvailable", words)
+    return crd.Condition("StoresAvailable", "True", "NoStores", "no store is served by this node")
 
 
 def _failed(view: dataobject.View) -> bool:

@@ -11,10 +11,13 @@ gets its sockets. The address of a pod needs no guard: the kubelet reports it.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import errno
 import ipaddress
 import socket
+from collections.abc import Iterable
 from typing import Any, Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -75,6 +78,20 @@ def literal(host: str) -> Address | None:
         return ipaddress.IPv4Address(socket.inet_aton(text))  # 127.1, 0x7f000001 and 2130706433
     except (OSError, ValueError):
         return None
+
+
+async def of_hosts(hosts: Iterable[str]) -> frozenset[Address]:
+    """The addresses that ``hosts`` are or lead to now; what cannot be resolved has none."""
+    found: set[Address] = set()
+    for host in filter(None, hosts):
+        address = literal(host)
+        if address is not None:
+            found.add(address)
+            continue
+        with contextlib.suppress(OSError):
+            answers = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.update(filter(None, (literal(str(answer[4][0])) for answer in answers)))
+    return frozenset(found)
 
 
 def _embedded(address: Address) -> Address:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
+
+POD_NOT_READY: Final = "PodNotReady"  # a Failure's reason: the store's pod does not take requests
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """What it takes to ask a store: its credentials and its CA certificates, read from the cluster for every listing.
 
+A Secret holds ``accessKey`` and ``secretKey``, and ``sessionToken`` where the two are lent; or the same under the names
+that those who made the Secret gave them: MinIO's chart, Bitnami's, the AWS tools (``_PAIRS``). A Secret with several
+such pairs is taken where they agree, and refused where they do not, for nobody can tell which was meant.
+
 Nothing is kept, so a Secret or a bundle that somebody replaces counts from the next listing on. What is missing or
 cannot be used is a ``listing.Failure``, which names the object and the remedy and never a value.
 """
@@ -8,16 +12,34 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import dataclasses
 import pathlib
 import ssl
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from daemon.cluster import reader
 from daemon.stores import contents, model
 from scheduler import errors
 from scheduler.api import storage
 from scheduler.kube import client
+
+# Access key and secret key, as they are called in Secrets that others made.
+_PAIRS: Final = (
+    ("accessKey", "secretKey"),
+    ("rootUser", "rootPassword"),  # MinIO's chart
+    ("root-user", "root-password"),  # Bitnami's
+    ("access-key", "secret-key"),
+    ("accesskey", "secretkey"),  # MinIO's operator, the tenant's own
+    ("CONSOLE_ACCESS_KEY", "CONSOLE_SECRET_KEY"),  # and a user of the tenant's
+    ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"),
+    ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+)
+_TOKENS: Final = ("sessionToken", "session-token", "AWS_SESSION_TOKEN")
+_KEYS: Final = (*(key for pair in _PAIRS for key in pair), *_TOKENS)
+_MAX_NAMED: Final = 4
+_MAX_NAME: Final = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +58,14 @@ async def read(api: client.Api, store: model.Store) -> Access | contents.Failure
     """
     if store.problem:
         return contents.Failure("BadEndpoint" if not store.endpoint else "BadAnnotation", store.problem)
+    if store.waits_for:
+        return contents.Failure(contents.POD_NOT_READY, f"{store.waits_for}; what it held stays, and counts when it is")
     credentials = await _credentials(api, store) if store.secret else None
     if isinstance(credentials, contents.Failure):
         return credentials
+    host = urllib.parse.urlsplit(store.endpoint).hostname or ""
+    if store.guard is not None and (fault := store.guard.fault(host)):
+        return contents.Failure("EndpointRefused", f"{store.endpoint} is {fault}")
     ca_pem = await _ca_pem(api, store.ca) if store.ca is not None else ""
     return ca_pem if isinstance(ca_pem, contents.Failure) else Access(credentials, ca_pem)
 
@@ -52,10 +79,31 @@ async def _credentials(api: client.Api, store: model.Store) -> contents.Credenti
         return contents.Failure("SecretDenied", _denied(where, error))
     if secret is None:
         return contents.Failure("SecretMissing", f"{where} does not exist: create it with accessKey and secretKey")
-    keys = [_text(secret.data.get(key, "")) for key in ("accessKey", "secretKey")]
-    if not all(keys):
-        return contents.Failure("SecretUnusable", f"{where} must hold accessKey and secretKey, as text")
-    return contents.Credentials(*keys)
+    found = parse(secret.data)
+    return contents.Failure("SecretUnusable", f"{where} {found}") if isinstance(found, str) else found
+
+
+def parse(data: Mapping[str, str]) -> contents.Credentials | str:
+    """The credentials in a Secret's data, or what is wrong with it: by the names of its keys, never by their values."""
+    values = {key: _text(value) for key, value in data.items()}
+    pairs = {(values[access], values[secret]) for access, secret in _PAIRS if values.get(access) and values.get(secret)}
+    tokens = {values[key] for key in _TOKENS if values.get(key)}
+    if len(pairs) == 1 and len(tokens) <= 1:
+        return contents.Credentials(*pairs.pop(), *tokens)
+    known = [key for key in _KEYS if key in values]
+    if pairs:
+        return f"holds different credentials under {', '.join(known)}: leave accessKey and secretKey alone"
+    empty = [key for key in known if not values[key]]
+    there = f"; of those it has {', '.join(known)}" if known else ""
+    there += f", where {', '.join(empty)} is empty or no text" if empty else ""
+    others = sorted(key for key in values if key not in known)
+    there += f"; it has {_named(others)}, which mean nothing here" if others and not known else ""
+    return f"must hold accessKey and secretKey, as text{there}"
+
+
+def _named(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _MAX_NAMED} more" if len(keys) > _MAX_NAMED else ""
+    return ", ".join(key[:_MAX_NAME] for key in keys[:_MAX_NAMED]) + more
 
 
 async def _ca_pem(api: client.Api, bundle: model.Bundle) -> str | contents.Failure:
@@ -91,7 +139,7 @@ def _text(encoded: str) -> str:
     """What a Secret's value says, "" where it is no text."""
     try:
         return base64.b64decode(encoded, validate=True).decode().strip()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not UTF-8
         return ""
 
 

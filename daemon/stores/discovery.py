@@ -8,6 +8,9 @@ A store outside the cluster would be asked by every daemon that may; one is enou
 asker without talking: each of them knows the nodes that may, and the node that comes first in an order that a hash of
 store and node gives is the one. So several such stores spread over the nodes, and when a node is gone the next one
 takes over.
+
+A node describes so many stores and no more. Where it has more, those that speak for everybody go first, and the others
+take turns by namespace, so that no namespace can push out another's (``shared_out``).
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from daemon import config
-from daemon.stores import model, services
+from daemon.stores import addresses, model, services
 from scheduler.api import core, names, storage, urns
+
+MAX_STORES: Final = 64  # the bound of NodeCapability's schema
 
 # What the control plane taints a node with that does not answer any more.
 _NOT_READY: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
@@ -36,6 +41,8 @@ class Cluster:
         pods: The pods of this node.
         volumes: All PersistentVolumes with the label.
         nodes: All nodes that may ask for stores outside the cluster; this one counts even where it is missing.
+        shared: The namespaces whose stores speak for everybody: the scheduler's own, and those labelled so.
+        refused: Addresses that no namespace's Service may have asked, beside the node's own: the API server's.
     """
 
     node: core.Node
@@ -43,6 +50,8 @@ class Cluster:
     pods: Sequence[core.Pod] = ()
     volumes: Sequence[storage.PersistentVolume] = ()
     nodes: Sequence[core.Node] = ()
+    shared: frozenset[str] = frozenset()
+    refused: frozenset[addresses.Address] = frozenset()
 
 
 def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -> tuple[model.Store, ...]:
@@ -52,14 +61,37 @@ def find(cluster: Cluster, settings: config.Settings, *, host_root: str = "/") -
         host_root: Where the node's file system is, unless the configuration says it.
     """
     root = settings.volumes_root or host_root
+    own = [addresses.literal(entry.address) for entry in cluster.node.status.addresses]
+    refused = cluster.refused.union(address for address in own if address is not None)
+    guard = addresses.Guard(settings.allowed_endpoints, refused)
     found = [
-        *services.discover(cluster.services, cluster.pods),
+        *services.discover(cluster.services, cluster.pods, everybodys=cluster.shared, guard=guard),
         *(entry.store for entry in settings.stores if _looks_after(cluster, entry)),
         *(_of_path(entry, root) for entry in settings.paths if _includes(entry.nodes, cluster.node)),
         *_of_volumes(cluster, root),
     ]
     by_name = {store.name: store for store in reversed(found)}
     return tuple(by_name[name] for name in sorted(by_name))
+
+
+def shared_out(
+    found: Sequence[model.Store], limit: int = MAX_STORES
+) -> tuple[tuple[model.Store, ...], tuple[model.Store, ...]]:
+    """The stores that are looked after and those that there is no room for, both in the order of their names."""
+    turns: dict[tuple[bool, bool, str], list[model.Store]] = {}
+    for store in sorted(found, key=lambda store: store.name):
+        kind = (bool(store.speaks_for), bool(store.service), store.namespace if store.service else "")
+        turns.setdefault(kind, []).append(store)
+
+    def turn(one: tuple[tuple[bool, bool, str], int]) -> tuple[bool, bool, int, str]:
+        (is_private, is_announced, namespace), number = one
+        # Not the alphabet: it would leave out the same namespaces on every node.
+        return is_private, is_announced, number, hashlib.sha256(namespace.encode()).hexdigest()
+
+    order = sorted(((kind, number) for kind, some in turns.items() for number in range(len(some))), key=turn)
+    chosen = [turns[kind][number] for kind, number in order]
+    kept, left = (tuple(sorted(part, key=lambda store: store.name)) for part in (chosen[:limit], chosen[limit:]))
+    return kept, left
 
 
 def fellows(node: core.Node, settings: config.Settings) -> list[config.Nodes]:
@@ -73,7 +105,7 @@ def _looks_after(cluster: Cluster, entry: config.ConfiguredStore) -> bool:
     if entry.store.place is None:
         return True
     mine = cluster.node.metadata.name
-    willing = {node.metadata.name for node in cluster.nodes if _includes(entry.nodes, node) and _is_ready(node)}
+    willing = {node.metadata.name for node in cluster.nodes if _includes(entry.nodes, node) and is_ready(node)}
     return min(willing | {mine}, key=lambda node: _rank(entry.store.name, node)) == mine
 
 
@@ -81,8 +113,10 @@ def _rank(store: str, node: str) -> str:
     return hashlib.sha256(f"{store} {node}".encode()).hexdigest()
 
 
-def _is_ready(node: core.Node) -> bool:
-    return _NOT_READY.isdisjoint(taint.key for taint in node.spec.taints)
+def is_ready(node: core.Node) -> bool:
+    """Whether the control plane hears from the node, and hears that it is ready."""
+    said = next((condition.status for condition in node.status.conditions if condition.type == "Ready"), "True")
+    return said == "True" and _NOT_READY.isdisjoint(taint.key for taint in node.spec.taints)
 
 
 def _includes(nodes: config.Nodes, node: core.Node) -> bool:

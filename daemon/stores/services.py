@@ -2,29 +2,34 @@
 
 A store is a Service that stands before at least one pod of this node, and that says it is a store: by the annotation
 ``scheduler.thesis/storage-service: "true"``, or, without that annotation, by selecting pods that bear one of the
-labels ``app`` that MinIO deployments of the earlier implementation carry. ``"false"`` opts out.
+labels ``app`` that MinIO deployments of the earlier implementation carry, on a port that stands for the S3 API (the
+console's Service selects the same pods). ``"false"`` opts out. Several Services of one server are one store: one that
+says that it is a store goes before one that does not, then one that names an endpoint or a Secret, then the name.
 
 Where it answers: the annotation ``scheduler.thesis/storage-endpoint`` (a store outside the cluster network, or behind
 another name), else the Service's own address and API port. A cluster address is preferred for plain HTTP, because it
 needs no DNS; the DNS name is used for HTTPS, because certificates carry names, and for a headless Service, which has
-no address. Who may read it: the Secret that ``scheduler.thesis/storage-secret`` names, in the Service's own namespace
-(so nobody can borrow another namespace's credentials), with the keys ``accessKey`` and ``secretKey``; without the
-annotation the store is asked anonymously. Which CAs vouch for it: ``ca.crt`` in the ConfigMap that
-``scheduler.thesis/storage-ca`` names (``secret/NAME`` for a Secret), likewise of that namespace.
+no address. That is where pods find it; the daemon itself asks the pod on its own node (see servers), unless the store
+is one system of which any server tells the same (``storage-role``). Who may read it: the Secret that
+``scheduler.thesis/storage-secret`` names, in the Service's own namespace (so nobody can borrow another namespace's
+credentials; daemon.stores.credentials says which keys); without the annotation the store is asked anonymously. Which
+CAs vouch for it: ``ca.crt`` in the ConfigMap that ``scheduler.thesis/storage-ca`` names (``secret/NAME`` for a Secret),
+likewise of that namespace.
 
 ``scheduler.thesis/storage-role: gateway`` (or ``distributed``) says that the pod's node hands out data that does not
 lie there, or not wholly; ``scheduler.thesis/storage-region`` is the region that requests are signed for.
 
+A store speaks for its Service's namespace alone, unless that namespace is one of those that speak for everybody.
 Stores that no Service announces are found by daemon.stores.discovery.
 """
 
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from daemon.stores import model
+from daemon.stores import addresses, model, servers
 from scheduler import errors
 from scheduler.api import core, names, storage
 
@@ -36,17 +41,37 @@ STORE_APPS: Final = frozenset(
 # What may be written as a store's role, and what it makes of a replica (see the CRD).
 ROLES: Final = {"store": "Stores", "gateway": "Serves", "distributed": "Serves"}
 
-# Port names that stand for the S3 API, the surest first; a MinIO Service often has a "console" port beside it.
-_API_PORTS: Final = ("api", "s3", "https-api", "http-api", "https", "http", "minio")
-_MINIO_PORT: Final = 9000
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
+_GUARD: Final = addresses.Guard()
+
+_Announced = tuple[storage.Service, core.Pod]
 
 
-def discover(services: Iterable[storage.Service], pods: Iterable[core.Pod]) -> tuple[model.Store, ...]:
-    """The stores that ``pods`` (this node's) serve, in the order of their names."""
+def discover(
+    services: Iterable[storage.Service],
+    pods: Iterable[core.Pod],
+    *,
+    everybodys: Collection[str] = (),
+    guard: addresses.Guard = _GUARD,
+) -> tuple[model.Store, ...]:
+    """The stores that ``pods`` (this node's) serve, in the order of their names.
+
+    Args:
+        everybodys: The namespaces whose stores speak for everybody.
+        guard: What the Services of other namespaces may not have the daemon ask.
+    """
     running = [pod for pod in pods if pod.status.phase not in _FINISHED]
-    found = [_store(service) for service in services if any(serves(pod, service) for pod in running)]
-    return tuple(sorted(found, key=lambda store: store.name))
+    announced = []
+    for service in services:
+        behind = [pod for pod in running if serves(pod, service)]
+        if behind:  # of several the one that can be asked, and always the same
+            pod = min(behind, key=lambda pod: (not servers.is_ready(pod), pod.metadata.name))
+            announced.append((service, pod))
+    stores = [
+        _store(service, pod, is_everybodys=service.metadata.namespace in everybodys, guard=guard)
+        for service, pod in _of_different_servers(announced)
+    ]
+    return tuple(sorted(stores, key=lambda store: store.name))
 
 
 def serves(pod: core.Pod, service: storage.Service) -> bool:
@@ -60,30 +85,71 @@ def serves(pod: core.Pod, service: storage.Service) -> bool:
     word = service.metadata.annotations.get(names.STORAGE_SERVICE)
     if word is not None:
         return word.strip().lower() == "true"
-    return labels.get(APP_LABEL) in STORE_APPS
+    return labels.get(APP_LABEL) in STORE_APPS and _api_port(service, pod) is not None
 
 
-def _store(service: storage.Service) -> model.Store:
-    annotations = service.metadata.annotations
-    endpoint = problem = ""
+def _of_different_servers(announced: Iterable[_Announced]) -> list[_Announced]:
+    """One Service for each server: chart and operator make two for the same pods, with and without an address."""
+    kept, taken = [], set()
+    for service, pod in sorted(announced, key=_preference):
+        annotations = service.metadata.annotations
+        port = _api_port(service, pod) or next(iter(service.spec.ports), None)
+        server = (pod.key, servers.target(port, pod) if port else 0)
+        endpoint = annotations.get(names.STORAGE_ENDPOINT)
+        # An endpoint that somebody wrote may be another server's; with another Secret it may show other buckets.
+        found = (
+            server if endpoint is None else (endpoint, annotations.get(names.STORAGE_SECRET), pod.metadata.namespace)
+        )
+        if found not in taken:
+            kept.append((service, pod))
+        taken |= {found, server}
+    return kept
+
+
+def _preference(announced: _Announced) -> tuple[bool, bool, bool, str, str]:
+    meta = announced[0].metadata
+    wanted = (names.STORAGE_SERVICE, names.STORAGE_ENDPOINT, names.STORAGE_SECRET)
+    marked, placed, closed = (annotation not in meta.annotations for annotation in wanted)
+    return marked, placed, closed, meta.namespace, meta.name
+
+
+def _store(service: storage.Service, pod: core.Pod, *, is_everybodys: bool, guard: addresses.Guard) -> model.Store:
+    meta, annotations = service.metadata, service.metadata.annotations
+    endpoint = address = problem = ""
     role, ca = "Stores", None
     try:
-        endpoint = _endpoint(service)
+        endpoint = _endpoint(service, pod)
         role = _role(annotations)
-        ca = _bundle(annotations, service.metadata.namespace)
+        ca = _bundle(annotations, meta.namespace)
+        if role == "Stores" and names.STORAGE_ENDPOINT not in annotations:
+            address = _address(service, pod)
     except errors.InputError as error:
         problem = str(error)
     return model.Store(
-        namespace=service.metadata.namespace,
-        service=service.metadata.name,
-        service_uid=service.metadata.uid,
+        namespace=meta.namespace,
+        service=meta.name,
+        service_uid=meta.uid,
         endpoint=endpoint,
         secret=annotations.get(names.STORAGE_SECRET, "").strip(),
         problem=problem,
         ca=ca,
         region=annotations.get(names.STORAGE_REGION, "").strip(),
         role=role,
+        speaks_for="" if is_everybodys else meta.namespace,
+        address=address,
+        tls_name=_dns_name(service) if address else "",
+        waits_for="" if servers.is_ready(pod) else f"its pod {pod.key} on this node is not ready",
+        guard=None if is_everybodys or address else guard,
     )
+
+
+def _address(service: storage.Service, pod: core.Pod) -> str:
+    port = servers.likely_port(service.spec.ports, pod)
+    number = servers.target(port, pod)
+    if not number:
+        remedy = f"no container of pod {pod.metadata.name} has a port of that name"
+        raise errors.InputError("spec.ports.targetPort", port.target_port, remedy)
+    return servers.address(pod, number)
 
 
 def _role(annotations: Mapping[str, str]) -> str:
@@ -104,28 +170,27 @@ def _bundle(annotations: Mapping[str, str], namespace: str) -> model.Bundle | No
     return model.Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
 
 
-def _endpoint(service: storage.Service) -> str:
+def _endpoint(service: storage.Service, pod: core.Pod) -> str:
     written = service.metadata.annotations.get(names.STORAGE_ENDPOINT)
     if written is not None:
         return parse_endpoint(written)
     if not service.spec.ports:
         raise errors.InputError("spec.ports", "", f"no port: add one, or the annotation {names.STORAGE_ENDPOINT}")
-    port = _api_port(service.spec.ports)
-    secure = port.name.startswith("https") or port.app_protocol.lower() == "https" or port.port == 443
+    port = servers.likely_port(service.spec.ports, pod)
     address = service.spec.cluster_ip
-    if secure or address in {"", "None"}:
-        host = f"{service.metadata.name}.{service.metadata.namespace}.svc"
+    if servers.is_secure(port) or address in {"", "None"}:
+        host = _dns_name(service)
     else:
         host = f"[{address}]" if ":" in address else address
-    return f"{'https' if secure else 'http'}://{host}:{port.port}"
+    return f"{'https' if servers.is_secure(port) else 'http'}://{host}:{port.port}"
 
 
-def _api_port(ports: tuple[storage.ServicePort, ...]) -> storage.ServicePort:
-    for name in _API_PORTS:
-        for port in ports:
-            if port.name == name:
-                return port
-    return next((port for port in ports if port.port == _MINIO_PORT), ports[0])
+def _dns_name(service: storage.Service) -> str:
+    return f"{service.metadata.name}.{service.metadata.namespace}.svc"
+
+
+def _api_port(service: storage.Service, pod: core.Pod) -> storage.ServicePort | None:
+    return servers.api_port(service.spec.ports, pod)
 
 
 def parse_endpoint(text: str) -> str:

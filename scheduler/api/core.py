@@ -154,6 +154,7 @@ class ContainerPort(_Object, frozen=True):
     host_port: Int32 = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
     protocol: str = ""
+    name: str = ""
 
 
 class Resources(_Object, frozen=True):
@@ -289,7 +290,7 @@ class ContainerStatus(_Object, frozen=True):
 
 
 class PodStatus(_Object, frozen=True):
-    """What scheduling reads of a pod's status; its own resources are those of the pod as a whole."""
+    """What scheduling and the daemon read of a pod's status; its own resources are those of the pod as a whole."""
 
     phase: str = ""
     nominated_node_name: str = ""
@@ -299,6 +300,7 @@ class PodStatus(_Object, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     allocated_resources: ResourceList | None = None
     resources: ActuatedResources | None = None
+    pod_ip: str = msgspec.field(default="", name="podIP")
 
 
 class Pod(_Object, frozen=True):
@@ -346,6 +348,13 @@ class NodeCondition(_Object, frozen=True):
     status: str = ""
 
 
+class NodeAddress(_Object, frozen=True):
+    """Where a node can be reached: an address or a name, by its type."""
+
+    type: str = ""
+    address: str = ""
+
+
 class NodeStatus(_Object, frozen=True):
     """What scheduling and the daemon read of a node's status."""
 
@@ -355,6 +364,7 @@ class NodeStatus(_Object, frozen=True):
     images: tuple[ContainerImage, ...] = ()
     node_info: NodeSystemInfo = NodeSystemInfo()
     conditions: tuple[NodeCondition, ...] = ()
+    addresses: tuple[NodeAddress, ...] = ()
 
 
 class Node(_Object, frozen=True):

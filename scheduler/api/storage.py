@@ -12,11 +12,16 @@ class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, g
 
 
 class ServicePort(_Object, frozen=True):
-    """One port of a Service; ``app_protocol`` may say https where the name does not."""
+    """One port of a Service; ``app_protocol`` may say https where the name does not.
+
+    ``target_port`` is a number or the name of a container's port; "" for the same number as ``port``.
+    """
 
     name: str = ""
     port: int = 0
     app_protocol: str = ""
+    target_port: int | str = ""
+    protocol: str = ""
 
 
 class ServiceSpec(_Object, frozen=True):

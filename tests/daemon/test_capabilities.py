@@ -1,4 +1,4 @@
-"""What a node can do, by name: from what was read of it, with its thresholds, scores and figures of links."""
+"""What a node can do, by name: from what was read of it, with its thresholds and scores."""
 
 import dataclasses
 from typing import Any
@@ -16,10 +16,8 @@ NOTHING = crd.NodeCapabilityStatus()
 GIB = 2**30
 
 
-def found(
-    status: crd.NodeCapabilityStatus = NOTHING, *, before: crd.NodeCapabilityStatus = NOTHING, **seen: Any
-) -> dict[str, str]:
-    return capabilities.of(status, dataclasses.replace(machine.NOTHING, **seen), before)
+def found(status: crd.NodeCapabilityStatus = NOTHING, **seen: Any) -> dict[str, str]:
+    return capabilities.of(status, dataclasses.replace(machine.NOTHING, **seen))
 
 
 def net(speed_mbps: int) -> network.Network:
@@ -127,54 +125,16 @@ def test_a_score_grows_with_what_it_tells_of_and_stays_in_bounds(one: float, oth
     assert capabilities.score(1024, 1024) == "100"
 
 
-def of_links(*links: crd.Link, standing: dict[str, str] | None = None) -> dict[str, str]:
-    return found(before=crd.NodeCapabilityStatus(links=links, capabilities=standing or {}))
+def test_figures_of_links_are_no_capabilities() -> None:
+    """They would pass for what an administrator declares, and beat every measurement (status.links has them)."""
+    assert found(crd.NodeCapabilityStatus(links=(crd.Link("b", bandwidth_bytes_per_second=1000),))) == {}
 
 
-def link(peer: str, **more: Any) -> crd.Link:
-    return crd.Link(peer, **{"bandwidth_bytes_per_second": 1000, **more})
-
-
-@pytest.mark.parametrize(
-    ("links", "expected"),
-    [
-        pytest.param(
-            [link("b", latency_seconds=0.0042)], {"bandwidth-to-b": "1000", "latency-to-b": "4.200"}, id="both"
-        ),
-        pytest.param([link("b", bandwidth_low_bytes_per_second=800)], {"bandwidth-to-b": "800"}, id="the low quantile"),
-        pytest.param([crd.Link("b", latency_seconds=1e-9)], {"latency-to-b": "0.001"}, id="never zero"),
-        pytest.param([link("b", direction="From")], {}, id="the way back is the other node's"),
-        pytest.param([link("zone:eu/a")], {}, id="a zone is no node"),
-        pytest.param([link("n" * 51)], {}, id="too long for a label"),
-    ],
-)
-def test_figures_of_links(links: list[crd.Link], expected: dict[str, str]) -> None:
-    assert of_links(*links) == expected
-
-
-def test_at_most_ten_peers_and_always_the_same() -> None:
-    links = [link(f"n{number:02}") for number in range(30)]
-    first = of_links(*links)
-    assert len(first) == 10
-    standing = {f"bandwidth-to-n{number}": "1000" for number in range(20, 30)}
-    assert of_links(*links, standing=standing) == standing, "those that have figures keep them"
-    assert of_links(*links[:20], standing=standing) == first, "and make room when they are gone"
-
-
-@pytest.mark.parametrize(
-    ("standing", "measured", "expected"),
-    [
-        pytest.param("1000", 1240, "1000", id="near"),
-        pytest.param("1000", 810, "1000", id="near from below"),
-        pytest.param("1000", 1260, "1260", id="far"),
-        pytest.param("1000", 790, "790", id="far from below"),
-        pytest.param("fast", 790, "790", id="no number"),
-        pytest.param("0", 790, "790", id="zero"),
-    ],
-)
-def test_figures_of_links_move_only_by_a_quarter(standing: str, measured: int, expected: str) -> None:
-    seen = of_links(link("b", bandwidth_bytes_per_second=measured), standing={"bandwidth-to-b": standing})
-    assert seen == {"bandwidth-to-b": expected}
+def test_a_store_of_one_namespace_is_nothing_that_the_node_can_do_for_everybody() -> None:
+    private = crd.Store("tenant/s", namespace="tenant", technology="minio", available=True)
+    assert found(crd.NodeCapabilityStatus(stores=(private,))) == {}
+    local = crd.Store("b", technology="local", available=True)
+    assert found(crd.NodeCapabilityStatus(stores=(private, local)))["storage-technology"] == "local"
 
 
 def test_everything_at_once_fits_the_schema() -> None:
@@ -196,7 +156,6 @@ def test_everything_at_once_fits_the_schema() -> None:
         os=crd.OperatingSystem("linux", "d" * 64, "k" * 256, True),
         stores=(crd.Store("a", technology="minio", available=True),),
     )
-    links = tuple(link(f"n{number}", latency_seconds=1.0) for number in range(64))
-    said = capabilities.of(status, everything, crd.NodeCapabilityStatus(links=links))
+    said = capabilities.of(status, everything)
     assert len(said) <= 128
     assert max(map(len, said.values())) <= 256

@@ -188,3 +188,14 @@ def test_a_daemon_does_not_start_with_a_file_that_it_cannot_use(tmp_path: pathli
     with pytest.raises(errors.InputError, match="cannot be read"):
         config.Source(str(tmp_path / "missing.yaml"))
     assert config.Source(None).settings == config.Settings()
+
+
+def test_networks_that_services_may_name() -> None:
+    settings = parse("allowedEndpoints: [127.0.0.0/8, 'fd00:7::/64', 10.3.0.17]")
+    assert [str(network) for network in settings.allowed_endpoints] == ["127.0.0.0/8", "fd00:7::/64", "10.3.0.17/32"]
+
+
+@pytest.mark.parametrize("written", ["[10.0.0.1/8]", "[s3.example.org]", "[7]", "10.0.0.0/8", "[10.0.0.0/33]"])
+def test_networks_that_are_none_are_refused_by_name(written: str) -> None:
+    with pytest.raises(errors.InputError, match="allowedEndpoints"):
+        parse(f"allowedEndpoints: {written}")

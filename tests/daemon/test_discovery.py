@@ -1,8 +1,12 @@
 """Which stores a node's daemon looks after, from Services, the configuration and volumes."""
 
 import collections
+import ipaddress
+import random
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from daemon import config
 from daemon.stores import discovery, model
@@ -164,3 +168,74 @@ def test_where_the_nodes_directories_are(volumes_root: str, directory: str) -> N
     settings = config.Settings(volumes_root, paths=(config.Directory("photos", "/srv/photos"),))
     (store,) = discovery.find(discovery.Cluster(node()), settings, host_root="/mounted")
     assert store.directory == directory
+
+
+def announced(namespace: str, name: str = "s", endpoint: str = "") -> tuple[storage.Service, core.Pod]:
+    annotations = {names.STORAGE_SERVICE: "true"} | ({names.STORAGE_ENDPOINT: endpoint} if endpoint else {})
+    meta = core.ObjectMeta(name=name, namespace=namespace, annotations=annotations)
+    service = storage.Service(meta, storage.ServiceSpec({"app": name}, "10.0.0.7", (storage.ServicePort("api", 9000),)))
+    return service, core.Pod(core.ObjectMeta(name=f"p-{name}", namespace=namespace, labels={"app": name}))
+
+
+def test_only_stores_of_shared_namespaces_the_configuration_and_volumes_speak_for_everybody() -> None:
+    pairs = [announced("home"), announced("pool"), announced("tenant")]
+    settings = config.Settings(stores=(configured("lake", config.Nodes()),), paths=(config.Directory("b", "/b"),))
+    services, pods = [service for service, _ in pairs], [pod for _, pod in pairs]
+    seen = discovery.Cluster(node(), services, pods, [volume(MINE)], shared=frozenset({"home", "pool"}))
+    assert {store.name: store.speaks_for for store in discovery.find(seen, settings)} == {
+        "home/s": "",
+        "lake": "",
+        "path:/b": "",
+        "pool/s": "",
+        "tenant/s": "tenant",
+        "volume:pv1": "",
+    }
+
+
+def test_a_tenants_endpoint_may_lead_neither_to_the_node_nor_to_the_api_server() -> None:
+    of_node = core.NodeStatus(
+        addresses=(core.NodeAddress("InternalIP", "10.9.0.4"), core.NodeAddress("Hostname", "n1"))
+    )
+    mine = core.Node(node().metadata, status=of_node)
+    api = frozenset({ipaddress.ip_address("10.96.0.1")})
+
+    def fault(endpoint: str, *allowed: ipaddress.IPv4Network) -> bool:
+        service, pod = announced("tenant", endpoint=f"http://{endpoint}:9000")
+        seen = discovery.Cluster(mine, [service], [pod], refused=api)
+        (store,) = discovery.find(seen, config.Settings(allowed_endpoints=allowed))
+        assert store.guard is not None
+        return bool(store.guard.fault(endpoint))
+
+    refused = ("10.9.0.4", "10.96.0.1", "127.0.0.1", "169.254.169.254")
+    assert [fault(endpoint) for endpoint in (*refused, "10.9.0.5")] == [True, True, True, True, False]
+    allowed = ipaddress.IPv4Network("10.9.0.0/24")
+    assert [fault(endpoint, allowed) for endpoint in refused] == [False, True, True, True]
+
+
+def private(namespace: str, name: str) -> model.Store:
+    return model.Store(namespace, name, "u", "http://s", "", speaks_for=namespace)
+
+
+def test_a_namespace_early_in_the_alphabet_pushes_out_nobodys_stores() -> None:
+    greedy = [private("aaa", f"s{number:03}") for number in range(200)]
+    others = [private(f"tenant-{number}", "s") for number in range(20)]
+    everybodys = [model.Store("home", "s", "u", "http://s", ""), configured("lake", config.Nodes()).store]
+    kept, left = discovery.shared_out([*greedy, *others, *everybodys])
+    assert len(kept) == discovery.MAX_STORES
+    assert {*others, *everybodys} <= set(kept)
+    assert {store.namespace for store in left} == {"aaa"}
+
+
+@hypothesis.given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 12), min_size=1), st.integers(1, 40), st.randoms()
+)
+def test_room_for_stores_is_shared_alike_by_namespace(many: dict[str, int], limit: int, order: random.Random) -> None:
+    found = [private(namespace, str(number)) for namespace, count in many.items() for number in range(count)]
+    order.shuffle(found)
+    kept, left = discovery.shared_out(found, limit)
+    assert sorted([*kept, *left], key=repr) == sorted(found, key=repr)
+    assert len(kept) == min(limit, len(found))
+    has = collections.Counter(store.namespace for store in kept)
+    lacks = {store.namespace for store in left}
+    assert all(has[namespace] + 1 >= count for namespace in lacks for count in has.values())
+    assert discovery.shared_out(found[::-1], limit) == (kept, left)

@@ -83,6 +83,16 @@ STORES = (
         pytest.param(capability(declared={"node-type": "edge"}), {"node-type": "edge"}, id="a declared type"),
         pytest.param(capability(declared={"a/b": "true", "x" * 64: "true", "e": ""}), {}, id="names that do not fit"),
         pytest.param(capability(declared={"last-updated": "never"}), {}, id="the time is ours"),
+        pytest.param(
+            capability({"bandwidth-to-b": "9", "latency-to-b": "1"}, declared={"bandwidth-to-c": "7"}),
+            {},
+            id="figures of links, found or declared",
+        ),
+        pytest.param(
+            capability(stores=(crd.Store("t/s", namespace="t", available=True, buckets=("theirs",)), *STORES)),
+            {"storage-bucket-one": "true", f"storage-bucket-{'b' * 48}": "true"},
+            id="no bucket of a store that speaks for one namespace",
+        ),
     ],
 )
 def test_what_becomes_a_label(wanted: crd.NodeCapability, expected: dict[str, str]) -> None:
@@ -121,6 +131,18 @@ AVX = capability({"cpu-avx": "true"})
             {ME: {**own(cpu_avx="true"), UPDATED: "t"}, "kubectl": own(cpu_avx="true")}, AVX, set(), id="taken over"
         ),
         pytest.param({"kubelet": {names.ZONE_LABEL: "z"}}, capability(), None, id="labels of another kind"),
+        pytest.param(
+            {ME: {**own(cpu_avx="true", bandwidth_to_b="900", latency_to_b="1.000"), UPDATED: "t"}},
+            AVX,
+            {"cpu-avx"},
+            id="figures of links that an earlier daemon left behind",
+        ),
+        pytest.param(
+            {ME: own(latency_to_b="1.000"), "kubectl": own(bandwidth_to_b="900")},
+            capability(),
+            set(),
+            id="figures of links that somebody else declared stay his",
+        ),
     ],
 )
 def test_only_own_labels_are_written_and_only_on_change(

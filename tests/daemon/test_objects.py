@@ -18,8 +18,8 @@ LATER = "2026-01-02T03:04:35Z"
 MUCH_LATER = "2026-01-02T04:04:05Z"
 
 
-def store(name: str = "minio", namespace: str = "storage") -> model.Store:
-    return model.Store(namespace, name, "uid", f"http://{name}:9000", "secret")
+def store(name: str = "minio", namespace: str = "storage", speaks_for: str = "") -> model.Store:
+    return model.Store(namespace, name, "uid", f"http://{name}:9000", "secret", speaks_for=speaks_for)
 
 
 def view(

@@ -250,3 +250,86 @@ def test_more_buckets_than_the_schema_holds() -> None:
 def test_it_belongs_to_its_node() -> None:
     (owner,) = nodecapability.to_create(node())["metadata"]["ownerReferences"]
     assert owner == {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "node-uid"}
+
+
+def test_for_whom_a_store_speaks_stands_beside_it() -> None:
+    private = dataclasses.replace(STORE, speaks_for="storage")
+    seen = {STORE.name: dataobject.View(private, UP, NOW)}
+    body = nodecapability.status_to_apply(
+        fresh(), node=node(), seen=MACHINE, discovered=(private,), views=seen, now=NOW
+    )
+    assert body is not None
+    assert body["status"]["stores"][0]["namespace"] == "storage"
+    assert "storage-service" not in body["status"]["capabilities"], "that says it to everybody"
+    standing = msgspec.convert(body["status"], crd.NodeCapabilityStatus)
+    unasked = nodecapability.status_to_apply(
+        msgspec.structs.replace(fresh(), status=standing),
+        node=node(),
+        seen=MACHINE,
+        discovered=(STORE,),
+        views={},
+        now=NOW,
+    )
+    assert unasked is not None
+    assert "namespace" not in unasked["status"]["stores"][0], "it follows the namespace's label at once"
+
+
+def test_buckets_that_no_urn_can_name_are_counted_and_some_of_them_named() -> None:
+    told = frozenset({"My_Photos", "UPPER", "a", "x\x1b[31m\nEvil " + "y" * 200, "z..z"})
+    (store,) = written(fresh(), dataclasses.replace(UP, unnameable=told)).stores
+    assert "5 with names that no urn can have" in store.message
+    assert "My_Photos, UPPER, a, ..." in store.message
+    (odd,) = written(fresh(), dataclasses.replace(UP, unnameable=frozenset({"x\x1b[31m\nEvil " + "y" * 200}))).stores
+    assert odd.message.isprintable()
+    assert len(odd.message) < 250
+
+
+def test_stores_without_room_are_told_of_as_long_as_there_are_any() -> None:
+    left = [model.Store("greedy", f"s{number}", "u", "http://s", "") for number in range(5)]
+    body = nodecapability.status_to_apply(
+        fresh(), node=node(), seen=MACHINE, discovered=(STORE,), views=views(UP), now=NOW, left_out=left
+    )
+    assert body is not None
+    said = next(c for c in body["status"]["conditions"] if c["type"] == "StoresComplete")
+    assert (said["status"], said["reason"]) == ("False", "TooManyStores")
+    assert "5 are left out: greedy/s0, greedy/s1, greedy/s2, ..." in said["message"]
+    for entry in body["status"]["stores"]:
+        entry.setdefault("role", "Stores")
+    status = msgspec.json.decode(msgspec.json.encode(body["status"]), type=crd.NodeCapabilityStatus)
+    assert "StoresComplete" not in conditions(written(msgspec.structs.replace(fresh(), status=status), UP))
+
+
+def tainted(key: str) -> core.Node:
+    return msgspec.structs.replace(node(), spec=core.NodeSpec(taints=(core.Taint(key=key),)))
+
+
+def saying(ready: str) -> core.Node:
+    status = msgspec.structs.replace(node().status, conditions=(core.NodeCondition("Ready", ready),))
+    return msgspec.structs.replace(node(), status=status)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        pytest.param(tainted("node.kubernetes.io/not-ready"), id="tainted as not ready"),
+        pytest.param(tainted("node.kubernetes.io/unreachable"), id="tainted as unreachable"),
+        pytest.param(saying("False"), id="it says so itself"),
+        pytest.param(saying("Unknown"), id="nobody has heard of it"),
+    ],
+)
+def test_a_node_that_is_not_ready_is_said_where_people_look(gone: core.Node) -> None:
+    first = written(fresh(), of=gone)
+    assert conditions(first)["Ready"] == ("False", "NodeNotReady")
+    assert conditions(first)["StoresAvailable"] == ("True", "AllAvailable")
+    assert conditions(written(msgspec.structs.replace(fresh(), status=first)))["Ready"] == ("True", "Inspected")
+
+
+WAITING = contents.Failure(contents.POD_NOT_READY, "its pod storage/p on this node is not ready")
+
+
+def test_a_pod_that_starts_is_no_outage_and_one_that_fails_is() -> None:
+    assert nodecapability.transitions(fresh().status, (STORE,), views(WAITING)) == []
+    (told,) = nodecapability.transitions(written(fresh(), UP), (STORE,), views(WAITING))
+    assert told.failure == WAITING
+    (store,) = written(fresh(), WAITING).stores
+    assert (store.available, "not ready" in store.message) == (False, True)

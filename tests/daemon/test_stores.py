@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.stores import model, services
+from daemon.stores import addresses, model, services
 from scheduler import errors
 from scheduler.api import core, names, storage
 
@@ -14,16 +14,29 @@ def service(
     ports: tuple[storage.ServicePort, ...] = (storage.ServicePort("api", 9000),),
     cluster_ip: str = "10.0.0.7",
     namespace: str = "data",
+    name: str = "store",
 ) -> storage.Service:
-    meta = core.ObjectMeta(name="store", namespace=namespace, uid="u", annotations=annotations or {})
+    meta = core.ObjectMeta(name=name, namespace=namespace, uid="u", annotations=annotations or {})
     return storage.Service(
         meta, storage.ServiceSpec({"app": "s3"} if selector is None else selector, cluster_ip, ports)
     )
 
 
-def pod(labels: dict[str, str], *, namespace: str = "data", phase: str = "Running") -> core.Pod:
-    meta = core.ObjectMeta(name="pod", namespace=namespace, labels=labels)
-    return core.Pod(meta, status=core.PodStatus(phase=phase))
+def pod(
+    labels: dict[str, str],
+    *,
+    namespace: str = "data",
+    phase: str = "Running",
+    name: str = "pod",
+    ip: str = "",
+    ready: str = "",
+    ports: dict[str, int] | None = None,
+) -> core.Pod:
+    meta = core.ObjectMeta(name=name, namespace=namespace, labels=labels)
+    opened = tuple(core.ContainerPort(number, name=word) for word, number in (ports or {}).items())
+    said = (core.PodCondition("Ready", ready),) if ready else ()
+    status = core.PodStatus(phase=phase, pod_ip=ip, conditions=said)
+    return core.Pod(meta, core.PodSpec(containers=(core.Container("c", ports=opened),)), status)
 
 
 MARKED = {names.STORAGE_SERVICE: "true"}
@@ -182,3 +195,184 @@ def test_a_bad_annotation_is_one_message(annotation: str, text: str, words: str)
     (store,) = services.discover([service(annotations=MARKED | {annotation: text})], [pod({"app": "s3"})])
     assert annotation in store.problem
     assert words in store.problem
+
+
+def port(name: str, number: int, target: int | str = "", **more: str) -> storage.ServicePort:
+    return storage.ServicePort(name, number, target_port=target, **more)
+
+
+@pytest.mark.parametrize(
+    ("address", "given", "on_node"),
+    [
+        pytest.param(
+            "10.1.0.3:9000", service(annotations=MARKED, cluster_ip="None"), pod({"app": "s3"}, ip="10.1.0.3"),
+            id="headless",
+        ),
+        pytest.param(
+            "10.1.0.3:9100",
+            service(annotations=MARKED, ports=(port("api", 80, 9100),)),
+            pod({"app": "s3"}, ip="10.1.0.3"),
+            id="a target port by number, behind a cluster address",
+        ),
+        pytest.param(
+            "10.1.0.3:7777",
+            service(annotations=MARKED, ports=(port("api", 80, "s3-api"),)),
+            pod({"app": "s3"}, ip="10.1.0.3", ports={"console": 9001, "s3-api": 7777}),
+            id="a target port by name",
+        ),
+        pytest.param(
+            "[fd00::3]:9000", service(annotations=MARKED), pod({"app": "s3"}, ip="fd00::3"), id="IPv6"
+        ),
+        pytest.param(
+            "",
+            service(annotations=MARKED | {names.STORAGE_ENDPOINT: "http://s3.example.org"}),
+            pod({"app": "s3"}, ip="10.1.0.3"),
+            id="an endpoint that somebody wrote is what is asked",
+        ),
+        pytest.param(
+            "",
+            service(annotations=MARKED | {names.STORAGE_ROLE: "distributed"}),
+            pod({"app": "s3"}, ip="10.1.0.3"),
+            id="one system of many servers is asked by the Service's address",
+        ),
+        pytest.param(
+            "",
+            service(annotations=MARKED | {names.STORAGE_ROLE: "gateway"}),
+            pod({"app": "s3"}, ip="10.1.0.3"),
+            id="so is a gateway",
+        ),
+    ],
+)  # fmt: skip
+def test_of_several_servers_behind_a_service_the_one_on_this_node_is_asked(
+    address: str, given: storage.Service, on_node: core.Pod
+) -> None:
+    (store,) = services.discover([given], [on_node])
+    assert (store.address, store.problem) == (address, "")
+    assert store.endpoint.startswith("http"), "people are shown the Service's address"
+
+
+def test_a_pods_certificate_is_held_to_the_services_name() -> None:
+    given = service(annotations=MARKED, ports=(port("https-minio", 443, 9000),))
+    (store,) = services.discover([given], [pod({"app": "s3"}, ip="10.1.0.3")])
+    assert (store.endpoint, store.address, store.tls_name) == (
+        "https://store.data.svc:443",
+        "10.1.0.3:9000",
+        "store.data.svc",
+    )
+
+
+def test_a_target_port_that_the_pod_does_not_have_is_named() -> None:
+    given = service(annotations=MARKED, ports=(port("api", 80, "s3"),))
+    (store,) = services.discover([given], [pod({"app": "s3"}, ip="10.1.0.3")])
+    assert "targetPort" in store.problem
+    assert store.address == ""
+
+
+@pytest.mark.parametrize("annotations", [{}, {names.STORAGE_ENDPOINT: "http://h:1"}, {names.STORAGE_ROLE: "gateway"}])
+def test_a_pod_that_is_not_ready_does_not_serve(annotations: dict[str, str]) -> None:
+    given = service(annotations=MARKED | annotations)
+    (waiting,) = services.discover([given], [pod({"app": "s3"}, ip="10.1.0.3", ready="False")])
+    assert "data/pod on this node is not ready" in waiting.waits_for
+    (starting,) = services.discover([given], [pod({"app": "s3"}, phase="Pending")])
+    assert starting.waits_for
+    both = [pod({"app": "s3"}, name="a", ready="False"), pod({"app": "s3"}, name="b", ready="True", ip="10.1.0.4")]
+    (served,) = services.discover([given], both)
+    assert served.waits_for == "", "one of two is enough"
+
+
+CHART = {"app": "minio", "release": "r"}
+
+
+@pytest.mark.parametrize(
+    ("found", "ports"),
+    [
+        pytest.param(True, (port("http", 9000, 9000),), id="MinIO's chart"),
+        pytest.param(True, (port("https", 443, 9000),), id="MinIO's chart with TLS at another port"),
+        pytest.param(True, (port("http-minio", 80, 9000),), id="MinIO's operator"),
+        pytest.param(True, (port("https-minio", 443, 9000),), id="MinIO's operator with TLS"),
+        pytest.param(True, (port("tcp-api", 80, "api"), port("tcp-console", 9001, "console")), id="Bitnami's chart"),
+        pytest.param(True, (port("s3", 8333),), id="by name alone"),
+        pytest.param(True, (port("", 9000),), id="by number alone"),
+        pytest.param(True, (port("http", 80, "http"),), id="by the container's port, whose number is MinIO's"),
+        pytest.param(False, (port("http", 9001, 9001),), id="the console of MinIO's chart"),
+        pytest.param(False, (port("https", 443, 9001),), id="the same with TLS at another port"),
+        pytest.param(False, (port("http", 80, "http-console"),), id="the same by name"),
+        pytest.param(False, (port("http-console", 9090, 9090),), id="the console of MinIO's operator"),
+        pytest.param(False, (port("http", 9000, 9001),), id="a console at the API's number"),
+        pytest.param(False, (port("minio-console", 9001),), id="a console with the store's name"),
+        pytest.param(False, (port("metrics", 9000, protocol="UDP"),), id="another protocol"),
+        pytest.param(False, (), id="no port at all"),
+    ],
+)
+def test_by_label_alone_only_a_service_with_an_api_port_is_a_store(
+    found: bool, ports: tuple[storage.ServicePort, ...]
+) -> None:
+    on_node = pod(CHART, ip="10.1.0.3", ports={"http": 9000, "http-console": 9001, "api": 9000, "console": 9001})
+    given = service(selector={"app": "minio"}, ports=ports)
+    assert bool(services.discover([given], [on_node])) is found
+    marked = service(selector={"app": "minio"}, ports=ports, annotations=MARKED)
+    assert len(services.discover([marked], [on_node])) == 1, "one that says so itself is believed"
+
+
+@pytest.mark.parametrize(
+    ("names_found", "given"),
+    [
+        pytest.param(["data/minio"], [service(name="minio"), service(name="minio-svc", cluster_ip="None")], id="chart"),
+        pytest.param(
+            ["data/minio-hl"],
+            [service(name="minio"), service(name="minio-hl", annotations=MARKED, cluster_ip="None")],
+            id="the one that says so itself goes first",
+        ),
+        pytest.param(
+            ["data/minio"],
+            [service(name="a"), service(name="minio", annotations={names.STORAGE_SECRET: "keys"})],
+            id="then the one with a Secret",
+        ),
+        pytest.param(
+            ["data/minio"],
+            [
+                service(name="minio", annotations=MARKED | {names.STORAGE_ENDPOINT: "http://minio.example.org"}),
+                service(name="a"),
+            ],
+            id="one that names the endpoint stands for its server",
+        ),
+        pytest.param(
+            ["data/a", "data/b"],
+            [service(name="a", ports=(port("api", 9000),)), service(name="b", ports=(port("api", 9000, 9100),))],
+            id="two servers of one pod",
+        ),
+        pytest.param(
+            ["data/a", "data/b"],
+            [
+                service(name=name, annotations=MARKED | {names.STORAGE_ENDPOINT: f"http://{name}.example.org"})
+                for name in "ab"
+            ],
+            id="two endpoints that somebody wrote",
+        ),
+    ],
+)
+def test_several_services_of_one_server_are_one_store(names_found: list[str], given: list[storage.Service]) -> None:
+    alike = [
+        storage.Service(one.metadata, storage.ServiceSpec({"app": "minio"}, one.spec.cluster_ip, one.spec.ports))
+        for one in given
+    ]
+    for order in (alike, alike[::-1]):
+        found = services.discover(order, [pod({"app": "minio"}, ip="10.1.0.3")])
+        assert [store.name for store in found] == names_found
+
+
+def test_a_store_speaks_for_its_services_namespace_unless_that_is_everybodys() -> None:
+    given, on_node = [service(annotations=MARKED)], [pod({"app": "s3"}, ip="10.1.0.3")]
+    assert services.discover(given, on_node)[0].speaks_for == "data"
+    assert services.discover(given, on_node, everybodys={"data"})[0].speaks_for == ""
+
+
+def test_what_a_tenant_wrote_is_guarded_and_what_a_kubelet_or_an_administrator_wrote_is_not() -> None:
+    written = service(annotations=MARKED | {names.STORAGE_ENDPOINT: "http://169.254.169.254"})
+    one_system = service(annotations=MARKED | {names.STORAGE_ROLE: "gateway"}, cluster_ip="None")
+    on_node = [pod({"app": "s3"}, ip="10.1.0.3")]
+    guard = addresses.Guard()
+    assert services.discover([written], on_node, guard=guard)[0].guard == guard
+    assert services.discover([one_system], on_node, guard=guard)[0].guard == guard
+    assert services.discover([written], on_node, guard=guard, everybodys={"data"})[0].guard is None
+    assert services.discover([service(annotations=MARKED)], on_node, guard=guard)[0].guard is None

@@ -35,6 +35,7 @@ def test_a_daemons_role_is_what_its_code_asks_for() -> None:
     used |= {(verb, "", "pods", "") for verb in ("list", "watch")}
     used |= {(verb, "", "services", "") for verb in ("get", "list")}
     used |= {("list", "", "persistentvolumes", "")}
+    used |= {(verb, "", "namespaces", "") for verb in ("list", "watch")}
     used |= {(verb, "events.k8s.io", "events", "") for verb in ("create", "patch")}
     assert rights(manifests.base("ClusterRole")["data-locality-daemon"]["rules"]) == used
 
