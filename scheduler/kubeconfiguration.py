@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from typing import Final, Literal, cast
 
 from scheduler import errors, sections
-from scheduler.api import core, names
+from scheduler.api import core, names, requirements
 
 API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
 KIND: Final = "KubeSchedulerConfiguration"
 
 FitStrategy = Literal["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]
 
-# The default plugins of kube-scheduler 1.36 that filter.
+# The default plugins of kube-scheduler 1.37 that filter.
 FILTERS: Final = frozenset(
     {
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
@@ -53,7 +53,8 @@ _KEYS_WITHOUT_EFFECT: Final = (
     "parallelism", "percentageOfNodesToScore", "leaderElection", "clientConnection", "enableProfiling",
     "enableContentionProfiling", "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
 )  # fmt: skip
-_ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources", "PodTopologySpread", "VolumeBinding")
+_ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources", "VolumeBinding")
+_SPREAD: Final = "PodTopologySpread"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +173,9 @@ def _read_args(plugins: Plugins, entry: sections.Section, ignored: list[str]) ->
     args.text("apiVersion", "")
     args.text("kind", "")
     match name:
+        case "PodTopologySpread":
+            _read_spread(args, is_asked=_SPREAD not in plugins.disabled_filters)
+            ignored.append(f"pluginConfig {name}")
         case "NodeResourcesFit":
             plugins = _read_fit(plugins, args)
         case "NodeResourcesBalancedAllocation" if args.has("resources"):
@@ -231,9 +235,56 @@ def _read_resources(
     return tuple(found.items()) or default
 
 
+def _read_spread(args: sections.Section, *, is_asked: bool) -> None:
+    """Check the constraints of pods that have none; those that refuse nodes are refused, as they are not built.
+
+    Others only move a score. Source: ValidatePodTopologySpreadArgs.
+    """
+    kind = args.choice("defaultingType", "System", ("System", "List"))
+    constraints = args.sections("defaultConstraints")
+    if kind == "System" and constraints:
+        args.report("defaultingType", "write List where defaultConstraints are given")
+    seen = set()
+    for constraint in constraints:
+        if not constraint.integer("maxSkew", 0, 1, 2**31 - 1) and not constraint.has("maxSkew"):
+            constraint.report("maxSkew", "missing; write a whole number of at least 1")
+        constraint.integer("minDomains", 1, 1, 2**31 - 1)
+        key = constraint.text("topologyKey", "")
+        if problem := requirements.label_key_problem(key):
+            constraint.report("topologyKey", f"no label key: {problem}")
+        action = constraint.choice("whenUnsatisfiable", "", ("DoNotSchedule", "ScheduleAnyway"))
+        if not action:
+            constraint.report("whenUnsatisfiable", "write DoNotSchedule or ScheduleAnyway")
+        if constraint.has("labelSelector"):
+            constraint.report("labelSelector", "remove it; the selector is that of the pod's Services and controller")
+        if (key, action) in seen:
+            constraint.report("topologyKey", f"named twice with {action}; keep one")
+        seen.add((key, action))
+        if action == "DoNotSchedule" and is_asked:
+            remedy = f"{_SPREAD} is not supported yet: cannot honour a default constraint that refuses nodes"
+            constraint.report("whenUnsatisfiable", f"{remedy}; write ScheduleAnyway or remove it")
+        for rest in ("matchLabelKeys", "nodeAffinityPolicy", "nodeTaintsPolicy"):
+            constraint.raw(rest)
+        constraint.finish()
+
+
 def _read_affinity(args: sections.Section) -> core.NodeAffinity | None:
+    """The added affinity, whose selectors can all be read. Source: ValidateNodeAffinityArgs."""
+    key = "addedAffinity"
     try:
-        return core.convert(args.raw("addedAffinity"), core.NodeAffinity, "addedAffinity")
+        added = core.convert(args.raw(key), core.NodeAffinity, "")
     except errors.InputError as error:
-        args.report("addedAffinity", error.remedy)
+        args.report(key, f"{error.where}: {error.remedy}".removeprefix(": "))
         return None
+    required = added.required.node_selector_terms if added.required is not None else ()
+    path = "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    problems = [
+        problem
+        for number, term in enumerate(required)
+        for problem in requirements.term_problems(term, f"{path}[{number}]")
+    ]
+    path = "preferredDuringSchedulingIgnoredDuringExecution"
+    problems += requirements.preferred_problems(added.preferred, path)
+    if problems:
+        args.report(key, requirements.aggregate(problems))
+    return added

@@ -11,6 +11,8 @@ from scheduler import config, errors, kubeconfiguration
 from scheduler.api import core
 from scheduler.config import Link, Settings, Weights
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 KUBE = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 
 
@@ -471,10 +473,80 @@ POINT = {"utilization": 50, "score": 5}
             'profiles[0].pluginConfig[0].args.addedAffinity: "x": Expected `object`, got `str`',
             id="added-affinity",
         ),
+        pytest.param(
+            with_args("NodeAffinity", addedAffinity={REQUIRED: {"nodeSelectorTerms": [{"matchFields": 5}]}}),
+            f"profiles[0].pluginConfig[0].args.addedAffinity: \"{{'{REQUIRED}': {{'nodeSelectorTerms': [{{'matc... "
+            f"(95 characters)\": {REQUIRED}.nodeSelectorTerms[0].matchFields: Expected `array`, got `int`",
+            id="added-affinity-field",
+        ),
     ],
 )  # fmt: skip
 def test_a_bad_value_in_kube_schedulers_file_is_one_message(data: dict[str, Any], message: str) -> None:
     assert message_of(data) == f"config.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("added", "problem"),
+    [
+        ({REQUIRED: {"nodeSelectorTerms": [{}, {"matchExpressions": [{"key": "t", "operator": "Lt", "values": "x"}]}]}},
+         f"{REQUIRED}.nodeSelectorTerms[1].matchExpressions[0].values: Expected `array`, got `str`"),
+        ({REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "t", "operator": "Lt", "values": ["x"]}]}]}},
+         f'{REQUIRED}.nodeSelectorTerms[0].matchExpressions[0].values[0]: Invalid value: "x": for'),
+        ({REQUIRED: {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "Exists"}]}]}},
+         f'{REQUIRED}.nodeSelectorTerms[0].matchFields[0].operator: Unsupported value: "Exists"'),
+        ({PREFERRED: [{"weight": 1, "preference": {"matchExpressions": [{"key": "-t", "operator": "Exists"}]}}]},
+         f'{PREFERRED}[0].matchExpressions[0].key: Invalid value: "-t": name part must consist of'),
+        ({PREFERRED: [{"weight": 2**31}]}, f"{PREFERRED}[0].weight: Expected `int` <= 2147483647"),
+    ],
+)  # fmt: skip
+def test_an_added_affinity_that_cannot_be_read_is_refused_with_the_file(added: dict[str, Any], problem: str) -> None:
+    message = message_of(with_args("NodeAffinity", addedAffinity=added))
+    assert message.startswith("config.yaml: profiles[0].pluginConfig[0].args.addedAffinity: ")
+    assert problem in message
+
+
+def test_an_added_preference_without_weight_is_not_looked_at() -> None:
+    added = {PREFERRED: [{"weight": 0, "preference": {"matchExpressions": [{"key": "-t", "operator": "Exists"}]}}]}
+    assert config.parse(with_args("NodeAffinity", addedAffinity=added), "x").plugins.added_affinity is not None
+
+
+def spread(*constraints: dict[str, Any], **args: Any) -> dict[str, Any]:
+    whole = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    return with_args(
+        "PodTopologySpread", **{"defaultingType": "List", "defaultConstraints": [whole | c for c in constraints]} | args
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (spread({}, {"whenUnsatisfiable": "DoNotSchedule"}), '[1].whenUnsatisfiable: "DoNotSchedule": PodTopology'),
+        (spread({"maxSkew": 0}), "[0].maxSkew"),
+        (spread({"maxSkew": None}), "[0].maxSkew"),
+        (spread({"maxSkew": 2**31}), "[0].maxSkew"),
+        (spread({"topologyKey": "a b"}), "[0].topologyKey"),
+        (spread({"topologyKey": None}), "[0].topologyKey"),
+        (spread({"whenUnsatisfiable": "Never"}), "[0].whenUnsatisfiable"),
+        (spread({"whenUnsatisfiable": None}), "[0].whenUnsatisfiable"),
+        (spread({"labelSelector": {}}), "[0].labelSelector"),
+        (spread({}, {}), "[1].topologyKey"),
+        (spread({}, defaultingType="System"), "defaultingType"),
+        (spread({}, defaultingType="Some"), "defaultingType"),
+        (spread({"skew": 1}), "[0].skew"),
+    ],
+)  # fmt: skip
+def test_default_spread_constraints_that_cannot_be_honoured_are_refused(data: dict[str, Any], problem: str) -> None:
+    message = message_of(data)
+    assert problem in message
+    assert "profiles[0].pluginConfig[0].args.default" in message
+
+
+def test_default_spread_constraints_that_refuse_no_node_are_listed_as_without_effect() -> None:
+    for data in (spread(), spread({}), spread({"whenUnsatisfiable": "ScheduleAnyway", "minDomains": 3})):
+        assert config.parse(data, "x").ignored == ("pluginConfig PodTopologySpread",)
+    hard = spread({"whenUnsatisfiable": "DoNotSchedule"})
+    hard["profiles"][0]["plugins"] = {"filter": {"disabled": [{"name": "PodTopologySpread"}]}}
+    assert config.parse(hard, "x").plugins.disabled_filters == {"PodTopologySpread"}
 
 
 # ------------------------------------------------------------------------------------------------------------- laws
@@ -483,11 +555,12 @@ KEYS = st.sampled_from(
     [
         "apiVersion", "kind", "profiles", "plugins", "pluginConfig", "name", "args", "score", "enabled", "disabled",
         "weight", "scoringStrategy", "resources", "requestedToCapacityRatio", "shape", "utilization", "addedAffinity",
+        "defaultConstraints", "defaultingType", "whenUnsatisfiable", "topologyKey", REQUIRED, "nodeSelectorTerms",
         "schedulerName", "scheduler", "weights", "default", "resource", "resourceWeight", "localLatency",
         "refreshInterval", "seed", "tau", "podMaxBackoffSeconds", "dataWait", "dataRetention", "expectedConfidence",
     ]
 )  # fmt: skip
-LEAVES = st.sampled_from([*KUBE.values(), "NodeResourcesFit", "NodeAffinity", "*", "5m", 10**4000])
+LEAVES = st.sampled_from([*KUBE.values(), "NodeResourcesFit", "NodeAffinity", "PodTopologySpread", "*", "5m", 10**4000])
 VALUES = st.recursive(
     LEAVES | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=3) | st.integers(), inner),

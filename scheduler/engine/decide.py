@@ -21,6 +21,7 @@ from scheduler.engine.criteria import data, place
 from scheduler.engine.filters import (
     capability,
     cordon,
+    declared_features,
     node_affinity,
     node_name,
     pod_affinity,
@@ -34,14 +35,21 @@ Ints = NDArray[np.int64]
 
 # In upstream's default order, ours last.
 FILTERS: Final = (
-    (cordon.PLUGIN, cordon.check),
     (node_name.PLUGIN, node_name.check),
+    (cordon.PLUGIN, cordon.check),
     (taints.PLUGIN, taints.check),
     (node_affinity.PLUGIN, node_affinity.check),
     (ports.PLUGIN, ports.check),
     (resources.PLUGIN, resources.check),
     (pod_affinity.PLUGIN, pod_affinity.check),
+    (declared_features.PLUGIN, declared_features.check),
     (capability.PLUGIN, capability.check),
+)
+# Those that look at the pod before any node, in the same order.
+_POD_FILTERS: Final = (
+    (node_name.PLUGIN, node_name.check_pod),
+    (node_affinity.PLUGIN, node_affinity.check_pod),
+    (pod_affinity.PLUGIN, pod_affinity.check_pod),
 )
 # Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
 # difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
@@ -55,7 +63,7 @@ def decide(
     rng: np.random.Generator,
 ) -> decision.Decision:
     """Choose a node for a pod, or say why there is none."""
-    fault = unsupported.find(asked.pod)
+    fault = unsupported.find(asked, snap)
     if fault:
         return decision.Decision(fault=fault, asked=asked)
     refusal = _refuse_pod(snap, asked, settings)
@@ -101,17 +109,20 @@ def _refuse_pod(
     gates = asked.pod.spec.scheduling_gates
     if gates:
         names = " ".join(gate.name for gate in gates)
-        return verdict.PodVerdict(plugin="SchedulingGates", message=f"waiting for scheduling gates: [{names}]")
+        return verdict.PodVerdict(("SchedulingGates",), message=f"waiting for scheduling gates: [{names}]")
     if not snap.count:
         return None  # upstream gives up before it looks at the pod
-    narrowed = None
-    if node_affinity.PLUGIN not in settings.plugins.disabled_filters:
-        narrowed = node_affinity.check_pod(asked)
-        if narrowed is not None and narrowed.message:
-            return narrowed
-    if pod_affinity.PLUGIN not in settings.plugins.disabled_filters:
-        return pod_affinity.check_pod(asked) or narrowed
-    return narrowed
+    found: verdict.PodVerdict | None = None
+    for plugin, check_pod in _POD_FILTERS:
+        if plugin in settings.plugins.disabled_filters:
+            continue
+        one = check_pod(asked)
+        if one is not None and one.message:
+            return one
+        found = verdict.narrow(found, one)
+        if found is not None and found.message:
+            return found
+    return found
 
 
 def _run_filters_twice(

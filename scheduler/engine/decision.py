@@ -92,10 +92,10 @@ class Decision:
     def unschedulable_plugins(self) -> frozenset[str]:
         """The filters that refused some node first."""
         if self.pod_verdict is not None and self.pod_verdict.message:
-            return frozenset((self.pod_verdict.plugin,))
+            return frozenset(self.pod_verdict.plugins)
         found = {self.verdicts[number].plugin for number in np.unique(self.refuser) if number >= 0}
         if self.pod_verdict is not None and (self.refuser == NARROWED).any():
-            found.add(self.pod_verdict.plugin)
+            found.update(self.pod_verdict.plugins)
         return frozenset(found)
 
     @property
@@ -190,7 +190,7 @@ def nodes_message(
         return NO_NODES_TEXT
     counts: Counter[str] = Counter()
     if narrowed is not None:
-        counts[f"node(s) didn't satisfy plugin(s) [{narrowed.plugin}]"] = int((refuser == NARROWED).sum())
+        counts[narrowed.narrowing] = int((refuser == NARROWED).sum())
     for number, one in enumerate(verdicts):
         per_reason = np.bincount(one.reason[refuser == number], minlength=len(one.reasons))
         for reasons, nodes in zip(one.reasons, per_reason.tolist(), strict=False):

@@ -30,7 +30,7 @@ def answer(
     refusal = found.pod_verdict
     if refusal is not None and refusal.message:
         told["preFilter"] = {
-            "plugin": refusal.plugin,
+            "plugin": " ".join(refusal.plugins),
             "code": verdict.Code.UNRESOLVABLE.title,
             "reasons": [refusal.message],
         }
@@ -106,9 +106,9 @@ def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[s
 
 def _narrowed(refusal: verdict.PodVerdict) -> Answer:
     return {
-        "plugin": refusal.plugin,
+        "plugin": " ".join(refusal.plugins),
         "code": verdict.Code.UNRESOLVABLE.title,
-        "reasons": [f"node(s) didn't satisfy plugin(s) [{refusal.plugin}]"],
+        "reasons": [refusal.narrowing],
     }
 
 

@@ -62,12 +62,17 @@ def score(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.S
             continue
         try:
             values = raw(snap, asked, settings, feasible)
-        except node_affinity.UnreadableTermError as error:
+        except scores.ScoreError as error:
             return Scores(raw={}, weighted={}, error=str(error))
         if values is None:
             continue
         raw_scores[plugin] = values
-        weighted[plugin] = (normalise(values) if normalise else values) * weight
+        normal = normalise(values) if normalise else values
+        invalid = normal[(normal < 0) | (normal > scores.MAX_SCORE)]
+        if len(invalid):
+            rule = f"it should in the range of [0, {scores.MAX_SCORE}] after normalizing"  # upstream's words
+            return Scores({}, {}, f'plugin "{plugin}" returns an invalid score {invalid[0]}, {rule}')
+        weighted[plugin] = normal * weight
     return Scores(raw=raw_scores, weighted=weighted)
 
 

@@ -1,7 +1,7 @@
 """Node selectors over all nodes at once, with the meanings of k8s.io/component-helpers/scheduling/corev1/nodeaffinity.
 
-A term whose requirement cannot be read (Gt of "abc") never matches: it is None here, so that callers can tell "matches
-nothing" from "is an error", as preferred terms must.
+A term whose requirement cannot be read (scheduler.api.requirements) never matches. Whether that is an error is for the
+caller to say: with preferred terms it is, with required ones it is not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.api import core
+from scheduler.api import core, requirements
 from scheduler.state import labels, snapshot
 
 Mask = NDArray[np.bool_]
@@ -29,52 +29,47 @@ def match_any(terms: tuple[core.NodeSelectorTerm, ...], snap: snapshot.Snapshot)
     """Nodes that at least one term matches; no terms match no node."""
     matched = np.zeros(snap.size, np.bool_)
     for term in terms:
-        mask = match_term(term, snap)
-        if mask is not None:
-            matched |= mask
+        matched |= match_term(term, snap)
     return matched
 
 
-def match_term(term: core.NodeSelectorTerm, snap: snapshot.Snapshot) -> Mask | None:
-    """Nodes that a term matches: none if it is empty; None if a requirement of it cannot be read."""
-    if not term.match_expressions and not term.match_fields:
+def match_term(term: core.NodeSelectorTerm, snap: snapshot.Snapshot) -> Mask:
+    """Nodes that a term matches: none if it is empty or cannot be read."""
+    if not (term.match_expressions or term.match_fields) or requirements.term_problems(term):
         return np.zeros(snap.size, np.bool_)
     matched = np.ones(snap.size, np.bool_)
     for requirement in term.match_expressions:
-        mask = _match_expression(requirement, snap)
-        if mask is None:
-            return None
-        matched &= mask
+        matched &= _match_expression(requirement, snap)
     for requirement in term.match_fields:
-        mask = _match_field(requirement, snap)
-        if mask is None:
-            return None
-        matched &= mask
+        matched &= _match_field(requirement, snap)
     return matched
 
 
-def _match_expression(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask | None:
+def _match_expression(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask:
     operator, values = requirement.operator, requirement.values
     column = snap.node_labels.column(requirement.key) or labels.Column(snap.size)
-    if operator in ("In", "NotIn") and values:
-        mask = column.among(values, snap.size)
-        return mask if operator == "In" else ~mask
-    if operator in ("Exists", "DoesNotExist") and not values:
-        mask = column.present(snap.size)
-        return mask if operator == "Exists" else ~mask
-    if operator in ("Gt", "Lt") and len(values) == 1:
-        bound = labels.parse_int64(values[0])
-        return None if bound is None else column.compare(bound, above=operator == "Gt", size=snap.size)
-    return None
+    match operator:
+        case "In" | "NotIn":
+            mask = column.among(values, snap.size)
+            return mask if operator == "In" else ~mask
+        case "Exists" | "DoesNotExist":
+            mask = column.present(snap.size)
+            return mask if operator == "Exists" else ~mask
+        case _:
+            bound = requirements.parse_int64(values[0])
+            return column.compare(bound or 0, above=operator == "Gt", size=snap.size)
 
 
-def _match_field(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask | None:
-    if requirement.key != _NAME_FIELD or requirement.operator not in ("In", "NotIn") or len(requirement.values) != 1:
-        return None
-    mask = np.zeros(snap.size, np.bool_)
-    index = snap.index_of.get(requirement.values[0])
-    if index is not None:
-        mask[index] = True
+def _match_field(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask:
+    """Nodes by name; a field that nodes do not have is empty on all of them."""
+    (value,) = requirement.values
+    if requirement.key != _NAME_FIELD:
+        mask = np.full(snap.size, not value)
+    else:
+        mask = np.zeros(snap.size, np.bool_)
+        index = snap.index_of.get(value)
+        if index is not None:
+            mask[index] = True
     return mask if requirement.operator == "In" else ~mask
 
 

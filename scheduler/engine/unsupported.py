@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from scheduler.api import core
+from scheduler.engine import request
+from scheduler.state import snapshot
 
 # Volume sources that bind a pod to places, or count against a node's limits.
 _PLACED_VOLUMES: Final = {
@@ -21,9 +22,17 @@ _PLACED_VOLUMES: Final = {
 }
 
 
-def find(pod: core.Pod) -> str:
+# Extended resources named so stand for devices of the class of that name (k8s.io/api/resource/v1).
+_DEVICE_CLASS: Final = "deviceclass.resource.kubernetes.io/"
+
+
+def find(asked: request.PodRequest, snap: snapshot.Snapshot) -> str:
     """Name the first feature that the pod needs and this version lacks; "" when there is none."""
-    spec = pod.spec
+    spec = asked.pod.spec
+    if spec.scheduling_group is not None:
+        return _text("GangScheduling", "spec.schedulingGroup")
+    if spec.workload_ref is not None:
+        return _text("GangScheduling", "spec.workloadRef")
     if spec.topology_spread_constraints:
         return _text("PodTopologySpread", "spec.topologySpreadConstraints")
     for volume in spec.volumes:
@@ -32,7 +41,18 @@ def find(pod: core.Pod) -> str:
                 return _text("VolumeBinding", f"volume {volume.name!r} ({source})")
     if spec.resource_claims:
         return _text("DynamicResources", "spec.resourceClaims")
+    for name, amount in sorted(asked.asked.scalars.items()):
+        if amount > 0 and (name.startswith(_DEVICE_CLASS) or _is_of_devices(name, snap)):
+            return _text("DynamicResources", f"the extended resource {name}, which stands for devices of a class")
     return ""
+
+
+def _is_of_devices(name: str, snap: snapshot.Snapshot) -> bool:
+    """Whether a class claims an extended resource that some node does not offer: there, claims decide who fits."""
+    if name not in snap.device_resources:
+        return False
+    row = snap.resource_row.get(name)
+    return row is None or bool((snap.alive & (snap.offered[row] == 0)).any())
 
 
 def _text(plugin: str, what: str) -> str:

@@ -74,11 +74,26 @@ class PodVerdict:
     """The whole pod is refused, or narrowed to some nodes, before any node is looked at.
 
     Attributes:
-        plugin: Who says so.
+        plugins: Who says so, sorted; several may narrow a pod, one refuses it.
         message: Why the pod is refused; "" when it is only narrowed.
         only: Names of the nodes that remain; None for all. Names may be of no known node.
     """
 
-    plugin: str
+    plugins: tuple[str, ...]
     message: str = ""
     only: frozenset[str] | None = None
+
+    @property
+    def narrowing(self) -> str:
+        """What upstream says of the nodes that do not remain."""
+        return f"node(s) didn't satisfy plugin(s) [{' '.join(self.plugins)}]"
+
+
+def narrow(first: PodVerdict | None, second: PodVerdict | None) -> PodVerdict | None:
+    """What remains of two that only narrow; no node at all is a refusal."""
+    if first is None or second is None or first.only is None or second.only is None:
+        return first or second
+    plugins, only = tuple(sorted((*first.plugins, *second.plugins))), first.only & second.only
+    if only:
+        return PodVerdict(plugins, only=only)
+    return PodVerdict(plugins, message=f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}] simultaneously")

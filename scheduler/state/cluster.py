@@ -69,6 +69,8 @@ class Cluster:
         self._hardware = np.zeros((2, self._capacity), np.bool_)  # gpu, fast storage
         self._labels = labels.LabelTable(self._capacity)
         self._capability_table = labels.LabelTable(self._capacity)
+        self._features = labels.LabelTable(self._capacity)
+        self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
         self._usage = usage.Usage(self._capacity)
         self._network = network.Network(prior, self._capacity)
 
@@ -93,6 +95,7 @@ class Cluster:
         self._unschedulable[index] = node.spec.unschedulable
         self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
         self._labels.set_row(index, node.metadata.labels)
+        self._features.set_row(index, dict.fromkeys(node.status.declared_features, ""))
         self._set_images(index, before.status.images if before else (), node.status.images)
         self._set_facts(name, index)
         if is_new:
@@ -116,6 +119,7 @@ class Cluster:
         self._usage.clear_node(index)
         self._labels.set_row(index, {})
         self._capability_table.set_row(index, {})
+        self._features.set_row(index, {})
         self._witnesses.remove_node(name)
         self.replicas.served.serve(name, ())
         self._network.set_links(name, ("", ""), ())
@@ -151,6 +155,20 @@ class Cluster:
     def remove_namespace(self, name: str) -> None:
         """Forget a namespace."""
         if self._neighbours.namespaces.pop(name, None) is not None:
+            self.generation += 1
+
+    # Device classes
+
+    def apply_device_class(self, device_class: core.DeviceClass) -> None:
+        """Add a device class or take in which extended resource it claims."""
+        self.remove_device_class(device_class.metadata.name)
+        if device_class.spec.extended_resource_name:
+            self._device_classes[device_class.metadata.name] = device_class.spec.extended_resource_name
+            self.generation += 1
+
+    def remove_device_class(self, name: str) -> None:
+        """Forget a device class."""
+        if self._device_classes.pop(name, None) is not None:
             self.generation += 1
 
     # Data
@@ -254,6 +272,7 @@ class Cluster:
             taint_sets=list(self._taint_ids),
             node_labels=self._labels,
             capabilities=self._capability_table,
+            features=self._features,
             node_type=_read_only(self._node_type[view]),
             has_gpu=_read_only(self._hardware[0, view]),
             has_fast_storage=_read_only(self._hardware[1, view]),
@@ -268,6 +287,7 @@ class Cluster:
             locations=self.replicas,
             witnesses=self._witnesses,
             links=self._network,
+            device_resources=frozenset(self._device_classes.values()),
             now_s=now_s,
         )
 
@@ -292,7 +312,7 @@ class Cluster:
             wider = np.zeros((*array.shape[:-1], capacity), array.dtype)
             wider[..., : array.shape[-1]] = array
             setattr(self, attribute, wider)
-        for table in (self._labels, self._capability_table, self._usage, self._network):
+        for table in (self._labels, self._capability_table, self._features, self._usage, self._network):
             table.grow(capacity)
         for name, image in self._images.items():
             held = np.concatenate([image.held, np.zeros(capacity - len(image.held), np.bool_)])

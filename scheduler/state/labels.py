@@ -7,26 +7,17 @@ entry of the table stands for "absent", which is what index -1 reads.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.api import requirements
+
 Mask = NDArray[np.bool_]
 
 # Values kept beyond what nodes could hold, so that forgetting is rare.
 _SPARE_VALUES = 64
-
-_INT64 = re.compile(r"[+-]?[0-9]+", re.ASCII)
-
-
-def parse_int64(text: str) -> int | None:
-    """Read a base-10 int64 as Go's strconv.ParseInt does ("007" is 7); None when it is not one."""
-    if not _INT64.fullmatch(text) or len(text) > 64:
-        return None
-    value = int(text)
-    return value if -(2**63) <= value < 2**63 else None
 
 
 class Column:
@@ -84,7 +75,7 @@ class Column:
 
     def _as_integers(self) -> tuple[NDArray[np.int64], Mask]:
         if self._integers is None or self._integers[0] != len(self.values):
-            parsed = [parse_int64(value) for value in self.values]
+            parsed = [requirements.parse_int64(value) for value in self.values]
             numbers = np.array([*(value or 0 for value in parsed), 0], np.int64)
             valid = np.array([*(value is not None for value in parsed), False], np.bool_)
             self._integers = (len(self.values), numbers, valid)

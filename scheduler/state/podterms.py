@@ -1,6 +1,6 @@
 """The terms of pod affinity and anti-affinity: which ones a pod carries, and which pods a term means.
 
-Meanings are kube-scheduler 1.36's (staging kube-scheduler/framework/types.go). matchLabelKeys and mismatchLabelKeys are
+Meanings are kube-scheduler 1.37's (staging kube-scheduler/framework/types.go). matchLabelKeys and mismatchLabelKeys are
 not read, as there: the API server writes them into the label selector when it creates the pod.
 """
 
@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-import msgspec
-
-from scheduler.api import core
+from scheduler.api import core, requirements
 
 Labels = Mapping[str, str]
 Namespaces = Mapping[str, Labels]  # name -> labels
-
-_ON_VALUES: Final = ("In", "NotIn")
-_ON_PRESENCE: Final = ("Exists", "DoesNotExist")
 
 
 class Terms(NamedTuple):
@@ -46,15 +41,14 @@ def of(pod: core.Pod) -> Terms:
         "preferredAffinityTerms": _first_problem(weighted.pod_affinity_term for weighted in near.preferred),
         "preferredAntiAffinityTerms": _first_problem(weighted.pod_affinity_term for weighted in far.preferred),
     }
-    found = [f"{name}: {problem}" for name, problem in problems.items() if problem]
-    if not found:
+    if not any(problems.values()):
         return Terms(near.required, far.required, near.preferred, far.preferred)
     return Terms(
         required=() if problems["requiredAffinityTerms"] else near.required,
         required_anti=() if problems["requiredAntiAffinityTerms"] else far.required,
         preferred=() if problems["preferredAffinityTerms"] else near.preferred,
         preferred_anti=() if problems["preferredAntiAffinityTerms"] else far.preferred,
-        problem=found[0] if len(found) == 1 else f"[{', '.join(found)}]",
+        problem=requirements.aggregate(f"{name}: {problem}" for name, problem in problems.items() if problem),
     )
 
 
@@ -80,16 +74,11 @@ class Wanted(NamedTuple):
 
 
 def want(term: core.PodAffinityTerm, owner: core.Pod, known: Namespaces) -> Wanted:
-    """Look up the namespaces of a term of the pod to place.
-
-    A namespaceSelector that an unlabelled namespace would satisfy (`team DoesNotExist`) opens the term to every
-    namespace, even to those whose labels it excludes. So it does in 1.36, where the terms of the pod to place go on
-    asking their selector, about no labels, after the namespaces that it selects were added to the listed ones.
-    """
+    """Look up the namespaces of a term of the pod to place; an empty selector means all, known or not."""
     selector = term.namespace_selector
     if selector is None:
         return Wanted(term.label_selector, frozenset(term.namespaces or (owner.metadata.namespace,)), term.topology_key)
-    if matches(selector, {}):
+    if not selector.match_labels and not selector.match_expressions:
         return Wanted(term.label_selector, None, term.topology_key)
     selected = {name for name, labels in known.items() if matches(selector, labels)}
     return Wanted(term.label_selector, frozenset(selected.union(term.namespaces)), term.topology_key)
@@ -131,21 +120,6 @@ def _holds(requirement: core.Requirement, labels: Labels) -> bool:
 def _first_problem(terms: Iterable[core.PodAffinityTerm]) -> str:
     for term in terms:
         for selector in (term.label_selector, term.namespace_selector):
-            for requirement in selector.match_expressions if selector is not None else ():
-                if problem := _problem(requirement):
-                    return problem
+            if problem := requirements.selector_problem(selector):
+                return problem
     return ""
-
-
-def _problem(requirement: core.Requirement) -> str:
-    """Why upstream cannot read a requirement, in its words; the API server lets none of them through."""
-    if requirement.operator in _ON_VALUES:
-        if requirement.values:
-            return ""
-        return "values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty"
-    if requirement.operator in _ON_PRESENCE:
-        if not requirement.values:
-            return ""
-        values = msgspec.json.encode(requirement.values).decode()
-        return f"values: Invalid value: {values}: values set must be empty for exists and does not exist"
-    return f'"{requirement.operator}" is not a valid label selector operator'

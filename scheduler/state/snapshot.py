@@ -45,8 +45,9 @@ class Image:
 class Snapshot:
     """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
 
-    ``now_s`` is the time of the snapshot in seconds since 1970. ``arriving`` are the pods that ``with_pods`` added:
-    they are counted in ``taken`` and ``ports``, but not among the ``neighbours``.
+    ``features`` are those that kubelets declared, each a label without value; ``device_resources`` are the extended
+    resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970. ``arriving`` are
+    the pods that ``with_pods`` added: they are counted in ``taken`` and ``ports``, but not among the ``neighbours``.
     """
 
     generation: int
@@ -60,6 +61,7 @@ class Snapshot:
     taint_sets: list[tuple[core.Taint, ...]]
     node_labels: labels.LabelTable
     capabilities: labels.LabelTable
+    features: labels.LabelTable
     node_type: NDArray[np.int8]
     has_gpu: Mask
     has_fast_storage: Mask
@@ -74,6 +76,7 @@ class Snapshot:
     locations: replicas.ReplicaTable
     witnesses: witnesses.Witnesses
     links: network.Network
+    device_resources: frozenset[str]
     now_s: float
     arriving: tuple[tuple[int, core.Pod], ...] = ()
 

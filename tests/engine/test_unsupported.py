@@ -24,9 +24,19 @@ def volume(**source: Any) -> Object:
     return pod(volumes=[{"name": "v", **source}])
 
 
+def devices(name: str, count: str = "1") -> Object:
+    """A pod that asks for an extended resource."""
+    return pod("new", container() | {"resources": {"requests": {name: count}}})
+
+
 NEEDS = [
     pytest.param(pod(topologySpreadConstraints=[{"maxSkew": 1}]), "PodTopologySpread", id="spread"),
     pytest.param(pod(resourceClaims=[{"name": "c"}]), "DynamicResources", id="resource claims"),
+    pytest.param(pod(schedulingGroup={"podGroupName": "g"}), "spec.schedulingGroup", id="group"),
+    pytest.param(pod(workloadRef={"name": "w", "podGroup": "g"}), "spec.workloadRef", id="workload of 1.35"),
+    pytest.param(
+        devices("deviceclass.resource.kubernetes.io/gpu"), "DynamicResources", id="a device class by its name"
+    ),
     pytest.param(volume(persistentVolumeClaim={"claimName": "c"}), "persistentVolumeClaim", id="claim"),
     pytest.param(volume(ephemeral={"volumeClaimTemplate": {}}), "ephemeral", id="ephemeral claim"),
     pytest.param(volume(gcePersistentDisk={"pdName": "d"}), "gcePersistentDisk", id="GCE"),

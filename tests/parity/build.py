@@ -1,6 +1,6 @@
 """Compact builders for the questions of the parity table, and the shape of what a case expects.
 
-A case is one `decide` question with the answer kube-scheduler v1.36.3 gives to it. The builders write API objects as
+A case is one `decide` question with the answer kube-scheduler v1.37.2 gives to it. The builders write API objects as
 the API server returns them, but only the fields that matter: a default node has room for every ordinary pod, a default
 pod asks for nothing. Expectations are literals: no reference scheduler is needed to run the table.
 """
@@ -17,6 +17,7 @@ Verdict = tuple[str, ...]  # (code, plugin, reason, ...); only the code when the
 AFFINITY = "NodeAffinity"
 BALANCED = "NodeResourcesBalancedAllocation"
 CORDON = "NodeUnschedulable"
+FEATURES = "NodeDeclaredFeatures"
 FIT = "NodeResourcesFit"
 IMAGES = "ImageLocality"
 NAME = "NodeName"
@@ -42,7 +43,9 @@ CORDONED = never(CORDON, "node(s) were unschedulable")
 TAINTED = never(TAINTS, "node(s) had untolerated taint(s)")
 UNSELECTED = never(AFFINITY, "node(s) didn't match Pod's node affinity/selector")
 NARROWED = never(AFFINITY, "node(s) didn't satisfy plugin(s) [NodeAffinity]")
+NOT_NAMED = never(NAME, "node(s) didn't satisfy plugin(s) [NodeName]")
 ELSEWHERE = never(NAME, "node(s) didn't match the requested node name")
+UNDECLARED = never(FEATURES, "node(s) didn't match Pod's required features")
 PORT_TAKEN = short(PORTS, "node(s) didn't have free ports for the requested pod ports")
 FULL = short(FIT, "Too many pods")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.parity import company, liking, occupying, placing, refusing, room, together, wishes
+from tests.parity import company, declared, liking, occupying, placing, refusing, room, together, unreadable, wishes
 
-_TABLES = (placing, occupying, room, wishes, company, refusing, liking, together)
+_TABLES = (placing, occupying, room, wishes, company, refusing, liking, together, declared, unreadable)
 ALL = [case for table in _TABLES for case in table.CASES]

@@ -168,10 +168,18 @@ NEAR = [
         message=NOWHERE,
     ),
     four(
-        "of-namespaces-without-a-label-is-of-all",  # in 1.36
+        "of-namespaces-without-a-label",
         [old("a1", app="x", namespace="n")],
         new(near(company(app("x"), namespaceSelector=TEAMLESS))),
         namespaces=[space("default"), space("n", team="t")],
+        lonely="a1 a2 b1 bare",
+        message=NOWHERE,
+    ),
+    four(
+        "of-namespaces-without-a-label-is-not-of-those-that-nobody-knows",
+        [old("a1", app="x", namespace="n"), old("b1", app="x", namespace="unknown")],
+        new(near(company(app("x"), namespaceSelector=TEAMLESS))),
+        namespaces=[space("default"), space("n")],
         lonely="b1 bare",
         best="a2",
     ),

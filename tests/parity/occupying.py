@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.parity.build import (
     CORDONED,
     FIT,
@@ -260,6 +262,89 @@ SHAPES = [
     ),
 ]
 
+_OF_POD: Object = {"requests": {"cpu": "1"}}
+_INFEASIBLE: Object = {"conditions": [{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]}
+
+
+def _resized(name: str, verdict: Verdict, wish: str, status: Object, **spec: Any) -> Case:
+    """A pod asks for 2 cpu of 4, beside one whose resize is under way; what that holds decides."""
+    return _fit(f"resize-{name}", verdict, asking("2"), pod("old", container(cpu=wish), on="a", status=status, **spec))
+
+
+RESIZES = [
+    _resized(
+        "of-a-pod-counts-what-is-allocated",
+        _CPU_SHORT,
+        "500m",
+        {"resources": _OF_POD, "allocatedResources": {"cpu": "3"}},
+        resources=_OF_POD,
+    ),
+    _resized(
+        "of-a-pod-counts-what-is-in-force",
+        _CPU_SHORT,
+        "500m",
+        {"resources": {"requests": {"cpu": "3"}}},
+        resources=_OF_POD,
+    ),
+    _resized(
+        "of-a-pod-refused-counts-what-is-allocated",
+        FITS,
+        "500m",
+        _INFEASIBLE | {"resources": _OF_POD, "allocatedResources": {"cpu": "1500m"}},
+        resources={"requests": {"cpu": "9"}},
+    ),
+    _resized(
+        "of-a-pod-refused-and-not-reported-counts-the-wish",
+        _CPU_SHORT,
+        "500m",
+        _INFEASIBLE,
+        resources={"requests": {"cpu": "3"}},
+    ),
+    _resized(
+        "reported-for-the-pod-hides-the-containers",
+        FITS,
+        "1",
+        {
+            "resources": _OF_POD,
+            "allocatedResources": {"cpu": "1"},
+            "containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "3"}}],
+        },
+    ),
+    _resized(
+        "allocated-without-resources-counts",
+        _CPU_SHORT,
+        "1",
+        {"containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "3"}}]},
+    ),
+    _resized("refused-without-status-counts-nothing", FITS, "9", _INFEASIBLE),
+    _fit(
+        "resize-sums-each-stage-by-itself",
+        FITS,
+        asking("1"),
+        pod(
+            "old",
+            container("x", cpu="2"),
+            container("y", cpu="1"),
+            on="a",
+            status={
+                "containerStatuses": [
+                    {"name": "x", "allocatedResources": {"cpu": "1"}},
+                    {"name": "y", "allocatedResources": {"cpu": "2"}},
+                ]
+            },
+        ),
+    ),
+    _fit(
+        "resize-of-the-pod-to-place-is-not-looked-at",
+        FITS,
+        pod(
+            "new",
+            container(cpu="1"),
+            status={"containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "9"}}]},
+        ),
+    ),
+]
+
 _GPU = "example.com/gpu"
 _GPUS = node("a", more={_GPU: "4"})
 
@@ -361,4 +446,4 @@ WHO_COUNTS = [
     ),
 ]
 
-CASES = [*PORTS, *AMOUNTS, *SHAPES, *EXTENDED, *WHO_COUNTS]
+CASES = [*PORTS, *AMOUNTS, *SHAPES, *RESIZES, *EXTENDED, *WHO_COUNTS]

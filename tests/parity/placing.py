@@ -10,7 +10,9 @@ from tests.parity.build import (
     CORDONED,
     ELSEWHERE,
     FITS,
+    NAME,
     NARROWED,
+    NOT_NAMED,
     TAINTED,
     TAINTS,
     UNSELECTED,
@@ -27,6 +29,7 @@ from tests.parity.build import (
     tolerate,
 )
 
+NOT_BOTH = never("NodeAffinity NodeName", "node(s) didn't satisfy plugin(s) [NodeAffinity NodeName]")
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 
 
@@ -63,15 +66,37 @@ NAMES = [
         id="name-other-nodes-rejected",
         nodes=[node("a"), node("b")],
         pod=asking(nodeName="b"),
-        verdicts={"a": ELSEWHERE, "b": FITS},
+        verdicts={"a": NOT_NAMED, "b": FITS},
+        alone={"a": {NAME: ELSEWHERE}},
+        pre_filter_nodes=["b"],
         best=["b"],
     ),
     Case(
         id="name-unknown",
         nodes=[node("a"), node("b")],
         pod=asking(nodeName="z"),
-        verdicts={"a": ELSEWHERE, "b": ELSEWHERE},
-        message="0/2 nodes are available: 2 node(s) didn't match the requested node name.",
+        verdicts={"a": NOT_NAMED, "b": NOT_NAMED},
+        pre_filter_nodes=["z"],
+        message="0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeName].",
+    ),
+    Case(
+        id="name-and-affinity-to-the-same-node",
+        nodes=[node("a"), node("b"), node("c")],
+        pod=asking(nodeName="b", affinity=require(term(fields=[named("In", "b")]), term(fields=[named("In", "a")]))),
+        verdicts={"a": NOT_BOTH, "b": FITS, "c": NOT_BOTH},
+        pre_filter_nodes=["b"],
+        best=["b"],
+    ),
+    Case(
+        id="name-and-affinity-to-different-nodes",
+        nodes=[node("a"), node("b")],
+        pod=asking(nodeName="b", affinity=require(term(fields=[named("In", "a")]))),
+        pre_filter=(
+            "UnschedulableAndUnresolvable",
+            "NodeAffinity NodeName",
+            "node(s) didn't satisfy plugin(s) [NodeAffinity NodeName] simultaneously",
+        ),
+        message="0/2 nodes are available: node(s) didn't satisfy plugin(s) [NodeAffinity NodeName] simultaneously.",
     ),
 ]
 

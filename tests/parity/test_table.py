@@ -1,4 +1,4 @@
-"""The parity table: for each case our `decide` gives the answer of kube-scheduler v1.36.3, to the last integer."""
+"""The parity table: for each case our `decide` gives the answer of kube-scheduler v1.37.2, to the last integer."""
 
 from __future__ import annotations
 

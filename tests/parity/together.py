@@ -13,6 +13,7 @@ from tests.parity.build import (
     FULL,
     IMAGES,
     NAME,
+    NOT_NAMED,
     PORT_TAKEN,
     PORTS,
     TAINTED,
@@ -72,10 +73,10 @@ ORDER = [
         id="order-name-before-taints",
         nodes=[node("a", taints=["x:NoExecute"]), node("b", cordoned=True)],
         pod=asking(nodeName="z"),
-        verdicts={"a": ELSEWHERE, "b": CORDONED},
+        verdicts={"a": NOT_NAMED, "b": NOT_NAMED},
+        pre_filter_nodes=["z"],
         alone={"a": {NAME: ELSEWHERE, TAINTS: TAINTED}, "b": {CORDON: CORDONED, NAME: ELSEWHERE}},
-        message="0/2 nodes are available: 1 node(s) didn't match the requested node name, "
-        "1 node(s) were unschedulable.",
+        message="0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeName].",
     ),
 ]
 

@@ -218,6 +218,13 @@ PULLED = [
         51,
         0,
     ),
+    _image(
+        "volumes-want-more-too",
+        pod("new", container(image="x:1"), volumes=[{"name": "v", "image": {"reference": "app:1"}}]),
+        [_holding(app_1=1046), node("b")],
+        25,
+        0,
+    ),
     _image("other-tag", _runs("app:2"), [_holding(app_1=1046), node("b")], 0, 0),
     _image("twice-in-a-pod-counts-twice", _runs("app:1", "app:1"), [_holding(app_1=1046), node("b")], 51, 0, rest=395),
     _image("more-containers-want-more", _runs("app:1", "x:1"), [_holding(app_1=1046), node("b")], 25, 0, rest=395),

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.api import requirements
 from scheduler.engine import selectors
-from scheduler.state import labels
 from tests.state import build
 
 VALUES = ["", "a", "A", "7", "007", "+7", "-7", "0", "-0", "9223372036854775807", "9223372036854775808", "4.0", "1_0",
@@ -26,8 +26,15 @@ def as_int64(text: str) -> int | None:
     return value if -(2**63) <= value <= 2**63 - 1 else None
 
 
+def is_label_value(text: str) -> bool:
+    inner = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+    return len(text) <= 63 and set(text) <= inner and not (set("-_.") & {text[:1], text[-1:]})
+
+
 def holds(operator: str, values: list[str], value: str | None) -> bool | None:
     """The meaning of one requirement for one node; None where it cannot be read at all."""
+    if not all(map(is_label_value, values)):
+        return None
     if operator == "In":
         return value in values if values else None
     if operator == "NotIn":
@@ -71,10 +78,11 @@ def test_a_requirement_means_the_same_as_node_by_node(
         for number, row in enumerate(history[-1])
         if number not in gone
     }
-    if found is None:
-        assert None in {*meant.values(), holds(operator, values, None)}
-    else:
-        assert {name: bool(found[index]) for name, index in snap.index_of.items()} == meant
+    readable = holds(operator, values, None) is not None
+    assert bool(requirements.term_problems(read)) == (not readable)
+    assert {name: bool(found[index]) for name, index in snap.index_of.items()} == {
+        name: readable and bool(one) for name, one in meant.items()
+    }
 
 
 @given(row=rows, pairs=rows)
@@ -87,7 +95,7 @@ def test_pairs_hold_where_every_one_of_them_does(row: dict[str, str], pairs: dic
 
 @pytest.mark.parametrize("text", [*VALUES, " 7", "7 ", "--7", "+", "-", "7\n", "1" * 63])
 def test_numbers_are_read_as_go_reads_them(text: str) -> None:
-    assert labels.parse_int64(text) == as_int64(text)
+    assert requirements.parse_int64(text) == as_int64(text)
 
 
 def test_a_column_outlives_growth() -> None:

@@ -29,8 +29,8 @@ def check_pod(asked: request.PodRequest) -> verdict.PodVerdict | None:
             return None
         names |= named
     if not names:
-        return verdict.PodVerdict(plugin=PLUGIN, message="pod affinity terms conflict")
-    return verdict.PodVerdict(plugin=PLUGIN, only=names)
+        return verdict.PodVerdict((PLUGIN,), message="pod affinity terms conflict")
+    return verdict.PodVerdict((PLUGIN,), only=names)
 
 
 def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings) -> verdict.Verdict | None:

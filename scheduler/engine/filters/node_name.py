@@ -13,6 +13,12 @@ from scheduler.state import snapshot
 PLUGIN: Final = "NodeName"
 
 
+def check_pod(asked: request.PodRequest) -> verdict.PodVerdict | None:
+    """Narrow the pod to the node that it names."""
+    name = asked.pod.spec.node_name
+    return verdict.PodVerdict((PLUGIN,), only=frozenset((name,))) if name else None
+
+
 def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings) -> verdict.Verdict | None:
     """Refuse every node but the named one."""
     name = asked.pod.spec.node_name

@@ -31,7 +31,7 @@ _REASONS: Final = (
 def check_pod(asked: request.PodRequest) -> verdict.PodVerdict | None:
     """Refuse a pod whose terms cannot be read."""
     problem = asked.terms.problem
-    return verdict.PodVerdict(plugin=PLUGIN, message=f"parsing pod: {problem}") if problem else None
+    return verdict.PodVerdict((PLUGIN,), message=f"parsing pod: {problem}") if problem else None
 
 
 def check(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings) -> verdict.Verdict | None:

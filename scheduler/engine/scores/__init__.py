@@ -10,3 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 MAX_SCORE: Final = 100
+
+
+class ScoreError(Exception):
+    """Scores that upstream cannot work out: it then fails the whole cycle, and chooses no node."""

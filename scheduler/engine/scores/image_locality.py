@@ -1,6 +1,6 @@
 """ImageLocality: prefers nodes that hold the pod's images, dearer for images that many nodes hold.
 
-Source: pkg/scheduler/framework/plugins/imagelocality/image_locality.go (1.36: image volumes count too).
+Source: pkg/scheduler/framework/plugins/imagelocality/image_locality.go (1.37: image volumes count too).
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ Ints = NDArray[np.int64]
 
 def raw(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints) -> Ints:
     """The score of each feasible node, 0..100."""
-    spec = asked.pod.spec
     total = np.zeros(len(feasible), np.int64)
-    for reference in _references(asked.pod):
+    references = list(_references(asked.pod))
+    for reference in references:
         image = snap.images.get(_normal(reference))
         if image is not None:
             held = image.held[: snap.size]
             spread = int(np.count_nonzero(held)) / snap.count
             total += np.where(held[feasible], int(image.size_bytes * spread), 0)
-    # Image volumes raise the sum but not the bound, as upstream.
-    low, high = _MIN_BYTES, _MAX_BYTES * (len(spec.init_containers) + len(spec.containers))
+    low, high = _MIN_BYTES, _MAX_BYTES * len(references)
     return scores.MAX_SCORE * (np.clip(total, low, max(high, low)) - low) // max(high - low, 1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.api import core
+from scheduler.api import core, requirements
 from scheduler.engine import request, scores, selectors
 from scheduler.state import snapshot
 
@@ -17,35 +17,30 @@ PLUGIN: Final = "NodeAffinity"
 Ints = NDArray[np.int64]
 
 
-class UnreadableTermError(Exception):
-    """A preferred term cannot be read, which upstream answers by failing the whole cycle."""
-
-
 def raw(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints) -> Ints | None:
     """Sum of matching weights; None when there is no preference.
 
     Raises:
-        UnreadableTermError: see there.
+        ScoreError: a preferred term of the pod cannot be read. Those of the configuration were read with it.
     """
     affinity = asked.pod.spec.affinity.node_affinity if asked.pod.spec.affinity else None
-    preferred = _preferred(affinity) + _preferred(settings.plugins.added_affinity)
+    own = _preferred(affinity)
+    if problems := requirements.preferred_problems(own):
+        raise scores.ScoreError(f'running PreScore plugin "{PLUGIN}": {requirements.aggregate(problems)}')
+    preferred = own + _preferred(settings.plugins.added_affinity)
     if not preferred:
         return None
     total = np.zeros(len(feasible), np.int64)
     for term in preferred:
-        if term.weight == 0 or not (term.preference.match_expressions or term.preference.match_fields):
-            continue
-        matched = selectors.match_term(term.preference, snap)
-        if matched is None:
-            raise UnreadableTermError(f"a preferred node affinity term of weight {term.weight} cannot be read")
-        total += np.where(matched[feasible], term.weight, 0)
+        if term.weight:
+            total += np.where(selectors.match_term(term.preference, snap)[feasible], term.weight, 0)
     return total
 
 
 def normalise(raw_scores: Ints) -> Ints:
-    """100 for the highest sum; zeros stay zeros."""
-    most = int(raw_scores.max())
-    return raw_scores if most == 0 else scores.MAX_SCORE * raw_scores // most
+    """100 for the highest sum; zeros stay zeros. A division as Go's, which cuts towards zero."""
+    most = max(int(raw_scores.max()), 0)
+    return raw_scores if most == 0 else np.sign(raw_scores) * (scores.MAX_SCORE * np.abs(raw_scores) // most)
 
 
 def _preferred(affinity: core.NodeAffinity | None) -> tuple[core.PreferredSchedulingTerm, ...]:

@@ -26,7 +26,13 @@ Ints = NDArray[np.int64]
 
 
 def raw(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints) -> Ints | None:
-    """Sum of weights; None where no pod has anything to say."""
+    """Sum of weights; None where no pod has anything to say.
+
+    Raises:
+        ScoreError: a term of the pod cannot be read, and the filter that would have refused it is disabled.
+    """
+    if asked.terms.problem:
+        raise scores.ScoreError(f'running PreScore plugin "{PLUGIN}": failed to parse pod: {asked.terms.problem}')
     total: Ints | None = None
     for key, weight, groups in _preferences(snap, asked, settings.plugins):
         here = domains.near(snap, key, groups)
