@@ -12,8 +12,8 @@
     knative.event-data                          the same as JSON (see scheduler.api.eventdata); what the others say wins
 
 A urn is ``bucket`` or ``bucket/key``. Keys may be nested, hold spaces and any script, but no comma, as that ends the
-field. N is a number; inputs count in its order. Other names under ``scheduler.thesis/`` are left alone, since users
-keep marks of their own there (``scheduler.thesis/pipeline``).
+field, and no asterisk. N is a number; inputs count in its order. Other names under ``scheduler.thesis/`` are left
+alone, since users keep marks of their own there (``scheduler.thesis/pipeline``).
 
 Reading never fails: whatever cannot be used is left out, with one InputError that says what to write instead, and the
 rest counts. The pod is then placed by what is left, which is what its user sees in the Event.
@@ -339,6 +339,8 @@ def _read_sources(hints: Mapping[str, str], problems: Problems) -> tuple[str, ..
     found: dict[str, None] = {}
     for item in _items(hints, names.DATA_SOURCES, "bucket", problems):
         if fault := urns.bucket_fault(item):
+            if (bucket := urns.bucket_meant(item)) and not urns.fault(item):
+                fault = f'a data source is a bucket; write "{bucket}", or name this as an input with its bytes'
             problems.append(errors.InputError(names.DATA_SOURCES, item, fault))
         else:
             found[item] = None
