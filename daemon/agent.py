@@ -14,7 +14,6 @@ It works without Kopf, too: then changes of the own NodeCapability are seen in t
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
@@ -89,7 +88,6 @@ class Agent:
         self._askers: dict[str, asker.Asker] = {}
         self._inherited: dict[str, set[str]] = {}  # store outside the cluster -> buckets that its last asker told of
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._wake = asyncio.Event()
         self._round_due_s = 0.0
         self._buckets_due = False
@@ -102,13 +100,9 @@ class Agent:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._cluster.run(), name="watch")
-                tasks.create_task(self._work(tasks), name="write")
-        finally:
-            if self._threads is not None:
-                self._threads.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._cluster.run(), name="watch")
+            tasks.create_task(self._work(tasks), name="write")
 
     # ---- what the watches call, and the Kopf handlers ----
 
@@ -253,7 +247,6 @@ class Agent:
             one = asker.Asker(
                 self._api,
                 by_name[name],
-                threads=self._pool,
                 limits=self._settings.limits,
                 wanted=self._cluster.objects,
                 changed=self._store_changed,
@@ -274,12 +267,6 @@ class Agent:
                 if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas)
             ]
             await self._writer.let_go(left, manager=dataobject.field_manager(names.EXTERNAL, store.name))
-
-    def _pool(self) -> concurrent.futures.Executor:
-        """Threads are made when there is a store to ask: most nodes have none."""
-        if self._threads is None:
-            self._threads = concurrent.futures.ThreadPoolExecutor(3 * discovery.MAX_STORES, thread_name_prefix="store")
-        return self._threads
 
     def _views(self) -> dict[str, dataobject.View]:
         return {name: one.view for name, one in self._askers.items() if one.view is not None}

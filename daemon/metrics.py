@@ -47,6 +47,12 @@ class Metrics:
         self._notices = prometheus_client.Counter(
             "data_locality_daemon_notices_total", "Changes that the store announced.", ["store"], registry=self.registry
         )
+        self._dropped = prometheus_client.Counter(
+            "data_locality_daemon_notices_dropped_total",
+            "Notices that could not be understood, or were too many: a listing finds what they were about.",
+            ["store"],
+            registry=self.registry,
+        )
         self._announces = prometheus_client.Gauge(
             "data_locality_daemon_store_announces",
             "Whether the store announces changes now; else they are seen by the next listing.",
@@ -84,6 +90,9 @@ class Metrics:
     def heard(self, store: str) -> None:
         self._notices.labels(store=store).inc()
 
+    def dropped(self, store: str) -> None:
+        self._dropped.labels(store=store).inc()
+
     def announces(self, store: str, is_open: bool) -> None:
         self._announces.labels(store=store).set(is_open)
 
@@ -104,7 +113,10 @@ class Metrics:
 
     def forget(self, store: str) -> None:
         """Stop reporting a store that this node no longer serves."""
-        figures = (self._up, self._buckets, self._failures, self._asked, self._lookups, self._notices, self._announces)
+        figures = (
+            self._up, self._buckets, self._failures, self._asked, self._lookups, self._notices, self._dropped,
+            self._announces,
+        )  # fmt: skip
         for figure in figures:
             figure.remove_by_labels({"store": store})
 

@@ -158,16 +158,19 @@ def _message(view: dataobject.View) -> str:
     notes = []
     if len(outcome.buckets) > _MAX_BUCKETS:
         notes.append(f"{len(outcome.buckets)} buckets, of which the first {_MAX_BUCKETS} are shown")
-    closed = sorted(
-        bucket for bucket, content in outcome.buckets.items() if content is None and bucket not in outcome.uncounted
-    )
-    if closed:
-        notes.append(f"may not be listed with these credentials: {', '.join(closed)}")
+    unread = {bucket for bucket, content in outcome.buckets.items() if content is None} - outcome.uncounted
+    closed = dict.fromkeys(unread, "may not be listed with these credentials") | outcome.closed
+    notes += [
+        f"{words}: {_shown(bucket for bucket, why in closed.items() if why == words)}"
+        for words in sorted(set(closed.values()))
+    ]
     if outcome.unnameable:
         shape = "3 to 63 lower-case letters, digits, hyphens and dots"
         notes.append(
             f"{len(outcome.unnameable)} with names that no urn can have ({shape}): {_shown(outcome.unnameable)}"
         )
+    if outcome.note:
+        notes.append(outcome.note)
     return conditions.cut("; ".join(notes))
 
 

@@ -4,25 +4,29 @@
   another lane failed, and sooner again while the store is down. It alone decides whether the store is available, and
   which buckets it has.
 - The *key* lane looks up keys that somebody has a DataObject for: first those that were just named or changed, then
-  all of them after a listing.
+  some of the others after a listing.
 - The *count* lane counts single buckets and prefixes that changed; one that takes long to count is counted seldom.
 - The *notice* lane hears of changes, where the store announces them, and tells the two lanes before.
 
 The lanes share one view, and each writes a part of it that no other does; only a count that is newer than a listing
-under way must not be overwritten by it. Everything that blocks runs in threads.
+under way must not be overwritten by it.
+
+While a store is being heard, a listing counts and looks up again only what has not been asked for in minutes (see
+rechecks). After anything that may have been missed (the start, a gap between notices, one that was thrown away, a
+failure) the next listing asks for everything. A store that is only busy is left alone, and keeps its view for a while.
+A defect in one lane is logged, and that lane begins again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
-import functools
+import itertools
 import random
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -30,21 +34,27 @@ import structlog
 from daemon import metrics
 from daemon.cluster import watches
 from daemon.status import conditions, dataobject
-from daemon.stores import contents, credentials, listing, model, notices
+from daemon.stores import contents, credentials, model, notices, rechecks, sources
 from scheduler import errors
 from scheduler.kube import client
 
 log = structlog.get_logger(__name__)
 
-_GATHER_S: Final = 0.01  # several keys that are named together are one thread's work
+_GATHER_S: Final = 0.01  # several keys that are named together are looked up together
 _BATCH: Final = 20  # keys looked up before the next urgent ones get their turn
 _RECOUNT_S: Final = 0.1  # several changes, one count
 _RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long as it took to count
 _RETRY_S: Final = (0.5, 30.0)  # until a store that is down is asked again: doubled each time
 _BACKOFF_S: Final = (1.0, 30.0)  # between two attempts to hear from a store
 _REFUSED_S: Final = 300.0  # after it said that it announces nothing
+_HOT_S: Final = 1.0  # a key of which notices come one after the other is looked up so often
+_BUSY_S: Final = 5.0  # how long a store that asks for it is left alone, if it does not say
+_PASSING_S: Final = 120.0  # so long what was known of a store that is only busy stays; the age of a copy ends it, too
+_DROPPED_S: Final = 10.0  # between two listings for notices that were thrown away
+_DEFECT_S: Final = 5.0  # until a lane begins again after a defect
+_MAX_NEW: Final = 100  # buckets that are announced and not known, counted one by one; more are found by a listing
+_MAX_NAMED: Final = 1000  # urns to look for in a store that hides its buckets
 
-Ask = Callable[..., "contents.Listing | contents.Failure"]
 Changed = Callable[[Collection[str] | None], None]
 
 
@@ -56,7 +66,6 @@ class Asker:
         born_s: Monotonic time at which it was first known.
 
     Args:
-        threads: The pool for what blocks; made when first called.
         wanted: The DataObjects that concern this node: what they name is looked up.
         changed: Called with the urns of which something else is known now, None for all of the store.
     """
@@ -66,7 +75,6 @@ class Asker:
         api: client.Api,
         store: model.Store,
         *,
-        threads: Callable[[], concurrent.futures.Executor],
         limits: contents.Limits,
         wanted: watches.Objects,
         changed: Changed,
@@ -76,7 +84,7 @@ class Asker:
         self.view: dataobject.View | None = None
         self.born_s = time.monotonic()
         self._api = api
-        self._threads = threads
+        self._source = sources.open_source(store, limits)
         self._limits = limits
         self._wanted = wanted
         self._changed = changed
@@ -92,13 +100,37 @@ class Asker:
         self._rests_s: dict[str, float] = {}  # until when it is left alone
         self._counted_s: dict[str, float] = {}  # bucket -> when its newest single count began
         self._announces = asyncio.Event()
+        self._is_heard = False
+        self._missed_s = time.monotonic()  # when something was last missed, or may have been
+        self._whole_s = -1.0  # when the last listing of everything began
+        self._listed_s = 0.0
+        self._rests_until_s = 0.0  # the store, which is busy
+        self._bucket_checks = rechecks.Rechecks()
+        self._key_checks = rechecks.Rechecks()
+        self._hot: dict[str, float] = {}  # key -> when it was last looked up for a notice, or will be
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as lanes:
-            lanes.create_task(self._list_lane(), name=f"list {self.store.name}")
-            lanes.create_task(self._key_lane(), name=f"keys {self.store.name}")
-            lanes.create_task(self._count_lane(), name=f"count {self.store.name}")
-            lanes.create_task(self._notice_lane(), name=f"hear {self.store.name}")
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for lane, what in (
+                    (self._list_lane, "list"),
+                    (self._key_lane, "keys"),
+                    (self._count_lane, "count"),
+                    (self._notice_lane, "hear"),
+                ):
+                    lanes.create_task(self._steady(lane), name=f"{what} {self.store.name}")
+        finally:
+            await self._source.close()
+
+    async def _steady(self, lane: Callable[[], Awaitable[None]]) -> None:
+        """Run a lane for ever: nothing that a store says may end what serves the others."""
+        while True:
+            try:
+                await lane()
+            except Exception as error:
+                log.exception("a defect while a store was asked", store=self.store.name, error=str(error))
+            self._miss()
+            await asyncio.sleep(_DEFECT_S)
 
     def ask(self) -> None:
         """List the store, at once or after the listing that is under way."""
@@ -117,24 +149,33 @@ class Asker:
             self._urgent.add(urn)
             self._key_wake.set()
 
+    def _miss(self) -> None:
+        """Something may have changed unseen: the next listing asks for everything."""
+        self._missed_s = time.monotonic()
+
     # ---- the listing lane ----
 
     async def _list_lane(self) -> None:
         retry_s = _RETRY_S[0]
         while True:
             is_down = self.view is not None and isinstance(self.view.outcome, contents.Failure)
-            retry_s = min(2 * retry_s, _RETRY_S[1]) if is_down else _RETRY_S[0]
+            rest_s = self._rests_until_s - time.monotonic()
+            retry_s = min(2 * retry_s, _RETRY_S[1]) if is_down or rest_s > 0 else _RETRY_S[0]
+            if rest_s > 0:
+                await asyncio.sleep(max(rest_s, retry_s))
+                self._list_wake.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(retry_s if is_down else None):
                     await self._list_wake.wait()
             self._list_wake.clear()
             began_s = time.monotonic()
-            outcome = await self._list()
+            is_whole = not self._is_heard or self._missed_s >= self._whole_s
+            outcome = await self._list(is_whole=is_whole)
             if outcome is not None:
                 self._figures.asked(self.store.name, time.monotonic() - began_s)
-                self._take(outcome, began_s)
+                self._take(outcome, began_s, is_whole=is_whole)
 
-    async def _list(self) -> contents.Listing | contents.Failure | None:
+    async def _list(self, *, is_whole: bool) -> contents.Listing | contents.Failure | None:
         try:
             found = await credentials.read(self._api, self.store)
         except errors.ApiError as error:
@@ -143,54 +184,66 @@ class Asker:
         if isinstance(found, contents.Failure):
             return found
         self._found = found
-        return await self._in_thread(listing.list_store, urns=())
+        await self._source.use(found)
+        now_s = time.monotonic()
+        known = self.view.outcome if self.view is not None else None
+        skip: set[str] = set()
+        if isinstance(known, contents.Listing) and not is_whole:
+            counted = (name for name, content in known.buckets.items() if content is not None)
+            skip = {name for name in counted if not self._bucket_checks.is_due(name, now_s)}
+        return await self._source.list_store(skip=skip, named=self._named)
 
-    def _take(self, outcome: contents.Listing | contents.Failure, began_s: float) -> None:
+    def _named(self) -> Iterable[str]:
+        """What is looked for in a store that hides its buckets."""
+        return itertools.islice((item.spec.urn for item in self._wanted.by_place.values()), _MAX_NAMED)
+
+    def _take(self, outcome: contents.Listing | contents.Failure, began_s: float, *, is_whole: bool) -> None:
         """Keep what was listed; what other lanes found out meanwhile, or alone know, stays."""
+        known = self.view.outcome if self.view is not None else None
         if isinstance(outcome, contents.Failure):
+            self._miss()
+            if outcome.passing:
+                self._rest(outcome)
+                if isinstance(known, contents.Listing) and began_s - self._listed_s < _PASSING_S:
+                    return
             self._announces.clear()
         else:
-            known = self.view.outcome if self.view is not None else None
+            self._listed_s = began_s
+            self._bucket_checks.keep(outcome.buckets)
+            self._bucket_checks.asked(outcome.buckets.keys() - outcome.uncounted, began_s)
             if isinstance(known, contents.Listing):
                 newer = {bucket for bucket, counted_s in self._counted_s.items() if counted_s >= began_s}
                 outcome = _merged(known, outcome, newer, self._wanted)
             self._counted_s.clear()
-            self._sweep(outcome.buckets)
+            self._sweep(outcome.buckets, is_whole=is_whole)
+            if is_whole:
+                self._whole_s = began_s
             if outcome.technology == "minio":
                 self._announces.set()
         self._see(outcome)
         self._figures.seen(self.store.name, outcome)
         self._changed(None)
 
-    def _sweep(self, buckets: Iterable[str]) -> None:
-        """Have all that somebody named looked up again."""
-        for bucket in buckets:
-            for urn in self._wanted.urns(bucket):
-                if urn.endswith("/"):
-                    self._count_soon(urn)
-                else:
-                    self._routine.add(urn)
+    def _rest(self, busy: contents.Failure) -> None:
+        """Leave the store alone for as long as it asks."""
+        self._rests_until_s = time.monotonic() + (busy.retry_after_s or _BUSY_S)
+
+    def _sweep(self, buckets: Iterable[str], *, is_whole: bool) -> None:
+        """Have what somebody named looked up again: as much as is due, and as a round may cost."""
+        now_s = time.monotonic()
+        wanted = [urn for bucket in buckets for urn in self._wanted.urns(bucket)]
+        self._key_checks.keep(wanted)
+        limit = self._limits.max_lookups
+        for urn in self._key_checks.choose(wanted, now_s, is_calm=not is_whole, limit=limit):
+            if urn.endswith("/"):
+                self._count_soon(urn)
+            else:
+                self._routine.add(urn)
         self._key_wake.set()
 
     def _see(self, outcome: contents.Listing | contents.Failure) -> None:
         now = conditions.rfc3339(datetime.datetime.now(datetime.UTC))
         self.view = dataobject.View(self.store, outcome, now)
-
-    async def _in_thread(self, ask: Ask, **what: object) -> contents.Listing | contents.Failure | None:
-        """Ask in a thread; None where it did not end in time, which counts as a failure of the store."""
-        found, limits = self._found, self._limits
-        if found is None:
-            return None
-        call = functools.partial(ask, self.store, found.credentials, found.ca_pem, limits=limits, **what)
-        answer = asyncio.get_running_loop().run_in_executor(self._threads(), call)
-        # Timeouts bound every read; a server that trickles byte after byte is bounded only here.
-        done, _ = await asyncio.wait([answer], timeout=limits.budget_s + 3 * limits.timeout_s)
-        if not done:
-            failure = contents.Failure("Timeout", f"{self.store.endpoint} did not finish its answer")
-            self._take(failure, time.monotonic())
-            await asyncio.wait([answer])  # a thread cannot be stopped, and one at a time is enough
-            return None
-        return answer.result()
 
     # ---- the key lane ----
 
@@ -209,17 +262,26 @@ class Asker:
 
     async def _look(self, urns: Collection[str]) -> bool:
         """Look ``urns`` up; False where the store failed, and then the listing lane finds out how."""
-        outcome = await self._in_thread(listing.look_up, urns=urns)
+        began_s = time.monotonic()
+        outcome = await self._source.look_up(urns)
         known = self.view.outcome if self.view is not None else None
         if not isinstance(outcome, contents.Listing) or not isinstance(known, contents.Listing):
-            self.ask()
+            self._fail(outcome)
             return False
+        self._key_checks.asked(urns, began_s)
         self._figures.looked_up(self.store.name, len(urns))
         found = {urn: content for urn, content in known.found.items() if urn not in outcome.missing}
         missing = (known.missing - outcome.found.keys()) | outcome.missing
         self._see(dataclasses.replace(known, found=found | outcome.found, missing=missing))
         self._changed(urns)
         return True
+
+    def _fail(self, outcome: contents.Listing | contents.Failure) -> None:
+        """Have the listing lane find out how it stands with the store, and then ask for everything."""
+        self._miss()
+        if isinstance(outcome, contents.Failure) and outcome.passing:
+            self._rest(outcome)
+        self.ask()
 
     # ---- the count lane ----
 
@@ -250,11 +312,12 @@ class Asker:
     async def _count(self, bucket: str) -> bool:
         """Count one bucket, as ``_look`` does; it may be new, or gone."""
         began_s = time.monotonic()
-        outcome = await self._in_thread(listing.count, buckets=[bucket])
+        outcome = await self._source.count([bucket])
         known = self.view.outcome if self.view is not None else None
         if not isinstance(outcome, contents.Listing) or not isinstance(known, contents.Listing):
-            self.ask()
+            self._fail(outcome)
             return False
+        self._bucket_checks.asked([bucket], began_s)
         self._counted_s[bucket] = began_s
         was_there, is_there = bucket in known.buckets, bucket in outcome.buckets
         buckets = {name: content for name, content in known.buckets.items() if name != bucket} | outcome.buckets
@@ -262,7 +325,7 @@ class Asker:
         if was_there == is_there:
             self._changed({bucket})
         else:
-            self._sweep(outcome.buckets)
+            self._sweep(outcome.buckets, is_whole=True)
             self._changed(None)
         return True
 
@@ -275,47 +338,92 @@ class Asker:
         def opened() -> None:
             nonlocal is_open, pause_s
             is_open, pause_s = True, _BACKOFF_S[0]
+            self._is_heard = True
             self._figures.announces(self.store.name, True)
-            loop.call_later(notices.SETTLING_S, self.ask)
+            loop.call_later(notices.SETTLING_S, self._ask_for_all)
 
         while True:
             await self._announces.wait()
             if self._found is None:
                 continue
             ending = await notices.listen(
-                self.store, self._found, opened=opened, changed=self._hear, timeout_s=self._limits.timeout_s
+                self.store,
+                self._found,
+                opened=opened,
+                changed=self._hear,
+                dropped=self._dropped,
+                timeout_s=self._limits.timeout_s,
             )
+            self._is_heard = False
             self._figures.announces(self.store.name, False)
             log.debug("no more notices", store=self.store.name, why=ending.message)
             if ending.refused and not complained:
                 complained = True
                 log.info("store announces no changes, so it is re-listed", store=self.store.name, why=ending.message)
             if is_open:
-                self.ask()  # it may be down
+                self._ask_for_all()  # it may be down
             is_open = False
             await asyncio.sleep(_REFUSED_S if ending.refused else pause_s * random.uniform(0.7, 1.3))  # noqa: S311
             pause_s = min(2 * pause_s, _BACKOFF_S[1])
 
+    def _ask_for_all(self) -> None:
+        self._miss()
+        self.ask()
+
+    def _dropped(self) -> None:
+        """Something was announced that could not be understood: a listing finds it, though not one for each."""
+        self._figures.dropped(self.store.name)
+        now_s = time.monotonic()
+        if self._missed_s < self._whole_s or now_s - self._missed_s > _DROPPED_S:
+            self._miss()
+            asyncio.get_running_loop().call_later(max(0.0, self._whole_s + _DROPPED_S - now_s), self.ask)
+
     def _hear(self, bucket: str, key: str) -> None:
         """Something happened to ``key``, or to the bucket itself."""
         self._figures.heard(self.store.name)
+        if not self.holds(bucket) and bucket not in self._due_s and self._strangers() >= _MAX_NEW:
+            self._dropped()
+            return
         self._count_soon(bucket)
         if not key:
             return
         urn = f"{bucket}/{key}"
         if self._wanted.has(urn) and not urn.endswith("/"):
-            self.look_up(urn)
+            self._look_up_hot(urn)
         for end, letter in enumerate(key, start=len(bucket) + 2):
             if letter == "/" and self._wanted.has(urn[:end]):
                 self._count_soon(urn[:end])
+
+    def _strangers(self) -> int:
+        """How many buckets wait to be counted that are not known yet."""
+        return sum("/" not in subject and not self.holds(subject) for subject in self._due_s)
+
+    def _look_up_hot(self, urn: str) -> None:
+        """Look a key up at once, and then for all notices of a second together."""
+        now_s = time.monotonic()
+        last_s = self._hot.get(urn, 0.0)
+        if last_s > now_s:
+            return
+        wait_s = max(0.0, last_s + _HOT_S - now_s)
+        if len(self._hot) > self._limits.max_lookups:
+            self._hot = {one: at_s for one, at_s in self._hot.items() if at_s + _HOT_S > now_s}
+        self._hot[urn] = now_s + wait_s
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self.look_up, urn)
+        else:
+            self.look_up(urn)
 
 
 def _merged(
     known: contents.Listing, new: contents.Listing, newer: Collection[str], wanted: watches.Objects
 ) -> contents.Listing:
-    """A new listing with what is known of keys and prefixes that count, and of the buckets ``newer`` than it."""
-    buckets = {name: content for name, content in new.buckets.items() if name not in newer}
-    buckets |= {name: known.buckets[name] for name in newer if name in known.buckets}
+    """A new listing with what is known of keys and prefixes that count, and of buckets that it did not count.
+
+    Those are buckets that it left out, and the ``newer`` ones, which were counted since it began.
+    """
+    kept = {name for name in new.uncounted if known.buckets.get(name) is not None}.union(newer)
+    buckets = {name: content for name, content in new.buckets.items() if name not in kept}
+    buckets |= {name: known.buckets[name] for name in kept if name in known.buckets}
 
     def counts(urn: str) -> bool:
         return contents.bucket_of(urn) in buckets and wanted.has(urn)
@@ -323,7 +431,7 @@ def _merged(
     return dataclasses.replace(
         new,
         buckets=buckets,
-        uncounted=new.uncounted.difference(newer),
+        uncounted=new.uncounted.difference(kept),
         found={urn: content for urn, content in known.found.items() if counts(urn)},
         missing=frozenset(filter(counts, known.missing)),
     )

@@ -13,7 +13,8 @@ what it held back. That costs a request every second, so it is done only where a
 
 What is heard is only that something changed, never what it is now: notices may be lost, come twice or late, so whoever
 wants to know asks. Notices of the first second after connecting may be missed, as the server spreads the word of the
-new listener to its peers meanwhile.
+new listener to its peers meanwhile. A line that is longer, deeper or fuller than any notice is thrown away, and that is
+told, too (``dropped``): what it was about is found by listing.
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import socket
-import ssl
 import time
 import urllib.parse
 from collections.abc import Callable
@@ -33,23 +32,26 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 import yarl
-from minio import signer
-from minio.credentials import credentials as minio_credentials
 
 from daemon.stores import credentials, model
+from daemon.stores.s3 import client
+from scheduler.api import urns as grammar
 
 SETTLING_S: Final = 1.0  # what changed in the first second after connecting may go unheard
 
 _EVENTS: Final = ("s3:BucketCreated:*", "s3:BucketRemoved:*", "s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-_REGION: Final = "us-east-1"  # only a word in the signature, as in listing
 _PROMPT_S: Final = 2.5  # something comes every second: a server that says nothing for so long holds it back
 _TURN_S: Final = 0.6  # how long a listener of such a server works alone
 _OVERLAP_S: Final = 0.2  # and together with the next one, so that no change falls in between
-_NO_BODY: Final = hashlib.sha256(b"").hexdigest()
 _STREAM: Final = "text/event-stream"
-_MAX_LINE: Final = 1 << 20  # a line tells of one change: keys have 1,024 bytes
+_MAX_LINE: Final = 64 * 2**10  # a line tells of one change: a key of 1,024 bytes, escaped, and the object's metadata
+_MAX_RECORDS: Final = 100
+_MAX_KEY_BYTES: Final = 1024
+_BUFFER: Final = 2**16
+_TURN_OF_LINES_S: Final = 0.005  # a flood of notices must leave room for others
 
 Changed = Callable[[str, str], None]
+Dropped = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +95,15 @@ class _Listener:
         task: Its result is the ending, or None where ``finish`` brought about a proper end.
     """
 
-    def __init__(self, store: model.Store, found: credentials.Access, changed: Changed, timeout_s: float) -> None:
+    def __init__(
+        self, store: model.Store, found: credentials.Access, changed: Changed, dropped: Dropped, timeout_s: float
+    ) -> None:
         self.accepted = False
         self.heard_s = time.monotonic()
         self._store = store
         self._found = found
         self._changed = changed
+        self._dropped = dropped
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s)
         self._socket: socket.socket | None = None
         self._finished = False
@@ -113,38 +118,65 @@ class _Listener:
 
     async def _run(self) -> Ending | None:
         endpoint = self._store.endpoint
-        tls = ssl.create_default_context(cadata=self._found.ca_pem or None) if endpoint.startswith("https:") else True
-        connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket)
         wanted = [*(("events", event) for event in _EVENTS), ("ping", "1")]
-        url = f"{endpoint}/?{urllib.parse.urlencode(wanted)}"
-        headers = _signed(url, self._store, self._found) | {"Accept-Encoding": "identity"}
+        url = f"{client.base_of(self._store)}/?{urllib.parse.urlencode(wanted)}"
+        headers = client.sign("GET", url, self._store, self._found, datetime.datetime.now(datetime.UTC))
         try:
+            tls = await client.make_tls(self._found) if endpoint.startswith("https:") else True
+            connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket)
             async with (
-                aiohttp.ClientSession(connector=connector, timeout=self._timeout) as session,
-                session.get(yarl.URL(url, encoded=True), headers=headers, allow_redirects=False) as response,
+                aiohttp.ClientSession(
+                    connector=connector,
+                    timeout=self._timeout,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,
+                    read_bufsize=_BUFFER,
+                ) as session,
+                session.get(
+                    yarl.URL(url, encoded=True),
+                    headers=headers | {"Accept-Encoding": "identity"},
+                    allow_redirects=False,
+                    server_hostname=self._store.tls_name or None,
+                ) as response,
             ):
                 if response.status != 200 or response.content_type != _STREAM:
                     return Ending(response.status < 500, f"{endpoint} announces nothing (status {response.status})")
                 self.accepted = True
                 await self._read(response.content)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Ending(False, f"{endpoint}: {str(error) or type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
+            return Ending(False, f"{endpoint}: the connection failed ({type(error).__name__})")
         return None if self._finished else Ending(False, f"{endpoint} ended its notices")
 
     async def _read(self, content: aiohttp.StreamReader) -> None:
-        rest = b""
+        rest, is_skipping = b"", False
+        began_s = time.monotonic()
         async for chunk in content.iter_any():
             self.heard_s = time.monotonic()
             *lines, rest = (rest.lstrip() + chunk).split(b"\n")
+            if lines and is_skipping:  # the end of a line that was too long
+                del lines[0]
+                is_skipping = False
             for line in lines:
-                for bucket, key in read_notice(line):
-                    self._changed(bucket, key)
-            if len(rest) > _MAX_LINE:
-                rest = b""  # no notice is that long: what follows up to the next line is not one either
-            await asyncio.sleep(0)  # a flood of notices must leave room for others
+                self._tell(line)
+                if time.monotonic() - began_s > _TURN_OF_LINES_S:
+                    await asyncio.sleep(0)
+                    began_s = time.monotonic()
+            if len(rest) > _MAX_LINE or is_skipping:
+                if not is_skipping:
+                    self._dropped()
+                rest, is_skipping = b"", True
+            await asyncio.sleep(0)
+
+    def _tell(self, line: bytes) -> None:
+        heard = read_notice(line)
+        if heard is None:
+            self._dropped()
+            return
+        for bucket, key in heard:
+            self._changed(bucket, key)
 
     def _make_socket(self, address: tuple[Any, ...]) -> socket.socket:
-        made = socket.socket(*address[:3])
+        made = client.open_socket(self._store)(address)
         made.setblocking(False)
         self._socket = made
         return made
@@ -156,6 +188,7 @@ async def listen(
     *,
     opened: Callable[[], None],
     changed: Changed,
+    dropped: Dropped,
     timeout_s: float,
 ) -> Ending:
     """Hear until the store ends it, or fails.
@@ -163,9 +196,10 @@ async def listen(
     Args:
         opened: Called once it is sure that the store tells.
         changed: Called with the bucket and the key that something happened to; "" as the key for the bucket itself.
+        dropped: Called when something came that is no notice, or that there is no room for.
         timeout_s: For connecting, and for the end of an answer that we brought about.
     """
-    listener = _Listener(store, found, changed, timeout_s)
+    listener = _Listener(store, found, changed, dropped, timeout_s)
     is_open = False
     try:
         while not listener.task.done() and time.monotonic() - listener.heard_s < _PROMPT_S:
@@ -178,7 +212,7 @@ async def listen(
     except BaseException:
         listener.task.cancel()
         raise
-    return await _take_turns(listener, lambda: _Listener(store, found, changed, timeout_s), opened, timeout_s)
+    return await _take_turns(listener, lambda: _Listener(store, found, changed, dropped, timeout_s), opened, timeout_s)
 
 
 async def _take_turns(
@@ -212,30 +246,28 @@ async def _finished(listener: _Listener, timeout_s: float) -> Ending | None:
     return listener.task.result() if done else Ending(False, "the store does not answer")
 
 
-def read_notice(line: bytes) -> list[tuple[str, str]]:
-    """The (bucket, key) pairs that a line tells of: none for a sign of life, or for what is no notice."""
+def read_notice(line: bytes) -> list[tuple[str, str]] | None:
+    """The (bucket, key) pairs that a line tells of: none for a sign of life, None for what is no notice.
+
+    Of a key that S3 cannot hold only the bucket is told; of a bucket that no urn can name, nothing.
+    """
+    if not line.strip():
+        return []
+    if len(line) > _MAX_LINE:
+        return None
     try:
         records = _decode(line).records or ()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return []
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(records) > _MAX_RECORDS:
+        return None
     # The keys are as they are: only notices to webhooks and queues escape them.
-    return [(record.s3.bucket.name, record.s3.object.key) for record in records if record.s3.bucket.name]
+    return [
+        (record.s3.bucket.name, record.s3.object.key if _can_be(record.s3.object.key) else "")
+        for record in records
+        if not grammar.bucket_fault(record.s3.bucket.name)
+    ]
 
 
-def _signed(url: str, store: model.Store, found: credentials.Access) -> dict[str, str]:
-    """The headers of the request, with S3's signature unless the store is asked anonymously."""
-    if found.credentials is None:
-        return {}
-    parts = urllib.parse.urlsplit(url)
-    now = datetime.datetime.now(datetime.UTC)
-    headers = {"Host": parts.netloc, "x-amz-content-sha256": _NO_BODY, "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ")}
-    signed = signer.sign_v4_s3(
-        method="GET",
-        url=parts,
-        region=store.region or _REGION,
-        headers=dict(headers),
-        credentials=minio_credentials.Credentials(found.credentials.access_key, found.credentials.secret_key),
-        content_sha256=_NO_BODY,
-        date=now,
-    )
-    return {name: str(value) for name, value in signed.items()}
+def _can_be(key: str) -> bool:
+    return len(key) <= _MAX_KEY_BYTES and len(key.encode("utf-8", "surrogatepass")) <= _MAX_KEY_BYTES

@@ -14,10 +14,11 @@ import pytest
 from minio import deleteobjects
 from minio import error as minio_errors
 
-from daemon.stores import contents, credentials, listing, model
+from daemon.stores import contents, credentials, model
 from localcluster import certificates, cluster
 from localcluster import stores as servers
 from scheduler.kube import client
+from tests.daemon import asked
 
 LIMITS = contents.Limits(timeout_s=60.0, budget_s=60.0)
 IMPATIENT = contents.Limits(timeout_s=2.0)  # for a server that hangs
@@ -44,7 +45,7 @@ def keys_of(server: servers.Store) -> contents.Credentials:
 
 
 def ask(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing | contents.Failure:
-    return listing.list_store(store_of(server), keys_of(server), server.ca_pem, urns=urns, limits=limits)
+    return asked.list_store(store_of(server), keys_of(server), server.ca_pem, urns=urns, limits=limits)
 
 
 def listed(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
@@ -131,7 +132,7 @@ def test_a_key_that_is_overwritten_or_deleted(any_server: servers.Store, bucket:
 def test_keys_alone_can_be_looked_up(any_server: servers.Store, bucket: str) -> None:
     put(any_server, bucket, "a/b")
     urns = [f"{bucket}/a/b", f"{bucket}/a/", f"{bucket}/c", "no-such-bucket/a"]
-    outcome = listing.look_up(store_of(any_server), keys_of(any_server), "", urns=urns, limits=LIMITS)
+    outcome = asked.look_up(store_of(any_server), keys_of(any_server), "", urns=urns, limits=LIMITS)
     assert isinstance(outcome, contents.Listing)
     assert sorted(outcome.found) == sorted(urns[:2])
     assert outcome.missing == set(urns[2:])
@@ -222,7 +223,7 @@ def test_a_bucket_that_is_deleted_while_it_is_listed(
             empty(any_server, bucket)
 
     with relay(any_server, delete) as store:
-        outcome = listing.list_store(store, keys_of(any_server), "", urns=[f"{bucket}/k0"], limits=LIMITS)
+        outcome = asked.list_store(store, keys_of(any_server), "", urns=[f"{bucket}/k0"], limits=LIMITS)
     assert deleted
     assert isinstance(outcome, contents.Listing)
     assert bucket not in outcome.buckets
@@ -246,7 +247,7 @@ def test_wrong_credentials_are_named_and_never_shown(
 ) -> None:
     wrong = given(any_server)
     store = store_of(any_server, secret="reader" if wrong else "")
-    failure = listing.list_store(store, wrong, "", urns=(), limits=LIMITS)
+    failure = asked.list_store(store, wrong, "", urns=(), limits=LIMITS)
     assert isinstance(failure, contents.Failure)
     words = "refuses the credentials of Secret storage/reader" if wrong else "does not admit anonymous listing"
     assert (failure.reason, words in failure.message) == ("AccessDenied", True)
@@ -280,7 +281,7 @@ def test_a_killed_server_is_unreachable_and_recovers_on_its_port(any_server: ser
 
 def secured(server: servers.Store, ca_pem: str, *, endpoint: str = "") -> contents.Listing | contents.Failure:
     store = store_of(server, endpoint=endpoint)
-    return listing.list_store(store, keys_of(server), ca_pem, urns=(), limits=LIMITS)
+    return asked.list_store(store, keys_of(server), ca_pem, urns=(), limits=LIMITS)
 
 
 def test_a_store_with_tls_is_listed_with_its_ca(secure_server: servers.Store) -> None:
@@ -378,7 +379,7 @@ async def test_secret_and_ca_are_rotated_without_a_restart(
         found = await credentials.read(api, store)
         if isinstance(found, contents.Failure):
             return found.reason
-        answer = listing.list_store(store, found.credentials, found.ca_pem, urns=(), limits=LIMITS)
+        answer = await asked.once(store, found, LIMITS, lambda source: source.list_store())
         return answer.reason if isinstance(answer, contents.Failure) else "listed"
 
     assert await outcome() == "SecretMissing"

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 from minio import deleteobjects
 
-from daemon.stores import contents, listing, model
+from daemon.stores import contents, model
 from localcluster import stores as servers
+from tests.daemon import asked
 
 LIMITS = contents.Limits(timeout_s=60.0, budget_s=60.0)
 IMPATIENT = contents.Limits(timeout_s=2.0)  # for a server that hangs
@@ -29,13 +30,13 @@ def at(endpoint: str) -> model.Store:
 
 
 def listed(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
-    outcome = listing.list_store(at(server.endpoint), credentials(server), "", urns=urns, limits=limits)
+    outcome = asked.list_store(at(server.endpoint), credentials(server), "", urns=urns, limits=limits)
     assert isinstance(outcome, contents.Listing), outcome
     return outcome
 
 
 def refused(endpoint: str, limits: contents.Limits = LIMITS) -> contents.Failure:
-    outcome = listing.list_store(at(endpoint), None, "", urns=(), limits=limits)
+    outcome = asked.list_store(at(endpoint), None, "", urns=(), limits=limits)
     assert isinstance(outcome, contents.Failure), outcome
     return outcome
 
@@ -96,7 +97,7 @@ def test_a_bucket_that_a_policy_closes_does_not_hide_the_others(server: servers.
     root.user_add("visitor", "visitor-secret")
     root.policy_set("seer", user="visitor")
     given = contents.Credentials("visitor", "visitor-secret")
-    outcome = listing.list_store(at(server.endpoint), given, "", urns=[f"{bucket}/a"], limits=LIMITS)
+    outcome = asked.list_store(at(server.endpoint), given, "", urns=[f"{bucket}/a"], limits=LIMITS)
     assert isinstance(outcome, contents.Listing)
     assert outcome.buckets[bucket] is None
     assert (outcome.found, outcome.missing) == ({}, frozenset())

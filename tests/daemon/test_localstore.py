@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from daemon.stores import contents, listing, model
+from daemon.stores import contents, model
+from tests.daemon import asked
 
 LIMITS = contents.Limits(timeout_s=2.0)
 
@@ -17,7 +18,7 @@ def store(directory: pathlib.Path) -> model.Store:
 
 
 def listed(directory: pathlib.Path, *urns: str, limits: contents.Limits = LIMITS) -> contents.Listing:
-    outcome = listing.list_store(store(directory), None, "", urns=urns, limits=limits)
+    outcome = asked.list_store(store(directory), None, "", urns=urns, limits=limits)
     assert isinstance(outcome, contents.Listing), outcome
     return outcome
 
@@ -139,16 +140,16 @@ def test_counting_is_bounded(tmp_path: pathlib.Path, limits: contents.Limits) ->
 
 def test_a_directory_that_is_gone_and_comes_back(tmp_path: pathlib.Path) -> None:
     directory = tmp_path / "data"
-    gone = listing.list_store(store(directory), None, "", urns=(), limits=LIMITS)
+    gone = asked.list_store(store(directory), None, "", urns=(), limits=LIMITS)
     assert gone == contents.Failure("DirectoryUnreadable", f"{directory} cannot be read: No such file or directory")
-    assert listing.look_up(store(directory), None, "", urns=["photos/a"], limits=LIMITS) == gone
+    assert asked.look_up(store(directory), None, "", urns=["photos/a"], limits=LIMITS) == gone
     directory.mkdir()
     assert listed(directory).buckets == {"photos": contents.Content(0, 0)}
 
 
 def test_keys_alone_can_be_looked_up(tmp_path: pathlib.Path) -> None:
     put(tmp_path, "a", 7)
-    outcome = listing.look_up(store(tmp_path), None, "", urns=["photos/a", "photos/b", "other/a"], limits=LIMITS)
+    outcome = asked.look_up(store(tmp_path), None, "", urns=["photos/a", "photos/b", "other/a"], limits=LIMITS)
     assert isinstance(outcome, contents.Listing)
     assert (list(outcome.found), sorted(outcome.missing)) == (["photos/a"], ["other/a", "photos/b"])
     assert outcome.buckets == {}

@@ -45,6 +45,7 @@ async def hear(store: model.Store) -> tuple[notices.Ending, list[str], list[tupl
         found,
         opened=lambda: events.append("opened"),
         changed=lambda bucket, key: heard.append((bucket, key)),
+        dropped=lambda: None,
         timeout_s=2.0,
     )
     return ending, events, heard
