@@ -7,7 +7,8 @@ once the watches run: a list may be older than the last event.
 
 A change that may let a waiting pod fit wakes the queue: a node that is new or offers something else, a capability that
 changed, an assigned pod that is gone or asks for less. Heartbeats and start-ups do not. What may only bring a pod the
-company that it waits for, an assigned pod that is new or relabelled, wakes those alone that InterPodAffinity refused.
+company that it waits for, an assigned pod that is new or relabelled, wakes those alone that InterPodAffinity refused;
+a node that becomes ready and a daemon that speaks again, whose stores count anew, those that NodeCapability refused.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core, crd, names
+from scheduler.engine.filters import capability as node_capability
 from scheduler.engine.filters import pod_affinity
 from scheduler.kube import client, informer
 from scheduler.loop import metrics, queue
-from scheduler.state import cluster, podterms
+from scheduler.state import cluster, podterms, witnesses
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,8 @@ class Nodes:
         self.by_name[name] = node
         if before is None or _offer(before) != _offer(node):
             self._queue.wake()
+        elif witnesses.is_ready(node) and not witnesses.is_ready(before):
+            self._queue.wake_refused(node_capability.PLUGIN)  # its stores can be had again
 
     def remove(self, key: informer.Key) -> None:
         self.by_name.pop(key.name, None)
@@ -311,9 +315,11 @@ class CustomResources:
         name = capability.metadata.name
         before = self._capabilities.get(name)
         self._capabilities[name] = _Held(capability, self._clock())
-        self._cluster.apply_capability(capability)
+        came_back = self._cluster.apply_capability(capability)
         if before is None or _abilities(before.obj) != _abilities(capability):
             self._queue.wake()
+        elif came_back:
+            self._queue.wake_refused(node_capability.PLUGIN)
 
     def _remove_capability(self, name: str) -> None:
         self._capabilities.pop(name, None)
@@ -377,7 +383,7 @@ def _footprint(pod: core.Pod) -> tuple[object, ...]:
 def _abilities(capability: crd.NodeCapability) -> tuple[object, ...]:
     """What of a NodeCapability decides whether a pod fits; probe times and link rates do not."""
     status = capability.status
-    stores = [(store.name, store.available) for store in status.stores]
+    stores = [(store.name, store.namespace, store.available) for store in status.stores]
     return capability.spec, status.node_type, status.capabilities, status.accelerators, stores
 
 

@@ -128,14 +128,19 @@ class Cluster:
         self._free.append(index)
         self.generation += 1
 
-    def apply_capability(self, capability: crd.NodeCapability) -> None:
-        """Add or replace a NodeCapability; it counts once its node is known."""
+    def apply_capability(self, capability: crd.NodeCapability) -> bool:
+        """Add or replace a NodeCapability; it counts once its node is known.
+
+        Returns:
+            Whether a store of it may count again that was silent for too long.
+        """
         name = capability.metadata.name
         self._capabilities[name] = capability
-        self._witnesses.set_stores(name, capability.status.stores)
+        came_back = self._witnesses.set_stores(name, capability.status.stores)
         if name in self._index_of:
             self._set_facts(name, self._index_of[name])
         self.generation += 1
+        return came_back
 
     def remove_capability(self, name: str) -> None:
         """Forget a NodeCapability."""

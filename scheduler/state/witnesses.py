@@ -91,20 +91,30 @@ class Witnesses:
         """Forget a node."""
         self._ready.pop(name, None)
 
-    def set_stores(self, reporter: str, stores: tuple[crd.Store, ...]) -> None:
-        """Replace when the stores of a node's NodeCapability were asked."""
+    def set_stores(self, reporter: str, stores: tuple[crd.Store, ...]) -> bool:
+        """Replace when the stores of a node's NodeCapability were asked.
+
+        Returns:
+            Whether one of them was silent for so long before that it may count again only now.
+        """
+        before: dict[tuple[str, str], float] = {}
         for store in self._asked.pop(reporter, ()):
             key = _where(reporter, store), store.name
             by_reporter = self._seen.get(key, {})
-            by_reporter.pop(reporter, None)
+            if reporter in by_reporter:
+                before[key] = by_reporter.pop(reporter)
             if not by_reporter:
                 self._seen.pop(key, None)
         if stores:
             self._asked[reporter] = stores
+        came_back = False
         for store in stores:
             asked_s = units.time_s(store.last_probe_time)
             if asked_s is not None:
-                self._seen.setdefault((_where(reporter, store), store.name), {})[reporter] = asked_s
+                key = _where(reporter, store), store.name
+                self._seen.setdefault(key, {})[reporter] = asked_s
+                came_back |= not self._is_fresh(before.get(key, asked_s), asked_s)
+        return came_back
 
     def newest_s(self) -> float:
         """When the latest of them was asked; 0 without any."""

@@ -223,6 +223,41 @@ async def test_a_capability_wakes_by_what_the_node_can_do(parts: Parts, status: 
     assert parts.is_awake() is wakes
 
 
+def probed(at: str, namespace: str = "") -> Json:
+    store = {"name": "s", "namespace": namespace, "available": True, "lastProbeTime": at}
+    return {"metadata": {"name": "n1"}, "status": {"stores": [store]}}
+
+
+@pytest.mark.parametrize(
+    ("after", "wakes"),
+    [
+        pytest.param(probed("2026-01-01T00:05:00Z"), False, id="as every five minutes"),
+        pytest.param(probed("2026-01-01T00:16:00Z"), True, id="after a silence"),
+        pytest.param(probed("2026-01-01T00:05:00Z", "team"), True, id="now speaks for somebody else"),
+    ],
+)
+async def test_a_daemon_that_speaks_again_wakes_those_who_wait_for_storage(
+    parts: Parts, after: Json, wakes: bool
+) -> None:
+    parts.nodes.apply(node())
+    parts.resources.capability_event("ADDED", probed("2026-01-01T00:00:00Z"))
+    parts.sleep(refused_by="NodeCapability")
+    parts.resources.capability_event("MODIFIED", after)
+    assert parts.is_awake() is wakes
+
+
+@pytest.mark.parametrize(("refused_by", "wakes"), [("NodeCapability", True), ("NodeResourcesFit", False)])
+async def test_a_node_that_is_ready_again_wakes_those_who_wait_for_its_storage(
+    parts: Parts, refused_by: str, wakes: bool
+) -> None:
+    parts.nodes.apply(node(status={"conditions": [{"type": "Ready", "status": "Unknown"}]}))
+    parts.sleep(refused_by=refused_by)
+    parts.nodes.apply(node(status={"conditions": [{"type": "Ready", "status": "Unknown"}]}))
+    assert not parts.is_awake()
+    parts.nodes.apply(node(status={"conditions": [{"type": "Ready", "status": "True"}]}))
+    assert parts.is_awake() is wakes
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -139,6 +140,11 @@ def store(
 def link(peer: str, *, bandwidth: int = 0, latency_s: float = 0.0) -> Object:
     """A measured link of a NodeCapability."""
     return {"peer": peer, "bandwidthBytesPerSecond": bandwidth, "latencySeconds": latency_s}
+
+
+def time_s(text: str) -> float:
+    """Seconds since 1970 of a time in RFC 3339."""
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 def as_node(obj: Object) -> core.Node:
