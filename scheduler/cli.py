@@ -241,9 +241,16 @@ def webhook(*, log_format: str, log_level: str, **options: Any) -> None:
 
 @main.command()
 @click.option("--config", type=click.Path(dir_okay=False), help="Configuration for questions that bring none (YAML).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the generator that breaks ties.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the generator that breaks ties.",
+)
 def decide(*, config: str | None, seed: int) -> None:
     """Answer placement questions offline: JSON Lines on standard input and output, one a question."""
+    logs.configure("text", "warning")  # on standard error: what happened where a question met a defect
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
     from scheduler.engine import door  # noqa: PLC0415
 

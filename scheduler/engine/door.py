@@ -7,29 +7,24 @@ reports ("attach this line") and differential tests. Format: docs/decide.md.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+import structlog
 
 from scheduler import config, errors
-from scheduler.api import core, crd, names, units
+from scheduler.api import core, decoding, names, units
 from scheduler.engine import decide, explain, request
+from scheduler.engine import question as questions
 from scheduler.state import cluster
 
+log = structlog.get_logger(__name__)
 
-class Question(msgspec.Struct, rename="camel", frozen=True):
-    """One question. Object lists that no built feature reads yet are let through unread."""
+N = TypeVar("N", bound=questions.Named)
 
-    pod: core.Pod
-    id: Any = None
-    now: str = ""
-    nodes: tuple[core.Node, ...] = ()
-    namespaces: tuple[core.Namespace, ...] = ()
-    pods: tuple[core.Pod, ...] = ()
-    data_objects: tuple[crd.DataObject, ...] = ()
-    node_capabilities: tuple[crd.NodeCapability, ...] = ()
-    config: dict[str, Any] | None = None
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Identified(msgspec.Struct):
@@ -48,49 +43,56 @@ def answer_line(line: bytes, default: config.Settings | None = None, seed: int =
         seed: Of the generator that breaks ties; every question starts anew from it, so that its answer does not
             depend on the questions before.
     """
-    identity: Any = None
+    line = line.removeprefix(_BYTE_ORDER_MARK)
     try:
-        question = core.decode(line, Question, "question")
-        identity = question.id
-        told = answer(question, default or config.Settings(), np.random.default_rng(seed))
+        asked = questions.read(line)
+        told = answer(asked, default or config.Settings(), np.random.default_rng(seed))
+        return _encode(asked.id, told)
     except errors.InputError as error:
-        told = {"fault": str(error)}
-        identity = identity if identity is not None else _identity(line)
-    return _ENCODER.encode({"id": identity, **told} if identity is not None else told)
+        fault = str(error)
+    except Exception as defect:  # a question that trips over one must not end those after it
+        log.exception("question not answered")
+        fault = f"internal error, see standard error: {type(defect).__name__}: {errors.shorten(str(defect))}"
+    return _encode(_identity(line), {"fault": fault})
 
 
-def answer(question: Question, default: config.Settings, rng: np.random.Generator) -> explain.Answer:
+def answer(asked: questions.Question, default: config.Settings, rng: np.random.Generator) -> explain.Answer:
     """Build the cluster that the question describes and decide; its own configuration goes before ``default``.
 
     Raises:
         InputError: an object or the configuration cannot be used.
     """
-    settings = _settings(_ENCODER.encode(question.config)) if question.config else default
+    settings = _settings(_ENCODER.encode(asked.config)) if asked.config else default
     state = cluster.Cluster(
         settings.network,
         names.HOME_NAMESPACE,
-        capacity=len(question.nodes),
+        capacity=len(asked.nodes),
         witness_max_age_s=settings.witness_max_age_s,
     )
-    for node in question.nodes:
-        if not node.metadata.name:  # "" stands for no node
-            raise errors.InputError("nodes", node.metadata.name, "a node without a name; write its metadata.name")
-        state.apply_node(node)
-    for namespace in question.namespaces:
-        state.apply_namespace(namespace)
-    for capability in question.node_capabilities:
-        state.apply_capability(capability)
-    for pod in question.pods:
-        state.apply_pod(_with_uid(pod))
-    for obj in question.data_objects:
-        state.apply_data_object(obj)
-    snap = state.freeze(_time(question.now))
-    asked = request.prepare(_with_uid(question.pod))
-    found = decide.decide(snap, asked, settings, rng)
-    told = explain.answer(found, snap, asked, settings)
-    if asked.problems:
-        told["problems"] = [str(problem) for problem in asked.problems]
+    _apply("nodes", asked.nodes, state.apply_node)
+    _apply("namespaces", asked.namespaces, state.apply_namespace)
+    _apply("deviceClasses", asked.device_classes, state.apply_device_class)
+    _apply("nodeCapabilities", asked.node_capabilities, state.apply_capability)
+    _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
+    _apply("dataObjects", asked.data_objects, state.apply_data_object)
+    snap = state.freeze(_time(asked.now))
+    try:
+        pod = request.prepare(_with_uid(asked.pod))
+    except errors.InputError as error:
+        raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
+    found = decide.decide(snap, pod, settings, rng)
+    told = explain.answer(found, snap, pod, settings)
+    if pod.problems:
+        told["problems"] = [str(problem) for problem in pod.problems]
     return told
+
+
+def _apply(collection: str, objects: Sequence[N], apply: Callable[[N], object]) -> None:
+    for index, obj in enumerate(objects):
+        try:
+            apply(obj)
+        except errors.InputError as error:
+            raise error.at(decoding.join(questions.place(collection, index, obj), error.where)) from error
 
 
 def _time(now: str) -> float | None:
@@ -118,5 +120,9 @@ def _with_uid(pod: core.Pod) -> core.Pod:
 def _identity(line: bytes) -> object:
     try:
         return msgspec.json.decode(line, type=_Identified).id
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
+
+
+def _encode(identity: object, told: explain.Answer) -> bytes:
+    return _ENCODER.encode({"id": identity, **told} if identity is not None else told)

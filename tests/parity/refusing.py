@@ -189,7 +189,7 @@ UNREADABLE = [
 
 
 def _nominated(on: str, affinity: Object | None = None, *, priority: int = 0, **labels: str) -> Object:
-    return pod("nominated", nominated=on, priority=priority, labels=labels, affinity=affinity)
+    return pod(f"nominated-{on}", nominated=on, priority=priority, labels=labels, affinity=affinity)
 
 
 NOMINATED = [
