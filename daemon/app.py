@@ -47,7 +47,7 @@ class Options:
     health_host: str = ""
     health_port: int = 8081
     probe_port: int = 0
-    probe_bytes_per_hour: int = 128 * 2**20
+    probe_bytes_per_hour: int = links.BYTES_PER_HOUR
     host_root: pathlib.Path | None = None
     config: str | None = None
 

@@ -130,9 +130,10 @@ def run(
 @click.option(
     "--probe-bytes-per-hour",
     type=click.IntRange(min=0),
-    default=128 * 2**20,
+    default=600 * 2**10,
     show_default=True,
-    help="Bytes that this node spends at most on measuring links, in any hour; 0 measures nothing.",
+    help="Bytes an hour that this node spends at most on measuring links, and others on measuring it; "
+    "0 measures nothing. Where links cost nothing, 134217728 keeps figures fresh.",
 )
 @click.option("--enable-data-locality", type=bool, default=True, hidden=True)  # of earlier manifests: always on
 @click.option("--v", "verbosity", type=int, default=0, help="5 or more is the same as --log-level debug.")

@@ -8,6 +8,7 @@ cache, and nobody has to keep a common list: see docs/decisions/0002-who-probes-
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -15,13 +16,18 @@ import msgspec
 
 from daemon.cluster import reader
 from daemon.links import schedule
+from daemon.stores import addresses
 from scheduler import errors
-from scheduler.api import crd, names, units
+from scheduler.api import core, crd, names, units
 from scheduler.kube import client
 
 _COLLECTION: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 _TRUE: Final = "true"
 _LABELS: Final = (names.REGION_LABEL, names.ZONE_LABEL, names.PROBES_LABEL)
+
+
+_LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+_OFF: Final = frozenset({"off", "false", "no"})
 
 
 class Directory:
@@ -35,6 +41,16 @@ class Directory:
         """This node's NodeCapability, None while nobody has made it."""
         return await reader.get(self._api, f"{_COLLECTION}/{self._node}", crd.NodeCapability)
 
+    async def is_off(self) -> bool:
+        """Whether a label of the Node keeps its links from being measured."""
+        node = await reader.get(self._api, f"/api/v1/nodes/{self._node}", core.Node)
+        return node is None or node.metadata.labels.get(names.LINK_PROBES_LABEL, "").lower() in _OFF
+
+    async def stand_down(self, own: crd.NodeCapability) -> None:
+        """Represent no zone any more."""
+        place = {names.REGION_LABEL: own.status.region, names.ZONE_LABEL: own.status.zone}
+        await self._label(own, {key: value for key, value in place.items() if value})
+
     async def look(self, own: crd.NodeCapability) -> list[schedule.Duty]:
         """Say in which zone this node is and whether it represents it, and work out its duties.
 
@@ -43,31 +59,33 @@ class Directory:
         """
         place = {names.REGION_LABEL: own.status.region, names.ZONE_LABEL: own.status.zone}
         selector = ",".join(f"{key}={value}" if value else f"!{key}" for key, value in place.items())
-        neighbours = {member.node: member for member in await self._members(selector)}
+        guard = _guard(own)
+        neighbours = {member.node: member for member in await self._members(selector, guard)}
         neighbours[self._node] = _member(own)
         stands = any(member.node == self._node for member in schedule.representatives(neighbours.values()))
         labels = {key: value for key, value in place.items() if value} | ({names.PROBES_LABEL: _TRUE} if stands else {})
-        if labels != {key: own.metadata.labels[key] for key in _LABELS if key in own.metadata.labels}:
-            await self._label(own, labels)
+        await self._label(own, labels)
         if not stands:
             return []
-        everybody = {member.node: member for member in await self._members(f"{names.PROBES_LABEL}={_TRUE}")}
+        everybody = {member.node: member for member in await self._members(f"{names.PROBES_LABEL}={_TRUE}", guard)}
         everybody[self._node] = neighbours[self._node]
         return schedule.duties(self._node, _capped(everybody.values()))
 
-    async def publish(self, own: crd.NodeCapability, probe: crd.Probe, links: Iterable[crd.Link]) -> None:
-        """Write where this node can be probed and what it measured.
+    async def publish(self, own: crd.NodeCapability, probe: crd.Probe | None, links: Iterable[crd.Link]) -> None:
+        """Write where this node can be probed, if it can, and what it measured.
 
         Raises:
             ApiError: as by the client.
         """
         status = {
-            "probe": msgspec.to_builtins(probe),
+            **({"probe": msgspec.to_builtins(probe)} if probe is not None else {}),
             "links": [{"direction": link.direction, **msgspec.to_builtins(link)} for link in links],
         }
         await self._apply(f"{_COLLECTION}/{self._node}/status", {"name": own.metadata.name}, {"status": status})
 
     async def _label(self, own: crd.NodeCapability, labels: dict[str, str]) -> None:
+        if labels == {key: own.metadata.labels[key] for key in _LABELS if key in own.metadata.labels}:
+            return
         # With the uid, so that an object that was deleted meanwhile is not made anew by its labels alone.
         metadata = {"name": own.metadata.name, "uid": own.metadata.uid, "labels": labels}
         await self._apply(f"{_COLLECTION}/{self._node}", metadata, {})
@@ -77,13 +95,30 @@ class Directory:
         params = {"fieldManager": names.LINKS_FIELD_MANAGER, "force": "true"}
         await self._api.patch(path, msgspec.json.encode(body), client.APPLY_PATCH, params=params)
 
-    async def _members(self, selector: str) -> list[schedule.Member]:
+    async def _members(self, selector: str, guard: addresses.Guard) -> list[schedule.Member]:
         params = {"labelSelector": selector, "resourceVersion": "0"}
         try:
             found = await reader.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
         except errors.GoneError:
             return []
-        return [_member(capability) for capability in found if capability.status.probe is not None]
+        return [_member(capability) for capability in found if _can_be_probed(capability, guard)]
+
+
+def _guard(own: crd.NodeCapability) -> addresses.Guard:
+    """What may be probed: where other nodes' daemons can be. On a loopback address only from one, on one machine."""
+    probe = own.status.probe
+    here = addresses.literal(probe.address) if probe is not None else None
+    is_one_machine = here is not None and here.is_loopback
+    return addresses.Guard(allowed=_LOOPBACK if is_one_machine else ())
+
+
+def _can_be_probed(capability: crd.NodeCapability, guard: addresses.Guard) -> bool:
+    """Whether it names an address, none by a name that somebody would have to resolve, and none that nobody probes.
+
+    Whoever took a node over could otherwise have all others talk to the metadata service of their cloud.
+    """
+    probe = capability.status.probe
+    return probe is not None and addresses.literal(probe.address) is not None and not guard.fault(probe.address)
 
 
 def _member(capability: crd.NodeCapability) -> schedule.Member:

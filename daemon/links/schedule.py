@@ -28,7 +28,7 @@ MAX_DUTIES: Final = 31  # two entries each, of the 64 that the schema allows
 STAND_IN_S: Final = 3 * 3600.0
 
 _SETTLE: Final = 6  # a path whose figures are not settled is measured so many times as often
-_BUSY_S: Final = (10.0, 40.0)
+_BUSY_S: Final = (10.0, 40.0)  # doubled each time in a row: a peer whose bytes are used up has none for hours
 _REST_S: Final = (30.0, 90.0)
 _FIRST: Final = (0.003, 0.03)  # of a period: after a start, when all the other daemons start as well
 _RETRY_S: Final = 60.0
@@ -125,11 +125,12 @@ def _draw(*words: str) -> int:
 
 @dataclasses.dataclass
 class _State:
-    """When a duty is due; ``turn`` chooses the target, ``failures`` are those in a row."""
+    """When a duty is due; ``turn`` chooses the target, ``failures`` and ``refusals`` (busy) are those in a row."""
 
     due_s: float
     turn: int = 0
     failures: int = 0
+    refusals: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,10 +145,12 @@ class Task:
 class Planner:
     """One node's calendar. Times are those of the caller's clock, in seconds since 1970."""
 
-    def __init__(self, *, period_s: float, bytes_per_hour: int, transfer_bytes: int, rng: random.Random) -> None:
+    def __init__(
+        self, *, period_s: float, bytes_per_hour: int, transfer_bytes: int, rng: random.Random, hours: int = 1
+    ) -> None:
         self._period_s = period_s
         self._reserve_bytes = 2 * transfer_bytes
-        self._budget = budget.Budget(bytes_per_hour)
+        self._budget = budget.Budget(bytes_per_hour, hours)
         self._rng = rng
         self._duties: dict[Zone, Duty] = {}
         self._states: dict[Zone, _State] = {}
@@ -184,13 +187,20 @@ class Planner:
     def done(self, task: Task, now_s: float, *, spent_bytes: int, settled: bool) -> None:
         """A path was measured."""
         self._budget.spend(task.reserved_bytes, spent_bytes, now_s)
-        pause_s = self._period_s if settled else self._period_s / _SETTLE
-        self._put_off(task, now_s + pause_s * self._rng.uniform(0.9, 1.1), failures=0)
+        state = self._states.get(task.duty.zone)
+        if state is not None:
+            pause_s = self._period_s if settled else self._period_s / _SETTLE
+            state.due_s = now_s + pause_s * self._rng.uniform(0.9, 1.1)
+            state.failures = state.refusals = 0
 
     def busy(self, task: Task, now_s: float, *, spent_bytes: int) -> None:
         """The other end had no time."""
         self._budget.spend(task.reserved_bytes, spent_bytes, now_s)
-        self._put_off(task, now_s + self._rng.uniform(*_BUSY_S))
+        state = self._states.get(task.duty.zone)
+        if state is not None:
+            pause_s = self._rng.uniform(*_BUSY_S) * 2 ** min(state.refusals, 16)
+            state.refusals += 1
+            state.due_s = now_s + min(pause_s, self._period_s * self._rng.uniform(0.9, 1.1))
 
     def failed(self, task: Task, now_s: float, *, spent_bytes: int) -> None:
         """The other end could not be reached: the next one is tried, soon at first."""
@@ -200,13 +210,8 @@ class Planner:
             state.turn += 1
             state.failures += 1
             pause_s = min(_RETRY_S * 2 ** min(state.failures - 1, 16), self._period_s)
-            self._put_off(task, now_s + pause_s * self._rng.uniform(0.9, 1.1), failures=state.failures)
-
-    def _put_off(self, task: Task, due_s: float, *, failures: int | None = None) -> None:
-        state = self._states.get(task.duty.zone)
-        if state is not None:
-            state.due_s = due_s
-            state.failures = state.failures if failures is None else failures
+            state.refusals = 0
+            state.due_s = now_s + pause_s * self._rng.uniform(0.9, 1.1)
 
     def _due_s(self, duty: Duty) -> float:
         due_s = self._states[duty.zone].due_s

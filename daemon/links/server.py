@@ -1,13 +1,13 @@
 """The endpoint at which other nodes' daemons measure their path to this one.
 
 Whom it trusts: nobody. Whoever reaches the port can make the node send and receive, but no more than
-``bytes_per_hour`` in any hour all together, one transfer at a time, each within a number of bytes and seconds; a
-connection that says nothing is dropped. A transfer needs a TCP connection, so bytes go only to who asked for them:
-nobody else can be flooded through this port. It serves zeros and keeps nothing, so there is nothing to read or to
-change, and no secret to lose. What an attacker can do is use the hour's bytes up; the measurements then rest, figures
-fade to the prior, and the scheduler is as well off as without them. A peer that lies about what arrived spoils the
-figures of links to itself; so may who sits on the path. A NetworkPolicy that lets in only the daemons' pods closes the
-port to all others.
+``bytes_per_hour`` in any hour (or ``hours``) all together, one transfer at a time, each within a number of bytes and
+seconds; a connection that says nothing is dropped. A transfer needs a TCP connection, so bytes go only to who asked
+for them: nobody else can be flooded through this port. It serves zeros and keeps nothing, so there is nothing to read
+or to change, and no secret to lose. What an attacker can do is use the hour's bytes up; the measurements then rest,
+figures fade to the prior, and the scheduler is as well off as without them. A peer that lies about what arrived spoils
+the figures of links to itself; so may who sits on the path. A NetworkPolicy that lets in only the daemons' pods closes
+the port to all others.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Server:
 
     Args:
         transfer_bytes: What one transfer may take at most.
-        bytes_per_hour: What all of them may.
+        bytes_per_hour: What all of them may, on the mean of any ``hours``.
         turn: Held during a transfer, by this server or by this daemon's own prober, so that the two never disturb
             each other's measurement.
     """
 
-    def __init__(self, *, transfer_bytes: int, bytes_per_hour: int, turn: asyncio.Lock) -> None:
+    def __init__(self, *, transfer_bytes: int, bytes_per_hour: int, turn: asyncio.Lock, hours: int = 1) -> None:
         self._transfer_bytes = transfer_bytes
-        self._budget = budget.Budget(bytes_per_hour)
+        self._budget = budget.Budget(bytes_per_hour, hours)
         self._turn = turn
         self._open = 0
         self._server: asyncio.Server | None = None

@@ -75,6 +75,9 @@ SHARED: Final = "shared"
 # PersistentVolume label: the bucket that the volume's directory stands for. A label, so that the API server selects.
 STORAGE_BUCKET: Final = f"{HINT_PREFIX}storage-bucket"
 
+# Node label: with the value "off", no link from or to the node is measured.
+LINK_PROBES_LABEL: Final = f"{HINT_PREFIX}link-probes"
+
 # Node labels.
 NODE_CAPABILITY_PREFIX: Final = "node-capability/"
 NODE_TYPE_LABEL: Final = f"{NODE_CAPABILITY_PREFIX}node-type"
