@@ -7,6 +7,7 @@ Subcommands import what they run only when they run, so that `--help` and the of
 from __future__ import annotations
 
 import asyncio
+import datetime
 import functools
 import gc
 import pathlib
@@ -266,6 +267,21 @@ def decide(*, config: str | None, seed: int) -> None:
         if line.strip():
             sys.stdout.buffer.write(door.answer_line(line, settings, seed) + b"\n")
             sys.stdout.buffer.flush()
+
+
+@main.command()
+@click.argument("pod")
+def question(pod: str) -> None:
+    """Make a question for `decide` about POD (namespace/name) of what kubectl lists, which standard input gives."""
+    from scheduler.engine import listing  # noqa: PLC0415 (only this command needs it)
+
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        line = listing.question(sys.stdin.buffer.read(), pod, now)
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(CANNOT_START)
+    sys.stdout.buffer.write(line + b"\n")
 
 
 @main.command("webhook-certificate")
