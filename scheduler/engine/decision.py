@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scheduler.engine import criteria, preemption, profiles, request, scoring, verdict
 from scheduler.engine.criteria import data
-from scheduler.state import network, snapshot
+from scheduler.state import network, replicas, snapshot
 
 PASSED: Final = -1
 NARROWED: Final = -2
@@ -21,6 +21,8 @@ NO_NODE: Final = -3
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
 ONLY_NODE: Final = "only node"
 TIE: Final = "tie"
+# Copies that are told of in a sentence.
+_FEW: Final = 4
 
 Ints = NDArray[np.int64]
 
@@ -114,6 +116,13 @@ class Decision:
         return float(self.data.seconds[self.position]) if self.data is not None and self.node else 0.0
 
     @property
+    def unavailable(self) -> dict[str, str]:
+        """The urns that are known and can be had nowhere now: some of their copies, and why those do not count."""
+        if self.data is None:
+            return {}
+        return {urn: _sentence(self.data.absent.get(urn, ())) for urn in self.data.unavailable}
+
+    @property
     def chosen_cost(self) -> float:
         """Cost of the chosen node."""
         return float(self.cost[self.position]) if self.node else 0.0
@@ -172,6 +181,13 @@ class Decision:
 def replace(found: Decision, **changes: Any) -> Decision:
     """The decision with some fields changed."""
     return dataclasses.replace(found, **changes)
+
+
+def _sentence(absent: tuple[replicas.Absent, ...]) -> str:
+    told = [f"{one.copy.store or 'data'} on {one.copy.where}: {one.doubt.message}" for one in absent[:_FEW]]
+    if len(absent) > _FEW:
+        told.append(f"and {len(absent) - _FEW} more copies")
+    return "; ".join(told)
 
 
 def pod_message(snap: snapshot.Snapshot, refusal: verdict.PodVerdict) -> str:

@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler import config
-from scheduler.api import crd
 from scheduler.engine import criteria, decide, decision, request, verdict
 from scheduler.engine.criteria import data
 from scheduler.state import network, replicas, snapshot
@@ -54,13 +53,20 @@ def answer(
     if found.profile is not None:
         told["profile"] = {"name": found.profile.name, "why": found.profile.why}
     if found.data is not None:
-        told.update(_not_to_be_had(found.data))
+        told.update(_doubtful(found.data))
     return told
 
 
-def _not_to_be_had(moves: data.DataCost) -> Answer:
-    """What adds nothing on any node, and the copies that were not counted, each with the reason."""
+def _doubtful(moves: data.DataCost) -> Answer:
+    """What adds nothing on any node, the copies that were not counted, and the sizes that nobody stated."""
     told: Answer = {}
+    assumed = {
+        move.urn: f"how much of it is read is not declared; {move.size_bytes} bytes are assumed"
+        for move in moves.moves
+        if move.is_assumed
+    }
+    if assumed:
+        told["assumed"] = assumed
     if moves.unknown:
         told["unknown"] = list(moves.unknown)
     if moves.unavailable:
@@ -71,9 +77,7 @@ def _not_to_be_had(moves: data.DataCost) -> Answer:
 
 
 def _absent(one: replicas.Absent) -> Answer:
-    place = one.copy.place
-    where = one.copy.node if place is None else crd.place_name(place.region, place.zone)
-    return {"node": where, "store": one.copy.store, "reason": one.doubt.value, "message": one.doubt.message}
+    return {"node": one.copy.where, "store": one.copy.store, "reason": one.doubt.value, "message": one.doubt.message}
 
 
 def _nothing_fits(found: decision.Decision) -> Answer:

@@ -189,5 +189,7 @@ class Cycle:
         record.deciding, record.data_s = found.deciding, found.data_s
         record.cost, record.cost_s = found.chosen_cost, found.chosen_cost_s
         record.transfers = tuple(found.transfers(view))
+        record.unknown = found.data.unknown if found.data is not None else ()
+        record.unavailable = found.unavailable
         if found.node:
             record.node_type = NODE_TYPES.get(int(view.node_type[view.index_of[found.node]]), "unknown")

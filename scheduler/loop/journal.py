@@ -33,6 +33,8 @@ class Record:
     data_s: float = 0.0
     decide_s: float = 0.0
     transfers: tuple[decision.Transfer, ...] = ()
+    unknown: tuple[str, ...] = ()  # urns of which nobody knows a copy
+    unavailable: dict[str, str] = dataclasses.field(default_factory=dict)  # urns that can be had nowhere now, and why
     problems: tuple[str, ...] = ()  # annotations that were ignored
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import demand, facts, labels, neighbours, network, replicas, snapshot, usage, witnesses
+from scheduler.state import demand, facts, images, labels, neighbours, network, replicas, snapshot, usage, witnesses
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
@@ -59,7 +59,6 @@ class Cluster:
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
         self._neighbours = neighbours.Neighbours(self._placed)
-        self._images: dict[str, snapshot.Image] = {}
         self._taint_ids: dict[tuple[core.Taint, ...], int] = {}
         self._capacity = max(capacity, 1)
         self._alive = np.zeros(self._capacity, np.bool_)
@@ -67,6 +66,7 @@ class Cluster:
         self._taint_set = np.zeros(self._capacity, np.int32)
         self._node_type = np.zeros(self._capacity, np.int8)
         self._hardware = np.zeros((2, self._capacity), np.bool_)  # gpu, fast storage
+        self._images = images.ImageTable(self._capacity)
         self._labels = labels.LabelTable(self._capacity)
         self._capability_table = labels.LabelTable(self._capacity)
         self._features = labels.LabelTable(self._capacity)
@@ -96,7 +96,7 @@ class Cluster:
         self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
         self._labels.set_row(index, node.metadata.labels)
         self._features.set_row(index, dict.fromkeys(node.status.declared_features, ""))
-        self._set_images(index, before.status.images if before else (), node.status.images)
+        self._images.replace(index, before.status.images if before else (), node.status.images)
         self._set_facts(name, index)
         if is_new:
             for uid in self._on_node.get(name, ()):
@@ -111,7 +111,7 @@ class Cluster:
         index = self._index_of.pop(name, None)
         if index is None:
             return
-        self._set_images(index, self._nodes.pop(name).status.images, ())
+        self._images.replace(index, self._nodes.pop(name).status.images, ())
         for uid in self._on_node.get(name, ()):
             placed = self._placed[uid]
             self._neighbours.add(placed.pod, index, -1)
@@ -285,7 +285,7 @@ class Cluster:
             offered=_read_only(use.offered[:, view]),
             taken=_read_only(use.taken[:, view]),
             ports=use.ports,
-            images=self._images,
+            images=self._images.by_name,
             neighbours=self._neighbours,
             nominated_pods=self._nominated,
             placed=self._placed,
@@ -317,11 +317,8 @@ class Cluster:
             wider = np.zeros((*array.shape[:-1], capacity), array.dtype)
             wider[..., : array.shape[-1]] = array
             setattr(self, attribute, wider)
-        for table in (self._labels, self._capability_table, self._features, self._usage, self._network):
+        for table in (self._labels, self._capability_table, self._features, self._images, self._usage, self._network):
             table.grow(capacity)
-        for name, image in self._images.items():
-            held = np.concatenate([image.held, np.zeros(capacity - len(image.held), np.bool_)])
-            self._images[name] = snapshot.Image(size_bytes=image.size_bytes, held=held)
         self._capacity = capacity
 
     def _set_facts(self, name: str, index: int) -> None:
@@ -332,22 +329,6 @@ class Cluster:
         self._network.place(index, found.site)
         self._network.set_links(name, (found.site.region, found.site.zone), found.links)
         self.replicas.served.serve(name, found.stores)
-
-    def _set_images(
-        self, index: int, before: tuple[core.ContainerImage, ...], after: tuple[core.ContainerImage, ...]
-    ) -> None:
-        if before == after:
-            return
-        # Taken out, then put in anew, as upstream: the size of an image is the one that came first among those nodes
-        # that hold it now. A name that a node lists twice has the size listed first.
-        for name in {name for image in before for name in image.names}:
-            self._images[name].held[index] = False
-            if not self._images[name].held.any():
-                del self._images[name]
-        for name, size_bytes in {name: image.size_bytes for image in reversed(after) for name in image.names}.items():
-            if name not in self._images:
-                self._images[name] = snapshot.Image(size_bytes=size_bytes, held=np.zeros(self._capacity, np.bool_))
-            self._images[name].held[index] = True
 
     def _place(self, pod: core.Pod, node: str, *, assumed: bool) -> None:
         placed = snapshot.Placed(

@@ -179,20 +179,20 @@ class ReplicaTable:
     def resolve(self, namespace: str, urn: str, now_s: float) -> Entry | None:
         """Find where a urn can be had at a time, or will be; None when nothing is known of any copy."""
         promised: Entry | None = None
-        for level in self._matches(namespace, urn):
-            absent: list[Absent] = []
-            for known in level:
-                here = self._judge(known, now_s)
-                if here.is_there:
-                    if promised is None:
-                        return here
-                    return dataclasses.replace(promised, nodes=here.nodes, places=here.places, absent=here.absent)
-                if promised is None and (expected := self._coming(known.expected)) is not None:
-                    promised = Entry(known.urn, known.size_bytes, expected=expected)
-                absent += here.absent
-            if absent:
-                found = promised or Entry(level[0].urn, level[0].size_bytes)
-                return dataclasses.replace(found, absent=tuple(absent))
+        for candidate in _candidates(urn):
+            for home in self._homes(namespace):
+                absent: list[Absent] = []
+                for known in self._said(home, candidate):
+                    here = self._judge(known, now_s)
+                    if here.is_there:
+                        if promised is None:
+                            return here
+                        return dataclasses.replace(promised, nodes=here.nodes, places=here.places, absent=here.absent)
+                    if promised is None and (expected := self._coming(known.expected)) is not None:
+                        promised = Entry(known.urn, known.size_bytes, expected=expected)
+                    absent += here.absent
+                if absent:
+                    return dataclasses.replace(promised or Entry(candidate, None), absent=tuple(absent))
         return promised
 
     def stores(self, namespace: str, urn: str, now_s: float) -> Entry | None:
@@ -206,17 +206,12 @@ class ReplicaTable:
     def _homes(self, namespace: str) -> tuple[str, ...]:
         return (namespace, self._home) if namespace != self._home else (namespace,)
 
-    def _matches(self, namespace: str, urn: str) -> Iterator[list[Known]]:
-        """All that may be said of a urn, best first; what is equally good together."""
-        homes = self._homes(namespace)
-        bucket = urn.partition("/")[0]
-        for candidate in _candidates(urn):
-            for home in homes:
-                level = [known for _, known in sorted(self._known.get((home, candidate), {}).items())]
-                if candidate == bucket and (serving := self.served.copies(home, bucket)):
-                    level.append(Known(bucket, None, serving))
-                if level:
-                    yield level
+    def _said(self, home: str, urn: str) -> Iterator[Known]:
+        """All that counts for a namespace and is said of exactly this urn, best first."""
+        for _, known in sorted(self._known.get((home, urn), {}).items()):
+            yield known
+        if serving := self.served.copies(home, urn):  # a bucket
+            yield Known(urn, None, serving)
 
     def _judge(self, known: Known, now_s: float) -> Entry:
         """What can be had of it, and why the rest cannot."""

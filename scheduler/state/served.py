@@ -42,6 +42,7 @@ class ServedTable:
         self._stores: dict[str, tuple[Store, ...]] = {}  # by node name
         # (namespace, bucket) or (namespace, None) for storage of any kind -> node name -> its stores as copies
         self._copies: dict[tuple[str, str | None], dict[str, list[witnesses.Copy]]] = {}
+        self._in_order: dict[tuple[str, str | None], tuple[witnesses.Copy, ...]] = {}  # the same, as last asked for
 
     def serve(self, node: str, stores: tuple[Store, ...]) -> None:
         """Replace what a node serves."""
@@ -49,6 +50,7 @@ class ServedTable:
         if stores == before:
             return  # as nearly always: a NodeCapability is written anew every few minutes, with new times
         for key in {key for store in before for key in self._keys(store)}:
+            self._in_order.pop(key, None)
             by_node = self._copies[key]
             del by_node[node]
             if not by_node:
@@ -59,6 +61,7 @@ class ServedTable:
         for store in stores:
             copy = witnesses.Copy(node, store.name, doubt=None if store.available else witnesses.Doubt.UNAVAILABLE)
             for key in self._keys(store):
+                self._in_order.pop(key, None)
                 self._copies.setdefault(key, {}).setdefault(node, []).append(copy)
 
     def knows(self, namespace: str, bucket: str) -> bool:
@@ -67,12 +70,21 @@ class ServedTable:
 
     def copies(self, namespace: str, bucket: str) -> tuple[witnesses.Copy, ...]:
         """The copies of a bucket for which stores of a namespace speak, those of nodes in the order of their names."""
-        return tuple(copy for _, found in sorted(self._copies.get((namespace, bucket), {}).items()) for copy in found)
+        return self._of((namespace, bucket))
 
-    def storage(self, namespace: str) -> list[witnesses.Copy]:
+    def storage(self, namespace: str) -> tuple[witnesses.Copy, ...]:
         """The stores that a namespace's pods may count on to be on their nodes."""
-        homes = {namespace, self._home}
-        return [copy for home in homes for found in self._copies.get((home, None), {}).values() for copy in found]
+        everybodys = self._of((self._home, None))
+        return everybodys if namespace == self._home else (*everybodys, *self._of((namespace, None)))
+
+    def _of(self, key: tuple[str, str | None]) -> tuple[witnesses.Copy, ...]:
+        found = self._in_order.get(key)
+        if found is None:
+            by_node = self._copies.get(key)
+            if by_node is None:
+                return ()
+            found = self._in_order[key] = tuple(copy for node in sorted(by_node) for copy in by_node[node])
+        return found
 
     def _keys(self, store: Store) -> set[tuple[str, str | None]]:
         namespace = store.namespace or self._home

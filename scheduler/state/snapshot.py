@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import demand, labels, neighbours, network, replicas, usage, witnesses
+from scheduler.state import demand, images, labels, neighbours, network, replicas, usage, witnesses
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -31,14 +31,6 @@ class Placed(msgspec.Struct):
     asked: demand.Demand
     ports: tuple[demand.Port, ...]
     assumed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image that some nodes hold: its size as first reported, in bytes, and who holds it."""
-
-    size_bytes: int
-    held: Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class Snapshot:
     offered: Ints
     taken: Ints
     ports: usage.PortCounts
-    images: Mapping[str, Image]
+    images: Mapping[str, images.Image]
     neighbours: neighbours.Neighbours
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
@@ -102,10 +94,10 @@ class Snapshot:
 
     def has_local_storage(self, namespace: str) -> Mask:
         """Nodes with a store that can be had now and that speaks for a namespace."""
+        doubt, now_s = self.witnesses.doubt, self.now_s
+        stores = self.locations.served.storage(namespace)
         found = np.zeros(self.size, np.bool_)
-        for copy in self.locations.served.storage(namespace):
-            if self.witnesses.doubt(copy, self.now_s) is None:
-                found[self.index_of[copy.node]] = True
+        found[[self.index_of[copy.node] for copy in stores if doubt(copy, now_s) is None]] = True
         return found
 
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:

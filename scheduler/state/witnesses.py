@@ -12,7 +12,6 @@ a function of the state and of the time that the caller gives.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +60,11 @@ class Copy:
     place: network.Site | None = None
     seen_s: float | None = None
     doubt: Doubt | None = None
+
+    @property
+    def where(self) -> str:
+        """Its node, or the name of its place."""
+        return self.node if self.place is None else crd.place_name(self.place.region, self.place.zone)
 
 
 def is_ready(node: core.Node) -> bool:
@@ -131,17 +135,18 @@ class Witnesses:
         if copy.place is None and not self._ready.get(copy.node, False):
             return Doubt.NODE_NOT_READY if copy.node in self._ready else Doubt.NODE_GONE
         asked = self._seen.get((copy.node, copy.store))
-        if asked is None:
-            return None if copy.seen_s is None or self._is_fresh(copy.seen_s, now_s) else Doubt.WITNESS_SILENT
-        if copy.seen_s is not None and self._is_fresh(copy.seen_s, now_s):
+        if copy.seen_s is None:
+            if asked is None:
+                return None
+        elif self._is_fresh(copy.seen_s, now_s):
             return None
-        return None if self._is_any_fresh(asked.values(), now_s) else Doubt.WITNESS_SILENT
+        for asked_s in asked.values() if asked is not None else ():
+            if self._is_fresh(asked_s, now_s):
+                return None
+        return Doubt.WITNESS_SILENT
 
     def _is_fresh(self, seen_s: float, now_s: float) -> bool:
         return abs(now_s - seen_s) <= self._max_age_s
-
-    def _is_any_fresh(self, times: Iterable[float], now_s: float) -> bool:
-        return any(self._is_fresh(each, now_s) for each in times)
 
 
 def _where(reporter: str, store: crd.Store) -> str:

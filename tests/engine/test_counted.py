@@ -214,6 +214,23 @@ def test_only_copies_of_the_newest_content_count_and_their_size_does() -> None:
     assert place(here(), away, inputs=["logs/k,0"])["unavailable"] == ["logs/k"], "the old one is something else"
 
 
+def test_a_decision_says_in_words_what_can_be_had_nowhere_and_what_is_assumed() -> None:
+    objects = [
+        data_object("logs/k", replicas=[replica(f"left-{number}", "s", seen=RECENTLY) for number in range(6)]),
+        data_object("lake", replicas=[replica("here", seen=RECENTLY)], size=10**13),
+    ]
+    notes = data(inputs=[f"logs/k,{GB}", "nowhere/k,5"], data_sources="lake")
+    snap = build.state([here()], objects=objects).freeze(build.time_s(NOW))
+    found = asking.decide_on(snap, pod(notes=notes))
+    one = "s on left-{}: its node is not in the cluster"
+    assert found.unavailable == {"logs/k": "; ".join([*(one.format(n) for n in range(4)), "and 2 more copies"])}
+    assert found.data is not None
+    assert found.data.unknown == ("nowhere/k",)
+    assert [(each.urn, each.assumed) for each in found.transfers(snap)] == [("lake", True)]
+    answer = ask(question([here()], pod(notes=notes), objects=objects) | {"now": NOW})
+    assert answer["assumed"] == {"lake": "how much of it is read is not declared; 250000000 bytes are assumed"}
+
+
 # Laws
 
 TIMES = st.sampled_from(["", RECENTLY, JUST_IN_TIME, TOO_LONG_AGO, YEARS_AGO, SOON, FAR_AHEAD])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import crd, names
-from scheduler.loop import ondemand
+from scheduler.loop import journal, ondemand
 from tests.fakeapi import faults, objects, server
 from tests.loop import running
 
@@ -113,7 +113,11 @@ async def test_that_nobody_has_the_key_is_no_answer_until_it_has_stood(
         assert world.node_of("patient") == ""
 
 
-async def test_a_copy_that_cannot_be_had_now_is_not_waited_for(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+async def test_a_copy_that_cannot_be_had_now_is_not_waited_for_and_is_named(
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records: list[journal.Record] = []
+    monkeypatch.setattr(journal.Journal, "add", lambda _, record: records.append(record))
     down = labelled(objects.data_object("mine", KEY))
     ready = {"type": "Ready", "status": "False", "reason": "Unavailable"}
     down["status"] = {"replicas": [{"node": "n1", "store": "s"}], "conditions": [ready]}
@@ -121,6 +125,7 @@ async def test_a_copy_that_cannot_be_had_now_is_not_waited_for(fake: server.Fake
     async with running.scheduler(fake, tmp_path, AT_LENGTH) as world:
         world.create("reader", metadata=reads(KEY))
         await world.placed("reader")
+    assert [record.unavailable for record in records] == [{KEY: "s on n1: its store cannot be read now"}]
 
 
 async def test_where_a_pod_is_to_write_the_key_that_nobody_has_it_is_no_answer_at_all(
