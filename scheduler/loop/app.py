@@ -29,6 +29,7 @@ from scheduler.loop import (
     clerk,
     cycle,
     departed,
+    devices,
     doors,
     expected,
     feed,
@@ -186,6 +187,13 @@ class _Process:
         self._pods = informer.Informer(
             api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED}, failures=failures
         )
+        self._device_classes = informer.Informer(
+            api,
+            devices.DEVICE_CLASSES,
+            core.DeviceClass,
+            devices.DeviceClasses(self._cluster, self._queue),
+            failures=failures,
+        )
         self._pulse = health.Pulse(clock)
         port = settings.health_port if options.health_port is None else options.health_port
         self._server = health.Server(
@@ -236,6 +244,8 @@ class _Process:
         """Read the cluster, then begin to place pods."""
         synced = (each.synced.wait() for each in (self._nodes, self._namespaces, self._pods))
         await asyncio.gather(*synced, self._read_resources())
+        if await devices.are_listable(self._api):
+            self._spawn("watch of device classes", self._device_classes.run())
         self._operator = await handlers.Operator.start(
             self._api, self._settings.scheduler_name, self._pending, self._resources
         )

@@ -38,6 +38,7 @@ KINDS = {
         Kind("", "v1", "secrets", "Secret", namespaced=True),
         Kind("", "v1", "services", "Service", namespaced=True, status=True),
         Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True),
+        Kind("resource.k8s.io", "v1", "deviceclasses", "DeviceClass", namespaced=False),
         Kind("events.k8s.io", "v1", "events", "Event", namespaced=True),
         Kind("scheduler.thesis", "v1alpha1", "dataobjects", "DataObject", namespaced=True, status=True),
         Kind("scheduler.thesis", "v1alpha1", "nodecapabilities", "NodeCapability", namespaced=False, status=True),

@@ -14,6 +14,11 @@ from tests.fakeapi import faults, objects, server
 from tests.loop import running
 
 
+def devices_of(resource: str) -> dict[str, object]:
+    """A container that asks for an extended resource."""
+    return {"name": "main", "resources": {"requests": {resource: "1"}}}
+
+
 @pytest.fixture
 async def fake() -> AsyncIterator[server.FakeApi]:
     async with server.running() as fake:
@@ -123,6 +128,13 @@ async def test_a_gated_pod_waits_until_its_gates_are_gone(world: running.Running
             "PodTopologySpread",
             id="spread",
         ),
+        pytest.param({"schedulingGroup": {"podGroupName": "g"}}, "spec.schedulingGroup", id="scheduling group"),
+        pytest.param({"workloadRef": {"name": "w", "podGroup": "g"}}, "spec.workloadRef", id="workload of 1.35"),
+        pytest.param(
+            {"containers": [devices_of("deviceclass.resource.kubernetes.io/gpu")]},
+            "DynamicResources",
+            id="device class",
+        ),
     ],
 )
 async def test_a_pod_that_needs_what_is_not_built_stays_pending_and_is_told_what(
@@ -135,6 +147,46 @@ async def test_a_pod_that_needs_what_is_not_built_stays_pending_and_is_told_what
     assert named in condition["message"]
     assert condition["reason"] == "SchedulerError", "an autoscaler must not add nodes for it"
     assert world.node_of("odd") == ""
+
+
+async def test_pods_of_a_group_are_never_bound_one_by_one(world: running.Running) -> None:
+    for number in range(3):
+        world.create(f"of-group-{number}", spec={"schedulingGroup": {"podGroupName": "g"}})
+    world.create("alone")
+    await world.placed("alone")
+    for number in range(3):
+        name = f"of-group-{number}"
+        await world.until(lambda name=name: world.condition(name))
+        assert world.node_of(name) == ""
+    assert [name for _, name, _, _ in world.fake.bindings] == ["alone"]
+
+
+async def test_a_resource_that_a_device_class_claims_is_left_to_claims_as_long_as_it_does(
+    world: running.Running,
+) -> None:
+    """One node offers it by a plugin, the other leaves it to claims: which one suits is not ours to say."""
+    gpu = "example.com/gpu"
+    world.fake.store.create("deviceclasses", {"metadata": {"name": "gpus"}, "spec": {"extendedResourceName": gpu}})
+    offering = objects.node("n2")
+    offering["status"]["allocatable"][gpu] = "2"
+    world.fake.store.create("nodes", offering)
+    world.create("plain")
+    await world.placed("plain")
+    world.create("devices", spec={"containers": [devices_of(gpu)]})
+    await world.until(lambda: "DynamicResources" in str(world.condition("devices")))
+    world.fake.store.delete("deviceclasses", "gpus")
+    await world.placed("devices")
+    assert world.node_of("devices") == "n2"
+
+
+async def test_a_pod_waits_for_a_node_that_declares_what_it_needs(world: running.Running) -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}
+    world.create("restarting", spec={"containers": [{"name": "main", "restartPolicyRules": [rule]}]})
+    await world.until(lambda: world.events("restarting", "FailedScheduling"))
+    assert "didn't match Pod's required features" in world.events("restarting", "FailedScheduling")[0]["note"]
+    features = ["RestartAllContainersOnContainerExits"]
+    world.fake.store.patch("nodes", "n1", {"status": {"declaredFeatures": features}})
+    await world.placed("restarting")
 
 
 def near(app: str, **changes: object) -> dict[str, object]:
