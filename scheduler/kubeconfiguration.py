@@ -216,9 +216,20 @@ def _read_fit(plugins: Plugins, args: sections.Section) -> Plugins:
         fit_strategy=cast(FitStrategy, kind),
         fit_resources=resources,
         fit_shape=tuple(points),
-        ignored_resources=frozenset(args.texts("ignoredResources")),
-        ignored_resource_groups=frozenset(args.texts("ignoredResourceGroups")),
+        ignored_resources=_read_names(args, "ignoredResources"),
+        ignored_resource_groups=_read_names(args, "ignoredResourceGroups"),
     )
+
+
+def _read_names(args: sections.Section, key: str) -> frozenset[str]:
+    """Names of resources, or of what stands before their slash. Source: ValidateNodeResourcesFitArgs."""
+    found = args.texts(key)
+    for name in found:
+        if requirements.label_key_problem(name) or (key == "ignoredResourceGroups" and "/" in name):
+            args.report(
+                key, f"{errors.shorten(name)} is none; of the resource example.com/gpu, example.com is the group"
+            )
+    return frozenset(found)
 
 
 def _read_resources(
@@ -285,6 +296,6 @@ def _read_affinity(args: sections.Section) -> core.NodeAffinity | None:
     ]
     path = "preferredDuringSchedulingIgnoredDuringExecution"
     problems += requirements.preferred_problems(added.preferred, path)
-    if problems:
-        args.report(key, requirements.aggregate(problems))
+    if problem := requirements.aggregate(problems):
+        args.report(key, problem)
     return added

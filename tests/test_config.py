@@ -486,6 +486,17 @@ def test_a_bad_value_in_kube_schedulers_file_is_one_message(data: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        ({"ignoredResources": ["example.com/gpu", "a b"]}, "a b"),
+        ({"ignoredResourceGroups": ["example.com", "example.com/x"]}, "example.com/x"),
+    ],
+)  # fmt: skip
+def test_names_of_ignored_resources_that_no_resource_has_are_refused(args: dict[str, Any], name: str) -> None:
+    assert f'"{name}" is none; of the' in message_of(with_args("NodeResourcesFit", **args))
+
+
+@pytest.mark.parametrize(
     ("added", "problem"),
     [
         ({REQUIRED: {"nodeSelectorTerms": [{}, {"matchExpressions": [{"key": "t", "operator": "Lt", "values": "x"}]}]}},

@@ -10,6 +10,7 @@ Source: apimachinery labels.NewRequirement, component-helpers scheduling/corev1/
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -17,6 +18,10 @@ from typing import Final
 import msgspec
 
 from scheduler.api import core
+
+_MAX_PROBLEMS: Final = 10
+# No label is longer. Of what is, nothing is kept, and no more than this is shown.
+_MAX_KEPT: Final = 320
 
 _INT64: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _LABEL_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
@@ -51,38 +56,43 @@ def selector_problem(selector: core.LabelSelector | None) -> str:
     if selector is None:
         return ""
     for key, value in selector.match_labels.items():
-        if problems := [*_key_problems(key, "key"), *_value_problems(key, (value,), "values")]:
-            return aggregate(problems)
+        if problem := aggregate((*_key_problems(key, "key"), *_value_problems(key, (value,), "values"))):
+            return problem
     for requirement in selector.match_expressions:
         if requirement.operator not in _LABEL_OPERATORS:
             return f"{_quoted(requirement.operator)} is not a valid label selector operator"
-        if problems := list(_problems(requirement, "")):
-            return aggregate(problems)
+        if problem := aggregate(_problems(requirement, "")):
+            return problem
     return ""
 
 
-def term_problems(term: core.NodeSelectorTerm, path: str = "") -> list[str]:
+def is_readable(term: core.NodeSelectorTerm) -> bool:
+    """Whether a node selector term can be read."""
+    return next(term_problems(term), None) is None
+
+
+def term_problems(term: core.NodeSelectorTerm, path: str = "") -> Iterator[str]:
     """Why a node selector term cannot be read; nothing if it can."""
-    return [
-        *_expression_problems(term.match_expressions, f"{path}.matchExpressions".removeprefix(".")),
-        *_field_problems(term.match_fields, f"{path}.matchFields".removeprefix(".")),
-    ]
+    yield from _expression_problems(term.match_expressions, f"{path}.matchExpressions".removeprefix("."))
+    yield from _field_problems(term.match_fields, f"{path}.matchFields".removeprefix("."))
 
 
-def preferred_problems(terms: Iterable[core.PreferredSchedulingTerm], path: str = "") -> list[str]:
+def preferred_problems(terms: Iterable[core.PreferredSchedulingTerm], path: str = "") -> Iterator[str]:
     """Why some preferred terms cannot be read; those without weight or content are not looked at, as upstream."""
-    return [
-        problem
-        for number, term in enumerate(terms)
-        if term.weight
-        for problem in term_problems(term.preference, f"{path}[{number}]")
-    ]
+    for number, term in enumerate(terms):
+        if term.weight:
+            yield from term_problems(term.preference, f"{path}[{number}]")
 
 
 def aggregate(problems: Iterable[str]) -> str:
-    """Several problems as Go's aggregate error writes them: each once."""
-    found = list(dict.fromkeys(problems))
-    return found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+    """Several problems as Go's aggregate error writes them: each once; "" for none.
+
+    Unlike Go's, no longer than somebody will read: a pod may hold a problem for every ten bytes of it.
+    """
+    found = list(dict.fromkeys(itertools.islice(problems, _MAX_PROBLEMS + 1)))
+    if len(found) > _MAX_PROBLEMS:
+        found[_MAX_PROBLEMS:] = ["and more"]
+    return found[0] if len(found) == 1 else f"[{', '.join(found)}]" if found else ""
 
 
 def _expression_problems(requirements: Iterable[core.Requirement], path: str) -> Iterator[str]:
@@ -132,11 +142,20 @@ def _key_problems(key: str, path: str) -> Iterator[str]:
 def _value_problems(key: str, values: Iterable[str], path: str) -> Iterator[str]:
     for number, value in enumerate(values):
         if problem := _value_problem(value):
-            yield f"{path}[{number}][{key}]: Invalid value: {_quoted(value)}: {problem}"
+            yield f"{path}[{number}][{_cut(key)}]: Invalid value: {_quoted(value)}: {problem}"
+
+
+def _value_problem(value: str) -> str:
+    return _kept_value_problem(value) if len(value) <= _MAX_KEPT else _kept_value_problem.__wrapped__(value)
+
+
+def label_key_problem(key: str) -> str:
+    """Why a text is no label key; "" if it is one."""
+    return _kept_key_problem(key) if len(key) <= _MAX_KEPT else _kept_key_problem.__wrapped__(key)
 
 
 @functools.lru_cache(maxsize=4096)
-def _value_problem(value: str) -> str:
+def _kept_value_problem(value: str) -> str:
     problems = []
     if len(value.encode()) > 63:
         problems.append("must be no more than 63 bytes")
@@ -148,8 +167,7 @@ def _value_problem(value: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def label_key_problem(key: str) -> str:
-    """Why a text is no label key; "" if it is one."""
+def _kept_key_problem(key: str) -> str:
     prefix, slash, name = key.rpartition("/")
     if "/" in prefix:
         return (
@@ -179,8 +197,12 @@ def _unsupported(operator: str, known: tuple[str, ...], place: str) -> str:
 
 
 def _listed(values: tuple[str, ...]) -> str:
-    return msgspec.json.encode(values).decode() if values else "null"
+    return _cut(msgspec.json.encode(values).decode()) if values else "null"
 
 
 def _quoted(text: str) -> str:
-    return msgspec.json.encode(text).decode()
+    return msgspec.json.encode(_cut(text)).decode()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_KEPT else f"{text[:_MAX_KEPT]}..."

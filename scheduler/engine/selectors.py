@@ -35,7 +35,7 @@ def match_any(terms: tuple[core.NodeSelectorTerm, ...], snap: snapshot.Snapshot)
 
 def match_term(term: core.NodeSelectorTerm, snap: snapshot.Snapshot) -> Mask:
     """Nodes that a term matches: none if it is empty or cannot be read."""
-    if not (term.match_expressions or term.match_fields) or requirements.term_problems(term):
+    if not (term.match_expressions or term.match_fields) or not requirements.is_readable(term):
         return np.zeros(snap.size, np.bool_)
     matched = np.ones(snap.size, np.bool_)
     for requirement in term.match_expressions:

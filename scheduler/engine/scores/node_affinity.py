@@ -25,8 +25,8 @@ def raw(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Set
     """
     affinity = asked.pod.spec.affinity.node_affinity if asked.pod.spec.affinity else None
     own = _preferred(affinity)
-    if problems := requirements.preferred_problems(own):
-        raise scores.ScoreError(f'running PreScore plugin "{PLUGIN}": {requirements.aggregate(problems)}')
+    if problem := requirements.aggregate(requirements.preferred_problems(own)):
+        raise scores.ScoreError(f'running PreScore plugin "{PLUGIN}": {problem}')
     preferred = own + _preferred(settings.plugins.added_affinity)
     if not preferred:
         return None
