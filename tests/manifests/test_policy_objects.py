@@ -189,6 +189,7 @@ def condition(kind: str, status: str = "False") -> dict[str, Any]:
     return {"type": kind, "status": status, "reason": "R", "message": "m", "lastTransitionTime": "2026-01-02T03:04:05Z"}
 
 
+OWN = [replica("mine", "s", sizeBytes=3)]
 SUMS = {
     "observedGeneration": 1,
     "granularity": "Key",
@@ -197,7 +198,12 @@ SUMS = {
     "objectCount": 1,
     "replicaCount": 2,
     "nodesText": "mine,other",
-    "conditions": [condition("CountComplete", "True"), condition("Consistent"), condition("Ready", "True")],
+    "conditions": [
+        condition("Consistent"),
+        condition("CopiesComplete", "True"),
+        condition("CountComplete", "True"),
+        condition("Ready", "True"),
+    ],
 }
 
 
@@ -227,7 +233,7 @@ def test_a_daemon_sums_up_what_stands_there(running: cluster.Cluster, mine: Send
         status, words = summed(mine, shared, "mine", entries, **{**SUMS, "sizeBytes": size})
         assert status == 200, words
     found = running.api.request("GET", f"{OBJECTS}/{shared}")["status"]
-    assert (len(found["expected"]), len(found["replicas"]), len(found["conditions"])) == (1, 2, 4)
+    assert (len(found["expected"]), len(found["replicas"]), len(found["conditions"])) == (1, 2, 5)
     body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": {"name": shared}}
     path = f"{OBJECTS}/{shared}/status?force=true&fieldManager=data-locality-daemon-mine"
     assert mine("PATCH", path, body, APPLY)[0] == 200, "what it wrote it may take back"
@@ -237,6 +243,16 @@ def test_that_nobody_has_a_key_any_daemon_may_say(mine: Send, data_object: str) 
     sums = {**SUMS, "replicaCount": 0, "nodesText": "", "conditions": [condition("Ready")]}
     del sums["sizeBytes"]
     assert summed(mine, data_object, "mine", [], **sums)[0] == 200
+
+
+def test_with_the_last_copy_the_size_may_go(running: cluster.Cluster, mine: Send, data_object: str) -> None:
+    there = {"replicas": OWN, "sizeBytes": 3}
+    running.kubectl("patch", "dataobject", data_object, "--subresource=status", "--type=merge", "-p",
+                    json.dumps({"status": there}))  # fmt: skip
+    status, words = write_status(mine, data_object, {"replicas": [], "sizeBytes": 4})
+    assert (status, "that of one of the copies" in words) == (403, True), words
+    status, words = write_status(mine, data_object, {"replicas": [], "sizeBytes": 0, "objectCount": 0})
+    assert status == 200, words
 
 
 def test_a_pinned_size_and_a_declared_location_are_told_as_they_stand_in_the_spec(
@@ -259,7 +275,6 @@ def test_who_has_no_copy_sums_up_nothing(mine: Send, shared: str) -> None:
         assert (status, "has no copy here" in words) == (403, True), words
 
 
-OWN = [replica("mine", "s", sizeBytes=3)]
 FALSE: list[Any] = [
     pytest.param({"sizeBytes": 10**15}, "that of one of the copies", id="size of no copy"),
     pytest.param({"sizeBytes": 0}, "that of one of the copies", id="no size at all"),
