@@ -12,8 +12,8 @@
     knative.event-data                          the same as JSON (see scheduler.api.eventdata); what the others say wins
 
 A urn is ``bucket`` or ``bucket/key``. Keys may be nested, hold spaces and any script, but no comma, as that ends the
-field, and no asterisk. N is a number; inputs count in its order. Other names under ``scheduler.thesis/`` are left
-alone, since users keep marks of their own there (``scheduler.thesis/pipeline``).
+field, and are no pattern (``*.raw``). N is a number; inputs count in its order. Other names under
+``scheduler.thesis/`` are left alone, since users keep marks of their own there (``scheduler.thesis/pipeline``).
 
 Reading never fails: whatever cannot be used is left out, with one InputError that says what to write instead, and the
 rest counts. The pod is then placed by what is left, which is what its user sees in the Event.

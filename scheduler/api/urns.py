@@ -1,8 +1,8 @@
 """The grammar of a urn, the name of data: ``bucket`` or ``bucket/key``, as S3 has them.
 
 Keys may be nested, hold spaces and any script; a closing slash makes a key a prefix. The same rules stand in the schema
-of DataObject, except for the comma: a urn in an annotation ends at it. An asterisk, which S3 would allow in a key, is
-what people write who mean several keys, so it is none here.
+of DataObject, except for the comma: a urn in an annotation ends at it. S3 allows an asterisk anywhere in a key; where
+people put it who mean several keys, at the beginning or end of a part or before its suffix, it is none here.
 
 People name data as the tools do that they know: by URLs, ARNs, paths and patterns. None of them is a urn, as no store's
 address belongs into one, but most say which is meant, and then the answer is that urn.
@@ -24,6 +24,7 @@ _NO_BUCKET: Final = (
 )
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
+_PATTERN: Final = re.compile(r"(?:^|/)\*|\*(?:[./]|$)")
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _HTTP: Final = frozenset({"http", "https"})
 # After these stands the bucket; after others (file, hdfs, nfs) a host or nothing.
@@ -66,7 +67,7 @@ def bucket_fault(bucket: str) -> str:
         return ""
     if name := bucket_meant(bucket):
         return f'not the name of a bucket alone; write "{name}"'
-    if "*" in bucket:
+    if _PATTERN.search(bucket):
         return "a bucket's name is no pattern; name each bucket"
     return _NO_BUCKET
 
@@ -103,7 +104,7 @@ def _key_fault(key: str) -> str:
         return "a urn holds no control characters and no broken Unicode; remove them"
     if "," in key:
         return "a urn holds no comma, as that ends it; name the prefix or the bucket instead"
-    if "*" in key:
+    if _PATTERN.search(key):
         return "a urn is no pattern; name the prefix or the bucket instead"
     return ""
 
@@ -112,7 +113,7 @@ def _meant(text: str) -> _Meant | None:
     """None where a text has the form of a urn, whatever else is wrong with it."""
     bare = text.strip().strip("\"'")
     what, urn = _without_address(bare)
-    if "*" in urn:
+    if _PATTERN.search(urn):
         # The prefix, as far as it is one for sure; the bucket where that is all.
         urn = urn.partition("*")[0].rpartition("/")[0]
         return _Meant("a urn is no pattern", _urn(f"{urn}/" if "/" in urn else urn))

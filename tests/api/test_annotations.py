@@ -422,8 +422,13 @@ def test_an_event_that_is_not_json_is_one_problem(text: str) -> None:
 # ------------------------------------------------------------------------------------------------------------- laws
 
 BUCKETS = st.from_regex(r"[a-z0-9][a-z0-9-]{1,20}[a-z0-9]", fullmatch=True)
-# What a key may hold: any script and spaces, nested; spaces at its ends would be taken for those around the comma.
-KEYS = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=",*"), max_size=60).map(str.strip)
+# What a key may hold: any script and spaces, nested; spaces at its ends would be taken for those around the comma, and
+# an asterisk at an end for a pattern.
+KEYS = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=","), max_size=60)
+    .map(str.strip)
+    .map(lambda key: key.replace("*", "x*x"))
+)
 URNS = st.builds(lambda bucket, key: f"{bucket}/{key}" if key else bucket, BUCKETS, KEYS)
 TRANSFERS = st.builds(
     Transfer,

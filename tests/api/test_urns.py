@@ -62,6 +62,11 @@ def test_what_each_form_means(written: str, instead: str) -> None:
     assert urns.fault(written).endswith(f"; write {instead}")
 
 
+@pytest.mark.parametrize("urn", ["archive/a*b.tif", "archive/~'()*!;:@$.tif", "archive/2023/x*y/z"])
+def test_an_asterisk_within_a_name_is_none_of_a_pattern(urn: str) -> None:
+    assert urns.fault(urn) == ""
+
+
 @pytest.mark.parametrize(
     ("written", "bucket"),
     [

@@ -9,6 +9,7 @@ import yaml
 
 from demo import processes
 from localcluster import cluster, topology
+from scheduler import config
 from tests import clusterfixture
 
 SEED = Path(__file__).parents[3] / "shared" / "seed"
@@ -87,3 +88,30 @@ def events(running: cluster.Cluster) -> set[tuple[str, str]]:
     return {
         (each["regarding"]["name"], each["note"].rsplit(" ", 1)[1]) for each in items if each["reason"] == "Scheduled"
     }
+
+
+def test_the_earlier_configmap_is_kept_as_it_is_and_is_what_the_scheduler_reads(
+    cluster_factory: clusterfixture.ClusterFactory, tmp_path: Path
+) -> None:
+    """docs/migrating.md, step 2, over what the earlier implementation's own manifests have left on the cluster."""
+    name = "data-locality-scheduler-config"
+    path = f"/api/v1/namespaces/{processes.NAMESPACE}/configmaps/{name}"
+    with cluster_factory(topology.Topology(nodes=()), crds=True) as running:
+        for manifest in sorted((SEED / "deployments/00-core").glob("*.yaml")):
+            running.kubectl("apply", "-f", str(manifest))
+        before = running.api.request("GET", path)
+        rendered = running.directory / "earlier-config.yaml"
+        rendered.write_text(running.kubectl("kustomize", str(processes.ROOT / "manifests/overlays/earlier-config")))
+        running.kubectl("apply", "-f", str(rendered))
+        running.kubectl("apply", "-f", str(rendered))
+        assert running.api.request("GET", path) == before
+        deployments = f"/apis/apps/v1/namespaces/{processes.NAMESPACE}/deployments"
+        spec = running.api.request("GET", f"{deployments}/{SCHEDULER}")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (mount,) = container["volumeMounts"]
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == mount["name"])
+    assert volume["configMap"]["name"] == name
+    (item,) = volume["configMap"]["items"]
+    (tmp_path / item["path"]).write_text(before["data"][item["key"]])
+    assert container["args"][container["args"].index("--config") + 1] == f"{mount['mountPath']}/{item['path']}"
+    assert config.load(tmp_path / item["path"]).scheduler_name == SCHEDULER

@@ -427,6 +427,7 @@ def what_was_made_of(pod: Json) -> Json:
 def test_a_namespace_speaks_for_all_that_say_nothing_in_it(world: World) -> None:
     world.cluster.apply(EXAMPLES / "namespace-defaults.yaml")
     place = Place(world, "imaging")
+    place.apply("namespace-workloads.yaml")
     place.apply("knative-plain.yaml")
     asked = ours(PHOTOS, data_sources="photos", prefer_edge="true")
     for selector in (knative("greeter"), "app=viewer"):

@@ -111,7 +111,8 @@ def test_a_plain_service_is_left_alone() -> None:
 
 
 def test_what_prefers_the_cloud_in_a_namespace_that_prefers_the_edge_gets_the_rest() -> None:
-    namespace, _, archiver, _ = manifests.documents(FOLDER / "namespace-defaults.yaml")
+    (namespace,) = manifests.documents(FOLDER / "namespace-defaults.yaml")
+    _, archiver, _ = manifests.documents(FOLDER / "namespace-workloads.yaml")
     said = [facts.Source(item["kind"], item["metadata"]["annotations"]) for item in (archiver, namespace)]
     pod = {"metadata": {"namespace": "imaging"}, "spec": {}}
     found = enrich.enrich(pod, said, lambda _: None).annotations

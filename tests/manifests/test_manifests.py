@@ -15,6 +15,7 @@ from webhook.certificates import renewal
 
 ROOT = pathlib.Path(__file__).parents[2]
 BASE = ROOT / "manifests" / "base"
+OVERLAYS = ROOT / "manifests" / "overlays"
 EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
 WRITES = {"create", "update", "patch", "delete", "deletecollection", "*"}
 
@@ -142,7 +143,6 @@ WORKLOADS = [
     ("Deployment", "data-locality-scheduler"),
     ("DaemonSet", "data-locality-daemon"),
     ("Deployment", "data-locality-webhook"),
-    ("Job", CERTIFICATE),
     ("CronJob", CERTIFICATE),
 ]
 
@@ -166,7 +166,7 @@ def test_workload_is_restricted_probed_and_not_scheduled_by_itself(kind: str, na
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        if kind not in {"Job", "CronJob"}:
+        if kind != "CronJob":
             assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
         assert {"requests", "limits"} <= set(container["resources"])
@@ -186,8 +186,19 @@ def test_the_command_line_is_one_that_the_program_takes(monkeypatch: pytest.Monk
     cli.main.commands[command].make_context(command, options)
 
 
-def test_renewing_is_what_making_the_first_certificate_is() -> None:
-    assert pod_template("Job", CERTIFICATE) == pod_template("CronJob", CERTIFICATE)
+def test_nothing_is_installed_that_cannot_be_changed_or_that_goes_by_itself() -> None:
+    """A Job would be in the way of the next version, and one that goes when it is done is made again and again."""
+    assert base("Job") == {}
+    (schedule,) = (item["spec"]["schedule"] for item in base("CronJob").values())
+    assert schedule == "*/5 * * * *", "the first certificate is there soon"
+
+
+@pytest.mark.parametrize(("kind", "name"), WORKLOADS)
+def test_our_pods_need_no_priority_of_the_system(kind: str, name: str) -> None:
+    (ours,) = base("PriorityClass").values()
+    assert pod_template(kind, name)["spec"]["priorityClassName"] == ours["metadata"]["name"]
+    assert not ours["metadata"]["name"].startswith("system-")
+    assert (ours["value"], ours["globalDefault"]) == (1_000_000_000, False), "the highest that is not the system's"
 
 
 def test_the_webhook_goes_away_only_one_by_one() -> None:

@@ -1,6 +1,7 @@
 """The manifests on a real API server: admitted as they are, under the rights and restrictions they state."""
 
-import json
+import os
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -209,10 +210,6 @@ OF_KUBERNETES = [path for path in manifests.EXAMPLES if not path.stem.startswith
 
 @pytest.mark.parametrize("path", OF_KUBERNETES, ids=lambda path: path.stem)
 def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: Any) -> None:
-    for document in manifests.documents(path):
-        if document["kind"] == "Namespace":  # which a dry run does not make for what is to lie in it
-            bare_cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document))
-            bare_cluster.wait_for_account(document["metadata"]["name"])
     accepted = bare_cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-o", "name", "-f", str(path))
     assert len(accepted.split()) == len(list(manifests.documents(path)))
 
@@ -220,13 +217,13 @@ def test_example_is_accepted_to_the_letter(bare_cluster: cluster.Cluster, path: 
 def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.Cluster) -> None:
     rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/kind"))
     items = list(yaml.safe_load_all(rendered))
-    specs = [item["spec"] for item in items if item["kind"] in {"Deployment", "DaemonSet", "Job"}]
+    specs = [item["spec"] for item in items if item["kind"] in {"Deployment", "DaemonSet"}]
     specs += [item["spec"]["jobTemplate"]["spec"] for item in items if item["kind"] == "CronJob"]
     containers = [container for spec in specs for container in spec["template"]["spec"]["containers"]]
     assert {(item["image"], item["imagePullPolicy"]) for item in containers} == {
         ("data-locality-scheduler:dev", "Never")
     }
-    assert len(containers) == 5
+    assert len(containers) == 4
 
 
 def test_kind_overlay_runs_one_webhook_that_may_be_evicted(bare_cluster: cluster.Cluster) -> None:
@@ -241,12 +238,74 @@ def test_with_cert_manager_nobody_of_ours_writes_certificates(bare_cluster: clus
     rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/cert-manager"))
     items = list(yaml.safe_load_all(rendered))
     assert KEEPER not in {item["metadata"]["name"] for item in items}
-    assert not [item for item in items if item["kind"] in {"Job", "CronJob"}]
+    assert not [item for item in items if item["kind"] == "CronJob"]
     (certificate,) = (item for item in items if item["kind"] == "Certificate" and item["metadata"]["name"] == SERVICE)
     assert certificate["spec"]["secretName"] == renewal.SECRET
     assert certificate["spec"]["dnsNames"] == list(issuing.host_names(SERVICE, NAMESPACE))
     for hook in (item for item in items if item["kind"].endswith("WebhookConfiguration")):
         assert hook["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"{NAMESPACE}/{SERVICE}"}
+
+
+def rendered(running: cluster.Cluster, folder: pathlib.Path, kustomization: str) -> list[dict[str, Any]]:
+    """What somebody's own overlay of an overlay comes to, as kubectl renders it."""
+    (folder / "kustomization.yaml").write_text(kustomization)
+    return list(yaml.safe_load_all(running.kubectl("kustomize", str(folder))))
+
+
+@pytest.mark.parametrize("overlay", ["base", *sorted(f"overlays/{path.name}" for path in manifests.OVERLAYS.iterdir())])
+def test_in_another_namespace_everything_refers_to_that_namespace(
+    bare_cluster: cluster.Cluster, tmp_path: pathlib.Path, overlay: str
+) -> None:
+    path = os.path.relpath(manifests.ROOT / "manifests" / overlay, tmp_path)
+    items = rendered(bare_cluster, tmp_path, f"namespace: elsewhere\nresources: [{path}]\n")
+    named = {item["metadata"]["namespace"] for item in items if "namespace" in item["metadata"]}
+    assert named == {"elsewhere"}
+    assert [item["metadata"]["name"] for item in items if item["kind"] == "Namespace"] == ["elsewhere"]
+    for item in items:
+        assert {subject["namespace"] for subject in item.get("subjects", ()) if "namespace" in subject} <= {"elsewhere"}
+        for hook in item.get("webhooks", ()):
+            assert hook["clientConfig"]["service"]["namespace"] == "elsewhere"
+        if item["kind"] == "Certificate" and item["metadata"]["name"] == SERVICE:
+            assert item["spec"]["dnsNames"] == list(issuing.host_names(SERVICE, "elsewhere"))
+        injected = item["metadata"].get("annotations", {}).get("cert-manager.io/inject-ca-from", "elsewhere/")
+        assert injected.startswith("elsewhere/")
+    assert "$(" not in yaml.safe_dump_all(items)
+
+
+def test_system_priority_is_an_overlay(bare_cluster: cluster.Cluster, tmp_path: pathlib.Path) -> None:
+    path = os.path.relpath(manifests.ROOT / "manifests/overlays/system-priority", tmp_path)
+    items = rendered(bare_cluster, tmp_path, f"resources: [{path}]\n")
+    assert "PriorityClass" not in {item["kind"] for item in items}
+    text = yaml.safe_dump_all(items)
+    assert "priorityClassName: data-locality\n" not in text
+    assert text.count("priorityClassName: system-") == len(manifests.WORKLOADS)
+
+
+def test_the_earlier_configmap_is_kept_and_read(bare_cluster: cluster.Cluster, tmp_path: pathlib.Path) -> None:
+    """docs/migrating.md, step 2: the earlier implementation's own, as it lies there, under the file's name of then."""
+    path = os.path.relpath(manifests.ROOT / "manifests/overlays/earlier-config", tmp_path)
+    items = rendered(bare_cluster, tmp_path, f"resources: [{path}]\n")
+    name = "data-locality-scheduler-config"
+    assert not [item for item in items if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith(name)]
+    (spec,) = (item["spec"]["template"]["spec"] for item in items
+               if (item["kind"], item["metadata"]["name"]) == ("Deployment", "data-locality-scheduler"))  # fmt: skip
+    (volume,) = (volume["configMap"] for volume in spec["volumes"] if "configMap" in volume)
+    assert volume == {"name": name, "items": [{"key": "scheduler-config.yaml", "path": "config.yaml"}]}
+    (container,) = spec["containers"]
+    assert f"{container['volumeMounts'][0]['mountPath']}/config.yaml" in container["args"]
+
+
+def test_what_is_applied_again_by_hand_or_by_gitops_is_taken_with_another_image_too(
+    installed: cluster.Cluster, tmp_path: pathlib.Path
+) -> None:
+    path = os.path.relpath(manifests.BASE, tmp_path)
+    for tag in ("0.2.0", "0.2.0", "0.3.0"):
+        images = f"images: [{{name: data-locality-scheduler, newTag: {tag}}}]\n"
+        items = rendered(installed, tmp_path, f"resources: [{path}]\n{images}")
+        everything = tmp_path / "everything.yaml"
+        everything.write_text(yaml.safe_dump_all(items))
+        installed.apply(everything)
+        installed.kubectl("apply", "--dry-run=server", "--server-side", "--force-conflicts", "-f", str(everything))
 
 
 def test_with_host_facts_a_daemon_reads_the_nodes_files_and_still_changes_nothing(

@@ -158,7 +158,7 @@ class Webhook:
 
 def account(running: cluster.Cluster) -> pathlib.Path:
     """Apply the webhook's account and roles, and return a kubeconfig for it."""
-    running.apply(BASE / "namespace.yaml", BASE / "rbac-webhook.yaml")
+    running.apply(BASE / "namespace.yaml", BASE / "rbac-webhook.yaml", BASE / "policy-webhook.yaml")
     return running.service_account_kubeconfig(HOME, ACCOUNT)
 
 

@@ -38,7 +38,8 @@ def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     """One node with a store, and the webhook's own account and rights."""
     wanted = topology.Topology((topology.Node("edge", cpu="2", memory="4Gi", minio=True),))
     with cluster_factory(wanted) as started:
-        started.apply(ROOT / "manifests/base/namespace.yaml", ROOT / "manifests/base/rbac-webhook.yaml")
+        base = ROOT / "manifests/base"
+        started.apply(base / "namespace.yaml", base / "rbac-webhook.yaml", base / "policy-webhook.yaml")
         yield started
 
 

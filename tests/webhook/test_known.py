@@ -242,11 +242,15 @@ async def test_sizes_are_the_namespaces_own_before_everybodys(world: World, api:
     await world.size(shared, seen=3)
     await world.size(pinned, declared=4, seen=5)
     await world.size(f"{pinned}/unknown")
+    left = f"{world.namespace}-left"
+    await world.size(left, seen=7, namespace=process.HOME)
+    await world.size(left, seen=0)
     async with following(api) as found:
         await server.until(lambda: found.size_of(world.namespace)(pinned) == 4)
         size_of = found.size_of(world.namespace)
         assert [size_of(urn) for urn in (common, shared, pinned, f"{pinned}/unknown")] == [1, 3, 4, None]
         assert found.size_of("elsewhere")(shared) == 2
+        assert size_of(left) == 7, "what the namespace's own stores no longer hold"
         await world.size(f"{pinned}/unknown", seen=6)
         await server.until(lambda: size_of(f"{pinned}/unknown") == 6)
         path = f"/apis/{names.API_VERSION}/namespaces/{world.namespace}/{names.DATA_OBJECTS}"

@@ -129,8 +129,8 @@ class Known:
         """Sizes as a pod of this namespace sees them: by its own DataObjects first, then by ours."""
 
         def look_up(urn: str) -> int | None:
-            size_bytes = self._sizes.of(namespace, urn)
-            return self._sizes.of(self._home, urn) if size_bytes is None else size_bytes
+            # Of 0 bytes is what stores of the namespace no longer hold: then theirs counts that speak for everybody.
+            return self._sizes.of(namespace, urn) or self._sizes.of(self._home, urn)
 
         return look_up
 
