@@ -15,6 +15,8 @@ import aiohttp
 import prometheus_client
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from webhook import doors, facts
 from webhook import metrics as webhook_metrics
@@ -245,3 +247,44 @@ async def test_a_port_that_is_taken_is_said_and_leaves_nothing_open() -> None:
     with pytest.raises(OSError, match="address already in use"):
         await doors.serve(web.Application(), "127.0.0.1", door.addresses[0][1])
     await door.close()
+
+
+NAMES = st.sampled_from([
+    "Authorization", "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Ce-Specversion",
+    "Ce-Id", "Ce-Source", "Ce-Type", "Ce-Time", "Expect", "Connection", "Upgrade", "X", "x" * 9000,
+])  # fmt: skip
+TEXTS = st.sampled_from([
+    f"Bearer {TOKEN}", "Bearer ", "Bearer x", "Basic x", "application/json", "application/cloudevents+json", "1.0", "0",
+    "5", "-1", "99999999999", "chunked", "gzip", "identity", "100-continue", "close", "websocket", "\u00ff\u00fe",
+    "x" * 9000, "a\tb",
+]) | st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    method=st.sampled_from(["POST", "GET", "HEAD", "OPTIONS", "PUT", "post", "\u00ff", "POST /x HTTP/1.1\r\n"]),
+    path=st.sampled_from(
+        ["/events", "/events/", "/events/a/b", "/events/%00/b", "/events/../b/c", "*", "//", "/" + "e" * 9000]
+    ),
+    headers=st.lists(st.tuples(NAMES, TEXTS), max_size=8),
+    body=st.binary(max_size=50),
+)
+def test_whatever_headers_are_sent_they_are_answered_and_never_by_a_fault_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, method: str, path: str, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    async def ask() -> bytes:
+        async with receiving(tmp_path_factory.mktemp("tokens")) as url:
+            host, port = url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            lines = [f"{method} {path} HTTP/1.1", "Host: x", *(f"{name}: {text}" for name, text in headers), "", ""]
+            with contextlib.suppress(ConnectionError):
+                writer.write("\r\n".join(lines).encode("latin-1") + body)
+                writer.write_eof()
+                async with asyncio.timeout(30):
+                    answer = await reader.read()
+            writer.close()
+        return answer
+
+    answer = asyncio.run(ask())
+    status = answer.split(b" ", 2)[1:2]
+    assert status == [] or status[0].startswith((b"1", b"2", b"4")), answer

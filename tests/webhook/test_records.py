@@ -158,3 +158,40 @@ def test_versions_may_be_told_in_any_order(told: list[Any], chance: random.Rando
     assert heard(*timed) == left
     chance.shuffle(timed)
     assert heard(*timed) == left
+
+
+FIELDS = st.sampled_from([
+    "eventName", "eventTime", "eventSource", "s3", "bucket", "name", "object", "key", "size", "versionId", "sequencer",
+])  # fmt: skip
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    | st.sampled_from(["s3:ObjectCreated:Put", "ObjectRemoved:Delete", "pets", "%", "%FF", "a" * 5000, "/" * 5000,
+                       "2026-11-30T12:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "null"])
+)  # fmt: skip
+HOSTILE = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS | st.text(max_size=5), inner, max_size=6)
+)
+
+
+def spoiled(good: dict[str, Any], path: tuple[str, ...], value: Any) -> Any:
+    """The record with something else in one place."""
+    copy = json.loads(json.dumps(good))
+    place = copy
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    return copy
+
+
+PATHS = st.sampled_from([
+    ("eventName",), ("eventTime",), ("eventSource",), ("s3",), ("s3", "bucket"), ("s3", "bucket", "name"),
+    ("s3", "object"), ("s3", "object", "key"), ("s3", "object", "size"), ("s3", "object", "versionId"),
+    ("s3", "object", "sequencer"),
+])  # fmt: skip
+
+
+@hypothesis.given(
+    st.lists(HOSTILE | st.builds(lambda path, value: spoiled(put("a"), path, value), PATHS, HOSTILE), max_size=5)
+)
+def test_whatever_a_record_holds_the_one_beside_it_counts(hostile: list[Any]) -> None:
+    assert "pets/dog.raw" in heard([*hostile, put(key="dog.raw", at="13:00:00")])
