@@ -132,6 +132,22 @@ async def test_a_stranger_is_sent_away_before_any_of_the_body_is_read(tmp_path: 
     assert b"Connection: close" in answer
 
 
+@pytest.mark.parametrize(
+    ("token", "first"), [("wrong-token-of-some-length", b"HTTP/1.1 401 "), (TOKEN, b"HTTP/1.1 100 Continue\r\n\r\n")]
+)
+async def test_who_asks_before_sending_a_body_is_told_who_may(tmp_path: Any, token: str, first: bytes) -> None:
+    async with receiving(tmp_path) as url:
+        asks = ("Expect: 100-continue", f"Authorization: Bearer {token}", "Connection: close")
+        connection = await begin(url, "/events", 2, b"", *asks)
+        loop = asyncio.get_running_loop()
+        answer = await loop.sock_recv(connection, 65536)
+        assert answer.startswith(first)
+        if token == TOKEN:
+            await loop.sock_sendall(connection, b"{}")
+            assert (await heard(connection)).startswith(b"HTTP/1.1 202 ")
+        connection.close()
+
+
 @pytest.mark.parametrize("headers", [(), ("Authorization: Bearer wrong-token-of-some-length",)])
 async def test_unfinished_posts_of_strangers_take_no_memory(
     tmp_path: Any, traced: None, headers: tuple[str, ...]

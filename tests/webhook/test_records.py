@@ -113,6 +113,20 @@ def test_a_record_that_cannot_be_used_is_passed_over_and_the_others_count(unusab
     assert heard([unusable]) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "told", "key"),
+    [
+        ("minio:s3", "in%2Fa+b%2Bc.tif", "in/a b+c.tif"),
+        ("aws:s3", "in/a+b%2Bc.tif", "in/a b+c.tif"),
+        ("ceph:s3", "in/a+b%20c.tif", "in/a+b%20c.tif"),
+        ("aws:s3", "in/a b+c.tif", "in/a b+c.tif"),
+        ("aws:s3", "in/größe+1.tif", "in/größe+1.tif"),
+    ],
+)
+def test_a_key_is_unescaped_where_the_store_escapes_it(source: str, told: str, key: str) -> None:
+    assert heard(put(key=told) | {"eventSource": source}) == [f"pets/{key}"]
+
+
 @pytest.mark.parametrize(("told", "size"), [("1024", 1024), ("x", 0), (-1, 0), (None, 0), (True, 0), (2**70, 0)])
 def test_a_size_that_cannot_be_read_is_not_known(told: Any, size: int) -> None:
     body = json.dumps({"Records": [put() | {"s3": {"bucket": {"name": "pets"}, "object": {"key": "k", "size": told}}}]})

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -72,9 +72,16 @@ def build(
     app = web.Application(handler_args={"auto_decompress": False})
     for path in ("/events", "/events/{namespace}/{name}"):
         for end in ("", "/"):
-            app.router.add_route("*", f"{path}{end}", receiver.handle)
+            app.router.add_route("*", f"{path}{end}", receiver.handle, expect_handler=receiver.expected)
     app.router.add_route("*", "/{path:.*}", receiver.lost)
     return app
+
+
+class _Allowed(NamedTuple):
+    """Who sends, and for whom; None for all who read what the data is in."""
+
+    sender: senders.Sender
+    consumer: facts.Consumer | None
 
 
 class _Receiver:
@@ -96,8 +103,6 @@ class _Receiver:
         return self._answer(_NO_PATH)
 
     async def handle(self, request: web.Request) -> web.Response:
-        if request.method != "POST":
-            return self._answer(_NO_POST)
         refusal: senders.Refusal | None = _CROWDED
         if self._waiting < WAITING:
             self._waiting += 1
@@ -121,7 +126,34 @@ class _Receiver:
         response.force_close()  # what is left of the body is nothing that anybody wants
         return response
 
+    async def expected(self, request: web.Request) -> web.Response | None:
+        """Answer a sender that asks before it sends the body (Expect: 100-continue)."""
+        allowed = await self._allowed(request)
+        if isinstance(allowed, senders.Refusal):
+            return self._answer(allowed)
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what follows is the answer, of which nothing is written yet
+        return None
+
     async def _take(self, request: web.Request) -> senders.Refusal | None:
+        allowed = await self._allowed(request)
+        if isinstance(allowed, senders.Refusal):
+            return allowed
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        async with self._bodies.reading(request) as body:
+            if isinstance(body, doors.Unread):
+                return senders.Refusal(body.status, body.message)
+            try:
+                said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
+            except errors.InputError as error:
+                log.info("events refused", sender=allowed.sender.name, error=str(error))
+                return senders.Refusal(400, str(error))
+        return await self._deliver(allowed.sender, allowed.consumer, said)
+
+    async def _allowed(self, request: web.Request) -> _Allowed | senders.Refusal:
+        """Whether the body is worth reading, by all that stands before it."""
+        if request.method != "POST":
+            return _NO_POST
         sender = await self._senders.identify(request.headers.get("Authorization", ""))
         if isinstance(sender, senders.Refusal):
             return sender
@@ -132,20 +164,11 @@ class _Receiver:
                 return _NO_NAME
             if not sender.may_speak_for(consumer.namespace):
                 return senders.Refusal(403, f"{sender.name} may not speak for namespace {consumer.namespace}")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return _COMPRESSED
-        if not messages.understands(headers):
+        if not messages.understands({name.lower(): value for name, value in request.headers.items()}):
             return _UNKNOWN_KIND
-        async with self._bodies.reading(request) as body:
-            if isinstance(body, doors.Unread):
-                return senders.Refusal(body.status, body.message)
-            try:
-                said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
-            except errors.InputError as error:
-                log.info("events refused", sender=sender.name, error=str(error))
-                return senders.Refusal(400, str(error))
-        return await self._deliver(sender, consumer, said)
+        return _Allowed(sender, consumer)
 
     async def _deliver(
         self, sender: senders.Sender, consumer: facts.Consumer | None, said: Sequence[messages.Message]

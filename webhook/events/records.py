@@ -43,6 +43,7 @@ NULL_VERSION: Final = "null"
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _SEQUENCER: Final = re.compile(r"[0-9A-Fa-f]{1,64}")
+_NOT_ESCAPED: Final = re.compile(r"[^!-~]")  # what stands in no escaped key
 _MAX_VERSION: Final = 1024
 
 
@@ -75,7 +76,7 @@ def read(record: object) -> Record | str:
     bucket, found = (s3.get("bucket"), s3.get("object")) if isinstance(s3, dict) else (None, None)
     if not isinstance(bucket, dict) or not isinstance(found, dict):
         return "names no object"
-    urn = _urn(bucket.get("name"), found.get("key"))
+    urn = _urn(bucket.get("name"), found.get("key"), is_raw=_is_ceph(record))
     if not urn or (fault := urns.fault(urn)):
         return "names no object" if not urn else fault
     version = version if isinstance(version := found.get("versionId"), str) and len(version) <= _MAX_VERSION else ""
@@ -123,14 +124,20 @@ def _removes(name: str) -> bool:
     return name.startswith("ObjectRemoved:") and name != "ObjectRemoved:NoOP"
 
 
-def _urn(bucket: object, key: object) -> str:
-    """Keys are escaped as in a form, with + for a space; "" where that gives no text."""
+def _urn(bucket: object, key: object, *, is_raw: bool) -> str:
+    """Most stores escape keys as in a form, with + for a space; "" where that gives no text."""
     if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
         return ""
+    if is_raw or _NOT_ESCAPED.search(key):
+        return f"{bucket}/{key}"
     try:
         return f"{bucket}/{urllib.parse.unquote_plus(key, errors='strict')}"
     except UnicodeDecodeError:
         return ""
+
+
+def _is_ceph(record: dict[str, Any]) -> bool:
+    return str(record.get("eventSource", "")).startswith("ceph")
 
 
 def _size_bytes(size: object) -> int:
@@ -154,6 +161,6 @@ def _order(record: dict[str, Any], found: dict[str, Any], time: datetime.datetim
     sequencer = found.get("sequencer")
     if not isinstance(sequencer, str) or not _SEQUENCER.fullmatch(sequencer):
         sequencer = ""
-    if str(record.get("eventSource", "")).startswith("ceph"):
+    if _is_ceph(record):
         sequencer = ""  # its bytes run the other way round
     return f"{microseconds:03}{sequencer.upper():0<64}" if microseconds or sequencer else ""
