@@ -29,7 +29,7 @@ import structlog
 from daemon import config, metrics
 from daemon.cluster import watches, writer
 from daemon.status import conditions, dataobject, description
-from daemon.stores import addresses, asker, contents, discovery, model, services
+from daemon.stores import addresses, asker, contents, discovery, model, named, services
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events
@@ -111,7 +111,7 @@ class Agent:
         if "/" not in item.spec.urn:
             return
         if before is None:
-            self._look_up(item.spec.urn)
+            self._look_up(item)
         elif dataobject.is_behind(item, before, node=self._settings.node):
             place, etags = (item.metadata.namespace, item.metadata.name), dataobject.etags_of(item, self._settings.node)
             for delay_s in _REPLICATION_S:
@@ -127,15 +127,16 @@ class Agent:
             self._look_at(item)
         self._wake.set()
 
-    def _look_up(self, urn: str) -> None:
+    def _look_up(self, item: crd.DataObject) -> None:
         for one in self._askers.values():
-            one.look_up(urn)
+            if one.store.counts_in(item.metadata.namespace):
+                one.look_up(item.spec.urn)
 
     def _catch_up(self, place: watches.Place, etags: set[str]) -> None:
         """Look whether replication has brought here what another node has, unless it has already."""
         item = self._cluster.objects.by_place.get(place)
         if item is not None and dataobject.etags_of(item, self._settings.node) == etags:
-            self._look_up(item.spec.urn)
+            self._look_up(item)
 
     def objects_listed(self) -> None:
         self._buckets_due = True
@@ -248,7 +249,7 @@ class Agent:
                 self._api,
                 by_name[name],
                 limits=self._settings.limits,
-                wanted=self._cluster.objects,
+                wanted=named.Named(self._cluster.objects, by_name[name]),
                 changed=self._store_changed,
                 figures=self._figures,
             )

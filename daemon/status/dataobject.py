@@ -217,7 +217,7 @@ def _parted(
 
 def _counting(discovered: Iterable[model.Store], item: crd.DataObject) -> list[model.Store]:
     """The stores that speak for the object's namespace."""
-    return [store for store in discovered if store.speaks_for in {"", item.metadata.namespace}]
+    return [store for store in discovered if store.counts_in(item.metadata.namespace)]
 
 
 def _fitting(own: list[crd.Replica], before: Sequence[crd.Replica], room: int) -> list[crd.Replica]:

@@ -32,9 +32,8 @@ from typing import Final
 import structlog
 
 from daemon import metrics
-from daemon.cluster import watches
 from daemon.status import conditions, dataobject
-from daemon.stores import contents, credentials, model, notices, rechecks, sources
+from daemon.stores import contents, credentials, model, named, notices, rechecks, sources
 from scheduler import errors
 from scheduler.kube import client
 
@@ -66,7 +65,7 @@ class Asker:
         born_s: Monotonic time at which it was first known.
 
     Args:
-        wanted: The DataObjects that concern this node: what they name is looked up.
+        wanted: What is looked up.
         changed: Called with the urns of which something else is known now, None for all of the store.
     """
 
@@ -76,7 +75,7 @@ class Asker:
         store: model.Store,
         *,
         limits: contents.Limits,
-        wanted: watches.Objects,
+        wanted: named.Named,
         changed: Changed,
         figures: metrics.Metrics,
     ) -> None:
@@ -195,7 +194,7 @@ class Asker:
 
     def _named(self) -> Iterable[str]:
         """What is looked for in a store that hides its buckets."""
-        return itertools.islice((item.spec.urn for item in self._wanted.by_place.values()), _MAX_NAMED)
+        return itertools.islice(self._wanted.all(), _MAX_NAMED)
 
     def _take(self, outcome: contents.Listing | contents.Failure, began_s: float, *, is_whole: bool) -> None:
         """Keep what was listed; what other lanes found out meanwhile, or alone know, stays."""
@@ -415,7 +414,7 @@ class Asker:
 
 
 def _merged(
-    known: contents.Listing, new: contents.Listing, newer: Collection[str], wanted: watches.Objects
+    known: contents.Listing, new: contents.Listing, newer: Collection[str], wanted: named.Named
 ) -> contents.Listing:
     """A new listing with what is known of keys and prefixes that count, and of buckets that it did not count.
 

@@ -77,6 +77,10 @@ class Store:
         """The name in NodeCapability and in replicas; ``namespace/service`` where a Service announces it."""
         return self.alias or f"{self.namespace}/{self.service}"
 
+    def counts_in(self, namespace: str) -> bool:
+        """Whether pods and DataObjects of ``namespace`` count with it."""
+        return self.speaks_for in {"", namespace}
+
     @property
     def secret_name(self) -> str:
         """The Secret's full name for messages, "" where there is none."""

@@ -25,7 +25,7 @@ import structlog
 
 from daemon import metrics
 from daemon.cluster import watches
-from daemon.stores import asker, contents, credentials, model, sources
+from daemon.stores import asker, contents, credentials, model, named, sources
 from scheduler.api import core, crd
 
 LIMITS: Final = contents.Limits(timeout_s=0.3, budget_s=2.0, max_keys=3000)
@@ -143,7 +143,7 @@ async def run(*, answers: int, notices: int, seed: int) -> Report:
     with structlog.testing.capture_logs() as logs:
         async with serving(seed) as endpoint:
             store = model.Store("storage", "store", "uid", endpoint, "", technology="minio")
-            figures, objects = metrics.Metrics(), wanted()
+            figures, objects = metrics.Metrics(), named.Named(wanted(), store)
             askers = [
                 asker.Asker(
                     None,  # type: ignore[arg-type] # it reads no Secret, as the store has none
