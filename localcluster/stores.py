@@ -32,6 +32,7 @@ class Store:
 
     Attributes:
         kind: The server, one of topology.STORES.
+        host: Its loopback address; all of 127.0.0.0/8 are this machine's, so that several servers can have one port.
         ca_pem: The authority that its certificate is from; "" for one that speaks plain HTTP.
     """
 
@@ -41,6 +42,9 @@ class Store:
         keeper: keeping.Keeper,
         program: pathlib.Path,
         authority: certificates.Authority | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.node = node.name
         self.kind = node.store_kind
@@ -50,9 +54,10 @@ class Store:
         self.service = f"{self.kind}-{node.name}"
         self.secret = self.service
         self.ca = f"{self.service}-ca"
-        self.port = keeping.free_port()
+        self.host = host
+        self.port = port or keeping.free_port()
         self.ca_pem = ""
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoint = f"http://{self.host}:{self.port}"
         self.certificates = keeper.directory / "certificates" / node.name
         self.access_key = credentials.random_token()[:20]
         self.secret_key = credentials.random_token()
@@ -63,7 +68,7 @@ class Store:
 
     def certify(self, authority: certificates.Authority, *, expired: bool = False) -> None:
         """Speak TLS with a certificate of this authority, from the next start on."""
-        self.endpoint = f"https://127.0.0.1:{self.port}"
+        self.endpoint = f"https://{self.host}:{self.port}"
         self.ca_pem = authority.pem
         made = authority.issue(expired=expired)
         self.certificates.mkdir(parents=True, exist_ok=True)
@@ -115,7 +120,7 @@ class Store:
         """A client with the server's root credentials, which trusts its authority."""
         context = ssl.create_default_context(cadata=self.ca_pem or None)
         return minio.Minio(
-            f"127.0.0.1:{self.port}",
+            f"{self.host}:{self.port}",
             access_key=self.access_key,
             secret_key=self.secret_key,
             secure=bool(self.ca_pem),
@@ -126,7 +131,7 @@ class Store:
     def admin(self) -> minio.MinioAdmin:
         """A client of MinIO's administration, for a server that speaks plain HTTP."""
         root = providers.StaticProvider(self.access_key, self.secret_key)
-        return minio.MinioAdmin(endpoint=f"127.0.0.1:{self.port}", credentials=root, secure=False)
+        return minio.MinioAdmin(endpoint=f"{self.host}:{self.port}", credentials=root, secure=False)
 
     def upload(self, bucket: str, key: str, content: bytes | int) -> None:
         """Store an object of the given bytes, or of so many bytes of filler; the bucket is made if it is missing."""
@@ -183,9 +188,9 @@ class Store:
         connection: http.client.HTTPConnection
         if self.ca_pem:  # ready is ready, even with a certificate that nobody should accept
             context = ssl._create_unverified_context()  # noqa: S323, SLF001
-            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=5, context=context)
         else:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
             connection.request("GET", HEALTH_PATH[self.kind])
             return connection.getresponse().status == 200
@@ -215,14 +220,14 @@ def _minio(store: Store, data: pathlib.Path) -> tuple[list[object], dict[str, st
         "MINIO_CI_CD": "1",  # allows data on the root file system
     }
     tls = ["--certs-dir", store.certificates] if store.ca_pem else []
-    return ["server", "--quiet", "--address", f"127.0.0.1:{store.port}", *tls, data], environment
+    return ["server", "--quiet", "--address", f"{store.host}:{store.port}", *tls, data], environment
 
 
 def _versitygw(store: Store, data: pathlib.Path) -> tuple[list[object], dict[str, str]]:
     environment = {
         "ROOT_ACCESS_KEY": store.access_key,
         "ROOT_SECRET_KEY": store.secret_key,
-        "VGW_PORT": f"127.0.0.1:{store.port}",
+        "VGW_PORT": f"{store.host}:{store.port}",
         "VGW_REGION": REGION,
         "VGW_QUIET": "true",
         "VGW_HEALTH": HEALTH_PATH["versitygw"],
