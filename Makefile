@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test lint types bench e2e image lock clean help
+.PHONY: .venv demo test lint types bench hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -48,6 +48,9 @@ types: $(STAMP)  ## mypy --strict
 
 bench: $(STAMP)  ## every benchmark, one after the other
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
+
+hostile: $(STAMP)  ## 100,000 hostile answers and as many hostile notices of stores: crashes, memory, the loop's stalls
+	$(PY) -m tests.daemon.hostile $(ARGS)
 
 e2e: $(STAMP)  ## the image and the manifests on kind (needs docker, kind and kubectl)
 	$(PY) -m pytest -m kind $(ARGS)

@@ -34,6 +34,7 @@ class Store:
         kind: The server, one of topology.STORES.
         host: Its loopback address; all of 127.0.0.0/8 are this machine's, so that several servers can have one port.
         ca_pem: The authority that its certificate is from; "" for one that speaks plain HTTP.
+        environment: More of the server's settings, from the next start on.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Store:
         self.host = host
         self.port = port or keeping.free_port()
         self.ca_pem = ""
+        self.environment: dict[str, str] = {}
         self.endpoint = f"http://{self.host}:{self.port}"
         self.certificates = keeper.directory / "certificates" / node.name
         self.access_key = credentials.random_token()[:20]
@@ -82,7 +84,7 @@ class Store:
         data.mkdir(parents=True, exist_ok=True)
         command = _minio if self.kind == "minio" else _versitygw
         argv, environment = command(self, data)
-        self._keeper.start(self.service, [self._program, *argv], environment)
+        self._keeper.start(self.service, [self._program, *argv], environment | self.environment)
 
     def wait(self) -> None:
         """Wait until the server takes requests."""

@@ -103,6 +103,7 @@ class Asker:
         self._missed_s = time.monotonic()  # when something was last missed, or may have been
         self._whole_s = -1.0  # when the last listing of everything began
         self._listed_s = 0.0
+        self._dropped_s = 0.0  # when a listing was last asked for because of that
         self._rests_until_s = 0.0  # the store, which is busy
         self._bucket_checks = rechecks.Rechecks()
         self._key_checks = rechecks.Rechecks()
@@ -372,10 +373,12 @@ class Asker:
     def _dropped(self) -> None:
         """Something was announced that could not be understood: a listing finds it, though not one for each."""
         self._figures.dropped(self.store.name)
+        if self._missed_s >= self._whole_s:  # one is coming anyway
+            return
+        self._miss()
         now_s = time.monotonic()
-        if self._missed_s < self._whole_s or now_s - self._missed_s > _DROPPED_S:
-            self._miss()
-            asyncio.get_running_loop().call_later(max(0.0, self._whole_s + _DROPPED_S - now_s), self.ask)
+        self._dropped_s = max(now_s, self._dropped_s + _DROPPED_S)
+        asyncio.get_running_loop().call_later(self._dropped_s - now_s, self.ask)
 
     def _hear(self, bucket: str, key: str) -> None:
         """Something happened to ``key``, or to the bucket itself."""

@@ -90,8 +90,8 @@ def _buckets(rng: random.Random) -> str:
 
 def _page(rng: random.Random) -> str:
     sane = f"<LastModified>{rng.choice(DATES)}</LastModified><Size>{2 ** rng.randrange(48)}</Size>"
-    odd = f"<Key>{'/' * rng.choice([1, 400_000])}</Key><Size>{rng.choice(SIZES)}</Size>"
-    found = f"<Contents><Key>k</Key>{sane}</Contents>" * rng.choice([0, 1, 1000])
+    odd = f"<Key>{'/' * rng.choice([1, 1, 1, 400_000])}</Key><Size>{rng.choice(SIZES)}</Size>"
+    found = f"<Contents><Key>k</Key>{sane}</Contents>" * rng.choice([0, 1, 1, 1000])
     found += f"<Contents>{odd}</Contents>" if rng.random() < 0.2 else ""
     truncated = rng.choice(["true", "false", "false", "maybe"])
     token = rng.choice(["same", str(rng.random()), "t" * 4000, ""])
@@ -116,14 +116,18 @@ def _headers(rng: random.Random) -> dict[str, str]:
     return {name: rng.choice(HEADERS[name]) for name in rng.sample(sorted(HEADERS), rng.randrange(4))}
 
 
+def _wanted(rng: random.Random, path: str) -> bytes:
+    return (_page(rng) if "list-type" in path else _buckets(rng)).encode()
+
+
 def _answer(rng: random.Random, method: str, path: str) -> Iterator[bytes]:
     """One answer, in the pieces in which it is written; an empty piece ends the connection."""
     draw = rng.random()
-    wanted = (_page(rng) if "list-type" in path else _buckets(rng)).encode()
     if method == "HEAD":
         status = rng.choice([200] * 4 + [status for status in STATUSES if status != 200])
         yield _head(status, _headers(rng), rng.choice([None, 0, 10, 2**48, 2**60]))
     elif draw < 0.5:
+        wanted = _wanted(rng, path)
         yield _head(200, {}, len(wanted)) + wanted
     elif draw < 0.7:
         text = _error(rng).encode()
@@ -132,6 +136,7 @@ def _answer(rng: random.Random, method: str, path: str) -> Iterator[bytes]:
         text = rng.choice(BOMBS)
         yield _head(rng.choice([200, 200, 500]), _headers(rng), len(text)) + text
     elif draw < 0.88:
+        wanted = _wanted(rng, path)
         yield _head(200, {}, len(wanted) + 1000) + wanted
         yield b""
     elif draw < 0.92:
@@ -139,10 +144,10 @@ def _answer(rng: random.Random, method: str, path: str) -> Iterator[bytes]:
         yield b""
     elif draw < 0.94:
         yield _head(200, {"Content-Encoding": "gzip"}, len(_ZIPPED)) + _ZIPPED
-    elif draw < 0.98:
+    elif draw < 0.993:
         yield rng.choice((*_NO_HTTP, rng.randbytes(500)))
         yield b""
-    elif draw < 0.99:
+    elif draw < 0.997:
         yield _head(200, {}, None) + b"<ListBucketResult>"
         for _ in range(2000):
             yield b"<Contents><Key>" + b"k" * 16_000 + b"</Key></Contents>"  # 32 MB, unless somebody hangs up

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import functools
 import hashlib
 import socket
 import ssl
@@ -27,7 +28,7 @@ import yarl
 from minio import signer
 from minio.credentials import credentials as minio_credentials
 
-from daemon.stores import contents, credentials, model, trust
+from daemon.stores import contents, credentials, model
 from daemon.stores.s3 import answers, faults
 from scheduler.api import urns as grammar
 
@@ -36,7 +37,7 @@ MAX_ERROR_BYTES: Final = 64 * 2**10
 
 _ANSWER_TIMEOUTS: Final = 3.0  # how many timeouts a whole answer may take
 _PIECE: Final = 8 * 2**10  # parsed at a time: some milliseconds at worst
-_BUFFER: Final = 2**16  # read ahead of the parser
+_BUFFER: Final = 2**16  # read at a time, and ahead of the parser
 _DEFAULT_REGION: Final = "us-east-1"
 _NO_BODY: Final = hashlib.sha256(b"").hexdigest()
 # Servers of these take buckets as host names only, or prefer it so.
@@ -101,6 +102,7 @@ class Client:
         self._now = now
         self._base = base_of(store)
         self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -231,24 +233,24 @@ class Client:
             answer.release() if answer.content.at_eof() else answer.close()
 
     async def _opened(self) -> aiohttp.ClientSession:
-        if self._session is not None:
+        async with self._opening:  # lanes come together
+            if self._session is None:
+                is_secure = self.store.endpoint.startswith("https:")
+                self._session = self._made(await make_tls(self._access) if is_secure else True)
             return self._session
-        tls: ssl.SSLContext | bool = True
-        if self.store.endpoint.startswith("https:"):
-            tls = await trust.context(self._access.ca_pem)
-        if self._session is None:  # another lane may have been faster
-            timeout_s = self.limits.timeout_s
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls, limit=0, socket_factory=open_socket(self.store)),
-                timeout=aiohttp.ClientTimeout(
-                    total=_ANSWER_TIMEOUTS * timeout_s, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                headers={"Accept-Encoding": "identity"},
-                read_bufsize=_BUFFER,
-            )
-        return self._session
+
+    def _made(self, tls: ssl.SSLContext | bool) -> aiohttp.ClientSession:
+        timeout_s = self.limits.timeout_s
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0, socket_factory=open_socket(self.store)),
+            timeout=aiohttp.ClientTimeout(
+                total=_ANSWER_TIMEOUTS * timeout_s, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity"},
+            read_bufsize=_BUFFER,
+        )
 
     # ---- refusals ----
 
@@ -313,14 +315,37 @@ async def _pieces(answer: aiohttp.ClientResponse, most_bytes: int, budget: Budge
         await asyncio.sleep(0)
 
 
+async def make_tls(access: credentials.Access) -> ssl.SSLContext:
+    """The context for a store's certificate, the same one as long as its CAs are.
+
+    Without a bundle the system's CAs count, or those that SSL_CERT_FILE names; with one it alone. Reading them takes
+    tens of milliseconds.
+    """
+    return await asyncio.to_thread(_context, access.ca_pem)
+
+
+@functools.lru_cache(maxsize=64)  # stores of a node
+def _context(ca_pem: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca_pem or None)
+
+
 def base_of(store: model.Store) -> str:
     """Where the store's requests go: the endpoint, or what stands for it on this node."""
     return f"{urllib.parse.urlsplit(store.endpoint).scheme}://{store.address}" if store.address else store.endpoint
 
 
 def open_socket(store: model.Store) -> Callable[[tuple[Any, ...]], socket.socket]:
-    """What opens sockets to the store: none that lead to where it must not be asked."""
-    return store.guard.open if store.guard is not None else lambda info: socket.socket(*info[:3])
+    """What opens sockets to the store: none that lead to where it must not be asked.
+
+    Their buffers are small, because all that is there is read, and taken apart, in one turn of the loop.
+    """
+
+    def opened(info: tuple[Any, ...]) -> socket.socket:
+        made = store.guard.open(info) if store.guard is not None else socket.socket(*info[:3])
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER // 2)  # Linux doubles it
+        return made
+
+    return opened
 
 
 def _is_virtual(parts: urllib.parse.SplitResult, bucket: str) -> bool:

@@ -58,7 +58,8 @@ class Subject(enum.Enum):
 class Fault:
     """Why something could not be had: ``words`` follow the store's endpoint in a sentence.
 
-    ``is_lasting`` says that the name itself is at fault, so that asking for it again is of no use.
+    ``is_lasting`` says that the name itself is at fault, so that asking for it again is of no use; ``hides_buckets``
+    that a server does not tell its buckets, and may well tell what is in them.
     """
 
     effect: Effect
@@ -66,6 +67,7 @@ class Fault:
     words: str
     retry_after_s: float = 0.0
     is_lasting: bool = False
+    hides_buckets: bool = False
 
     def failure(self, store: model.Store) -> contents.Failure:
         is_passing = self.effect is Effect.LATER
@@ -152,9 +154,11 @@ def of_refusal(refusal: Refusal, subject: Subject, store: model.Store) -> Fault:
 
 def _of_status(refusal: Refusal, subject: Subject, store: model.Store) -> Fault:
     """What an answer without a code says, as all are that have no body."""
+    if (refusal.is_bare and refusal.status == 404) or (refusal.is_deleted and subject is Subject.KEY):
+        return _gone(refusal, subject, store)
     if refusal.region and refusal.status in {301, 307, 308}:
         return _elsewhere(refusal, subject, store)
-    if refusal.status == 429:
+    if refusal.status == 429 or (refusal.is_bare and refusal.status == 503):
         return _busy(refusal, subject, store)
     if _TLS_WANTED in refusal.head:
         return Fault(Effect.STORE, "TlsFailed", "expects TLS: write https:// in place of http://")
@@ -162,10 +166,10 @@ def _of_status(refusal: Refusal, subject: Subject, store: model.Store) -> Fault:
         return _denied(refusal, subject, store)
     if subject is not Subject.BUCKETS and refusal.status in {405, 501}:
         return _unbuilt(refusal, subject, store)
-    if (refusal.is_bare and refusal.status == 404) or (refusal.is_deleted and subject is Subject.KEY):
-        return _gone(refusal, subject, store)
     words = f"does not answer as an S3 store does: {_shown(refusal)} and no S3 error with it"
-    return Fault(_narrow(subject), "NotS3", words)
+    # AWS sends who asks it anonymously for its buckets to a page of its web site.
+    hides_buckets = subject is Subject.BUCKETS and refusal.status in {301, 302, 307, 403, 405}
+    return Fault(_narrow(subject), "NotS3", words, hides_buckets=hides_buckets)
 
 
 def _narrow(subject: Subject) -> Effect:
@@ -204,7 +208,7 @@ def _denied(refusal: Refusal, subject: Subject, store: model.Store) -> Fault:
         words = f"{_who(store)} ({_shown(refusal)}): allow them s3:ListAllMyBuckets, if they are the right ones"
     else:
         words = f"does not admit anonymous listing ({_shown(refusal)}): name a Secret with {names.STORAGE_SECRET}"
-    return Fault(Effect.STORE, "AccessDenied", words)
+    return Fault(Effect.STORE, "AccessDenied", words, hides_buckets=True)
 
 
 def _elsewhere(refusal: Refusal, subject: Subject, store: model.Store) -> Fault:
@@ -237,7 +241,8 @@ def _degraded(refusal: Refusal, subject: Subject, _: model.Store) -> Fault:
 
 
 def _unbuilt(refusal: Refusal, subject: Subject, _: model.Store) -> Fault:
-    return Fault(_narrow(subject), "NotImplemented", f"does not offer to list {subject.value} ({_shown(refusal)})")
+    words = f"does not offer to list {subject.value} ({_shown(refusal)})"
+    return Fault(_narrow(subject), "NotImplemented", words, hides_buckets=subject is Subject.BUCKETS)
 
 
 _BY_CODE: Final[dict[str, Callable[[Refusal, Subject, model.Store], Fault]]] = {
@@ -322,7 +327,7 @@ def _tls_words(cause: BaseException, store: model.Store) -> str:
         if cause.verify_code in _NO_KEY_IDENTIFIER:
             return f": its certificate's CA lacks key identifiers, make both anew with them: {cause.verify_message}"
         return f": its certificate cannot be accepted: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+    reason = getattr(cause, "reason", None) or type(cause).__name__
+    if reason in _NO_TLS:
         return ": it does not speak TLS: write http:// in place of https://"
-    reason = cause.reason if isinstance(cause, ssl.SSLError) and cause.reason else type(cause).__name__
     return f": the TLS connection failed ({reason})"

@@ -37,8 +37,6 @@ Effect = faults.Effect
 Found = contents.Content | faults.Fault
 
 
-# With these a server may hide its buckets and still hand out what is in them.
-_HIDING: Final = frozenset({"AccessDenied", "NotImplemented", "NotS3"})
 # These say nothing about the store where they concern a single answer: the next bucket may have better ones.
 _OF_ONE_ANSWER: Final = frozenset({"Timeout", "NotS3", "Busy"})
 _IMPOSSIBLE: Final = faults.Fault(Effect.GONE, "NotFound", "cannot hold a key of this name")
@@ -65,7 +63,7 @@ class Server:
         budget = client.Budget(self._s3.limits)
         listed = await self._buckets(budget)
         if isinstance(listed, faults.Fault):
-            hidden = await self._hidden([*urns, *named()], budget) if listed.reason in _HIDING else None
+            hidden = await self._hidden([*urns, *named()], budget) if listed.hides_buckets else None
             return hidden or listed.failure(self._s3.store)
         buckets = {name for name in listed if not grammar.bucket_fault(name)}
         found = await self._looked_up([urn for urn in urns if contents.bucket_of(urn) in buckets], budget)
