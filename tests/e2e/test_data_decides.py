@@ -19,6 +19,7 @@ import pytest
 
 from demo import processes
 from localcluster import cluster, keeping, topology
+from localcluster import names as cluster_names
 from tests import clusterfixture
 from tests.e2e import process
 
@@ -129,6 +130,30 @@ class World:
              "metadata": {"name": marker}, "spec": {"urn": marker}},
         )  # fmt: skip
         process.until(lambda: marker in self.get("storage-info")["buckets"], "the scheduler has seen it")
+
+    # ---- nodes
+
+    def kubelet_of(self, node: str, *, plays: bool) -> None:
+        """Have KWOK play the node's kubelet, or leave the node alone."""
+        mark = f"={cluster_names.KWOK_ANNOTATION_VALUE}" if plays else "-"
+        self.running.kubectl("annotate", "node", node, f"{cluster_names.KWOK_ANNOTATION}{mark}")
+
+    def say_ready(self, node: str, status: str) -> None:
+        """Write the node's condition Ready, as its kubelet would."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        ready = {"type": "Ready", "status": status, "reason": "Said", "message": "by a test",
+                 "lastHeartbeatTime": now, "lastTransitionTime": now}  # fmt: skip
+        self.running.kubectl(
+            "patch", "node", node, "--subresource=status", "--type=strategic",
+            "-p", json.dumps({"status": {"conditions": [ready]}}),
+        )  # fmt: skip
+
+    def is_away(self, node: str) -> bool:
+        """Whether the cluster takes a node for one that is not ready."""
+        found = self.api.request("GET", f"/api/v1/nodes/{node}")
+        taints = [taint["key"] for taint in found["spec"].get("taints", ())]
+        ready = [one["status"] for one in found["status"]["conditions"] if one["type"] == "Ready"]
+        return ready != ["True"] or any(key.startswith("node.kubernetes.io/") for key in taints)
 
     # ---- placing
 
@@ -249,6 +274,29 @@ def test_a_replica_on_the_nearer_server_wins_and_another_when_its_store_goes_dow
         world.stores["west"].start()
     process.until(lambda: world.served_by("store-west") == {True}, "the store is back with all of them")
     west_wins()
+
+
+def test_a_node_that_is_not_ready_draws_nobody_until_it_is_back(world: World) -> None:
+    """Its store still answers its daemon; the node itself nobody can reach, as far as the cluster knows."""
+    data: Json = {"inputs": (f"shared/movie.bin,{2 * GB}", f"only-west/frames.bin,{GB // 10}")}
+    world.place(world.body(**data))
+    process.until(lambda: len(world.holders("shared/movie.bin")) == 2, "both copies are found")
+    assert world.decided(**data)["node"] == "worker-west"
+    world.kubelet_of("store-west", plays=False)
+    world.say_ready("store-west", "False")
+    try:
+        told = world.decided(**data)
+        assert told["node"] == "worker-east"
+        assert [move["partner"] for move in told["transfers"]] == ["store-east"]
+        assert list(told["unavailable"]) == ["only-west/frames.bin"]
+        assert "its node is not ready" in told["unavailable"]["only-west/frames.bin"]
+    finally:
+        world.say_ready("store-west", "True")
+        world.kubelet_of("store-west", plays=True)
+    process.until(lambda: not world.is_away("store-west"), "the node is back")
+    told = world.decided(**data)
+    assert told["node"] == "worker-west"
+    assert {move["partner"] for move in told["transfers"]} == {"store-west"}
 
 
 def test_a_link_that_is_measured_slow_changes_the_decision(world: World) -> None:

@@ -272,3 +272,53 @@ def test_a_node_that_left_serves_nothing_until_it_is_back() -> None:
     assert (stores("logs/k"), stores("raw-data/x")) == (("a",), ())
     made.apply_node(build.as_node(left))
     assert (stores("logs/k"), stores("raw-data/x")) == (("left",), ("left",))
+
+
+def test_a_bucket_is_known_to_those_for_whom_somebody_speaks_of_it() -> None:
+    """Available or not: a key of such a bucket is worth looking up."""
+    stores = [
+        build.store("common"),
+        build.store("down", name="down", available=False),
+        build.store("private", name="own", namespace="team"),
+        build.store("asked", name="asked", role="Probes"),
+    ]
+    made = build.state(
+        [build.node("a", ready="False")],
+        objects=[data_object("theirs", namespace="other")],
+        capabilities=[build.capability("a", stores=stores)],
+    )
+    known = {
+        namespace: {
+            bucket
+            for bucket in ("common", "down", "private", "theirs", "asked")
+            if made.replicas.knows_bucket(namespace, bucket)
+        }
+        for namespace in ("team", "other", HOME)
+    }
+    shared = {"common", "down"}
+    assert known == {"team": shared | {"private"}, "other": shared | {"theirs"}, HOME: shared}
+
+
+def test_the_doubts_about_an_object_are_those_of_all_its_copies() -> None:
+    made = build.state(
+        [build.node("a", ready="True"), build.node("b", ready="Unknown")],
+        objects=[
+            data_object(
+                "logs/k",
+                name="k",
+                declared=["b"],
+                replicas=[
+                    build.replica("a", "new", seen="2026-03-01T12:00:00Z"),
+                    build.replica("a", "old", seen="2026-03-01T10:00:00Z"),
+                    build.replica("left", seen="2026-03-01T12:00:00Z"),
+                ],
+            )
+        ],
+    )
+    found = made.replicas.doubts("default", "k", build.time_s("2026-03-01T12:01:00Z"))
+    assert [(one.copy.node, one.copy.store, one.doubt.value) for one in found] == [
+        ("b", "", "NodeNotReady"),
+        ("a", "old", "WitnessSilent"),
+        ("left", "minio", "NodeGone"),
+    ]
+    assert made.replicas.doubts("default", "unheard-of", 0.0) == ()
