@@ -175,7 +175,8 @@ def is_crowded_out(
     before, others = _parted(item, node, discovered)
     if before or len(others) < summary.MAX_REPLICAS:
         return False
-    found = (views[store.name] for store in _counting(discovered, item) if store.name in views)
+    here = (store.name for store in _counting(discovered, item) if store.place is None)
+    found = (views[name] for name in here if name in views)
     return any(contents.bucket_of(item.spec.urn) in listed_buckets(view) for view in found)
 
 

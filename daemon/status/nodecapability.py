@@ -18,11 +18,10 @@ from typing import Any, Final
 import msgspec
 
 from daemon.facts import machine
-from daemon.status import capabilities, conditions, dataobject
+from daemon.status import capabilities, conditions, dataobject, room
 from daemon.stores import contents, discovery, model
 from scheduler.api import core, crd, names
 
-_MAX_BUCKETS: Final = 1000  # the schema's bound
 _NODE_TYPES: Final = frozenset({"edge", "cloud"})
 _CONDITIONS: Final = frozenset({"Ready", "StoresAvailable", "StoresComplete"})
 _MAX_NAMED: Final = 3  # of what there may be thousands of
@@ -69,7 +68,7 @@ def status_to_apply(
         left_out: Stores that there is no room for.
     """
     before = capability.status
-    entries = _stores(before, discovered, views)
+    entries = room.bounded(_stores(before, discovered, views))
     found = _status(node, seen, entries, capability)
     said = _conditions(node, discovered, views, left_out)
     found |= {"conditions": conditions.merged(before.conditions, said, capability.metadata, now)}
@@ -141,7 +140,7 @@ def _store(view: dataobject.View, old: crd.Store | None) -> crd.Store:
         endpoint=view.store.endpoint,
         technology=outcome.technology,
         available=True,
-        buckets=tuple(sorted(outcome.buckets)[:_MAX_BUCKETS]),
+        buckets=tuple(sorted(outcome.buckets)),
         last_probe_time=view.probed_at,
         message=_message(view),
     )
@@ -156,8 +155,6 @@ def _message(view: dataobject.View) -> str:
     if isinstance(outcome, contents.Failure):
         return conditions.cut(outcome.message)
     notes = []
-    if len(outcome.buckets) > _MAX_BUCKETS:
-        notes.append(f"{len(outcome.buckets)} buckets, of which the first {_MAX_BUCKETS} are shown")
     unread = {bucket for bucket, content in outcome.buckets.items() if content is None} - outcome.uncounted
     closed = dict.fromkeys(unread, "may not be listed with these credentials") | outcome.closed
     notes += [
