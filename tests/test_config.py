@@ -68,6 +68,8 @@ bindsInFlight: 8
 dataWait: 250ms
 dataRetention: 1h
 expectedConfidence: 0.5
+maxWitnessAgeMinutes: 30
+assumedReadBytes: 1000000
 seed: 42
 resourceCacheEnabled: true
 percentageOfNodesToScore: 50
@@ -98,6 +100,8 @@ def test_flat_keys_are_read_with_their_units(tmp_path: Path) -> None:
         data_wait_s=0.25,
         data_retention_s=3600.0,
         expected_confidence=0.5,
+        witness_max_age_s=1800.0,
+        assumed_read_bytes=1_000_000,
         seed=42,
         ignored=("percentageOfNodesToScore", "resourceCacheEnabled", "enableMockData"),
     )
@@ -119,6 +123,8 @@ def test_weights_are_taken_as_they_stand() -> None:
 
 NO_WEIGHT = ("resourceWeight", "nodeAffinityWeight", "nodeTypeWeight", "capabilitiesWeight", "dataLocalityWeight")
 PORT = "write a whole number from 0 to 65535"
+MINUTES = "write a number from 1 to 525600"
+BYTES = f"write a whole number from 0 to {2**63 - 1}"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +132,10 @@ PORT = "write a whole number from 0 to 65535"
     [
         pytest.param({"tauu": 1}, 'tauu: "1": unknown key; did you mean tau?', id="typo"),
         pytest.param({"xyz": 1}, 'xyz: "1": unknown key; remove it', id="unknown"),
+        pytest.param({"maxWitnessAgeMinutes": 0}, f'maxWitnessAgeMinutes: "0": {MINUTES}', id="no age at all"),
+        pytest.param({"maxWitnessAgeMinutes": "15m"}, f'maxWitnessAgeMinutes: "15m": {MINUTES}', id="no minutes"),
+        pytest.param({"assumedReadBytes": -1}, f'assumedReadBytes: "-1": {BYTES}', id="less than nothing"),
+        pytest.param({"assumedReadBytes": "250MB"}, f'assumedReadBytes: "250MB": {BYTES}', id="no bytes"),
         pytest.param(
             {"scheduler": {"wights": 1}}, 'scheduler.wights: "1": unknown key; did you mean weights?', id="nested-typo"
         ),
@@ -569,6 +579,7 @@ KEYS = st.sampled_from(
         "defaultConstraints", "defaultingType", "whenUnsatisfiable", "topologyKey", REQUIRED, "nodeSelectorTerms",
         "schedulerName", "scheduler", "weights", "default", "resource", "resourceWeight", "localLatency",
         "refreshInterval", "seed", "tau", "podMaxBackoffSeconds", "dataWait", "dataRetention", "expectedConfidence",
+        "maxWitnessAgeMinutes", "assumedReadBytes",
     ]
 )  # fmt: skip
 LEAVES = st.sampled_from([*KUBE.values(), "NodeResourcesFit", "NodeAffinity", "PodTopologySpread", "*", "5m", 10**4000])

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 OFF: Final = -1
 # Of a daemon that is told nothing else: with as much again that others may cause, less than a gigabyte a month, headers
-# included, which the smallest plans for a metered link hold. See docs/decisions/0004-what-probes-may-cost.md.
+# included, which the smallest plans for a metered link hold. See docs/decisions/0005-what-probes-may-cost.md.
 BYTES_PER_HOUR: Final = 600 * 2**10
 _TICK_S: Final = 2.0
 _LOOKS_S: Final = (5.0, 20.0, 60.0)  # at first, when the other daemons start as well, more often

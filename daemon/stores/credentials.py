@@ -14,13 +14,12 @@ import asyncio
 import base64
 import dataclasses
 import pathlib
-import ssl
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from daemon.cluster import reader
-from daemon.stores import contents, model
+from daemon.stores import contents, model, trust
 from scheduler import errors
 from scheduler.api import storage
 from scheduler.kube import client
@@ -116,9 +115,10 @@ async def _ca_pem(api: client.Api, bundle: model.Bundle) -> str | contents.Failu
     if text is None:
         return contents.Failure("CaUnusable", f"{bundle} does not exist: create it with the key {bundle.key}")
     try:
-        ssl.create_default_context(cadata=text or "-")
-    except (ssl.SSLError, TypeError):  # TypeError: not ASCII
-        return contents.Failure("CaUnusable", f"{bundle} must hold PEM certificates under the key {bundle.key}")
+        await trust.context(text or "-")
+    except ValueError as error:
+        words = f"{bundle} must hold PEM certificates under the key {bundle.key}, at most {trust.MAX_CERTIFICATES}"
+        return contents.Failure("CaUnusable", f"{words}; it holds {error}")
     return text
 
 

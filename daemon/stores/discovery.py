@@ -27,6 +27,8 @@ from scheduler.api import core, names, storage, urns
 
 MAX_STORES: Final = 64  # the bound of NodeCapability's schema
 
+_MAX_PATH: Final = 1024  # characters of a directory's path, which a status shows
+
 # What the control plane taints a node with that does not answer any more.
 _NOT_READY: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
 
@@ -138,13 +140,13 @@ def _local(name: str, bucket: str, path: str, root: str) -> model.Store:
     problem = urns.bucket_fault(bucket)
     if problem:
         problem = f'{names.STORAGE_BUCKET}: "{bucket[:80]}": {problem}'
-    elif not path.startswith("/") or ".." in path.split("/"):
-        problem = f'"{path[:80]}" is not an absolute path without ".."'
+    elif not path.startswith("/") or ".." in path.split("/") or len(path) > _MAX_PATH:
+        problem = f'"{path[:80]}" is not an absolute path without "..", of at most {_MAX_PATH} characters'
     return model.Store(
         namespace="",
         service="",
         service_uid="",
-        endpoint=f"file://{path}",
+        endpoint=f"file://{path[:_MAX_PATH]}",
         secret="",
         problem=problem,
         alias=name[:253],

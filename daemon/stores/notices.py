@@ -33,7 +33,7 @@ import aiohttp
 import msgspec
 import yarl
 
-from daemon.stores import credentials, model
+from daemon.stores import credentials, model, trust
 from daemon.stores.s3 import client
 from scheduler.api import urns as grammar
 
@@ -122,7 +122,7 @@ class _Listener:
         url = f"{client.base_of(self._store)}/?{urllib.parse.urlencode(wanted)}"
         headers = client.sign("GET", url, self._store, self._found, datetime.datetime.now(datetime.UTC))
         try:
-            tls = await client.make_tls(self._found) if endpoint.startswith("https:") else True
+            tls = await trust.context(self._found.ca_pem) if endpoint.startswith("https:") else True
             connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket)
             async with (
                 aiohttp.ClientSession(

@@ -25,6 +25,8 @@ Stores that no Service announces are found by daemon.stores.discovery.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import urllib.parse
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
@@ -41,6 +43,10 @@ STORE_APPS: Final = frozenset(
 # What may be written as a store's role, and what it makes of a replica (see the CRD).
 ROLES: Final = {"store": "Stores", "gateway": "Serves", "distributed": "Serves"}
 
+# What goes into paths, headers and statuses: names of objects and hosts, and regions.
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
+_REGION: Final = re.compile(r"[A-Za-z0-9._-]{0,63}")
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 _GUARD: Final = addresses.Guard()
 
@@ -115,10 +121,12 @@ def _preference(announced: _Announced) -> tuple[bool, bool, bool, str, str]:
 
 def _store(service: storage.Service, pod: core.Pod, *, is_everybodys: bool, guard: addresses.Guard) -> model.Store:
     meta, annotations = service.metadata, service.metadata.annotations
-    endpoint = address = problem = ""
+    endpoint = address = secret = region = problem = ""
     role, ca = "Stores", None
     try:
         endpoint = _endpoint(service, pod)
+        secret = _secret(annotations)
+        region = _region(annotations)
         role = _role(annotations)
         ca = _bundle(annotations, meta.namespace)
         if role == "Stores" and names.STORAGE_ENDPOINT not in annotations:
@@ -130,10 +138,10 @@ def _store(service: storage.Service, pod: core.Pod, *, is_everybodys: bool, guar
         service=meta.name,
         service_uid=meta.uid,
         endpoint=endpoint,
-        secret=annotations.get(names.STORAGE_SECRET, "").strip(),
+        secret=secret,
         problem=problem,
         ca=ca,
-        region=annotations.get(names.STORAGE_REGION, "").strip(),
+        region=region,
         role=role,
         speaks_for="" if is_everybodys else meta.namespace,
         address=address,
@@ -152,6 +160,22 @@ def _address(service: storage.Service, pod: core.Pod) -> str:
     return servers.address(pod, number)
 
 
+def _secret(annotations: Mapping[str, str]) -> str:
+    written = annotations.get(names.STORAGE_SECRET, "").strip()
+    if written and not _NAME.fullmatch(written):
+        raise errors.InputError(names.STORAGE_SECRET, written, "write the name of a Secret in this namespace")
+    return written
+
+
+def _region(annotations: Mapping[str, str]) -> str:
+    written = annotations.get(names.STORAGE_REGION, "").strip()
+    if not _REGION.fullmatch(written):
+        raise errors.InputError(
+            names.STORAGE_REGION, written, "write a region as the store calls it, such as eu-west-1"
+        )
+    return written
+
+
 def _role(annotations: Mapping[str, str]) -> str:
     written = annotations.get(names.STORAGE_ROLE, "store").strip().lower()
     if written not in ROLES:
@@ -164,7 +188,7 @@ def _bundle(annotations: Mapping[str, str], namespace: str) -> model.Bundle | No
     if not written:
         return None
     kind, slash, name = written.rpartition("/")
-    if not name or (slash and kind not in {"configmap", "secret"}):
+    if not _NAME.fullmatch(name) or (slash and kind not in {"configmap", "secret"}):
         remedy = "write the name of a ConfigMap with the key ca.crt in this namespace, or secret/NAME"
         raise errors.InputError(names.STORAGE_CA, written, remedy)
     return model.Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
@@ -209,12 +233,22 @@ def parse_endpoint(text: str) -> str:
         raise errors.InputError(
             where, _without_user(text), f"credentials do not belong here: name a Secret with {names.STORAGE_SECRET}"
         )
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in {"http", "https"} or not host or not _is_host(host):
         raise errors.InputError(where, text, "not a URL of a store; write http://HOST:PORT or https://HOST:PORT")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise errors.InputError(where, text, "an S3 endpoint has no path; write http://HOST:PORT or https://HOST:PORT")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}:{port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _is_host(host: str) -> bool:
+    """Whether something is an address, or can be a host's name."""
+    if ":" not in host:
+        return _HOST.fullmatch(host) is not None
+    try:
+        return not ipaddress.IPv6Address(host).scope_id
+    except ValueError:
+        return False
 
 
 def _without_user(text: str) -> str:

@@ -22,6 +22,10 @@ BUCKET_LABEL: Final = f"{GROUP}/bucket"
 LOCATION_PREFIX: Final = f"location.{GROUP}/"  # and a node's name, see crd.location_label
 # On DataObjects that the scheduler made because a pod names the key, and may delete when none does.
 ON_DEMAND_LABEL: Final = f"{GROUP}/on-demand"
+# On those: the namespace whose pod asked for it.
+ON_DEMAND_FOR: Final = f"{GROUP}/on-demand-for"
+# Who made an object; the daemons' field manager on what they made themselves.
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 # In place of a node's name: a store outside the cluster.
 EXTERNAL: Final = "external"
 SCHEDULER_FIELD_MANAGER: Final = "data-locality-scheduler"

@@ -80,6 +80,11 @@ def bucket_meant(text: str) -> str:
     return (found.urn if found else _urn(text)).partition("/")[0]
 
 
+def is_key(urn: str) -> bool:
+    """Whether a urn names one object, and not a prefix or a bucket with whatever lies in it."""
+    return "/" in urn and not urn.endswith("/")
+
+
 def is_printable(text: str) -> bool:
     """Whether text has no control character and no half of a surrogate pair, so that it can be shown and sent."""
     return not _UNPRINTABLE.search(text)

@@ -48,5 +48,5 @@ def prepare(pod: core.Pod) -> PodRequest:
         asked=demand.of(pod, runs=False),
         ports=demand.host_ports(pod),
         terms=podterms.of(pod),
-        transfers=wanted.of(intent),
+        transfers=wanted.of(intent, pod.metadata.annotations),
     )

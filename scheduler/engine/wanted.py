@@ -7,10 +7,19 @@ input without a size, unless an input lies in it, which says better what is read
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from scheduler.api import annotations as intents
+from scheduler.api import names
+
+# Of the note: what stands between the annotations that were added, and what stands for those that have no room in it.
+_WORDS: Final = re.compile("[ ,;]+")
+_CUT: Final = " more from "
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +31,36 @@ class Wanted:
     processing_s: float
     is_output: bool
 
-    @property
-    def is_key(self) -> bool:
-        """Whether it is one object, not a prefix or a bucket with whatever lies in it."""
-        return "/" in self.urn and not self.urn.endswith("/")
 
+def of(intent: intents.Intent, annotations: Mapping[str, str]) -> tuple[Wanted, ...]:
+    """Inputs, sources and outputs, in this order.
 
-def of(intent: intents.Intent) -> tuple[Wanted, ...]:
-    """Inputs, sources and outputs, in this order."""
+    Args:
+        intent: What the annotations ask for.
+        annotations: The pod's, in which the webhook notes what it has added.
+    """
     told = {transfer.bucket for transfer in intent.inputs}
     sources = (Wanted(bucket, 0, 0.0, is_output=False) for bucket in intent.sources if bucket not in told)
-    return (*_once(intent.inputs, is_output=False), *sources, *_once(intent.outputs, is_output=True))
+    filled_in = _filled_in(intent, annotations)
+    inputs = (msgspec.structs.replace(one, size_bytes=0) if one.urn in filled_in else one for one in intent.inputs)
+    return (*_once(inputs, is_output=False), *sources, *_once(intent.outputs, is_output=True))
+
+
+def _filled_in(intent: intents.Intent, annotations: Mapping[str, str]) -> frozenset[str]:
+    """The sources that the webhook made inputs with the size of the whole bucket: how much is read nobody said.
+
+    What the pod said itself the webhook never notes as added.
+    """
+    note = annotations.get(names.ENRICHED, "") if intent.sources else ""
+    if not note:
+        return frozenset()
+    added = set(_WORDS.split(note))
+    return frozenset(
+        urn
+        for key, text in annotations.items()
+        if key.startswith(names.INPUT_PREFIX) and (key.removeprefix(names.DATA_PREFIX) in added or _CUT in note)
+        if (urn := text.partition(",")[0].strip()) in intent.sources
+    )
 
 
 def _once(transfers: Iterable[intents.Transfer], *, is_output: bool) -> Iterable[Wanted]:

@@ -33,9 +33,12 @@ from scheduler.loop import (
     doors,
     expected,
     feed,
+    forsaken,
     handlers,
     health,
     journal,
+    labelled,
+    mentions,
     metrics,
     ondemand,
     queue,
@@ -124,14 +127,18 @@ class _Process:
         self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
         self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
         self._clerk = clerk.Clerk(self._metrics, clock)
+        self._mentions = mentions.Mentions(home)
+        self._labels = labelled.Labels(api=api, resources=self._resources, writer=self._clerk, counters=self._metrics)
         self._keys = ondemand.Keys(
             api=api,
             settings=settings,
             home=home,
             table=self._cluster.replicas,
+            named=self._mentions,
             resources=self._resources,
             waiting=self._queue,
             writer=self._clerk,
+            reporter=self._reporter,
             counters=self._metrics,
             clock=clock,
             is_there=lambda uid: self._queue.get(uid) is not None or self._pods_fed.has(uid),
@@ -155,6 +162,16 @@ class _Process:
             counters=self._metrics,
             clock=clock,
             now=_now,
+        )
+        self._buckets = forsaken.Buckets(
+            api=api,
+            resources=self._resources,
+            table=self._cluster.replicas,
+            named=self._mentions,
+            writer=self._clerk,
+            counters=self._metrics,
+            clock=clock,
+            after_s=settings.data_retention_s,
         )
         self._listen()
         self._binder = binder.Binder(
@@ -210,7 +227,7 @@ class _Process:
         self._pending.on_seen.append(self._keys.pod_seen)
         self._pods_fed.on_seen.append(self._keys.pod_seen)
         self._pods_fed.on_gone.append(self._outputs.pod_gone)
-        self._resources.on_object += [self._outputs.object_seen, self._keys.object_seen]
+        self._resources.on_object += [self._outputs.object_seen, self._keys.object_seen, self._labels.object_seen]
 
     async def run(self) -> int:
         self._catch_signals()
@@ -287,7 +304,7 @@ class _Process:
         """Now and then, look through what is known of data for what no event tells."""
         interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
         while True:
-            for part in (self._keys, self._outputs, self._departed):
+            for part in (self._keys, self._outputs, self._departed, self._buckets):
                 with self._metrics.failures.contained("sweep", at=type(part).__name__):
                     part.sweep()
             await asyncio.sleep(interval_s)
@@ -369,6 +386,8 @@ class _Process:
         self._metrics.watch_dropped("events", lambda: self._sink.dropped)
         self._metrics.watch_dropped("conditions", lambda: self._reporter.dropped)
         self._metrics.watch_dropped("data_objects", lambda: self._clerk.dropped)
+        self._metrics.watch_data_objects("bucket", lambda: self._buckets.count)
+        self._metrics.watch_data_objects("on_demand", self._keys.count)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_efficiency(self._efficiency)
 

@@ -1,5 +1,8 @@
 """Writes to DataObjects: one worker, one request at a time, at a bounded rate, behind everything else.
 
+Jobs are done in turns of groups, such as the namespaces for whose pods they are, so that one with thousands of them
+keeps nobody else waiting; when the list is full, the longest group loses one.
+
 A job is asked for by key and works out what to write when its turn comes, from what is known then. So a job that is
 asked for again while it waits is still one job, and nothing has to be kept consistent between asking and writing.
 
@@ -11,6 +14,7 @@ answer, or asks to wait, is tried again. A job that trips over a defect is dropp
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -32,7 +36,7 @@ RETRY_S: Final = 1.0
 
 
 class Clerk:
-    """Does jobs in the order in which they were first asked for.
+    """Does jobs in turns of groups, within one in the order in which they were first asked for.
 
     Args:
         clock: Monotonic seconds.
@@ -42,35 +46,43 @@ class Clerk:
         self.dropped = 0  # jobs that found the list full
         self._metrics = counters
         self._clock = clock
-        self._jobs: dict[Key, Job] = {}
+        self._jobs: collections.OrderedDict[str, dict[Key, Job]] = collections.OrderedDict()  # by group, next first
+        self._count = 0
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
         self._said: dict[str, str] = {}  # kind of job -> the refusal last told
         self._allowance, self._counted = BURST, clock()
 
-    def ask(self, key: Key, job: Job) -> None:
+    def ask(self, key: Key, job: Job, *, group: str = "") -> None:
         """Have a job done; one of the same key that still waits is replaced and keeps its turn."""
-        if key not in self._jobs and len(self._jobs) >= CAPACITY:
-            self.dropped += 1
-            return
-        self._jobs[key] = job
+        line = self._jobs.get(group, {})
+        if key not in line:
+            if self._count >= CAPACITY:
+                self.dropped += 1
+                longest = max(self._jobs, key=lambda one: len(self._jobs[one]))
+                if len(self._jobs[longest]) <= len(line) + 1:
+                    return
+                self._jobs[longest].popitem()
+                self._count -= 1
+            self._count += 1
+        self._jobs.setdefault(group, line)[key] = job
         self._asked.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            while not self._jobs:
+            while not self._count:
                 self._done.set()
                 self._asked.clear()
                 await self._asked.wait()
             self._done.clear()
             await self._pace()
-            key = next(iter(self._jobs))
-            job = self._jobs.pop(key)
+            group, key, job = self._next()
             try:
                 await job()
             except (errors.UnreachableError, errors.ThrottledError) as error:
-                self._jobs.setdefault(key, job)
+                if key not in self._jobs.get(group, {}):
+                    self.ask(key, job, group=group)
                 await asyncio.sleep(max(RETRY_S, error.retry_after_s))
             except errors.ConflictError:
                 pass
@@ -85,8 +97,18 @@ class Clerk:
         """Let what waits be written, while ``run`` still runs."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
-                while self._jobs:
+                while self._count:
                     await self._done.wait()
+
+    def _next(self) -> tuple[str, Key, Job]:
+        """Take the oldest job of the group whose turn it is."""
+        group, line = self._jobs.popitem(last=False)
+        key = next(iter(line))
+        job = line.pop(key)
+        self._count -= 1
+        if line:
+            self._jobs[group] = line  # behind the others
+        return group, key, job
 
     async def _pace(self) -> None:
         now = self._clock()

@@ -17,7 +17,7 @@ import msgspec
 
 from scheduler.api import names
 from scheduler.kube import client
-from scheduler.loop import clerk, feed, metrics, ondemand
+from scheduler.loop import clerk, feed, metrics, places
 
 ABSENT_S: Final = 60.0
 GONE_TEXT: Final = "every node that held it is gone"
@@ -53,7 +53,7 @@ class Departed:
 
     def sweep(self) -> None:
         """Look through all objects once."""
-        named: dict[str, list[ondemand.Place]] = {}
+        named: dict[str, list[places.Place]] = {}
         for obj in self._resources.data_objects():
             for replica in obj.status.replicas:
                 if replica.node not in self._nodes and replica.node != names.EXTERNAL:
@@ -68,8 +68,8 @@ class Departed:
     def _is_gone(self, node: str) -> bool:
         return node not in self._nodes and self._clock() - self._absent.get(node, self._clock()) >= ABSENT_S
 
-    async def _clean(self, place: ondemand.Place) -> None:
-        path = ondemand.object_path(*place)
+    async def _clean(self, place: places.Place) -> None:
+        path = places.path(*place)
         obj = msgspec.json.decode(await self._api.get(path))
         status: dict[str, Any] = obj.get("status", {})
         replicas = status.get("replicas", [])
@@ -91,9 +91,9 @@ class Departed:
         summary: dict[str, Any] = {"replicaCount": count, "nodesText": ",".join(available)}
         if not kept:
             when = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-            ready = {"type": ondemand.READY, "status": "False", "reason": "NotFound", "message": GONE_TEXT}
+            ready = {"type": places.READY, "status": "False", "reason": "NotFound", "message": GONE_TEXT}
             summary["conditions"] = [
-                {**one, **ready, "lastTransitionTime": when} if one["type"] == ondemand.READY else one
+                {**one, **ready, "lastTransitionTime": when} if one["type"] == places.READY else one
                 for one in status.get("conditions", [])
             ]
         return summary

@@ -26,13 +26,13 @@ from scheduler import config, errors
 from scheduler.api import core, crd, names, units
 from scheduler.engine import decision
 from scheduler.kube import client
-from scheduler.loop import clerk, feed, metrics, ondemand
+from scheduler.loop import clerk, feed, mentions, metrics, ondemand, places
 
 LOOKED_S: Final = 600.0  # a daemon lists its stores about once a minute, so a copy would have been seen
 CLOCK_SKEW_S: Final = 5.0  # between the clock of a store, which dates copies, and ours
 MAX_EXPECTED: Final = 64  # the schema's bound
 
-Place = ondemand.Place
+Place = places.Place
 
 
 class Outputs:
@@ -78,7 +78,7 @@ class Outputs:
         since = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         self._succeeded.pop(pod.key, None)
         for transfer in transfers:
-            if not transfer.is_output or not ondemand.is_key(transfer.urn):
+            if not transfer.is_output or not mentions.is_key(transfer.urn):
                 continue
             node, region, zone = _split(transfer.partner)
             one = crd.Expected(
@@ -94,7 +94,9 @@ class Outputs:
             namespace = pod.metadata.namespace
             self._promised.setdefault(transfer.urn, {})[namespace, one.node, one.store] = one
             self._clerk.ask(
-                ("promise", namespace, transfer.urn), functools.partial(self._promise, namespace, transfer.urn)
+                ("promise", namespace, transfer.urn),
+                functools.partial(self._promise, namespace, transfer.urn),
+                group=namespace,
             )
 
     def object_seen(self, place: Place, obj: crd.DataObject | None) -> None:
@@ -192,7 +194,7 @@ class Outputs:
             "status": {"expected": [{"store": "", "confidence": 0.0, **msgspec.to_builtins(one)} for one in kept]},
         }
         await self._api.patch(
-            f"{ondemand.object_path(*place)}/status",
+            f"{places.path(*place)}/status",
             msgspec.json.encode(body),
             client.APPLY_PATCH,
             params={"fieldManager": names.SCHEDULER_FIELD_MANAGER, "force": "true"},

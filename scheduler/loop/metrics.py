@@ -25,7 +25,7 @@ QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
 NODE_TYPES = ("edge", "cloud", "unknown")
 PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
-UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "refused", "full")
+UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "evicted", "refused", "full")
 
 # Without a `_created` series beside every counter, which no dashboard reads.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -139,6 +139,12 @@ class Metrics:
         self._cache = prometheus.Gauge(
             "scheduler_cache_size", "Nodes, pods and assumed pods in the cluster state.", ["type"], registry=registry
         )
+        self._data_objects = prometheus.Gauge(
+            "data_locality_scheduler_data_objects",
+            "DataObjects that nobody made by hand, by what for; those made on demand have a limit.",
+            ["kind"],
+            registry=registry,
+        )
         self._dropped = prometheus.Gauge(
             "data_locality_scheduler_dropped",
             "What a full queue dropped since the start, by queue. Pods are found again, events and conditions are not.",
@@ -174,6 +180,9 @@ class Metrics:
 
     def watch_cache(self, kind: str, count: Callable[[], int]) -> None:
         self._cache.labels(kind).set_function(count)
+
+    def watch_data_objects(self, kind: str, count: Callable[[], int]) -> None:
+        self._data_objects.labels(kind).set_function(count)
 
     def watch_dropped(self, queue: str, count: Callable[[], int]) -> None:
         self._dropped.labels(queue).set_function(count)

@@ -2,9 +2,10 @@
 
 A bucket is always known; which of its stores holds a key is found out by the daemons once there is a DataObject for the
 key. So when a pending pod of ours names a key as an input that no DataObject covers exactly, and its bucket is known,
-one is made in the home namespace, labelled scheduler.thesis/on-demand. The pod, if its turn comes meanwhile, is put
-aside until the object says something, but not beyond ``data_wait_s`` after it was first seen; then it is placed by what
-is known of the bucket. Other pods do not wait for it.
+one is made, labelled scheduler.thesis/on-demand: in the pod's namespace if that knows of the bucket by itself,
+else in the home namespace, which knows of the stores that speak for everybody. The pod, if its turn comes meanwhile, is
+put aside until the object says something, but not beyond ``data_wait_s`` after it was first seen; then it is placed by
+what is known of the bucket. Other pods do not wait for it.
 
 An object says something when a copy is available or an output is expected; or, if no pod is about to write the key,
 when a copy is known that cannot be had now. That nobody has the key is no answer at first: the daemon that says so may
@@ -15,14 +16,11 @@ What no pending or assigned pod names any more is deleted after ``data_retention
 pods, so a restart only starts the retention anew. Pods that wait for another scheduler are not watched; theirs count
 once they are assigned, which the retention bridges.
 
-Daemons select DataObjects by labels that follow from the spec: the bucket, and the nodes of declared locations. Users
-do not set them, so they are set here, once for each spec; whoever changes them back prevails, and the log says so.
+How many there may be is bounded, fairly between namespaces (scheduler.loop.room): who gets no more is told so.
 """
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import functools
 import hashlib
 import math
@@ -33,48 +31,22 @@ import msgspec
 import structlog
 
 from scheduler import config, errors
-from scheduler.api import annotations as intents
 from scheduler.api import core, crd, names
 from scheduler.kube import client
-from scheduler.loop import clerk, feed, metrics, queue
+from scheduler.loop import clerk, feed, mentions, metrics, places, queue, reports, room
+from scheduler.loop.places import Place
 from scheduler.state import replicas
 
 log = structlog.get_logger(__name__)
 
-LIMIT: Final = 10_000  # objects made on demand, some kB each for everybody who lists them
-DENIED_S: Final = 60.0  # how long a refusal to create is taken for the answer
-READY: Final = "Ready"
-
-UNDONE: Final = math.inf
-
-Place = tuple[str, str]  # namespace and name of a DataObject
+DENIED_S: Final = 60.0  # how long a refusal to create in a namespace is taken for the answer
+FULL_S: Final = 10.0  # likewise that it has had its share
+FULL_SAID_S: Final = 600.0  # how often a namespace is told so
 
 
 def name_of(urn: str) -> str:
     """The name of the DataObject made for a key."""
     return f"key-{hashlib.sha256(urn.encode()).hexdigest()[:20]}"
-
-
-def is_key(urn: str) -> bool:
-    """Whether a urn names one key, rather than a bucket or a prefix."""
-    return "/" in urn and not urn.endswith("/")
-
-
-def object_path(namespace: str, name: str = "") -> str:
-    """The API path of a DataObject, or of those of a namespace."""
-    path = f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.DATA_OBJECTS}"
-    return f"{path}/{name}" if name else path
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Named:
-    """The keys that a pod names."""
-
-    namespace: str
-    annotations: dict[str, str]
-    is_pending: bool
-    inputs: frozenset[str]
-    outputs: frozenset[str]
 
 
 class Keys:
@@ -91,9 +63,11 @@ class Keys:
         settings: config.Settings,
         home: str,
         table: replicas.ReplicaTable,
+        named: mentions.Mentions,
         resources: feed.CustomResources,
         waiting: queue.Queue,
         writer: clerk.Clerk,
+        reporter: reports.Reporter,
         counters: metrics.Metrics,
         clock: Callable[[], float],
         is_there: Callable[[str], bool],
@@ -102,68 +76,60 @@ class Keys:
         self._settings = settings
         self._home = home
         self._table = table
+        self._mentions = named
         self._resources = resources
         self._queue = waiting
         self._clerk = writer
+        self._reporter = reporter
         self._metrics = counters
         self._clock = clock
         self._is_there = is_there
-        self._named: dict[str, _Named] = {}  # by uid
-        self._users: collections.Counter[str] = collections.Counter()  # urn -> pods that name it
-        self._producers: collections.Counter[str] = collections.Counter()  # urn -> pods that will write it
-        self._made: dict[Place, str] = {}  # the objects made on demand -> urn
-        self._idle: dict[Place, float] = {}  # those of them that no pod names -> since when
-        self._creating: set[str] = set()
+        self._room = room.Room(home, named)
+        self._creating: set[tuple[str, str]] = set()  # namespace of the object, and urn
         self._lacking: dict[Place, float] = {}  # objects that say that nobody has the key -> since when
         self._held: dict[str, set[str]] = {}  # urn -> pods put aside for it
         self._waiters: set[str] = set()
-        self._denied_until = -DENIED_S
-        self._is_full = False
-        self._labels: dict[Place, tuple[int, float]] = {}  # labelled objects -> generation, and the version this made
+        self._refused_until: dict[str, float] = {}  # namespace in which nothing is made, or whose pods get nothing
+        self._full_said: dict[str, float] = {}  # namespace -> when it was told that it has had its share
+
+    def count(self) -> int:
+        """How many objects there are that were made on demand."""
+        return len(self._room)
 
     # ------------------------------------------------------------------------------------------------ what is seen
 
     def pod_seen(self, pod: core.Pod) -> None:
         """Take note of the keys that a pending or assigned pod names."""
-        uid, is_pending = pod.metadata.uid, not pod.spec.node_name
-        before = self._named.get(uid)
-        if before is not None and before.is_pending == is_pending and before.annotations == pod.metadata.annotations:
-            return
-        intent = intents.parse(pod.metadata.annotations)[0]
-        inputs = frozenset(filter(is_key, (each.urn for each in intent.inputs)))
-        outputs = frozenset(filter(is_key, (each.urn for each in intent.outputs)))
-        self._forget(uid)
-        if inputs or outputs:
-            named = _Named(pod.metadata.namespace, pod.metadata.annotations, is_pending, inputs, outputs)
-            self._named[uid] = named
-            self._users.update(inputs | outputs)
-            self._producers.update(outputs - inputs)
-            if is_pending:
-                self._want(named)
+        named = self._mentions.see(pod)
+        if named is not None and named.is_pending:
+            self._want(named)
 
     def object_seen(self, place: Place, obj: crd.DataObject | None) -> None:
         """A DataObject is new, changed, or (None) gone."""
         if obj is None:
-            for known in (self._labels, self._made, self._idle, self._lacking):
-                known.pop(place, None)
+            self._lacking.pop(place, None)
+            urn = self._room.urn(place)
+            self._room.remove(place)
+            if urn is not None:
+                self._release(urn)
             return
         urn = obj.spec.urn
-        if place[0] == self._home and obj.metadata.labels.get(names.ON_DEMAND_LABEL) == "true":
-            self._made[place] = urn
-        if _says_where(obj) or not any(each.type == READY for each in obj.status.conditions):
+        # By its name too: what somebody made and labelled is not ours to delete.
+        if obj.metadata.labels.get(names.ON_DEMAND_LABEL) == "true" and place[1] == name_of(urn):
+            self._room.add(place, urn, obj.metadata.annotations.get(names.ON_DEMAND_FOR, ""))
+        if _says_where(obj) or not any(each.type == places.READY for each in obj.status.conditions):
             self._lacking.pop(place, None)
         else:
             self._lacking.setdefault(place, self._clock())
-        self._creating.discard(urn)
+        self._creating.discard((place[0], urn))
         self._release(urn)
-        self._look_at_labels(place, obj)
 
     # ------------------------------------------------------------------------------------------ what the cycle asks
 
     def hold_until(self, pod: core.Pod, arrived: float) -> float | None:
         """Until when a pod whose turn has come is to be put aside at most; None if it is to be decided now."""
         uid, now, deadline = pod.metadata.uid, self._clock(), arrived + self._settings.data_wait_s
-        named = self._named.get(uid)
+        named = self._mentions.of(uid)
         if now < deadline and named is not None:
             awaited = [urn for urn in named.inputs if self._is_awaited(named.namespace, urn)]
             for urn in awaited:
@@ -191,81 +157,93 @@ class Keys:
         place = self.place_of(namespace, urn)
         if place is not None:
             return self._resources.data_object(place)
-        if not await self._make_room():
+        answer = self._room.ask(namespace)
+        if not answer.granted:
             return None
-        labels = {names.BUCKET_LABEL: urn.partition("/")[0], names.ON_DEMAND_LABEL: "true"}
-        body = {
-            "apiVersion": names.API_VERSION,
-            "kind": "DataObject",
-            "metadata": {"name": name_of(urn), "namespace": self._home, "labels": labels},
-            "spec": {"urn": urn},
+        if answer.goes is not None:
+            await self._delete(answer.goes, is_evicted=self._is_used(answer.goes))
+        bucket = urn.partition("/")[0]
+        home = self._home_of(namespace, bucket) or namespace
+        meta = {
+            "name": name_of(urn),
+            "namespace": home,
+            "labels": {names.BUCKET_LABEL: bucket, names.ON_DEMAND_LABEL: "true"},
+            "annotations": {names.ON_DEMAND_FOR: namespace},
         }
-        path = object_path(self._home)
+        body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": meta, "spec": {"urn": urn}}
+        path = places.path(home)
         params = {"fieldManager": names.SCHEDULER_FIELD_MANAGER}
         made = core.decode(await self._api.post(path, msgspec.json.encode(body), params=params), crd.DataObject, path)
-        self._made[self._home, made.metadata.name] = urn
+        self._room.add((home, made.metadata.name), urn, namespace)
         self._metrics.upkeep("created")
         return made
 
     def sweep(self) -> None:
         """Make good what was missed, and delete what has not been named for long."""
-        for uid in [uid for uid in self._named if not self._is_there(uid)]:
-            self._forget(uid)
+        now = self._clock()
+        self._mentions.keep(self._is_there)
         self._waiters = {uid for uid in self._waiters if self._is_there(uid)}
         self._held = {urn: kept for urn, uids in self._held.items() if (kept := self._waiters & uids)}
         self._creating.clear()  # what was asked for and not answered is asked for again
-        for named in self._named.values():
-            if named.is_pending:
-                self._want(named)
-        now = self._clock()
-        for place, urn in self._made.items():
-            if self._users[urn]:
-                self._idle.pop(place, None)
-            elif now - self._idle.setdefault(place, now) >= self._settings.data_retention_s:
-                self._clerk.ask(("delete", *place), functools.partial(self._delete, place))
+        self._refused_until = {one: until for one, until in self._refused_until.items() if until > now}
+        self._full_said = {one: since for one, since in self._full_said.items() if now - since < FULL_SAID_S}
+        for named in self._mentions.pending():
+            self._want(named)
+        for place in self._room.expire(now, self._settings.data_retention_s):
+            self._clerk.ask(("delete", *place), functools.partial(self._delete, place))
 
     # ------------------------------------------------------------------------------------------------------- inside
 
-    def _forget(self, uid: str) -> None:
-        named = self._named.pop(uid, None)
-        if named is not None:
-            _less(self._users, named.inputs | named.outputs)
-            _less(self._producers, named.outputs - named.inputs)
+    def _home_of(self, namespace: str, bucket: str) -> str | None:
+        """In which namespace stands what a namespace's pods see of a bucket, their own first; None where nothing is."""
+        return self._table.speaks_in(namespace, bucket)
 
-    def _want(self, named: _Named) -> None:
+    def _want(self, named: mentions.Named) -> None:
         """Have objects made for a pending pod's inputs where there are none."""
+        namespace, now = named.namespace, self._clock()
         for urn in named.inputs:
+            home = self._home_of(namespace, urn.partition("/")[0])
             if (
-                urn not in self._creating
-                and not self._table.exactly(named.namespace, urn)
-                and self._table.knows_bucket(named.namespace, urn.partition("/")[0])
-                and self._clock() >= self._denied_until
+                home is not None
+                and (home, urn) not in self._creating
+                and not self._table.exactly(namespace, urn)
+                and now >= self._refused_until.get(home, now)
+                and now >= self._refused_until.get(namespace, now)
             ):
-                self._creating.add(urn)
-                self._clerk.ask(("create", urn), functools.partial(self._create, named.namespace, urn))
+                self._creating.add((home, urn))
+                job = functools.partial(self._create, namespace, home, urn)
+                self._clerk.ask(("create", home, urn), job, group=namespace)
 
-    async def _create(self, namespace: str, urn: str) -> None:
+    async def _create(self, namespace: str, home: str, urn: str) -> None:
         try:
             if await self.ensure(namespace, urn) is None:
-                self._give_up(urn)
+                self._tell_full(namespace, urn)
+                self._give_up(home, urn)
         except (errors.UnreachableError, errors.ThrottledError):
             raise  # tried again; whoever waits does not beyond its time
         except errors.ConflictError:
             pass  # it is there, and the watch will show it
         except errors.ApiError as error:
             if isinstance(error, errors.DeniedError):
-                self._denied_until = self._clock() + DENIED_S
-            self._give_up(urn)
+                self._refused_until[home] = self._clock() + DENIED_S
+            self._give_up(home, urn)
             raise
 
-    def _give_up(self, urn: str) -> None:
+    def _give_up(self, home: str, urn: str) -> None:
         """Nothing will be said of the key."""
-        self._creating.discard(urn)
+        self._creating.discard((home, urn))
         self._release(urn)
 
     def _is_awaited(self, namespace: str, urn: str) -> bool:
         places = self._table.exactly(namespace, urn)
-        return not any(self._has_answered(place) for place in places) if places else urn in self._creating
+        return not any(self._has_answered(place) for place in places) if places else self._is_being_made(namespace, urn)
+
+    def _is_being_made(self, namespace: str, urn: str) -> bool:
+        return (self._home_of(namespace, urn.partition("/")[0]), urn) in self._creating
+
+    def _is_used(self, place: Place) -> bool:
+        urn = self._room.urn(place)
+        return urn is not None and self._mentions.is_used(place[0], urn)
 
     def _has_answered(self, place: Place) -> bool:
         obj = self._resources.data_object(place)
@@ -273,7 +251,7 @@ class Keys:
             return False
         if _says_where(obj):
             return True
-        if self._producers[obj.spec.urn]:
+        if self._mentions.is_written(place[0], obj.spec.urn):
             return False
         since = self._lacking.get(place, math.inf)
         return bool(obj.status.replicas) or self._clock() - since >= self._settings.data_wait_s
@@ -284,88 +262,37 @@ class Keys:
 
     # ------------------------------------------------------------------------------------------- room and deletion
 
-    async def _make_room(self) -> bool:
-        """Whether another object may be made; the one that was idle for longest goes for it."""
-        if len(self._made) < LIMIT:
-            self._is_full = False
-            return True
-        idle = {since: place for place, since in self._idle.items() if not self._users[self._made[place]]}
-        if idle:
-            await self._delete(idle[min(idle)])
-            return True
+    def _tell_full(self, namespace: str, urn: str) -> None:
+        """A namespace has had its share: its pods are placed by what is known of buckets, and somebody is told."""
+        now = self._clock()
         self._metrics.upkeep("full")
-        if not self._is_full:
-            self._is_full = True
-            log.warning("no more DataObjects are made on demand, keys are placed by their buckets", limit=LIMIT)
-        return False
+        self._refused_until[namespace] = now + FULL_S
+        reader = self._mentions.reader(namespace, urn)
+        if reader is None or now - self._full_said.get(namespace, now - FULL_SAID_S) < FULL_SAID_S:
+            return
+        self._full_said[namespace] = now
+        has, share = self._room.count_of(namespace), self._room.share(namespace)
+        note = (
+            f"no DataObject is made for {urn} and others, as this namespace has {has} of {room.LIMIT} in all and a "
+            f"share of {share}: pods are placed by their buckets; name prefixes or buckets instead of keys"
+        )
+        log.warning("no more DataObjects are made on demand", namespace=namespace, has=has, share=share)
+        self._reporter.keys_not_looked_up(namespace, reader.name, reader.uid, note)
 
-    async def _delete(self, place: Place) -> None:
-        urn, obj = self._made.get(place), self._resources.data_object(place)
-        if urn is None or self._users[urn]:
+    async def _delete(self, place: Place, *, is_evicted: bool = False) -> None:
+        urn, obj = self._room.urn(place), self._resources.data_object(place)
+        if urn is None or (self._is_used(place) and not is_evicted):
             return  # gone, or named again meanwhile
         preconditions = {"preconditions": {"uid": obj.metadata.uid}} if obj is not None else {}
         try:
-            await self._api.delete(object_path(*place), msgspec.json.encode(preconditions))
-            self._metrics.upkeep("deleted")
+            await self._api.delete(places.path(*place), msgspec.json.encode(preconditions))
+            self._metrics.upkeep("evicted" if is_evicted else "deleted")
         except errors.NotFoundError:
             pass
-        self._made.pop(place, None)
-        self._idle.pop(place, None)
-
-    # -------------------------------------------------------------------------------------------------- labels
-
-    def _look_at_labels(self, place: Place, obj: crd.DataObject) -> None:
-        wrong = _wrong_labels(obj)
-        if not wrong:
-            return
-        generation, version = self._labels.get(place, (-1, 0.0))
-        if generation != obj.metadata.generation:
-            self._clerk.ask(("label", *place), functools.partial(self._label, place))
-        elif _version(obj) > version:
-            self._labels[place] = generation, UNDONE
-            log.warning(
-                "labels changed back, so they are left alone; daemons do not look after this DataObject",
-                object="/".join(place),
-                labels=sorted(wrong),
-            )
-
-    async def _label(self, place: Place) -> None:
-        obj = self._resources.data_object(place)
-        labels = _wrong_labels(obj) if obj is not None else {}
-        if obj is None or not labels or self._labels.get(place, (-1, 0.0))[0] == obj.metadata.generation:
-            return
-        body = {"metadata": {"uid": obj.metadata.uid, "labels": labels}}
-        params = {"fieldManager": names.SCHEDULER_FIELD_MANAGER}
-        path = object_path(*place)
-        answer = await self._api.patch(path, msgspec.json.encode(body), params=params)
-        self._labels[place] = obj.metadata.generation, _version(core.decode(answer, crd.DataObject, path))
-        self._metrics.upkeep("labelled")
-        self.object_seen(place, self._resources.data_object(place))  # they may have been changed back already
+        self._room.remove(place)
 
 
 def _says_where(obj: crd.DataObject) -> bool:
     """Whether an object says where its data can be had, or will be."""
     status = obj.status
     return bool(obj.spec.locations or status.expected or any(replica.available for replica in status.replicas))
-
-
-def _wrong_labels(obj: crd.DataObject) -> dict[str, str | None]:
-    """The labels that do not follow from the spec, as a patch."""
-    wanted: dict[str, str | None] = {names.BUCKET_LABEL: obj.spec.urn.partition("/")[0]}
-    wanted |= {crd.location_label(location.node): "true" for location in obj.spec.locations}
-    standing = obj.metadata.labels
-    stale = {label: None for label in standing if label.startswith(names.LOCATION_PREFIX) and label not in wanted}
-    return {label: value for label, value in wanted.items() if standing.get(label) != value} | stale
-
-
-def _version(obj: crd.DataObject) -> float:
-    """Where in the order of versions an object is; the API server counts them."""
-    version = obj.metadata.resource_version
-    return float(version) if version.isdecimal() else UNDONE
-
-
-def _less(counts: collections.Counter[str], urns: frozenset[str]) -> None:
-    for urn in urns:
-        counts[urn] -= 1
-        if counts[urn] <= 0:
-            del counts[urn]

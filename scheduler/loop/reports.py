@@ -73,6 +73,11 @@ class Reporter:
         ref = events.pod_reference(pod)
         self._sink.emit(ref, type="Warning", reason="BadAnnotation", action="Scheduling", note=note)
 
+    def keys_not_looked_up(self, namespace: str, pod: str, uid: str, note: str) -> None:
+        """What a pod reads gets no DataObject: one Event for all of its namespace's."""
+        ref = events.Reference(kind="Pod", name=pod, namespace=namespace, uid=uid)
+        self._sink.emit(ref, type="Warning", reason="KeysNotLookedUp", action="Scheduling", note=note)
+
     async def run(self) -> None:
         """Write conditions until cancelled."""
         async with asyncio.TaskGroup() as writers:

@@ -99,13 +99,8 @@ def of(pod: core.Pod, *, runs: bool = True) -> Demand:
 
 
 def _of(pod: core.Pod, *, runs: bool) -> Demand:
-    spec, status = pod.spec, pod.status
-    has_status = runs and bool(
-        status.container_statuses
-        or status.init_container_statuses
-        or status.resources is not None
-        or _is_infeasible(pod)
-    )
+    spec = pod.spec
+    has_status = runs and not _is_settled(pod)
     if not (spec.init_containers or spec.overhead or spec.resources or has_status):
         return _of_containers(tuple([tuple(c.resources.requests.items()) for c in spec.containers]))
     pod_level = _pod_level(pod, has_status=has_status)
@@ -239,6 +234,20 @@ def _containers(pod: core.Pod, assumed: Sums, stage: _Stage) -> Sums:
         _raise_to(init_peak, at_this_moment)
     _raise_to(total, init_peak)
     return total
+
+
+def _is_settled(pod: core.Pod) -> bool:
+    """Whether the node has given what is wished, as it has for nearly every pod: then there is one sum, not three."""
+    status = pod.status
+    if status.resources is not None or _is_infeasible(pod):
+        return False
+    wishes = {one.name: one.resources.requests for one in (*pod.spec.containers, *pod.spec.init_containers)}
+    for one in (*status.container_statuses, *status.init_container_statuses):
+        wish = wishes.get(one.name)
+        in_force = one.resources.requests if one.resources is not None else None
+        if wish is not None and (one.allocated_resources not in (None, wish) or in_force not in (None, wish)):
+            return False
+    return True
 
 
 def _is_infeasible(pod: core.Pod) -> bool:

@@ -174,7 +174,12 @@ class ReplicaTable:
 
     def knows_bucket(self, namespace: str, bucket: str) -> bool:
         """Whether a DataObject or a node that counts for a namespace speaks of the bucket, available now or not."""
-        return any((home, bucket) in self._known or self.served.knows(home, bucket) for home in self._homes(namespace))
+        return self.speaks_in(namespace, bucket) is not None
+
+    def speaks_in(self, namespace: str, bucket: str) -> str | None:
+        """In which namespace stands what counts first for a namespace's pods of a bucket; None where nothing does."""
+        homes = self._homes(namespace)
+        return next((one for one in homes if (one, bucket) in self._known or self.served.knows(one, bucket)), None)
 
     def resolve(self, namespace: str, urn: str, now_s: float) -> Entry | None:
         """Find where a urn can be had at a time, or will be; None when nothing is known of any copy."""

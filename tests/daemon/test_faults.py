@@ -1,6 +1,7 @@
 """Each way in which S3 servers refuse: with a code in XML, with a code in a header, with a bare status."""
 
 import asyncio
+import collections
 import contextlib
 import errno
 import ssl
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
-from daemon.stores import addresses, contents, credentials, model
+from daemon.stores import addresses, contents, credentials, model, trust
 from daemon.stores.s3 import client, faults, listing
 
 LIMITS = contents.Limits(timeout_s=10.0)
@@ -275,13 +276,12 @@ async def test_3_4_a_store_has_one_tls_context_as_long_as_its_ca_is_the_same(mon
         return real()
 
     monkeypatch.setattr(ssl, "create_default_context", counting)
-    client._context.cache_clear()
+    monkeypatch.setattr(trust, "_known", collections.OrderedDict())
     store = model.Store("s", "s", "u", "https://127.0.0.1:9", "")
     async with client.Client(store, LIMITS) as s3:
         for number in range(10):
             await s3.use(credentials.Access(contents.Credentials("key", str(number))))
             await listing.Server(s3).look_up([f"bucket/{n}" for n in range(50)])
-    client._context.cache_clear()
     assert made == [""]
 
 

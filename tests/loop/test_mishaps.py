@@ -75,7 +75,7 @@ async def test_what_one_object_does_costs_that_object_alone(
         for number in range(3):
             world.create(f"fine-{number}", metadata={"annotations": {f"{names.INPUT_PREFIX}1": f"good/{number},1"}})
             await world.placed(f"fine-{number}")
-        await world.until(lambda: any(obj["spec"]["urn"] == "good/2" for obj in fake.store.all("dataobjects", HOME)))
+        await world.until(lambda: any(obj["spec"]["urn"] == "good/2" for obj in fake.store.all("dataobjects")))
         await world.until(lambda: failures(counters, part))
 
 

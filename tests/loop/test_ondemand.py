@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import crd, names
-from scheduler.loop import journal, ondemand
+from scheduler.loop import journal, ondemand, room
 from tests.fakeapi import faults, objects, server
 from tests.loop import running
 
@@ -293,7 +293,7 @@ async def test_a_bucket_that_becomes_known_later_has_its_keys_looked_up(
 async def test_there_is_a_bound_and_the_oldest_goes_first(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ondemand, "LIMIT", 2)
+    monkeypatch.setattr(room, "LIMIT", 2)
     async with running.scheduler(fake, tmp_path, dataclasses.replace(NEVER, data_retention_s=4.0)) as world:
         for name in ("a", "b", "c"):
             world.create(name, metadata=reads(f"logs/{name}"))

@@ -59,10 +59,16 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
     data = f"{names.GROUP}/{names.DATA_OBJECTS}"
     asked = {"authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"}
     assert writable(rules) == {"/pods/binding", "/pods/status", "events.k8s.io/events", data, f"{data}/status"} | asked
-    assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "patch"}
+    assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(rules, names.GROUP, f"{names.DATA_OBJECTS}/status") == {"patch"}
-    role = base("Role")["data-locality-scheduler"]
-    assert role["rules"] == [{"apiGroups": [names.GROUP], "resources": ["dataobjects"], "verbs": ["create", "delete"]}]
+    assert "data-locality-scheduler" not in base("Role")
+    policy = base("ValidatingAdmissionPolicy")["data-locality-scheduler"]
+    assert (
+        base("ValidatingAdmissionPolicyBinding")["data-locality-scheduler"]["spec"]["policyName"]
+        == (policy["metadata"]["name"])
+    )
+    (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == ([names.DATA_OBJECTS], ["CREATE", "UPDATE", "DELETE"])
     assert allowed(rules, "", "pods") == {"get", "list", "watch"}
     assert allowed(rules, "", "nodes") == allowed(rules, "", "namespaces") == {"list", "watch"}
     assert allowed(rules, "", "secrets") == set()

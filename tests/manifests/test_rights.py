@@ -20,7 +20,7 @@ def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
 
 
 def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it_can_do_without() -> None:
-    upkeep = {("get", ""), ("patch", ""), ("patch", "status")}
+    upkeep = {("get", ""), ("create", ""), ("patch", ""), ("delete", ""), ("patch", "status")}
     spare = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in upkeep}
     spare |= {(verb, "resource.k8s.io", "deviceclasses", "") for verb in ("list", "watch")}
     spare |= {("create", "authentication.k8s.io", "tokenreviews", "")}

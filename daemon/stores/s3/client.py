@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
-import functools
 import hashlib
 import socket
 import ssl
@@ -28,7 +27,7 @@ import yarl
 from minio import signer
 from minio.credentials import credentials as minio_credentials
 
-from daemon.stores import contents, credentials, model
+from daemon.stores import contents, credentials, model, trust
 from daemon.stores.s3 import answers, faults
 from scheduler.api import urns as grammar
 
@@ -236,7 +235,7 @@ class Client:
         async with self._opening:  # lanes come together
             if self._session is None:
                 is_secure = self.store.endpoint.startswith("https:")
-                self._session = self._made(await make_tls(self._access) if is_secure else True)
+                self._session = self._made(await trust.context(self._access.ca_pem) if is_secure else True)
             return self._session
 
     def _made(self, tls: ssl.SSLContext | bool) -> aiohttp.ClientSession:
@@ -313,20 +312,6 @@ async def _pieces(answer: aiohttp.ClientResponse, most_bytes: int, budget: Budge
             raise answers.MalformedError(f"its answer has more than {most_bytes} bytes")
         yield piece
         await asyncio.sleep(0)
-
-
-async def make_tls(access: credentials.Access) -> ssl.SSLContext:
-    """The context for a store's certificate, the same one as long as its CAs are.
-
-    Without a bundle the system's CAs count, or those that SSL_CERT_FILE names; with one it alone. Reading them takes
-    tens of milliseconds.
-    """
-    return await asyncio.to_thread(_context, access.ca_pem)
-
-
-@functools.lru_cache(maxsize=64)  # stores of a node
-def _context(ca_pem: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=ca_pem or None)
 
 
 def base_of(store: model.Store) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.api import crd
+from scheduler.api import crd, urns
 from scheduler.engine import request, wanted
 from scheduler.state import network, replicas, snapshot
 
@@ -138,7 +138,7 @@ def _amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tu
     """How many bytes move, and whether that is an assumption."""
     if one.size_bytes or one.is_output:
         return one.size_bytes, False
-    if one.is_key:
+    if urns.is_key(one.urn):
         return (entry.size_bytes or 0) if entry.urn == one.urn else 0, False
     if entry.size_bytes is None:
         return assumed_bytes, True

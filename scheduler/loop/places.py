@@ -1,0 +1,17 @@
+"""Where a DataObject is: its namespace and name, and its path in the API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scheduler.api import names
+
+READY: Final = "Ready"  # the condition by which daemons say whether any store has it
+
+Place = tuple[str, str]  # namespace and name
+
+
+def path(namespace: str, name: str = "") -> str:
+    """The API path of a DataObject, or of those of a namespace."""
+    found = f"/apis/{names.API_VERSION}/namespaces/{namespace}/{names.DATA_OBJECTS}"
+    return f"{found}/{name}" if name else found
