@@ -1,14 +1,18 @@
-"""The daemon's work: know the cluster's side (watching), know the stores' side (asking), write down what differs.
+"""The daemon's work: know the cluster's side (knowledge), know the stores' side (asking), write down what differs.
 
 One task does all the writing. It is woken by whatever changes on either side, and looks only at the DataObjects that
 the change is about, so that a key is in its object's status some milliseconds after somebody named it. Once in
-``interval_s`` comes a regular round: the cluster is read where it is not watched, every store is listed, every object
-is looked at. So a lost event or a failed write is made good by the next round and needs no bookkeeping.
+``interval_s`` comes a regular round: every store is listed, every object is looked at. So a lost event or a failed
+write is made good by the next round and needs no bookkeeping. The round asks the API server nothing.
 
 Nothing here waits for a store. What comes late is written late: a store that hangs delays neither the others nor the
 writing; only the first description of the node waits a moment for the stores that it is about to name.
 
-It works without Kopf, too: then changes of the own NodeCapability are seen in the next regular round.
+The work has parts (``_PARTS``), each with its own pace: what fails is tried again ever more seldom, and keeps none of
+the others from being done. Nothing is concluded from what could not be read: a store that was not found stays as it
+was written down as long as the cluster's side cannot say that it is gone.
+
+It works without Kopf, too: then changes of the own NodeCapability are seen once in ``_REREAD`` rounds.
 """
 
 from __future__ import annotations
@@ -17,31 +21,33 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import functools
+import math
 import pathlib
 import random
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import structlog
 
-from daemon import config, metrics
-from daemon.cluster import watches, writer
+from daemon import config, finding, lasting, metrics, writing
+from daemon.cluster import knowledge, pace, watches, writer
 from daemon.status import conditions, dataobject, description
-from daemon.stores import addresses, asker, contents, discovery, model, named, services
+from daemon.stores import addresses, asker, contents, discovery, model, named
 from scheduler import errors
 from scheduler.api import core, crd, names
-from scheduler.kube import client, events
+from scheduler.kube import client, events, mishaps
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S: Final = 1.0  # how long the node's description waits for a store's first answer
-_DEBOUNCE_S: Final = 0.3  # several events, one round
-_RETRY_S: Final = 2.0  # after the API server failed us
 # When to look for a copy that another node's store has already: over a slow line, or on a busy machine, it takes time.
 _REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
-_AT_ONCE: Final = 8  # writes in flight
+_MOST_S: Final = 120.0  # between two attempts at what fails
+_REREAD: Final = 20  # rounds until the own NodeCapability is read again, were an event lost
+
+# The parts of the work, in the order in which they are done, and the least time between two times of one.
+_PARTS: Final = {"capability": 1.0, "stores": 0.3, "buckets": 0.2, "objects": 0.0, "description": 0.2}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,8 +79,28 @@ class Agent:
         self._api = api
         self._settings = settings
         self._figures = figures
-        self._cluster = watches.Cluster(api, settings.node, self)
+        self._failures = mishaps.Mishaps(lambda part: figures.faults.labels(part=part).inc())
+        self._cluster = knowledge.Cluster(
+            api, settings.node, self, self._failures, home=settings.namespace, interval_s=settings.interval_s
+        )
+        self._finder = finding.Finder(
+            self._cluster,
+            self._failures,
+            home=settings.namespace,
+            host_root=str(settings.host_root),
+            api_addresses=settings.api_addresses,
+        )
         self._writer = writer.Writer(api, self._cluster.objects, figures)
+        self._writing = writing.Writing(
+            self._cluster,
+            self._writer,
+            self._failures,
+            node=settings.node,
+            namespace=settings.namespace,
+            views=self._views,
+            is_open=self._finder.is_open,
+            figures=figures,
+        )
         self._description = description.Description(
             api,
             self._writer,
@@ -90,13 +116,15 @@ class Agent:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._round_due_s = 0.0
-        self._buckets_due = False
-        self._capability_due = False
-        self._is_regular = False  # whether a regular round is under way: begun and not yet written down
-        self._dirty: dict[watches.Place, bool] = {}  # objects to look at, and whether to heal them
-        self._crowded: set[watches.Place] = set()  # objects that have no room for this node's copy
-        self._leaving: dict[watches.Place, crd.DataObject] = {}  # not watched any more, with entries of ours
-        self._complaint = ""
+        self._rounds = 0
+        self._due = set[str]()  # parts of the work that something has made necessary
+        self._pace = {part: pace.Pace(gap_s=gap_s, most_s=_MOST_S) for part, gap_s in _PARTS.items()}
+        self._complaints: dict[str, str] = {}  # part -> what went wrong with it last
+        self._unread: dict[str, str] = {}
+        self._known: object = None  # what the last discovery came to
+        self._left = set[str]()  # what is to be done of the regular round
+        self._is_regular = False
+        self._chases: dict[watches.Place, list[asyncio.TimerHandle]] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -107,24 +135,43 @@ class Agent:
     # ---- what the watches call, and the Kopf handlers ----
 
     def object_seen(self, item: crd.DataObject, before: crd.DataObject | None) -> None:
-        self._look_at(item)
+        self._writing.changed(item, before)
+        self._wake.set()
         if "/" not in item.spec.urn:
             return
         if before is None:
             self._look_up(item)
         elif dataobject.is_behind(item, before, node=self._settings.node):
-            place, etags = (item.metadata.namespace, item.metadata.name), dataobject.etags_of(item, self._settings.node)
-            for delay_s in _REPLICATION_S:
-                asyncio.get_running_loop().call_later(delay_s, self._catch_up, place, etags)
+            self._chase(item)
 
     def object_gone(self, item: crd.DataObject) -> None:
         if "/" not in item.spec.urn:
-            self._buckets_due = True
+            self._due.add("buckets")
         has_ours = any(replica.node == self._settings.node for replica in item.status.replicas)
         if has_ours and not self._cluster.is_listed(contents.bucket_of(item.spec.urn)):
             # A location was taken back, and with it the label by which we saw the object.
-            self._leaving[item.metadata.namespace, item.metadata.name] = item
-            self._look_at(item)
+            self._writing.leaves(item)
+        self._wake.set()
+
+    def objects_listed(self) -> None:
+        self._need("buckets")
+
+    def cluster_changed(self) -> None:
+        self._pace["stores"].forgive("stores", time.monotonic())
+        self._need("stores")
+
+    def capability_seen(self, capability: crd.NodeCapability, *, gone: bool) -> None:
+        with self._failures.contained("capability"):
+            standing = self._description.capability
+            known = standing.metadata if standing is not None else core.ObjectMeta()
+            if gone or capability.metadata.uid != known.uid:
+                self._need("capability", "description")
+            elif watches.version_of(capability.metadata) > watches.version_of(known):
+                self._description.capability, self._description.is_known = capability, True
+                self._need("description")
+
+    def _need(self, *parts: str) -> None:
+        self._due.update(parts)
         self._wake.set()
 
     def _look_up(self, item: crd.DataObject) -> None:
@@ -132,109 +179,145 @@ class Agent:
             if one.store.counts_in(item.metadata.namespace):
                 one.look_up(item.spec.urn)
 
+    def _chase(self, item: crd.DataObject) -> None:
+        """Look whether replication brings here what another node has; the newest change alone is chased."""
+        place, etags = (item.metadata.namespace, item.metadata.name), dataobject.etags_of(item, self._settings.node)
+        for timer in self._chases.pop(place, ()):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._chases[place] = [loop.call_later(delay_s, self._catch_up, place, etags) for delay_s in _REPLICATION_S]
+        loop.call_later(_REPLICATION_S[-1], self._chases.pop, place, None)
+
     def _catch_up(self, place: watches.Place, etags: set[str]) -> None:
         """Look whether replication has brought here what another node has, unless it has already."""
         item = self._cluster.objects.by_place.get(place)
         if item is not None and dataobject.etags_of(item, self._settings.node) == etags:
             self._look_up(item)
 
-    def objects_listed(self) -> None:
-        self._buckets_due = True
-        self._wake.set()
-
-    def pod_seen(self, pod: core.Pod) -> None:
-        is_new = not self._cluster.has_services_of(pod.metadata.namespace)
-        is_store = pod.metadata.labels.get(services.APP_LABEL) in services.STORE_APPS
-        if is_new or is_store or any(services.serves(pod, service) for service in self._cluster.services):
-            self._hurry()
-
-    def capability_seen(self, capability: crd.NodeCapability, *, gone: bool) -> None:
-        standing = self._description.capability
-        known = standing.metadata if standing is not None else core.ObjectMeta()
-        seen = capability.metadata
-        if gone or (seen.uid, seen.generation) != (known.uid, known.generation):
-            self._hurry()
-        elif watches.version_of(seen) > watches.version_of(known):
-            self._description.capability, self._capability_due = capability, True
-            self._wake.set()
-
-    def _hurry(self) -> None:
-        """Have a regular round soon."""
-        self._round_due_s = min(self._round_due_s, time.monotonic() + _DEBOUNCE_S)
-        self._wake.set()
-
-    def _look_at(self, item: crd.DataObject, *, heals: bool = False) -> None:
-        place = (item.metadata.namespace, item.metadata.name)
-        self._dirty[place] = heals or self._dirty.get(place, False)
-        self._wake.set()
-
     def _store_changed(self, urns: Collection[str] | None) -> None:
         """A store told something else than before about ``urns``, or about all that it has."""
         if urns is None:
-            self._buckets_due = self._capability_due = True
             for item in self._cluster.objects.by_place.values():
-                self._look_at(item)
-            self._wake.set()
+                self._writing.look_at(item)
+            self._need("buckets", "description")
             return
         for urn in urns:
             for item in self._cluster.objects.with_urn(urn):
-                self._look_at(item)
+                self._writing.look_at(item)
+        self._wake.set()
 
     # ---- the work ----
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
+        await self._cluster.settle()
+        todo: dict[str, Callable[[], Awaitable[None]]] = {
+            "capability": self._description.read,
+            "stores": lambda: self._discover(tasks),
+            "buckets": self._find_buckets,
+            "objects": self._writing.run_due,
+            "description": self._describe,
+        }
         while True:
             self._wake.clear()
-            try:
-                if time.monotonic() >= self._round_due_s:
-                    await self._begin_round(tasks)
-                await self._write()
-                self._complaint = ""
-            except errors.LocalityError as error:
-                if str(error) != self._complaint:  # once, not every two seconds
-                    self._complaint = str(error)
-                    log.warning("round failed, still trying", error=self._complaint)
-                self._round_due_s = 0.0
-                pause_s = max(_RETRY_S, getattr(error, "retry_after_s", 0.0))
-                await asyncio.sleep(min(self._settings.interval_s, pause_s) * random.uniform(0.8, 1.2))  # noqa: S311
-                continue
+            if time.monotonic() >= self._round_due_s:
+                with self._failures.contained("round"):
+                    self._begin_round()
+            for part, do in todo.items():
+                if self._free_s(part) <= time.monotonic():
+                    await self._do(part, do)
+            if self._is_regular and not self._left and not self._complaints and self._writing.is_idle():
+                self._is_regular = False
+                self.last_round_s = time.monotonic()
+                self._figures.rounds.inc()
+            next_s = min(self._round_due_s, *map(self._free_s, todo))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._round_due_s - time.monotonic())):
+                async with asyncio.timeout(max(0.0, next_s - time.monotonic())):
                     await self._wake.wait()
 
-    async def _begin_round(self, tasks: asyncio.TaskGroup) -> None:
-        """Read what is not watched, have every store listed and every object looked at."""
+    def _free_s(self, part: str) -> float:
+        """When a part of the work can be done; never while it is not due."""
+        free_s = self._pace[part].free_s(part)
+        if self._known is None and part in {"objects", "description"}:
+            return math.inf  # nothing is written before it is known which stores there are
+        if part == "objects":
+            waiting_s = self._writing.next_s()
+            return math.inf if waiting_s is None else max(free_s, waiting_s)
+        if part not in self._due:
+            return math.inf
+        if part == "description" and self._is_early():
+            return time.monotonic() + _PATIENCE_S / 5
+        if part == "description":
+            return max(free_s, self._description.written_s + writing.GAP_S)
+        return free_s
+
+    async def _do(self, part: str, do: Callable[[], Awaitable[None]]) -> None:
+        """Do one part; where it fails, it is due again, later and later."""
+        self._due.discard(part)
+        try:
+            await do()
+        except Exception as error:  # noqa: BLE001 - what fails here must not keep the other parts from being done
+            self._due.add(part)
+            self._pace[part].failed(part, time.monotonic(), at_least_s=getattr(error, "retry_after_s", 0.0))
+            if not isinstance(error, errors.LocalityError):
+                self._failures.caught(part, error)
+            elif self._complaints.get(part) != str(error):
+                log.warning("not done, still trying", part=part, error=str(error))
+            self._complaints[part] = str(error)
+        else:
+            self._complaints.pop(part, None)
+            self._left.discard(part)
+            self._pace[part].done(part, time.monotonic())
+
+    def _begin_round(self) -> None:
+        """Have every store listed and every object looked at."""
         interval_s = self._settings.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads many daemons
         self._round_due_s = time.monotonic() + interval_s
-        await self._cluster.refresh()
-        await self._description.read()
+        if self._rounds % _REREAD == 0 or not self._description.is_known:
+            self._due.add("capability")
+        self._rounds += 1
         self._settings.configuration.refresh()
         self._figures.config_good.set(self._settings.configuration.is_good)
-        await self._discover(tasks)
         for one in self._askers.values():
             one.ask()
         for item in self._cluster.objects.by_place.values():
-            self._look_at(item, heals=True)
-        self._buckets_due = self._capability_due = self._is_regular = True
+            self._writing.look_at(item, heals=True)
+        parts = {"stores", "buckets", "description"}
+        self._due |= parts
+        if not self._is_regular:  # else the round before counts once all of it is done
+            self._left, self._is_regular = parts, True
 
     async def _discover(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask stores that are new, and end it for those that are gone or stand elsewhere now."""
-        assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
-        settings = self._settings.configuration.settings
-        seen = discovery.Cluster(
-            self._cluster.node,
-            list(self._cluster.services),
-            list(self._cluster.pods),
-            self._cluster.volumes,
-            await self._cluster.nodes(discovery.fellows(self._cluster.node, settings)),
-            self._cluster.shared_namespaces | {self._settings.namespace},
-            self._settings.api_addresses,
-        )
-        found = discovery.find(seen, settings, host_root=str(self._settings.host_root))
-        self._discovered, self._left_out = discovery.shared_out(found)
-        self._figures.left_out.labels(kind="stores").set(len(self._left_out))
-        by_name = {store.name: store for store in self._discovered}
-        await self._let_go(one.store for name, one in self._askers.items() if name not in by_name)
+        if self._cluster.lacks_node:
+            remedy = "there is no such Node; give --node or NODE_NAME its exact name"
+            raise errors.InputError("node", self._settings.node, remedy)
+        unread = self._cluster.complaints()
+        if unread != self._unread:
+            log.warning("what cannot be read stays as it was written down", unread=unread)
+        self._unread = unread
+        self._figures.unread.set(len(unread))
+        if self._cluster.node is not None:  # else nobody knows what is configured for it
+            found = self._finder.find(self._cluster.node, self._settings.configuration.settings)
+            by_name = {store.name for store in found}
+            # One that is not found is asked on as long as it may be there.
+            standing = [one for one in self._discovered if one.name not in by_name and self._finder.is_open(one.name)]
+            self._discovered, self._left_out = discovery.shared_out([*found, *standing])
+            self._figures.left_out.labels(kind="stores").set(len(self._left_out))
+            self._writing.discovered = self._discovered
+            await self._ask(tasks, {store.name: store for store in self._discovered})
+        open_names = [store.name for store in self._open()]
+        known = (self._discovered, self._unread, self._cluster.node, open_names)
+        if known != self._known:
+            self._known = known
+            for item in self._cluster.objects.by_place.values():
+                self._writing.look_at(item)
+            self._need("buckets", "description")
+
+    async def _ask(self, tasks: asyncio.TaskGroup, by_name: Mapping[str, model.Store]) -> None:
+        """Have these stores asked, and no others."""
+        configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
+        gone = [one.store for name, one in self._askers.items() if name not in by_name]
+        await self._writing.let_go(gone, configured)
         for name, one in list(self._askers.items()):
             if by_name.get(name) != one.store:
                 self._tasks.pop(name).cancel()
@@ -242,10 +325,10 @@ class Agent:
                 del self._askers[name]
                 if name not in by_name:
                     self._figures.forget(name)
-        for name in by_name.keys() - self._askers.keys():
+        for name in sorted(by_name.keys() - self._askers.keys(), key=lambda name: by_name[name].place is not None):
             if by_name[name].place is not None:
                 self._inherited[name] = await self._cluster.buckets_outside(name)
-            one = asker.Asker(
+            self._askers[name] = one = asker.Asker(
                 self._api,
                 by_name[name],
                 limits=self._settings.limits,
@@ -253,24 +336,18 @@ class Agent:
                 changed=self._store_changed,
                 figures=self._figures,
             )
-            self._askers[name] = one
-            self._tasks[name] = tasks.create_task(one.run(), name=f"ask {name}")
-
-    async def _let_go(self, gone: Iterable[model.Store]) -> None:
-        """Take back what stands of stores outside the cluster that are no longer configured, for no daemon would."""
-        configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
-        for store in gone:
-            if store.place is None or store.name in configured:  # another node asks it now
-                continue
-            left = [
-                item
-                for item in self._cluster.objects.by_place.values()
-                if any(r.node == names.EXTERNAL and r.store == store.name for r in item.status.replicas)
-            ]
-            await self._writer.let_go(left, manager=dataobject.field_manager(names.EXTERNAL, store.name))
+            self._tasks[name] = tasks.create_task(
+                lasting.run(one.run, self._failures, "store", name), name=f"ask {name}"
+            )
 
     def _views(self) -> dict[str, dataobject.View]:
         return {name: one.view for name, one in self._askers.items() if one.view is not None}
+
+    async def _find_buckets(self) -> None:
+        """Watch the objects of the buckets that our stores hold, and make those that are missing."""
+        self._follow()
+        if not await self._writing.create_missing():
+            self._due.add("buckets")
 
     def _follow(self) -> None:
         """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
@@ -286,88 +363,40 @@ class Agent:
             )
             if any(mine):
                 buckets.add(contents.bucket_of(item.spec.urn))
-        self._cluster.follow(buckets)
+        self._figures.unselected.set(not self._cluster.follow(buckets))
 
-    # ---- writing ----
+    # ---- the node's description ----
 
-    async def _write(self) -> None:
-        if self._buckets_due:
-            self._buckets_due = False
-            self._follow()
-            await self._create_missing()
-        await self._write_objects()
-        if self._capability_due and not self._is_early():
-            self._capability_due = False
-            assert self._cluster.node is not None  # noqa: S101 - a round begins with reading it
-            self._cluster.node = await self._description.write(
-                self._cluster.node, self._discovered, self._views(), _now(), left_out=self._left_out
+    async def _describe(self) -> None:
+        now = conditions.rfc3339(datetime.datetime.now(datetime.UTC))
+        if not self._description.is_known:
+            raise errors.InputError(
+                "NodeCapability", self._settings.node, "not read yet, so nothing is written over it"
             )
-        if self._is_regular and not self._capability_due:
-            self._is_regular = False
-            self.last_round_s = time.monotonic()
-            self._figures.rounds.inc()
+        if self._cluster.node is None:
+            await self._description.write_unread(self._unread, now)
+            return
+        node = await self._description.write(
+            self._cluster.node,
+            [*self._discovered, *self._open()],
+            self._views(),
+            now,
+            left_out=self._left_out,
+            unread=self._unread,
+        )
+        self._cluster.wrote_node(node)
+
+    def _open(self) -> list[model.Store]:
+        """The stores that stand in the NodeCapability and were not found, which proves nothing yet."""
+        capability = self._description.capability
+        found = {store.name for store in self._discovered}
+        return [
+            writing.unknown_store(entry.name)
+            for entry in (capability.status.stores if capability is not None else ())
+            if entry.name not in found and self._finder.is_open(entry.name)
+        ]
 
     def _is_early(self) -> bool:
         """Whether a store that was just found will probably answer in a moment."""
         young_s = time.monotonic() - _PATIENCE_S
-        early = any(one.view is None and one.born_s > young_s for one in self._askers.values())
-        if early:
-            asyncio.get_running_loop().call_later(_PATIENCE_S / 5, self._wake.set)
-        return early
-
-    async def _create_missing(self) -> None:
-        known = self._cluster.objects.by_place.values()
-        for body in dataobject.to_create(known, self._views().values(), self._settings.namespace):
-            if self._cluster.is_listed(body["spec"]["urn"]):
-                await self._writer.create(body)
-
-    async def _write_objects(self) -> None:
-        while self._dirty:
-            batch = [self._dirty.popitem() for _ in range(min(_AT_ONCE, len(self._dirty)))]
-            views, now = self._views(), _now()
-            written = [self._write_object(place, views, now, heals=heals) for place, heals in batch]
-            failed = [e for e in await asyncio.gather(*written, return_exceptions=True) if e is not None]
-            if failed:
-                for place, heals in batch:
-                    self._dirty[place] = heals or self._dirty.get(place, False)
-                raise failed[0]
-
-    async def _write_object(
-        self, place: watches.Place, views: dict[str, dataobject.View], now: str, *, heals: bool
-    ) -> None:
-        item = self._cluster.objects.by_place.get(place) or self._leaving.pop(place, None)
-        if item is None:  # deleted meanwhile
-            self._crowded.discard(place)
-            return
-        for speaker, manager, found in dataobject.speakers(self._settings.node, self._discovered):
-            leads = self._leads(item, speaker)
-            compute = functools.partial(
-                dataobject.status_to_apply,
-                node=speaker,
-                discovered=found,
-                views=views,
-                now=now,
-                leads=leads,
-                heals=heals,
-            )
-            item = await self._writer.settle(item, compute, manager=manager)
-        crowded = dataobject.is_crowded_out(item, self._settings.node, self._discovered, views)
-        (self._crowded.add if crowded else self._crowded.discard)(place)
-        self._figures.left_out.labels(kind="copies").set(len(self._crowded))
-
-    def _leads(self, item: crd.DataObject, speaker: str) -> bool:
-        """Whether the speaker comes first among those that have the bucket: then it says that they lack the key."""
-        bucket = contents.bucket_of(item.spec.urn)
-        speaking = {item.metadata.namespace, self._settings.namespace}
-        holders = {
-            replica.node
-            for whole in self._cluster.objects.with_urn(bucket)
-            if whole.metadata.namespace in speaking
-            for replica in whole.status.replicas
-            if replica.available
-        }
-        return not holders or min(holders) == speaker
-
-
-def _now() -> str:
-    return conditions.rfc3339(datetime.datetime.now(datetime.UTC))
+        return any(one.view is None and one.born_s > young_s for one in self._askers.values())

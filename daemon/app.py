@@ -20,11 +20,11 @@ import kopf
 import structlog
 from aiohttp import web
 
-from daemon import agent, config, handlers, health, metrics
+from daemon import agent, config, handlers, health, lasting, metrics
 from daemon.links import measurer as links
 from daemon.stores import addresses, contents
 from scheduler.api import names
-from scheduler.kube import client, events, startup
+from scheduler.kube import client, events, mishaps, startup
 
 log = structlog.get_logger(__name__)
 
@@ -95,11 +95,12 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
     site = web.TCPSite(runner, options.health_host or None, options.health_port)
     await site.start()
     log.info("daemon started", node=options.node, namespace=options.namespace, health=_addresses(runner))
+    failures = mishaps.Mishaps(lambda part: figures.faults.labels(part=part).inc())
     parts = {
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(sink.run(), name="events"),
         asyncio.create_task(worker.run(), name="agent"),
-        asyncio.create_task(measurer.run(), name="links"),
+        asyncio.create_task(lasting.run(measurer.run, failures, "links"), name="links"),
         asyncio.create_task(
             kopf.operator(registry=registry, settings=kopf_settings, clusterwide=True, standalone=True, stop_flag=stop),
             name="operator",

@@ -18,6 +18,28 @@ class Metrics:
         self.writes = prometheus_client.Counter(
             "data_locality_daemon_writes_total", "Writes to the API server.", ["kind"], registry=self.registry
         )
+        self.write_failures = prometheus_client.Counter(
+            "data_locality_daemon_write_failures_total",
+            "Writes to the API server that failed.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.faults = prometheus_client.Counter(
+            "data_locality_daemon_faults_total",
+            "Faults that nobody foresaw, by the part of the daemon that went on without what caused them.",
+            ["part"],
+            registry=self.registry,
+        )
+        self.unread = prometheus_client.Gauge(
+            "data_locality_daemon_cluster_unread",
+            "Things that have to be known of the cluster and cannot be read; what was known of them stays.",
+            registry=self.registry,
+        )
+        self.unselected = prometheus_client.Gauge(
+            "data_locality_daemon_watches_all_buckets",
+            "Whether this node has so many buckets that the objects of all buckets are watched.",
+            registry=self.registry,
+        )
         self._up = prometheus_client.Gauge(
             "data_locality_daemon_store_up",
             "Whether the store answered the last probe.",

@@ -1,12 +1,13 @@
 """Reads whole collections and single objects from the API server, typed, a page at a time.
 
-One object that does not fit its type (somebody's broken custom resource) is logged and left out; the others count.
+One object that does not fit its type (somebody's broken custom resource) is logged and named; the others count.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 import structlog
@@ -18,9 +19,16 @@ from scheduler.kube import client
 log = structlog.get_logger(__name__)
 
 _PAGE = "500"
-_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collection(Generic[T]):
+    """What a collection holds: what could be decoded, and the names (``namespace/name``) of what could not."""
+
+    items: list[T]
+    misfits: frozenset[str]
 
 
 class _Meta(msgspec.Struct):
@@ -32,6 +40,15 @@ class _List(msgspec.Struct):
     metadata: _Meta = msgspec.field(default_factory=_Meta)
 
 
+class _Name(msgspec.Struct):
+    namespace: str = ""
+    name: str = ""
+
+
+class _Head(msgspec.Struct):
+    metadata: _Name
+
+
 async def get(api: client.Api, path: str, kind: type[T]) -> T | None:
     """One object, None where there is none."""
     try:
@@ -41,28 +58,30 @@ async def get(api: client.Api, path: str, kind: type[T]) -> T | None:
     return core.decode(data, kind, path)
 
 
-async def list_all(
-    api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None, *, accept: str = client.JSON
-) -> list[T]:
+async def collect(api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> Collection[T]:
     """All objects of a collection.
 
     Raises:
-        ApiError: as by the client; a list that expired between two pages (GoneError) is for the next round.
+        ApiError: as by the client; a list that expired between two pages (GoneError) is for the next time.
     """
     found: list[T] = []
+    misfits: set[str] = set()
     next_page: str | None = ""
     while next_page is not None:
         asked = {**(params or {}), "limit": _PAGE} | ({"continue": next_page} if next_page else {})
-        page = core.decode(await api.get(path, asked, accept=accept), _List, path)
+        page = core.decode(await api.get(path, asked), _List, path)
         for item in page.items or ():
             try:
                 found.append(core.decode(item, kind, path))
             except errors.InputError as error:
-                log.warning("object left out", error=str(error))
+                meta = core.decode(item, _Head, path).metadata
+                name = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+                misfits.add(name)
+                log.warning("object left out", path=path, object=name, error=str(error))
         next_page = page.metadata.next_page or None
-    return found
+    return Collection(found, frozenset(misfits))
 
 
-async def list_metadata(api: client.Api, path: str, kind: type[T]) -> list[T]:
-    """All objects of a collection, of which the server sends nothing but the metadata."""
-    return await list_all(api, path, kind, accept=_METADATA)
+async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> list[T]:
+    """All objects of a collection that can be decoded, for those to whom the others make no difference."""
+    return (await collect(api, path, kind, params)).items

@@ -1,11 +1,10 @@
-"""What a daemon knows of the cluster, kept fresh at a cost that does not grow with the cluster.
+"""The DataObjects that concern this node, watched with the server doing the filtering.
 
-Watched, with the server doing the filtering: the pods of this node; the DataObjects whose bucket label names a bucket
-that this node's stores hold; those whose location label names this node. Watches on buckets are split into groups of
-``GROUP``, so that the request's URL stays short, and a bucket more or less opens only its own group's watch anew.
-Asked for once in an interval (``refresh``): the own Node, the volumes that stand for a bucket, and the Services of the
-namespaces in which this node runs pods, their metadata alone at first; only one that may be a store and has changed is
-read whole. So a change of a DataObject or a Service is no event for a daemon that it does not concern.
+Those whose bucket label names a bucket that this node's stores hold, and those whose location label names this node.
+Watches on buckets are split into groups of ``GROUP``, so that the request's URL stays short, and a bucket more or less
+opens only its own group's watch anew. Each watch is a connection, of which a daemon has about a hundred: where the
+buckets are more than ``MOST_GROUPS`` groups, one watch brings the objects of all buckets, and those of other nodes'
+buckets are left aside here.
 
 The labels that this relies on are set by the scheduler, which watches all DataObjects, and by the daemons on what they
 create.
@@ -14,25 +13,18 @@ create.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Collection, Iterable
+import functools
+from collections.abc import Iterable
 from typing import Final, Protocol
 
-import msgspec
-
-from daemon import config
-from daemon.cluster import reader
-from daemon.status import labels
-from daemon.stores import contents, services
-from scheduler import errors
-from scheduler.api import core, crd, names, storage
-from scheduler.kube import client, informer
+from daemon.stores import contents
+from scheduler.api import core, crd, names
+from scheduler.kube import client, informer, mishaps
 
 GROUP: Final = 100  # buckets of a watch: 6 kB of URL
+MOST_GROUPS: Final = 20
 
 _OBJECTS: Final = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
-
-_FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
 Place = tuple[str, str]  # namespace and name
 
@@ -48,9 +40,6 @@ class Listener(Protocol):
 
     def objects_listed(self) -> None:
         """A group of buckets is known completely from now on."""
-
-    def pod_seen(self, pod: core.Pod) -> None:
-        """A pod of this node is new, changed or gone."""
 
 
 class Objects:
@@ -117,14 +106,30 @@ class Objects:
 
 
 class _Group:
-    """One watch on DataObjects; opened anew when its selector changes, and then it takes back what it lacks."""
+    """One watch on DataObjects; opened anew when its selector changes, and then it takes back what it lacks.
 
-    def __init__(self, api: client.Api, objects: Objects, listener: Listener) -> None:
+    Args:
+        selects_all: Whether the server sends the objects of all buckets, of which only the group's are kept.
+    """
+
+    def __init__(
+        self,
+        api: client.Api,
+        objects: Objects,
+        listener: Listener,
+        failures: mishaps.Mishaps,
+        *,
+        watch_s: tuple[int, int],
+        selects_all: bool = False,
+    ) -> None:
         self.buckets: frozenset[str] = frozenset()
         self.listed: frozenset[str] = frozenset()  # the buckets that a full list has covered
+        self.selects_all = selects_all
         self._api = api
         self._objects = objects
         self._listener = listener
+        self._failures = failures
+        self._watch_s = watch_s
         self._seen: set[Place] = set()
         self._unseen: set[Place] = set()
         self._task: asyncio.Task[None] | None = None
@@ -133,19 +138,32 @@ class _Group:
         """Watch the objects of ``buckets``."""
         if buckets == self.buckets:
             return
-        self.buckets = buckets
+        fewer, self.buckets = buckets < self.buckets, buckets
         self.listed &= buckets
-        if buckets:
-            self.follow(f"{names.BUCKET_LABEL} in ({','.join(sorted(buckets))})", tasks)
-        else:
+        if not buckets:
             self.stop()
             self._unseen = set(self._seen)
             self.replaced(0)
+        elif not self.selects_all:
+            self.follow(f"{names.BUCKET_LABEL} in ({','.join(sorted(buckets))})", tasks)
+        elif not fewer:
+            self.follow(names.BUCKET_LABEL, tasks)
+        else:
+            for place in [place for place in self._seen if not self._concerns(self._objects.by_place[place])]:
+                self._forget(place)
 
     def follow(self, selector: str, tasks: asyncio.TaskGroup) -> None:
         self.stop()
         self._unseen = set(self._seen)
-        watch = informer.Informer(self._api, _OBJECTS, crd.DataObject, self, {"labelSelector": selector})
+        watch = informer.Informer(
+            self._api,
+            _OBJECTS,
+            crd.DataObject,
+            self,
+            {"labelSelector": selector},
+            failures=self._failures,
+            watch_s=self._watch_s,
+        )
         self._task = tasks.create_task(watch.run(), name=f"watch {selector[:80]}")
 
     def stop(self) -> None:
@@ -156,6 +174,11 @@ class _Group:
 
     def apply(self, obj: crd.DataObject) -> None:
         place = (obj.metadata.namespace, obj.metadata.name)
+        if not self._concerns(obj):
+            self._unseen.discard(place)
+            if place in self._seen:
+                self._forget(place)
+            return
         self._seen.add(place)
         self._unseen.discard(place)
         before = self._objects.by_place.get(place)
@@ -172,6 +195,9 @@ class _Group:
         self.listed = self.buckets
         self._listener.objects_listed()
 
+    def _concerns(self, item: crd.DataObject) -> bool:
+        return not self.selects_all or item.metadata.labels.get(names.BUCKET_LABEL) in self.buckets
+
     def _forget(self, place: Place) -> None:
         self._seen.discard(place)
         gone = self._objects.drop(place, self)
@@ -179,176 +205,64 @@ class _Group:
             self._listener.object_gone(gone)
 
 
-class _Pods:
-    """This node's pods, and whether they were all listed."""
+class Following:
+    """All the watches on DataObjects; what each sees goes into ``objects``, and the listener is told."""
 
-    def __init__(self, seen: Callable[[core.Pod], None]) -> None:
-        self.by_place: dict[Place, core.Pod] = {}
-        self.listed = asyncio.Event()
-        self._seen = seen
-
-    def apply(self, obj: core.Pod) -> None:
-        self.by_place[obj.metadata.namespace, obj.metadata.name] = obj
-        self._seen(obj)
-
-    def remove(self, key: informer.Key) -> None:
-        gone = self.by_place.pop((key.namespace, key.name), None)
-        if gone is not None:
-            self._seen(gone)
-
-    def replaced(self, count: int) -> None:  # noqa: ARG002 - the informer's signature
-        self.listed.set()
-
-
-class _Head(msgspec.Struct):
-    """An object of which only the metadata was asked for."""
-
-    metadata: core.ObjectMeta
-
-
-class Cluster:
-    """The cluster as this node's daemon sees it: ``run`` it, ``refresh`` it now and then, and read it.
-
-    Attributes:
-        node: The own Node, None before the first refresh.
-        volumes: The PersistentVolumes that stand for a bucket, of all nodes.
-        shared_namespaces: Those that are labelled to have their stores speak for everybody.
-    """
-
-    def __init__(self, api: client.Api, node: str, listener: Listener) -> None:
-        self.node: labels.ManagedNode | None = None
-        self.volumes: list[storage.PersistentVolume] = []
-        self.shared_namespaces: frozenset[str] = frozenset()
-        self.objects = Objects()
-        self._api = api
-        self._name = node
-        self._listener = listener
-        self._pods = _Pods(listener.pod_seen)
-        self._services: dict[str, dict[str, storage.Service]] = {}  # namespace -> name -> those that may be stores
-        self._located = _Group(api, self.objects, listener)
+    def __init__(
+        self,
+        api: client.Api,
+        objects: Objects,
+        listener: Listener,
+        failures: mishaps.Mishaps,
+        *,
+        watch_s: tuple[int, int],
+    ) -> None:
+        self._new_group = functools.partial(_Group, api, objects, listener, failures, watch_s=watch_s)
+        self._located = self._new_group()
         self._groups: list[_Group] = []
+        self._rest = self._new_group(selects_all=True)
         self._tasks: asyncio.TaskGroup | None = None
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            selector = f"spec.nodeName={self._name}"
-            watch = informer.Informer(self._api, "/api/v1/pods", core.Pod, self._pods, {"fieldSelector": selector})
-            tasks.create_task(watch.run(), name="watch pods")
-            self._located.follow(crd.location_label(self._name), tasks)
-
-    @property
-    def pods(self) -> Collection[core.Pod]:
-        return self._pods.by_place.values()
-
-    @property
-    def services(self) -> Iterable[storage.Service]:
-        """The Services that may be stores of this node."""
-        return [service for by_name in self._services.values() for service in by_name.values()]
-
-    def has_services_of(self, namespace: str) -> bool:
-        """Whether the namespace's Services were ever asked for."""
-        return namespace in self._services
+    def start(self, location: str, tasks: asyncio.TaskGroup) -> None:
+        """Watch the objects with the label ``location`` from now on, and what ``follow`` says."""
+        self._tasks = tasks
+        self._located.follow(location, tasks)
 
     def is_listed(self, bucket: str) -> bool:
         """Whether all DataObjects of ``bucket`` are known."""
-        return any(bucket in group.listed for group in self._groups)
+        return any(bucket in group.listed for group in (*self._groups, self._rest))
 
-    def follow(self, buckets: Iterable[str]) -> None:
-        """Watch the DataObjects of exactly these buckets. Each stays in its group, new ones fill the gaps."""
+    def follow(self, buckets: Iterable[str]) -> bool:
+        """Watch the DataObjects of exactly these buckets; False where they are too many to be selected by name.
+
+        Each stays in its group, and new ones fill the gaps. Those that find no room go, with all others, to the watch
+        that selects all; it has to list everything when a bucket is added, so new ones get groups of their own again
+        until these are full. What passes from one watch to another stays in the first until the second has listed it.
+        """
         wanted = set(buckets)
         if self._tasks is None:
-            return
+            return True
         kept = [group.buckets & wanted for group in self._groups]
-        new = sorted(wanted.difference(*kept))
+        rest = self._rest.buckets & wanted
+        if len(wanted) <= GROUP * MOST_GROUPS // 2:  # few, perhaps again
+            rest = rest.difference(*(group.listed for group in self._groups))
+            new = sorted(wanted.difference(*kept))
+        else:
+            kept = [some - self._rest.listed for some in kept]
+            new = sorted(wanted.difference(rest, *kept))
+            if sum(len(some) for some in kept) + len(new) > GROUP * MOST_GROUPS:
+                rest, new = frozenset(wanted), []
         for number, some in enumerate(kept):
-            room = max(0, GROUP - len(some))
+            room = GROUP - len(some)
             kept[number] = some.union(new[:room])
             del new[:room]
         while new:
             kept.append(frozenset(new[:GROUP]))
-            self._groups.append(_Group(self._api, self.objects, self._listener))
+            self._groups.append(self._new_group())
             del new[:GROUP]
-        for group, buckets_of_it in zip(self._groups, kept, strict=True):
-            group.select(buckets_of_it, self._tasks)
-
-    async def refresh(self) -> None:
-        """Ask for what is not watched.
-
-        Raises:
-            InputError: there is no such Node.
-        """
-        path = f"/api/v1/nodes/{self._name}"
-        self.node = await reader.get(self._api, path, labels.ManagedNode)
-        if self.node is None:
-            raise errors.InputError(
-                "node", self._name, "there is no such Node; give --node or NODE_NAME its exact name"
-            )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(client.DEADLINE_S):
-                await self._pods.listed.wait()
-        mine = {pod.metadata.namespace for pod in self.pods if pod.status.phase not in _FINISHED}
-        for namespace in sorted(mine):
-            self._services[namespace] = await self._services_of(namespace)
-        for namespace in self._services.keys() - mine:
-            del self._services[namespace]
-        shared = {"labelSelector": f"{names.STORES_LABEL}={names.SHARED}", "resourceVersion": "0"}
-        namespaces = await reader.list_all(self._api, "/api/v1/namespaces", core.Namespace, shared)
-        self.shared_namespaces = frozenset(namespace.metadata.name for namespace in namespaces)
-        labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
-        path = "/api/v1/persistentvolumes"
-        self.volumes = await reader.list_all(self._api, path, storage.PersistentVolume, labelled)
-
-    async def nodes(self, groups: Iterable[config.Nodes]) -> list[core.Node]:
-        """The nodes of all ``groups``, as far as they are there."""
-        found: dict[str, core.Node] = {}
-        for group in groups:
-            if group.labels:
-                selector = ",".join(f"{key}={value}" for key, value in group.labels.items())
-                selected = {"labelSelector": selector, "resourceVersion": "0"}
-                listed = await reader.list_all(self._api, "/api/v1/nodes", core.Node, selected)
-                found.update((node.metadata.name, node) for node in listed)
-            for name in set(group.names) - found.keys():
-                if (node := await reader.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
-                    found[name] = node
-        return list(found.values())
-
-    async def buckets_outside(self, store: str) -> set[str]:
-        """The buckets that a store outside the cluster is said to have, by whoever asked it until now.
-
-        It may be down just now, and then nobody but its next asker can say so.
-        """
-        items = await reader.list_all(self._api, _OBJECTS, crd.DataObject)
-        return {
-            contents.bucket_of(item.spec.urn)
-            for item in items
-            if any(replica.node == names.EXTERNAL and replica.store == store for replica in item.status.replicas)
-        }
-
-    async def _services_of(self, namespace: str) -> dict[str, storage.Service]:
-        path = f"/api/v1/namespaces/{namespace}/services"
-        known = self._services.get(namespace, {})
-        pods = [pod for pod in self.pods if pod.metadata.namespace == namespace]
-        found: dict[str, storage.Service] = {}
-        for head in await reader.list_metadata(self._api, path, _Head):
-            meta = head.metadata
-            if not _may_be_store(meta, pods):
-                continue
-            service = known.get(meta.name)
-            if service is None or service.metadata.resource_version != meta.resource_version:
-                service = await reader.get(self._api, f"{path}/{meta.name}", storage.Service)
-            if service is not None:
-                found[meta.name] = service
-        return found
-
-
-def _may_be_store(service: core.ObjectMeta, pods: Iterable[core.Pod]) -> bool:
-    """Whether a Service, of which only the metadata is known, may be a store of one of its namespace's ``pods``."""
-    word = service.annotations.get(names.STORAGE_SERVICE)
-    if word is not None:
-        return word.strip().lower() == "true"
-    return any(pod.metadata.labels.get(services.APP_LABEL) in services.STORE_APPS for pod in pods)
+        for group, selected in zip((*self._groups, self._rest), (*kept, rest), strict=True):
+            group.select(selected, self._tasks)
+        return not rest
 
 
 def version_of(metadata: core.ObjectMeta) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
+import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from daemon.cluster import reader, writer
 from daemon.facts import machine
@@ -25,6 +26,8 @@ class Description:
 
     Attributes:
         capability: As last read or written, None where there is none yet.
+        is_known: Whether it was read: what is not known must not be written over.
+        written_s: Monotonic time of the last write.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class Description:
         has_host_files: bool,
     ) -> None:
         self.capability: crd.NodeCapability | None = None
+        self.is_known = False
+        self.written_s = 0.0
         self._api = api
         self._writer = writer
         self._sink = sink
@@ -49,7 +54,20 @@ class Description:
         self._machine = machine.NOTHING
 
     async def read(self) -> None:
+        """Read the NodeCapability.
+
+        Raises:
+            LocalityError: it cannot be read; what was known of it stays.
+        """
         self.capability = await reader.get(self._api, self._path, crd.NodeCapability)
+        self.is_known = True
+
+    async def write_unread(self, unread: Mapping[str, str], now: str) -> None:
+        """Say of a NodeCapability whose Node is not known that it may not be true any more."""
+        body = nodecapability.unread_to_apply(self.capability, unread, now) if self.capability is not None else None
+        if body is not None:
+            answer = await self._apply(f"{self._path}/status", body)
+            self.capability = core.decode(answer, crd.NodeCapability, self._path)
 
     async def write(
         self,
@@ -59,12 +77,13 @@ class Description:
         now: str,
         *,
         left_out: Sequence[model.Store] = (),
+        unread: Mapping[str, str] | None = None,
     ) -> labels.ManagedNode:
         """Write what differs, and tell of stores that came or went; returns the Node as it is then."""
         capability = self.capability
         owners = {owner.uid for owner in capability.metadata.owner_references} if capability else set()
         if capability is None or node.metadata.uid not in owners:
-            answer = await self._writer.apply(self._path, nodecapability.to_create(node), manager=self._manager)
+            answer = await self._apply(self._path, nodecapability.to_create(node))
             capability = core.decode(answer, crd.NodeCapability, self._path)
         self._machine = await asyncio.to_thread(
             machine.read, self._host_root, has_files=self._has_host_files, before=self._machine
@@ -75,12 +94,13 @@ class Description:
             seen=self._machine,
             discovered=discovered,
             views=views,
+            unread=unread,
             now=now,
             left_out=left_out,
         )
         if body is not None:
             told = nodecapability.transitions(capability.status, discovered, views)
-            answer = await self._writer.apply(f"{self._path}/status", body, manager=self._manager)
+            answer = await self._apply(f"{self._path}/status", body)
             capability = core.decode(answer, crd.NodeCapability, self._path)
             for transition in told:
                 storeevents.tell(self._sink, self._node, transition)
@@ -95,6 +115,10 @@ class Description:
             return node
         path = f"{_NODES}/{self._node}"
         with contextlib.suppress(errors.ConflictError):  # labelled by somebody meanwhile: the next round sees it
-            answer = await self._writer.apply(path, body, manager=self._manager, force=False)
+            answer = await self._apply(path, body, force=False)
             return core.decode(answer, labels.ManagedNode, path)
         return node
+
+    async def _apply(self, path: str, body: dict[str, Any], *, force: bool = True) -> bytes:
+        self.written_s = time.monotonic()
+        return await self._writer.apply(path, body, manager=self._manager, force=force)

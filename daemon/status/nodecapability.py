@@ -59,10 +59,12 @@ def status_to_apply(
     views: Mapping[str, dataobject.View],
     now: str,
     left_out: Sequence[model.Store] = (),
+    unread: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """The body to apply to the NodeCapability's status, or None where nothing is to be written.
 
     Args:
+        unread: What of the cluster cannot be read, and why: then nobody knows whether the rest is all.
         node: With the labels that others gave it, and not those that this daemon draws from the status.
         seen: The machine that this daemon runs on, which may be another one than the Node's.
         left_out: Stores that there is no room for.
@@ -70,11 +72,31 @@ def status_to_apply(
     before = capability.status
     entries = room.bounded(_stores(before, discovered, views))
     found = _status(node, seen, entries, capability)
-    said = _conditions(node, discovered, views, left_out)
+    said = _conditions(node, discovered, views, left_out, unread or {})
     found |= {"conditions": conditions.merged(before.conditions, said, capability.metadata, now)}
     if found == _standing(before) and not _refreshes(before.stores, entries, now):
         return None
     found["stores"] = [{"available": False, **msgspec.to_builtins(entry)} for entry in entries]
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "NodeCapability",
+        "metadata": {"name": capability.metadata.name},
+        "status": found,
+    }
+
+
+def unread_to_apply(capability: crd.NodeCapability, unread: Mapping[str, str], now: str) -> dict[str, Any] | None:
+    """The status as it stands, with conditions that say that it may not be true any more; None where they do.
+
+    For a daemon that does not know its own Node, and so nothing of which it could be sure.
+    """
+    before = capability.status
+    found = _standing(before)
+    said = [_unread("Ready", unread), _unread("StoresAvailable", unread)]
+    found |= {"conditions": conditions.merged(before.conditions, said, capability.metadata, now)}
+    if found == _standing(before):
+        return None
+    found["stores"] = [{"available": False, **msgspec.to_builtins(entry)} for entry in before.stores]
     return {
         "apiVersion": names.API_VERSION,
         "kind": "NodeCapability",
@@ -222,13 +244,19 @@ def _standing(status: crd.NodeCapabilityStatus) -> dict[str, Any]:
     return built
 
 
+def _unread(kind: str, unread: Mapping[str, str]) -> crd.Condition:
+    words = "; ".join(f"{what} ({why})" for what, why in sorted(unread.items()))
+    return crd.Condition(kind, "Unknown", "ClusterUnread", conditions.cut(f"cannot be read: {words}"))
+
+
 def _conditions(
     node: core.Node,
     discovered: Sequence[model.Store],
     views: Mapping[str, dataobject.View],
     left_out: Sequence[model.Store],
+    unread: Mapping[str, str],
 ) -> list[crd.Condition]:
-    stores_available = _available(discovered, views)
+    stores_available = _available(discovered, views, unread)
     ready = {"True": ("True", "Inspected", "the node was inspected and its stores answer")}.get(
         stores_available.status, (stores_available.status, stores_available.reason, stores_available.message)
     )
@@ -238,7 +266,7 @@ def _conditions(
             "NodeNotReady",
             "the node is not ready or cannot be reached, so what lies on it does not count",
         )
-    found = [crd.Condition("Ready", *ready), stores_available]
+    found = [_unread("Ready", unread) if unread else crd.Condition("Ready", *ready), stores_available]
     if left_out:
         shown = _shown(store.name for store in left_out)
         words = f"no more than {len(discovered)} stores are looked after; {len(left_out)} are left out: {shown}"
@@ -246,12 +274,16 @@ def _conditions(
     return found
 
 
-def _available(discovered: Sequence[model.Store], views: Mapping[str, dataobject.View]) -> crd.Condition:
+def _available(
+    discovered: Sequence[model.Store], views: Mapping[str, dataobject.View], unread: Mapping[str, str]
+) -> crd.Condition:
     waiting = [store.name for store in discovered if store.name not in views]
     failing = [view for view in (views.get(store.name) for store in discovered) if view and _failed(view)]
     if failing:
         words = "; ".join(f"{view.store.name}: {_message(view)}" for view in failing)
         return crd.Condition("StoresAvailable", "False", "StoreUnavailable", conditions.cut(words))
+    if unread:
+        return _unread("StoresAvailable", unread)
     if waiting:
         words = f"not asked yet: {', '.join(waiting)}"
         return crd.Condition("StoresAvailable", "Unknown", "Probing", conditions.cut(words))

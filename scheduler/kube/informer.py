@@ -36,6 +36,7 @@ CHUNK: Final = 500  # objects a list request; client-go's page size
 SILENCE_S: Final = 70.0  # bookmarks come every 60 s (defaultBookmarkFrequency in apiserver's cacher.go), plus jitter
 BACKOFF_MIN_S: Final = 0.2
 BACKOFF_MAX_S: Final = 10.0
+WATCH_S: Final = (300, 600)  # as client-go: a server that was restarted gets its share of the watches back
 _METADATA: Final = f"{client.JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = f"{client.JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -119,10 +120,13 @@ class Informer(Generic[T]):
         kind: The struct that an object is decoded into.
         params: Query parameters for list and watch alike, such as a fieldSelector.
         metadata_only: Have the server send the metadata of objects alone; ``kind`` must need no more.
+        watch_s: How long a watch is open before it is opened anew, at least and at most.
 
     Attributes:
         synced: Set from the first full list on.
         is_following: Whether a list was had and nothing is known to be wrong with the watch since.
+        fault: Why the last list or watch failed, None once another one works.
+        misfits: Namespace and name of what is there and cannot be decoded.
     """
 
     def __init__(
@@ -138,9 +142,12 @@ class Informer(Generic[T]):
         chunk: int = CHUNK,
         backoff_max_s: float = BACKOFF_MAX_S,
         failures: mishaps.Mishaps | None = None,
+        watch_s: tuple[int, int] = WATCH_S,
     ) -> None:
         self.synced = asyncio.Event()
         self.is_following = False
+        self.fault: errors.ApiError | None = None
+        self.misfits: set[tuple[str, str]] = set()
         self.last_event_s = time.monotonic()  # when the server was last heard of, bookmarks included
         self.relists = 0
         self.undecodable = 0
@@ -155,6 +162,7 @@ class Informer(Generic[T]):
         self._chunk = chunk
         self._backoff_max_s = backoff_max_s
         self._failures = failures or mishaps.Mishaps()
+        self._watch_s = watch_s
         self._pause_s = BACKOFF_MIN_S
         self._known: dict[tuple[str, str], str] = {}  # (namespace, name) -> uid
         self._version = ""  # "" means: list first
@@ -199,6 +207,8 @@ class Informer(Generic[T]):
             chunk = {"limit": str(self._chunk), "continue": page.metadata.continue_}
         for place in [place for place in self._known if place not in seen]:
             self._remove(place)
+        self.misfits &= seen
+        self.fault = None
         self._version = page.metadata.resource_version
         self.relists += self.synced.is_set()
         with self._failures.contained("informer", path=self._path):
@@ -211,7 +221,7 @@ class Informer(Generic[T]):
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(random.randint(300, 600)),  # noqa: S311 - spreads the reconnects of many clients
+            "timeoutSeconds": str(random.randint(*self._watch_s)),  # noqa: S311 - spreads the reconnects of many clients
         }
         opened_s = time.monotonic()
         events = 0
@@ -236,6 +246,7 @@ class Informer(Generic[T]):
             elif event.type == "DELETED":
                 meta = _decode_meta(event.object).metadata
                 self._version = meta.resource_version
+                self.misfits.discard((meta.namespace, meta.name))
                 self._remove((meta.namespace, meta.name))
             elif event.type == "ERROR":
                 raise client.failure_in_stream(event.object)
@@ -259,7 +270,9 @@ class Informer(Generic[T]):
         if seen is not None:
             seen.add(place)
         if obj is None:
+            self.misfits.add(place)
             return meta.resource_version
+        self.misfits.discard(place)
         if self._known.get(place, meta.uid) != meta.uid:
             self._remove(place)
         self._known[place] = meta.uid
@@ -289,6 +302,7 @@ class Informer(Generic[T]):
 
     def _healthy(self) -> None:
         self._pause_s = BACKOFF_MIN_S
+        self.fault = None
         if self._refused:
             self._refused = False
             log.info("resource can be read again", path=self._path)
@@ -296,6 +310,7 @@ class Informer(Generic[T]):
     async def _recover(self, error: errors.ApiError) -> None:
         """Say what happened, decide whether the watch can go on from where it was, and wait."""
         self.is_following = False
+        self.fault = error
         pause_s = self._pause_s
         self._pause_s = min(pause_s * 2, self._backoff_max_s)
         if isinstance(error, errors.GoneError):

@@ -479,7 +479,7 @@ def test_earlier_arguments_are_accepted(running: cluster.Cluster, tmp_path: path
 def test_a_node_that_is_not_there_is_said_once(running: cluster.Cluster, tmp_path: pathlib.Path) -> None:
     daemon = Daemon(kubeconfig(running), "nobody", tmp_path / "log")
     try:
-        (line,) = eventually(lambda: daemon.lines("round failed, still trying") or None)
+        (line,) = eventually(lambda: daemon.lines("not done, still trying") or None)
         assert 'node: "nobody": there is no such Node' in line["error"]
     finally:
         assert daemon.stop() == 0

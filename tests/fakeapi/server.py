@@ -173,6 +173,7 @@ class FakeApi:
     def _patch(self, request: web.Request, target: Target, body: Json) -> web.Response:
         plural, place = target.kind.plural, (target.name, target.namespace)
         if request.content_type == "application/apply-patch+yaml":
+            body = _owned(body, request.query.get("fieldManager", ""))
             try:
                 self.store.get(plural, *place)
             except store.Refused:
@@ -259,6 +260,16 @@ async def until(condition: Callable[[], object], within_s: float = 60.0) -> None
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another program's state
             await asyncio.sleep(0.005)
+
+
+def _owned(body: Json, manager: str) -> Json:
+    """An applied body that notes who applied its labels: as much of server-side apply as anybody here looks at."""
+    labels = body.get("metadata", {}).get("labels")
+    if labels is None or not manager:
+        return body
+    fields: Json = {"f:metadata": {"f:labels": {f"f:{key}": {} for key in labels}}}
+    entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+    return body | {"metadata": body["metadata"] | {"managedFields": [entry]}}
 
 
 def _selector(request: web.Request) -> Any:

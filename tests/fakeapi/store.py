@@ -34,6 +34,7 @@ KINDS = {
     for kind in (
         Kind("", "v1", "namespaces", "Namespace", namespaced=False, status=True),
         Kind("", "v1", "nodes", "Node", namespaced=False, status=True),
+        Kind("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False, status=True),
         Kind("", "v1", "pods", "Pod", namespaced=True, status=True),
         Kind("", "v1", "secrets", "Secret", namespaced=True),
         Kind("", "v1", "services", "Service", namespaced=True, status=True),

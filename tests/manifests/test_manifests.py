@@ -80,7 +80,7 @@ def test_daemon_writes_custom_resources_events_and_nodes_and_nothing_else() -> N
     rules = base("ClusterRole")["data-locality-daemon"]["rules"]
     own = {f"{names.GROUP}/{kind}" for kind in (names.DATA_OBJECTS, names.NODE_CAPABILITIES)}
     assert writable(rules) == own | {f"{name}/status" for name in own} | {"events.k8s.io/events", "/nodes"}
-    assert allowed(rules, "", "nodes") == {"get", "list", "patch"}, (
+    assert allowed(rules, "", "nodes") == {"get", "list", "watch", "patch"}, (
         "of these patches, a policy admits its own node's labels"
     )
     assert allowed(rules, "", "secrets") == set(), "only a Role in a namespace may allow that"

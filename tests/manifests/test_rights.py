@@ -32,9 +32,9 @@ def test_a_daemons_role_is_what_its_code_asks_for() -> None:
     own = {("list", ""), ("watch", ""), ("create", ""), ("patch", ""), ("patch", "status")}
     used = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in own}
     used |= {(verb, names.GROUP, names.NODE_CAPABILITIES, part) for verb, part in own | {("get", "")}}
-    used |= {(verb, "", "nodes", "") for verb in ("get", "list", "patch")}
-    used |= {(verb, "", "pods", "") for verb in ("list", "watch")}
-    used |= {(verb, "", "services", "") for verb in ("get", "list")}
+    used |= {(verb, "", "nodes", "") for verb in ("get", "list", "watch", "patch")}
+    watched = ("pods", "services", "namespaces")
+    used |= {(verb, "", kind, "") for kind in watched for verb in ("list", "watch")}
     used |= {("list", "", "persistentvolumes", "")}
     used |= {(verb, "", "namespaces", "") for verb in ("list", "watch")}
     used |= {(verb, "events.k8s.io", "events", "") for verb in ("create", "patch")}
