@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ class SelectorError(Exception):
 def compile_selector(fields: str, labels: str) -> Callable[[Json], bool]:
     """Make one predicate of both selectors; an empty one matches everything."""
     tests = [_field_test(term) for term in fields.split(",") if term]
-    tests += [_label_test(term) for term in labels.split(",") if term]
+    tests += [_label_test(term) for term in re.split(r",(?![^(]*\))", labels) if term]
     return lambda obj: all(test(obj) for test in tests)
 
 
@@ -46,6 +47,10 @@ def _field_test(term: str) -> Callable[[Json], bool]:
 
 
 def _label_test(term: str) -> Callable[[Json], bool]:
+    if " in (" in term:
+        key, _, values = term.removesuffix(")").partition(" in (")
+        allowed = frozenset(values.split(","))
+        return lambda obj: (obj["metadata"].get("labels") or {}).get(key) in allowed
     if "=" not in term:
         key, present = term.removeprefix("!"), not term.startswith("!")
         return lambda obj: (key in (obj["metadata"].get("labels") or {})) is present
