@@ -25,6 +25,8 @@ CONNECTIONS: Final = 256
 HANDSHAKE_S: Final = 5.0
 # The answer to whoever still sends is read by most before the connection goes; what they send meanwhile is dropped.
 LINGER_S: Final = 1.0
+# Of a request, with at most 8 KiB each; brokers, proxies and traces put some thirty.
+MAX_HEADERS: Final = 64
 READ_BUFFER_BYTES: Final = 2**14  # of each connection, for what nobody reads yet
 SMALL_BYTES: Final = 2**16  # most pods have a tenth of it
 # What is under way when the process is told to stop is finished; the API server gives up after 3 s anyway.
@@ -159,6 +161,7 @@ async def serve(
         shutdown_timeout=DRAIN_S,
         lingering_time=LINGER_S,
         read_bufsize=READ_BUFFER_BYTES,
+        max_headers=MAX_HEADERS,
     )
     await runner.setup()
     server = runner.server

@@ -213,6 +213,14 @@ async def test_a_review_of_the_largest_size_is_read_and_one_byte_more_is_not() -
     assert str(server.MAX_BODY_BYTES) in text
 
 
+@pytest.mark.parametrize(("more", "status"), [(50, b"401"), (70, b"400")])
+async def test_headers_are_bounded(tmp_path: Any, more: int, status: bytes) -> None:
+    async with receiving(tmp_path) as url:
+        connection = await begin(url, "/events", 0, b"", *(f"X-{n}: {'x' * 5000}" for n in range(more)))
+        assert (await heard(connection)).split()[1] == status
+        connection.close()
+
+
 async def test_connections_are_bounded_and_those_that_say_nothing_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "CONNECTIONS", 5)
     door = await doors.serve(web.Application(), "127.0.0.1", 0, keep_alive_s=1.0)

@@ -79,6 +79,7 @@ THERE = ["pets/cat.raw"]
         pytest.param([put(), delete("null")], [], id="no versions, named null"),
         pytest.param([put("null"), delete("null")], [], id="versions suspended"),
         pytest.param([put(), record("s3:LifecycleExpiration:Delete")], [], id="an object expires"),
+        pytest.param([put(), record("s3:ReducedRedundancyLostObject")], [], id="lost by the store"),
         pytest.param([put(), delete(), put(eTag="2")], THERE, id="written again"),
         pytest.param([put("1"), delete("1", at="12:00:01"), put("1", at="12:00:02")], THERE, id="a fixed version"),
         pytest.param([put(), record("s3:ObjectRemoved:NoOP")], THERE, id="nothing was deleted"),
@@ -111,6 +112,13 @@ def test_a_record_that_cannot_be_used_is_passed_over_and_the_others_count(unusab
     good = put(key="dog.raw")
     assert heard([unusable, good] if first else [good, unusable]) == ["pets/dog.raw"]
     assert heard([unusable]) == []
+
+
+@pytest.mark.parametrize("key", ["Event", "event", "EventName", "eventName"])
+@pytest.mark.parametrize("event", ["s3:TestEvent", "TestEvent", "s3:testevent"])
+def test_a_stores_test_is_welcome_however_it_is_written(key: str, event: str) -> None:
+    body = json.dumps({key: event, "Bucket": "pets", "Time": "2026-11-30T12:00:00Z"}).encode()
+    assert messages.read({"content-type": "application/json"}, body) == []
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ _HIDDEN: Final = frozenset({
     "ObjectLifecycle:Expiration:Current", "ObjectSynced:DeletionMarkerCreated",
 })  # fmt: skip
 # One version, or the object where there are none.
-_DELETED: Final = frozenset({"ObjectRemoved:Delete", "LifecycleExpiration:Delete", "ObjectSynced:Delete"})
+_DELETED: Final = frozenset({
+    "ObjectRemoved:Delete", "LifecycleExpiration:Delete", "ObjectSynced:Delete", "ReducedRedundancyLostObject",
+})  # fmt: skip
 # One version, which need not be named and is never what is found.
 _OLD: Final = frozenset({
     "ObjectLifecycle:Expiration:NonCurrent", "ObjectLifecycle:Expiration:DeleteMarker",
@@ -104,8 +106,10 @@ def read(record: object) -> Record | str:
 
 def is_test(data: dict[str, Any]) -> bool:
     """Whether data is what a store sends to see whether anybody is there."""
-    event = data.get("Event", data.get("event"))
-    return not data or (isinstance(event, str) and event.removeprefix("s3:").lower() == "testevent")
+    said = [data.get(key) for key in ("Event", "event", "EventName", "eventName")]
+    return not data or any(
+        isinstance(event, str) and event.removeprefix("s3:").lower() == "testevent" for event in said
+    )
 
 
 def seconds(time: object) -> float | None:
