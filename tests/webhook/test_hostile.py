@@ -42,7 +42,10 @@ KEYS = st.one_of(
     st.tuples(st.sampled_from([names.INPUT_PREFIX, names.OUTPUT_PREFIX]), NUMBERS).map("".join),
     st.tuples(st.sampled_from([*FIXED, names.CAPABILITY_PREFIX, ""]), st.text(max_size=4)).map("".join),
 )
-URNS = st.sampled_from(["raw", "raw/a", "raw/b", "raw/a/", "raw/ä b", "two", "two/c", "No", "raw/", "/x", "", "raw/\n"])
+URNS = st.sampled_from(
+    ["raw", "raw/a", "raw/b", "raw/a/", "raw/ä b", "two", "two/c", "No", "raw/", "/x", "", "raw/\n", "s3://raw/a",
+     "https://h/raw/b", "arn:aws:s3:::two", "raw/*.tif", "raw/*", "*", "C:\\raw", "s3://" + "x" * 3000]
+)  # fmt: skip
 FIELDS = st.sampled_from(
     ["", "0", "5", "-1", "12MB", "1e9", "nan", " 7 ", str(2**63 - 1), str(2**63), "json", "\ud800"]
 )
