@@ -26,7 +26,7 @@ def test_what_kubectl_is_said_to_show_has_the_columns_of_the_crd(command: str, k
 def test_files_that_are_named_are_there(page: pathlib.Path) -> None:
     text = page.read_text()
     linked = {(page.parent / link).resolve() for link in re.findall(r"\]\(((?!https?:)[^)#]+)", text)}
-    told = {ROOT / path for path in re.findall(r"\b(?:manifests|crds|docs)/[\w./-]*\w", text)}
+    told = {ROOT / path for path in re.findall(r"(?<![\w/])(?:manifests|crds|docs)/[\w./-]*\w", text)}
     assert sorted(str(path) for path in linked | told if not path.exists()) == []
 
 
