@@ -25,6 +25,7 @@ from scheduler.api import core, names
 from scheduler.kube import client, events, informer
 from scheduler.loop import (
     access,
+    availability,
     binder,
     clerk,
     cycle,
@@ -173,6 +174,14 @@ class _Process:
             clock=clock,
             after_s=settings.data_retention_s,
         )
+        self._availability = availability.Availability(
+            api=api,
+            resources=self._resources,
+            state=self._cluster,
+            writer=self._clerk,
+            counters=self._metrics,
+            now=_now,
+        )
         self._listen()
         self._binder = binder.Binder(
             api=api,
@@ -304,9 +313,12 @@ class _Process:
         """Now and then, look through what is known of data for what no event tells."""
         interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
         while True:
-            for part in (self._keys, self._outputs, self._departed, self._buckets):
+            for quick in (self._keys, self._outputs):
+                with self._metrics.failures.contained("sweep", at=type(quick).__name__):
+                    quick.sweep()
+            for part in (self._departed, self._buckets, self._availability):
                 with self._metrics.failures.contained("sweep", at=type(part).__name__):
-                    part.sweep()
+                    await part.sweep()
             await asyncio.sleep(interval_s)
 
     async def _wind_down(self) -> None:
@@ -388,6 +400,7 @@ class _Process:
         self._metrics.watch_dropped("data_objects", lambda: self._clerk.dropped)
         self._metrics.watch_data_objects("bucket", lambda: self._buckets.count)
         self._metrics.watch_data_objects("on_demand", self._keys.count)
+        self._metrics.watch_data_objects("with_doubtful_copies", lambda: self._availability.count)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_efficiency(self._efficiency)
 

@@ -51,10 +51,10 @@ class Departed:
         self._now = now
         self._absent: dict[str, float] = {}  # node that an object names and that is not there -> since when
 
-    def sweep(self) -> None:
-        """Look through all objects once."""
+    async def sweep(self) -> None:
+        """Look through all objects once; the loop turns meanwhile."""
         named: dict[str, list[places.Place]] = {}
-        for obj in self._resources.data_objects():
+        async for obj in self._resources.each_data_object():
             for replica in obj.status.replicas:
                 if replica.node not in self._nodes and replica.node != names.EXTERNAL:
                     named.setdefault(replica.node, []).append((obj.metadata.namespace, obj.metadata.name))

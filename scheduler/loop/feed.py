@@ -13,8 +13,9 @@ a node that becomes ready and a daemon that speaks again, whose stores count ane
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
@@ -44,6 +45,7 @@ NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 ASSIGNED = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
 PAGE = "500"
+TURN_EVERY = 500  # objects looked at between two turns of the loop
 
 
 def pending_selector(scheduler_name: str) -> str:
@@ -248,6 +250,14 @@ class CustomResources:
 
     def data_objects(self) -> list[crd.DataObject]:
         return [held.obj for held in self._objects.values()]
+
+    async def each_data_object(self) -> AsyncIterator[crd.DataObject]:
+        """Each that there was at the start and still is; the loop turns now and then."""
+        for count, place in enumerate(list(self._objects), 1):
+            if (held := self._objects.get(place)) is not None:
+                yield held.obj
+            if not count % TURN_EVERY:
+                await asyncio.sleep(0)
 
     def capabilities(self) -> list[crd.NodeCapability]:
         return [held.obj for held in self._capabilities.values()]

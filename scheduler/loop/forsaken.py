@@ -63,11 +63,11 @@ class Buckets:
         self._useless: dict[places.Place, float] = {}  # since when
         self._is_many = False
 
-    def sweep(self) -> None:
-        """Look through all once."""
+    async def sweep(self) -> None:
+        """Look through all once; the loop turns meanwhile."""
         now, count = self._clock(), 0
         useless: dict[places.Place, float] = {}
-        for obj in self._resources.data_objects():
+        async for obj in self._resources.each_data_object():
             if not is_daemons(obj):
                 continue
             count += 1

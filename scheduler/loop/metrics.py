@@ -25,7 +25,7 @@ QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
 NODE_TYPES = ("edge", "cloud", "unknown")
 PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
-UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "evicted", "refused", "full")
+UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "available", "evicted", "refused", "full")
 
 # Without a `_created` series beside every counter, which no dashboard reads.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -141,7 +141,7 @@ class Metrics:
         )
         self._data_objects = prometheus.Gauge(
             "data_locality_scheduler_data_objects",
-            "DataObjects that nobody made by hand, by what for; those made on demand have a limit.",
+            "DataObjects: of buckets, by daemons; on demand, which have a limit; with copies that do not count now.",
             ["kind"],
             registry=registry,
         )

@@ -50,8 +50,8 @@ class Cluster:
         self.generation = 0
         self._names: list[str] = []  # by slot; "" where free
         self._index_of: dict[str, int] = {}
-        self._witnesses = witnesses.Witnesses(witness_max_age_s)
-        self.replicas = replicas.ReplicaTable(home_namespace, self._witnesses)
+        self.witnesses = witnesses.Witnesses(witness_max_age_s)
+        self.replicas = replicas.ReplicaTable(home_namespace, self.witnesses)
         self._free: list[int] = []
         self._nodes: dict[str, core.Node] = {}
         self._capabilities: dict[str, crd.NodeCapability] = {}
@@ -90,7 +90,7 @@ class Cluster:
             index = self._take_slot(name)
         before = self._nodes.get(name)
         self._nodes[name] = node
-        self._witnesses.set_node(node)
+        self.witnesses.set_node(node)
         self._usage.set_node(index, offered)
         self._unschedulable[index] = node.spec.unschedulable
         self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
@@ -120,7 +120,7 @@ class Cluster:
         self._labels.set_row(index, {})
         self._capability_table.set_row(index, {})
         self._features.set_row(index, {})
-        self._witnesses.remove_node(name)
+        self.witnesses.remove_node(name)
         self.replicas.served.serve(name, ())
         self._network.set_links(name, ("", ""), ())
         self._alive[index] = False
@@ -136,7 +136,7 @@ class Cluster:
         """
         name = capability.metadata.name
         self._capabilities[name] = capability
-        came_back = self._witnesses.set_stores(name, capability.status.stores)
+        came_back = self.witnesses.set_stores(name, capability.status.stores)
         if name in self._index_of:
             self._set_facts(name, self._index_of[name])
         self.generation += 1
@@ -145,7 +145,7 @@ class Cluster:
     def remove_capability(self, name: str) -> None:
         """Forget a NodeCapability."""
         if self._capabilities.pop(name, None) is not None:
-            self._witnesses.set_stores(name, ())
+            self.witnesses.set_stores(name, ())
             if name in self._index_of:
                 self._set_facts(name, self._index_of[name])
             self.generation += 1
@@ -262,7 +262,7 @@ class Cluster:
                 takes that of the latest of them.
         """
         if now_s is None:
-            now_s = max(self._network.newest_s(), self._witnesses.newest_s(), self.replicas.newest_s())
+            now_s = max(self._network.newest_s(), self.witnesses.newest_s(), self.replicas.newest_s())
         size, use = len(self._names), self._usage
         view = slice(0, size)
         return snapshot.Snapshot(
@@ -290,7 +290,7 @@ class Cluster:
             nominated_pods=self._nominated,
             placed=self._placed,
             locations=self.replicas,
-            witnesses=self._witnesses,
+            witnesses=self.witnesses,
             links=self._network,
             device_resources=frozenset(self._device_classes.values()),
             now_s=now_s,

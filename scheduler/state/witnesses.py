@@ -145,6 +145,11 @@ class Witnesses:
                 return None
         return Doubt.WITNESS_SILENT
 
+    def last_seen_s(self, copy: Copy) -> float | None:
+        """When anybody last saw a copy; None where nobody dated it."""
+        asked = self._seen.get((copy.node, copy.store), {}).values()
+        return max((*asked, *(() if copy.seen_s is None else (copy.seen_s,))), default=None)
+
     def _is_fresh(self, seen_s: float, now_s: float) -> bool:
         return abs(now_s - seen_s) <= self._max_age_s
 
