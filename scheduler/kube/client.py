@@ -9,6 +9,7 @@ reading the credentials again: only the caller knows whether a second attempt is
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import ssl
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -31,6 +32,7 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML, so the body
 
 DEADLINE_S: Final = 30.0
 REREAD_S: Final = 60.0  # a projected service account token is renewed at 80% of its life, which is an hour or more
+CLOCK_EVERY_S: Final = 60.0  # how often the server's clock is read off an answer
 CONNECTIONS: Final = 128  # 64 binds in flight, Events, and a watch for each informer
 
 
@@ -53,6 +55,8 @@ class Api:
     def __init__(self, login: credentials.Login, found: credentials.Credentials, *, reread_s: float) -> None:
         self._login = login
         self.credentials = found
+        self.ahead_s = 0.0  # how far the server's clock is ahead of ours, to a second, as of its last answers
+        self._clock_due = 0.0
         self._reread_s = reread_s
         self._reread_at = time.monotonic() + reread_s
         self._afresh_at = 0.0
@@ -229,6 +233,7 @@ class Api:
                 proxy=used.proxy,
                 server_hostname=used.tls_server_name,
             )
+            self._read_clock(response.headers.get("Date", ""))
             if response.status < 300:
                 return response
             async with response:
@@ -238,6 +243,15 @@ class Api:
             if used is self.credentials and not await self.reread(afresh=True):
                 raise error
         raise AssertionError("unreachable")  # the second round returns or raises
+
+    def _read_clock(self, date: str) -> None:
+        if time.monotonic() < self._clock_due:
+            return
+        self._clock_due = time.monotonic() + CLOCK_EVERY_S
+        try:
+            self.ahead_s = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+        except ValueError:  # a proxy's answer, perhaps, which tells nothing of the server
+            return
 
     def _unreachable(self, error: Exception) -> errors.UnreachableError:
         server = self.credentials.server

@@ -28,6 +28,7 @@ from scheduler.loop import (
     availability,
     binder,
     clerk,
+    clocks,
     cycle,
     departed,
     devices,
@@ -182,6 +183,9 @@ class _Process:
             counters=self._metrics,
             now=_now,
         )
+        self._clocks = clocks.Clocks(
+            api=api, seen=self._cluster.witnesses, counters=self._metrics, clock=clock, now=_now
+        )
         self._listen()
         self._binder = binder.Binder(
             api=api,
@@ -313,7 +317,7 @@ class _Process:
         """Now and then, look through what is known of data for what no event tells."""
         interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
         while True:
-            for quick in (self._keys, self._outputs):
+            for quick in (self._keys, self._outputs, self._clocks):
                 with self._metrics.failures.contained("sweep", at=type(quick).__name__):
                     quick.sweep()
             for part in (self._departed, self._buckets, self._availability):

@@ -29,7 +29,10 @@ from scheduler.kube import client
 from scheduler.loop import clerk, feed, mentions, metrics, ondemand, places
 
 LOOKED_S: Final = 600.0  # a daemon lists its stores about once a minute, so a copy would have been seen
-CLOCK_SKEW_S: Final = 5.0  # between the clock of a store, which dates copies, and ours
+# Between our clock, which dates promises, those of stores, which date copies, and the API server's, which dates pods.
+# Nobody keeps clocks of edge nodes within seconds. To take an older copy for the output costs little: one that is there
+# is what placing goes by, promised or not.
+CLOCK_SKEW_S: Final = 300.0
 MAX_EXPECTED: Final = 64  # the schema's bound
 
 Place = places.Place
@@ -69,6 +72,7 @@ class Outputs:
         self._promised: dict[str, dict[tuple[str, str, str], crd.Expected]] = {}
         self._of_producer: dict[str, set[Place]] = {}  # namespace/name -> where it is named
         self._producers: dict[Place, frozenset[str]] = {}
+        self._uids: dict[str, str] = {}  # producers that were bound here -> which pods of those names they are
         self._succeeded: dict[str, float] = {}  # producers that did, and when that was found out
 
     # ------------------------------------------------------------------------------------------------ what is seen
@@ -80,6 +84,7 @@ class Outputs:
         for transfer in transfers:
             if not transfer.is_output or not mentions.is_key(transfer.urn):
                 continue
+            self._uids[pod.key] = pod.metadata.uid
             node, region, zone = _split(transfer.partner)
             one = crd.Expected(
                 node=node,
@@ -137,6 +142,8 @@ class Outputs:
     def sweep(self) -> None:
         """Look after expectations whose producer is not seen at work, as after a restart."""
         now = self._clock()
+        promising = {one.producer for promised in self._promised.values() for one in promised.values()}
+        self._uids = {key: uid for key, uid in self._uids.items() if key in self._of_producer or key in promising}
         for producer in list(self._of_producer):
             if not self._assigned.holds(producer) and now - self._succeeded.get(producer, -LOOKED_S) >= LOOKED_S:
                 self._review(producer)
@@ -208,8 +215,10 @@ class Outputs:
             ApiError: what became of the producer could not be read.
         """
         producer = one.producer
-        if self._assigned.holds(producer):
-            return True
+        bound = self._uids.get(producer)
+        there = self._assigned.uid_of(producer)
+        if there is not None:
+            return bound is None or there == bound
         if producer in self._succeeded:
             return self._clock() - self._succeeded[producer] < LOOKED_S
         namespace, _, name = producer.partition("/")
@@ -218,9 +227,8 @@ class Outputs:
             pod = core.decode(await self._api.get(path), core.Pod, path)
         except errors.NotFoundError:
             return False
-        created_s, since_s = units.time_s(pod.metadata.creation_timestamp), units.time_s(one.since)
-        if created_s is not None and since_s is not None and created_s > since_s:
-            return False  # another pod of that name
+        if _is_another(pod, bound, one):
+            return False
         if pod.status.phase == "Succeeded":
             self._succeeded[producer] = self._clock()
         return pod.status.phase != "Failed"
@@ -241,6 +249,14 @@ def _split(partner: str) -> tuple[str, str, str]:
         return partner, "", ""
     region, _, zone = partner.removeprefix(prefix).partition("/")
     return names.EXTERNAL, region, zone
+
+
+def _is_another(pod: core.Pod, bound: str | None, one: crd.Expected) -> bool:
+    """Whether a pod is not the producer, but made anew under its name; after a restart, only times can tell."""
+    if bound is not None:
+        return pod.metadata.uid != bound
+    created_s, since_s = units.time_s(pod.metadata.creation_timestamp), units.time_s(one.since)
+    return created_s is not None and since_s is not None and created_s > since_s + CLOCK_SKEW_S
 
 
 def _has_come(one: crd.Expected, copies: Iterable[crd.Replica]) -> bool:

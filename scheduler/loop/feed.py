@@ -156,6 +156,10 @@ class AssignedPods:
         """Whether a pod of that namespace/name is."""
         return key in self._uids
 
+    def uid_of(self, key: str) -> str | None:
+        """Which pod of that namespace/name is; None if none is."""
+        return self._uids.get(key)
+
     def replaced(self, count: int) -> None:
         log.info("assigned pods read", pods=count)
 

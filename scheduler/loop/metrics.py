@@ -151,6 +151,12 @@ class Metrics:
             ["queue"],
             registry=registry,
         )
+        self._ahead = prometheus.Gauge(
+            "data_locality_scheduler_clock_ahead_seconds",
+            "How far a clock is ahead of ours: the API server's, or of the daemons the one that is ahead most.",
+            ["of"],
+            registry=registry,
+        )
         self._lag = prometheus.Gauge(
             "data_locality_scheduler_loop_lag_seconds", "How late the event loop last was.", registry=registry
         )
@@ -235,6 +241,9 @@ class Metrics:
     def data_wait(self, outcome: str) -> None:
         """A pod's wait for its keys ended: ``answered`` or ``expired``."""
         self._data_waits.labels(outcome).inc()
+
+    def clock_ahead(self, of: str, seconds: float) -> None:
+        self._ahead.labels(of).set(seconds)
 
     def bad_input(self, kind: str) -> None:
         self._bad_inputs.labels(kind).inc()

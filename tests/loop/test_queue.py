@@ -4,7 +4,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from hypothesis import stateful
+from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
@@ -370,3 +370,36 @@ class QueueLaws(stateful.RuleBasedStateMachine):
 
 TestQueueLaws = QueueLaws.TestCase
 TestQueueLaws.settings = hypothesis.settings(stateful_step_count=40)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["arrive", "leave", "decide", "wake", "later"]), st.integers(0, 40)), max_size=400
+    )
+)
+def test_what_has_left_a_line_takes_no_more_room_than_what_is_in_it(steps: list[tuple[str, int]]) -> None:
+    """Memory only: those that left from the middle stay in the heap until they surface, or are too many."""
+    clock = builders.Clock()
+    waiting = queue.Queue(clock=clock, limit=1000, backoff_initial_s=1, backoff_max_s=10)
+    for step, number in steps * 3:
+        if step == "arrive":
+            waiting.observe(builders.pod(f"p{number}", priority=number % 3))
+        elif step == "leave":
+            waiting.remove(f"uid-p{number}")
+        elif step == "decide" and (entry := waiting.pop()) is not None:
+            waiting.put_back(entry, frozenset({f"f{number % 2}"}))
+        elif step == "wake":
+            waiting.wake()
+        else:
+            clock.now += number
+        for line in waiting._lines.values():
+            assert len(line._heap) <= 2 * len(line) + 64
+
+
+def test_pods_that_come_and_go_by_the_thousand_leave_nothing(waiting: queue.Queue) -> None:
+    for number in range(5000):
+        waiting.observe(builders.pod(f"p{number}"))
+        waiting.remove(f"uid-p{number}")
+    assert sum(len(line._heap) for line in waiting._lines.values()) <= 64
+    assert len(waiting) == 0
+    assert not any(waiting._refused.values())
