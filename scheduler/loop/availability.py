@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from scheduler.api import crd, names
+from scheduler.api import core, crd, names
 from scheduler.kube import client
 from scheduler.loop import clerk, feed, metrics, places
 from scheduler.state import cluster, replicas, witnesses
@@ -60,6 +60,7 @@ class Availability:
         self._clerk = writer
         self._metrics = counters
         self._now = now
+        self._written: dict[places.Place, crd.DataObject] = {}  # answers to writes that the watch has not shown yet
         self._since: dict[str, str] = {}  # node that is not ready -> since when that is known
         self.count = 0  # of DataObjects with copies that do not count, as of the last look
 
@@ -68,6 +69,7 @@ class Availability:
         for node in [node for node in self._since if self._cluster.witnesses.is_ready(node)]:
             del self._since[node]
         count = 0
+        self._written = {place: one for place, one in self._written.items() if self._is_unseen(place, one)}
         async for obj in self._resources.each_data_object():
             count += bool(self._doubts(obj))
             place = (obj.metadata.namespace, obj.metadata.name)
@@ -87,17 +89,22 @@ class Availability:
             "metadata": {"name": place[1], "namespace": place[0], "uid": obj.metadata.uid},
             "status": {"conditions": [wanted]},
         }
-        await self._api.patch(
-            f"{places.path(*place)}/status",
+        path = f"{places.path(*place)}/status"
+        answer = await self._api.patch(
+            path,
             msgspec.json.encode(body),
             client.APPLY_PATCH,
             params={"fieldManager": FIELD_MANAGER, "force": "true"},
         )
         self._metrics.upkeep("available")
+        self._written[place] = core.decode(answer, crd.DataObject, path)
 
     def _wanted(self, obj: crd.DataObject) -> crd.Condition | None:
         """The condition to write; None where what stands says the same, or nothing and rightly so."""
         now = self._now()
+        written = self._written.get((obj.metadata.namespace, obj.metadata.name))
+        if written is not None and written.metadata.uid == obj.metadata.uid:
+            obj = max(obj, written, key=places.version)
         doubts = self._doubts(obj)
         standing = next((one for one in obj.status.conditions if one.type == AVAILABLE), None)
         if not doubts and standing is None:
@@ -118,6 +125,10 @@ class Availability:
             last_transition_time=_text(now) if is_turn or standing is None else standing.last_transition_time,
             observed_generation=obj.metadata.generation,
         )
+
+    def _is_unseen(self, place: places.Place, written: crd.DataObject) -> bool:
+        seen = self._resources.data_object(place)
+        return seen is not None and places.version(seen) < places.version(written)
 
     def _doubts(self, obj: crd.DataObject) -> list[replicas.Absent]:
         now_s = self._now().timestamp()

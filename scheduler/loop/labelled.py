@@ -7,7 +7,6 @@ spec; whoever changes them back prevails, and the log says so.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Final
 
 import msgspec
@@ -20,7 +19,7 @@ from scheduler.loop.places import Place
 
 log = structlog.get_logger(__name__)
 
-UNDONE: Final = math.inf
+UNDONE: Final = places.UNKNOWN
 
 
 class Labels:
@@ -46,7 +45,7 @@ class Labels:
         generation, version = self._done.get(place, (-1, 0.0))
         if generation != obj.metadata.generation:
             self._clerk.ask(("label", *place), functools.partial(self._label, place))
-        elif _version(obj) > version:
+        elif places.version(obj) > version:
             self._done[place] = generation, UNDONE
             log.warning(
                 "labels changed back, so they are left alone; daemons do not look after this DataObject",
@@ -63,7 +62,7 @@ class Labels:
         params = {"fieldManager": names.SCHEDULER_FIELD_MANAGER}
         path = places.path(*place)
         answer = await self._api.patch(path, msgspec.json.encode(body), params=params)
-        self._done[place] = obj.metadata.generation, _version(core.decode(answer, crd.DataObject, path))
+        self._done[place] = obj.metadata.generation, places.version(core.decode(answer, crd.DataObject, path))
         self._metrics.upkeep("labelled")
         self.object_seen(place, self._resources.data_object(place))  # they may have been changed back already
 
@@ -75,9 +74,3 @@ def _wrong_labels(obj: crd.DataObject) -> dict[str, str | None]:
     standing = obj.metadata.labels
     stale = {label: None for label in standing if label.startswith(names.LOCATION_PREFIX) and label not in wanted}
     return {label: value for label, value in wanted.items() if standing.get(label) != value} | stale
-
-
-def _version(obj: crd.DataObject) -> float:
-    """Where in the order of versions an object is; the API server counts them."""
-    version = obj.metadata.resource_version
-    return float(version) if version.isdecimal() else UNDONE
