@@ -169,6 +169,10 @@ def test_an_output_whose_buckets_stores_are_all_away_adds_nothing_and_is_named()
     assert set(seconds(answer).values()) == {0.0}
     assert answer["unavailable"] == ["results/k"]
     assert [one["node"] for one in answer["notCounted"]["results/k"]] == ["a", "b"]
+    overwritten = place(
+        data_object("results", gone=["a"]), data_object("results/k", at=["d"]), outputs=[f"results/k,{SIZE}"]
+    )
+    assert seconds(overwritten)["d"] == pytest.approx(LOCAL, rel=1e-12), "which holds the key, so it has the bucket"
     one_left = place(data_object("results", gone=["a"], at=["d"]), outputs=[f"results/k,{SIZE}"])
     assert seconds(one_left)["d"] == pytest.approx(LOCAL, rel=1e-12)
     assert "unavailable" not in one_left

@@ -322,3 +322,23 @@ def test_the_doubts_about_an_object_are_those_of_all_its_copies() -> None:
         ("left", "minio", "NodeGone"),
     ]
     assert made.replicas.doubts("default", "unheard-of", 0.0) == ()
+
+
+def test_a_store_that_its_node_no_longer_lists_vouches_for_nothing() -> None:
+    at_noon, noon = "2026-03-01T12:00:00Z", build.time_s("2026-03-01T12:00:00Z")
+    copies = [build.replica("a", seen="2020-01-01T00:00:00Z"),
+              build.replica("external", "far", seen="2020-01-01T00:00:00Z")]  # fmt: skip
+    made = build.state([build.node("a"), build.node("b")], objects=[data_object("logs", name="o", replicas=copies)])
+
+    def doubtful() -> list[str]:
+        return [one.copy.store for one in made.replicas.doubts("default", "o", noon)]
+
+    mine, far = build.store(seen=at_noon), build.store(name="far", role="Probes", seen=at_noon)
+    assert doubtful() == ["minio", "far"]
+    for name in ("a", "b"):
+        made.apply_capability(build.as_capability(build.capability(name, stores=[mine, far])))
+    assert doubtful() == []
+    made.apply_capability(build.as_capability(build.capability("a", stores=[])))
+    assert doubtful() == ["minio"], "the other node still asks the one outside"
+    made.remove_capability("b")
+    assert doubtful() == ["minio", "far"]
