@@ -98,7 +98,7 @@ class World:
         included = space in _listed(term, self.pod)
         if selector is not None:
             known = space in self.spaces and _selects(selector, self.spaces[space])
-            included = included or known or _selects(selector, {})
+            included = included or known or not any(selector.values())  # an empty one means all, known or not
         return included and _selects(term.get("labelSelector"), other["metadata"]["labels"])
 
     def _is_meant(self, term: Object, owner: Object) -> bool:
