@@ -1,51 +1,63 @@
-"""What many daemons cost the API server: writes a second at rest, and whom one DataObject's change reaches.
+"""What many daemons cost the API server at rest, and whom a changed DataObject, Service or Node reaches.
 
-    python benchmarks/bench_daemons.py [--nodes 1000] [--seconds 90] [--every 10]
+    python benchmarks/bench_daemons.py [--nodes 1000] [--seconds 120] [--every 10] [--namespaces 15]
 
 A real control plane with emulated nodes; as many of the daemon's agents as nodes, each with its measuring of links over
-the loopback, in a few processes and without their Kopf part (a watch of the own NodeCapability). Every tenth node holds
-a bucket, a directory that its daemon lists, and the same node of each hundred shares one more. All counts are the API
-server's own metrics: apiserver_request_total for writes to what daemons write, apiserver_watch_events_total for events
-sent to watchers.
+the loopback, in a few processes and without their Kopf part, in place of which an informer watches the own
+NodeCapability. Each node runs a pod in each of the namespaces. Every tenth node holds a bucket, a directory that its
+daemon lists, and the same node of each hundred shares one more.
+
+All figures are the API server's own metrics: apiserver_request_total for whatever daemons ask for or write to, but for
+what kubelets write (Leases, a Node's status) and pods' status; apiserver_watch_events_total for events sent to
+watchers; process_cpu_seconds_total, of which the control plane takes its part without any daemon, too. A watch is
+counted when it ends, after 45 minutes on average; so those that are open are counted as one request in 45 minutes each.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import collections
 import os
 import pathlib
 import platform
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent import futures
 
 import yaml
 
 from daemon import agent, config, metrics
+from daemon.cluster import knowledge
 from daemon.links import measurer as links
 from daemon.stores import contents
 from demo import processes
 from localcluster import cluster, topology
 from scheduler import errors
-from scheduler.api import names
-from scheduler.kube import client, events
+from scheduler.api import crd, names
+from scheduler.kube import client, events, informer
 
 WORKERS = 2
-AGENTS_PER_SESSION = 20
-SETTLE_S = 120.0  # daemons look for others three times in their first minutes
+AGENTS_PER_SESSION = 15
+SETTLE_S = 150.0  # daemons look for others three times in their first minutes
 READY_S = 600.0
-OBJECTS = f"/apis/{names.API_VERSION}/namespaces/{names.HOME_NAMESPACE}/{names.DATA_OBJECTS}"
-WRITTEN = ("dataobjects", "nodecapabilities", "nodes", "events")
-WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
+HOME = names.HOME_NAMESPACE
+OBJECTS = f"/apis/{names.API_VERSION}/namespaces/{HOME}/{names.DATA_OBJECTS}"
+ASKED = (
+    "dataobjects", "nodecapabilities", "nodes", "events", "pods", "services", "namespaces", "persistentvolumes",
+    "secrets", "configmaps",
+)  # fmt: skip
+WATCH_S = sum(knowledge.WATCH_S) / 2
 
 
 def main() -> None:
     """Start everything, wait until it is at rest, count."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=90.0, help="how long to count")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long to count")
+    parser.add_argument("--namespaces", type=int, default=15, help="in which each node runs a pod")
     parser.add_argument("--every", type=int, default=10, help="one node of so many holds a bucket")
     parser.add_argument("--worker", nargs=2, metavar=("DIRECTORY", "KUBECONFIG"), help=argparse.SUPPRESS)
     parser.add_argument("agents", nargs="*", help=argparse.SUPPRESS)
@@ -62,6 +74,7 @@ def _measure(running: cluster.Cluster, nodes: Sequence[str], options: argparse.N
     processes.install(running)
     holders = nodes[:: options.every]
     sharers = nodes[:: max(options.nodes // 10, 1)]
+    _write_pods(running, nodes, options.namespaces)
     _write_configuration(running.directory, holders, sharers)
     for number in range(WORKERS):
         running.launch(
@@ -85,34 +98,63 @@ def _measure(running: cluster.Cluster, nodes: Sequence[str], options: argparse.N
     before = _metrics(running)
     time.sleep(options.seconds)
     after = _metrics(running)
-    total = 0.0
-    for resource in WRITTEN:
-        writes = _writes(after, resource) - _writes(before, resource)
-        total += writes
-        print(f"  {resource:18} {writes / options.seconds:8.2f} writes/s")
-    print(f"  {'in all':18} {total / options.seconds:8.2f} writes/s at rest   (goal: below 50)")
-    for urn, interested in ((f"bucket-{holders[0]}", 1), ("shared", len(sharers))):
-        _change(running, urn, interested)
+    _tell_rates(before, after, options.seconds)
+    holder = holders[0]
+    _change(running, "dataobjects", _name_of(running, f"bucket-{holder}"), HOME, f"{holder} holds the bucket")
+    _change(running, "dataobjects", _name_of(running, "shared"), HOME, f"{len(sharers)} nodes hold the bucket")
+    _change(running, "services", "web", "team-00", f"{len(nodes)} nodes run pods of the namespace")
+    _change(running, "nodes", holder, "", "its own daemon")
     memory_kb = sum(_memory_kb(running.pids()[f"agents-{number}"]) for number in range(WORKERS))
     print(f"memory: {memory_kb / len(nodes):.0f} kB a daemon without Kopf, {WORKERS} processes together")
 
 
-def _change(running: cluster.Cluster, urn: str, interested: int) -> None:
-    """Change one DataObject's spec and count the events that the API server sends."""
-    idle_before = _watch_events(_metrics(running))
+def _tell_rates(before: str, after: str, seconds: float) -> None:
+    """Print the requests a second by verb and resource, and the API server's CPU."""
+    then, now = _requests(before), _requests(after)
+    rates = {what: (count - then.get(what, 0.0)) / seconds for what, count in now.items()}
+    watches = _watches(after)
+    rates |= {("WATCH", resource): count / WATCH_S for resource, count in watches.items()}
+    for (verb, resource), rate in sorted(rates.items(), key=lambda item: -item[1]):
+        if rate >= 0.005:
+            print(f"  {verb:6} {resource:18} {rate:8.2f} /s")
+    print(f"  in all {sum(rates.values()):8.2f} requests/s at rest, reads and watches included   (goal: below 50)")
+    print(f"  open watches: {', '.join(f'{count:.0f} {resource}' for resource, count in sorted(watches.items()))}")
+    cpu_s = _sum(after, "process_cpu_seconds_total") - _sum(before, "process_cpu_seconds_total")
+    print(f"  API server: {cpu_s / seconds:.2f} cores")
+
+
+def _change(running: cluster.Cluster, resource: str, name: str, namespace: str, whom: str) -> None:
+    """Annotate one object and count the events that the API server sends."""
+    before = _watch_events(_metrics(running), resource)
     time.sleep(5.0)
-    idle = _watch_events(_metrics(running)) - idle_before
-    name = next(item["metadata"]["name"] for item in _items(running) if item["spec"]["urn"] == urn)
-    before = _watch_events(_metrics(running))
-    running.kubectl(
-        "patch", "dataobject", name, "-n", names.HOME_NAMESPACE, "--type=merge", '-p={"spec":{"sizeBytes":12345}}'
-    )
+    idle = _watch_events(_metrics(running), resource) - before
+    before = _watch_events(_metrics(running), resource)
+    where = ("-n", namespace) if namespace else ()
+    running.kubectl("annotate", resource, name, *where, "bench.example/changed=yes")
     time.sleep(5.0)
-    sent = _watch_events(_metrics(running)) - before
-    print(
-        f"change of the DataObject of {urn}: {sent} watch events sent ({idle} in as long a time before), "
-        f"{interested} daemons hold the bucket"
-    )
+    sent = _watch_events(_metrics(running), resource) - before
+    print(f"change of one of {resource}: {sent} watch events sent ({idle} in as long a time before); {whom}")
+
+
+def _write_pods(running: cluster.Cluster, nodes: Sequence[str], namespaces: int) -> None:
+    """One pod of each namespace on each node, and a Service before those of the first namespace."""
+    names_of = [f"team-{number:02}" for number in range(namespaces)]
+    for namespace in names_of:
+        running.kubectl("create", "namespace", namespace)
+        running.wait_for_account(namespace)
+
+    def write(node: str) -> None:
+        for namespace in names_of:
+            pod = {
+                "metadata": {"name": f"web-{node}", "labels": {"app": "web"}},
+                "spec": {"nodeName": node, "containers": [{"name": "c", "image": "none"}]},
+            }
+            running.api.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
+
+    with futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, nodes))
+    service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    running.api.request("POST", f"/api/v1/namespaces/{names_of[0]}/services", service)
 
 
 def _write_configuration(directory: pathlib.Path, holders: Sequence[str], sharers: Sequence[str]) -> None:
@@ -125,8 +167,24 @@ def _write_configuration(directory: pathlib.Path, holders: Sequence[str], sharer
     (directory / "daemon.yaml").write_text(yaml.safe_dump({"paths": paths}))
 
 
+class _Own:
+    """In place of Kopf: tells the agent of its node's NodeCapability."""
+
+    def __init__(self, worker: agent.Agent) -> None:
+        self._worker = worker
+
+    def apply(self, obj: crd.NodeCapability) -> None:
+        self._worker.capability_seen(obj, gone=False)
+
+    def remove(self, key: informer.Key) -> None:
+        """No node leaves here."""
+
+    def replaced(self, count: int) -> None:
+        """Nothing to do."""
+
+
 async def _work(directory: pathlib.Path, kubeconfig: str, nodes: Sequence[str]) -> None:
-    # A session has 100 connections, of which every watch takes one.
+    # A session has 128 connections, of which every watch takes one.
     apis = [await client.Api.connect(kubeconfig) for _ in range(0, len(nodes), AGENTS_PER_SESSION)]
     sink = events.EventSink(apis[0], names.DAEMON_FIELD_MANAGER, "bench")
     source = config.Source(str(directory / "daemon.yaml"))
@@ -136,20 +194,25 @@ async def _work(directory: pathlib.Path, kubeconfig: str, nodes: Sequence[str]) 
             api = apis[number // AGENTS_PER_SESSION]
             settings = agent.Settings(
                 node=node,
-                namespace=names.HOME_NAMESPACE,
+                namespace=HOME,
                 interval_s=30.0,
                 limits=contents.Limits(timeout_s=5.0, max_keys=10_000),
                 configuration=source,
             )
             figures = metrics.Metrics()
-            tasks.create_task(agent.Agent(api, settings, sink, figures).run())
+            worker = agent.Agent(api, settings, sink, figures)
+            own = {"fieldSelector": f"metadata.name={node}"}
+            path = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
+            watch = informer.Informer(api, path, crd.NodeCapability, _Own(worker), own, watch_s=knowledge.WATCH_S)
+            tasks.create_task(worker.run())
+            tasks.create_task(watch.run())
             tasks.create_task(links.Links(api, links.Settings(node=node), figures).run())
             await asyncio.sleep(0.02)  # daemons of a cluster do not start in the same second either
 
 
-def _items(running: cluster.Cluster) -> list[dict[str, dict[str, str]]]:
-    found: list[dict[str, dict[str, str]]] = running.api.request("GET", OBJECTS)["items"]
-    return found
+def _name_of(running: cluster.Cluster, urn: str) -> str:
+    items = running.api.request("GET", OBJECTS)["items"]
+    return str(next(item["metadata"]["name"] for item in items if item["spec"]["urn"] == urn))
 
 
 def _count(running: cluster.Cluster, plural: str) -> int:
@@ -164,20 +227,45 @@ def _metrics(running: cluster.Cluster) -> str:
     return running.kubectl("get", "--raw", "/metrics")
 
 
-def _writes(text: str, resource: str) -> float:
-    """Writes so far; a node's status and leases are the kubelet's business, not the daemon's."""
-    total = 0.0
-    for labels, value in re.findall(r"^apiserver_request_total\{(.*?)\} (\S+)$", text, re.MULTILINE):
-        is_kubelets = resource == "nodes" and 'subresource="status"' in labels
-        is_write = any(f'verb="{verb}"' in labels for verb in WRITES)
-        if f'resource="{resource}"' in labels and is_write and not is_kubelets:
-            total += float(value)
-    return total
+def _samples(text: str, name: str) -> Iterator[tuple[dict[str, str], float]]:
+    for labels, value in re.findall(rf"^{name}(?:\{{(.*?)\}})? (\S+)$", text, re.MULTILINE):
+        yield dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)
 
 
-def _watch_events(text: str) -> int:
-    found = re.findall(r"^apiserver_watch_events_total\{(.*?)\} (\S+)$", text, re.MULTILINE)
-    return int(sum(float(value) for labels, value in found if "dataobjects" in labels.lower()))
+def _sum(text: str, name: str) -> float:
+    return sum(value for _, value in _samples(text, name))
+
+
+def _requests(text: str) -> dict[tuple[str, str], float]:
+    """Requests so far, by verb and resource, but for watches and what kubelets write: a node's and a pod's status."""
+    found: dict[tuple[str, str], float] = collections.defaultdict(float)
+    for labels, value in _samples(text, "apiserver_request_total"):
+        resource, verb = labels.get("resource", ""), labels.get("verb", "")
+        is_kubelets = resource in {"nodes", "pods"} and labels.get("subresource") == "status"
+        if resource in ASKED and verb != "WATCH" and not is_kubelets:
+            found[verb, resource] += value
+    return dict(found)
+
+
+def _watches(text: str) -> dict[str, float]:
+    """Open watches by resource."""
+    found: dict[str, float] = collections.defaultdict(float)
+    for labels, value in _samples(text, "apiserver_longrunning_requests"):
+        if labels.get("resource") in ASKED and labels.get("verb") == "WATCH":
+            found[labels["resource"]] += value
+    return dict(found)
+
+
+def _watch_events(text: str, resource: str) -> int:
+    """Events sent so far of one resource, which the API server's metric calls by its kind or by its name."""
+    wanted = {resource, resource.removesuffix("s")}
+    return int(
+        sum(
+            value
+            for labels, value in _samples(text, "apiserver_watch_events_total")
+            if wanted & {labels.get(key, "").lower() for key in ("resource", "kind")}
+        )
+    )
 
 
 def _memory_kb(pid: int) -> int:

@@ -38,8 +38,9 @@ class Running:
         await server.until(lambda: self.figure("rounds_total") >= wanted)
 
     def status(self) -> Json:
-        """Of its NodeCapability."""
-        return dict(self._fake.store.get(names.NODE_CAPABILITIES, self._node).get("status", {}))
+        """Of its NodeCapability, as far as there is one."""
+        found = {item["metadata"]["name"]: item for item in self._fake.store.all(names.NODE_CAPABILITIES)}
+        return dict(found.get(self._node, {}).get("status", {}))
 
     def condition(self, kind: str = "Ready") -> tuple[str, str, str]:
         found = {one["type"]: one for one in self.status().get("conditions", ())}
