@@ -186,6 +186,23 @@ async def test_unfinished_bodies_are_bounded_together_and_make_room_in_time(
     assert peak - before < 24 * MIB
 
 
+async def test_one_address_does_not_take_all_the_room(tmp_path: Any) -> None:
+    async with receiving(tmp_path) as url:
+        token = f"Bearer {TOKEN}"
+        sent = b"x" * (MIB - 1)
+        begun = await asyncio.gather(*(begin(url, "/events", MIB, sent, f"Authorization: {token}") for _ in range(40)))
+        connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+        headers = JSON | {"Authorization": token}
+        body = io.BytesIO(b'{"dataInputs": []}'.ljust(MIB))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.post(f"{url}/events", data=body, headers=headers) as answer,
+        ):
+            assert answer.status == 202
+        for connection in begun:
+            connection.close()
+
+
 async def test_unfinished_reviews_are_bounded_and_a_usual_one_is_answered_beside_them(traced: None) -> None:
     body = b"x" * (8 * MIB - 1)
     review = json.dumps({"request": {"uid": "u", "resource": {"resource": "pods"}, "object": {}}}).encode()

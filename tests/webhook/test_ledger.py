@@ -301,3 +301,60 @@ def test_it_says_what_the_newest_statements_say(heard: list[messages.Message]) -
         for urn in message.removed:
             decided.setdefault(urn, False)
     assert inputs(book) == [urn for urn, there in decided.items() if there]
+
+
+marks = st.integers(0, 10**6).map(lambda n: f"v{n}")
+versioned = st.builds(
+    message_of,
+    identity=marks,
+    time_s=st.none() | st.integers(-50, 50).map(lambda n: START_S + n / 10),
+    inputs=st.lists(few_urns.map(lambda urn: annotations.Transfer(urn, 5)), max_size=2).map(tuple),
+    removed=st.lists(few_urns, max_size=1).map(tuple),
+    withdrawn=st.lists(few_urns, max_size=1).map(tuple),
+    version=st.sampled_from(["", "null", *"abcdefgh"]),
+    order=st.sampled_from(["", "1", "2"]),
+    place=st.integers(0, 2),
+)
+
+
+@hypothesis.given(st.lists(st.lists(versioned, max_size=10), min_size=1, max_size=4), st.randoms())
+def test_versions_too_merge_in_any_order(heard: list[list[messages.Message]], chance: random.Random) -> None:
+    clock = Clock()
+    parts = [book.kept(FMASK) for book in replicas(heard, clock)]
+    results = set()
+    for _ in range(3):
+        order = parts + chance.choices(parts, k=2)
+        chance.shuffle(order)
+        while len(order) > 1:
+            pair = ledger.Ledger(clock=clock)
+            for part in (order.pop(), order.pop()):
+                pair.merge(FMASK, part)
+            order.insert(chance.randrange(len(order) + 1), pair.kept(FMASK))
+        results.add(msgspec.json.encode(order[0]))
+    assert len(results) == 1
+
+
+@hypothesis.given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 400)), min_size=1, max_size=30), st.randoms())
+def test_so_do_more_versions_than_are_kept(starts: list[tuple[int, int]], chance: random.Random) -> None:
+    clock = Clock()
+    parts = []
+    for n, (urn, version) in enumerate(starts):
+        clock.now_s += 1
+        book = ledger.Ledger(clock=clock)
+        for step in range(8):
+            said = event(f"{n}-{step}", f"raw/{urn + step}", f"raw/{urn}", time_s=START_S + version + step)
+            book.add(FMASK, [msgspec.structs.replace(said, version=f"{version + step}", withdrawn=(f"raw/{urn}",))])
+        parts.append(book.kept(FMASK))
+    whole = ledger.Ledger(clock=clock)
+    for part in parts:
+        whole.merge(FMASK, part)
+    chance.shuffle(parts)
+    while len(parts) > 1:
+        pair = ledger.Ledger(clock=clock)
+        for part in (parts.pop(), parts.pop()):
+            pair.merge(FMASK, part)
+        parts.insert(0, pair.kept(FMASK))
+    assert parts[0] == whole.kept(FMASK)
+    kept = whole.kept(FMASK)
+    assert len(kept.items) <= ledger.MAX_STATEMENTS
+    assert len(kept.withdrawn) <= ledger.MAX_WITHDRAWN

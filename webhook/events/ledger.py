@@ -38,7 +38,7 @@ MAX_STATEMENTS: Final = 2 * intents.MAX_TRANSFERS
 MAX_SEEN: Final = 128
 # Of one urn, so that an object that is written over and over does not push the others out.
 MAX_VERSIONS: Final = 4
-MAX_WITHDRAWN: Final = 256
+MAX_WITHDRAWN: Final = 128
 
 _EMPTY: Final = statements.Kept()
 T = TypeVar("T", statements.Item, statements.Options, statements.Seen, statements.Withdrawn)
