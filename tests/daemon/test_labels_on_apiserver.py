@@ -4,6 +4,7 @@ The list of labels is that of the earlier implementation; what each must say her
 the test itself, with other code than the daemon's.
 """
 
+import json
 import math
 import os
 import pathlib
@@ -32,6 +33,7 @@ NODES = topology.Topology((
                   accelerators={"nvidia.com/gpu": 1}),
     topology.Node("emulated", cpu="64", memory="1Ti"),
     topology.Node("leaving"),
+    topology.Node("updated"),
 ))  # fmt: skip
 
 # Every label of the earlier implementation, but for those that name a bucket or a peer.
@@ -306,6 +308,26 @@ def test_an_emulated_node_has_nothing_of_this_machine(running: cluster.Cluster, 
         "memory-score": "100",
         "high-memory": "true",
     }
+
+
+def test_figures_of_links_that_an_earlier_daemon_left_go_and_declared_ones_stay(
+    running: cluster.Cluster, tmp_path: pathlib.Path
+) -> None:
+    """An earlier daemon labelled the node with what it measured, and crashed; an administrator declared two figures."""
+    left = {f"{PREFIX}bandwidth-to-here": "1000", f"{PREFIX}latency-to-here": "3.000", f"{PREFIX}bandwidth-to-x": "5"}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "updated", "labels": left}}
+    running.kubectl(
+        "apply", "--server-side", "--field-manager=data-locality-daemon-updated", "-f", "-", stdin=json.dumps(body)
+    )
+    running.kubectl("label", "node", "updated", f"{PREFIX}latency-to-y=7")
+    running.kubectl("label", "node", "updated", f"{PREFIX}bandwidth-to-x=6", "--overwrite")
+    daemon = processes.Daemon(processes.kubeconfig(running, "updated"), "updated", tmp_path / "log")
+    try:
+        processes.eventually(lambda: "last-updated" in labels(running, "updated"))
+    finally:
+        assert daemon.stop() == 0
+    found = {name: text for name, text in labels(running, "updated").items() if "-to-" in name}
+    assert found == {"latency-to-y": "7", "bandwidth-to-x": "6"}
 
 
 def test_a_mounted_file_system_and_a_node_that_leaves(
