@@ -389,6 +389,35 @@ def test_objects_that_users_declare(running: cluster.Cluster, daemons: dict[str,
     eventually(lambda: ready(running, "absent", "default") == ("True", "Available"))
 
 
+def test_a_copy_that_there_is_no_room_for_breaks_nothing_and_is_counted(
+    running: cluster.Cluster, daemons: dict[str, Daemon]
+) -> None:
+    """The schema holds 256 copies; one more would have the API server refuse the whole write, and every later one."""
+    meta = {"name": "crowded", "labels": {names.BUCKET_LABEL: "crowded"}}
+    body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": meta, "spec": {"urn": "crowded"}}
+    running.api.request("POST", f"/apis/{names.API_VERSION}/namespaces/{HOME}/{names.DATA_OBJECTS}", body)
+
+    def held_by(count: int) -> None:
+        found = [{"node": f"n{number:03}", "store": "s", "available": True} for number in range(count)]
+        patch = json.dumps({"status": {"replicas": found}})
+        running.kubectl(
+            "patch", "dataobject", "crowded", "-n", HOME, "--subresource=status", "--type=merge", "-p", patch
+        )
+
+    held_by(256)
+    running.stores["edge"].upload("crowded", "k", 10)
+    eventually(lambda: 'data_locality_daemon_left_out{kind="copies"} 1.0' in daemons["edge"].get("/metrics"))
+    running.stores["edge"].upload("beside-the-crowd", "k", 10)
+    eventually(lambda: replicas(running, "beside-the-crowd") == {"edge": True})
+    assert len(replicas(running, "crowded")) == 256
+    assert "edge" not in replicas(running, "crowded")
+    held_by(255)
+    eventually(lambda: replicas(running, "crowded").get("edge"))
+    eventually(lambda: 'data_locality_daemon_left_out{kind="copies"} 0.0' in daemons["edge"].get("/metrics"))
+    conditions = data_object(running, "crowded")["status"]["conditions"]
+    assert [c["reason"] for c in conditions if c["type"] == "CopiesComplete"] == ["AtLimit"]
+
+
 def test_declared_locations_and_sizes(running: cluster.Cluster, daemons: dict[str, Daemon]) -> None:
     assert daemons
     spec = {"urn": "nowhere/copied.bin", "sizeBytes": 2048, "locations": [{"node": "plain"}, {"node": "edge"}]}
