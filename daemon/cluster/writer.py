@@ -7,6 +7,7 @@ What would befall every write (no connection, no right) is raised.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from scheduler.kube import client
 
 log = structlog.get_logger(__name__)
 
+_BY_RBAC: Final = re.compile(r'is forbidden: User "[^"]*" cannot ')
 _REMEMBERED: Final = 10_000  # objects whose refusal was said
 
 
@@ -87,8 +89,8 @@ class Writer:
         except (errors.UnreachableError, errors.ThrottledError):
             raise  # the others would fare no better
         except (errors.ApiError, errors.InputError) as error:
-            if isinstance(error, errors.DeniedError) and "AdmissionPolicy" not in error.message:
-                raise  # nor here: this is no policy on one object, but a right that is missing
+            if isinstance(error, errors.DeniedError) and _lacks_right(error):
+                raise  # nor here
             gone = isinstance(error, errors.NotFoundError) and path.endswith("/status")  # deleted meanwhile
             if not gone and self._refusals.get(path) != str(error):
                 if len(self._refusals) >= _REMEMBERED:
@@ -98,6 +100,15 @@ class Writer:
             return Refused(gone)
         self._refusals.pop(path, None)
         return answer
+
+
+def _lacks_right(error: errors.DeniedError) -> bool:
+    """Whether it is RBAC that says no, or the token that is not accepted.
+
+    A policy, a webhook, the quota of a namespace or its end, which answer with the same status, are about one object or
+    one namespace: who owns that must not keep what others have from being written.
+    """
+    return error.status != 403 or _BY_RBAC.search(error.message) is not None
 
 
 def _path(namespace: str, name: str) -> str:
