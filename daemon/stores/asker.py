@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime
 import itertools
 import random
@@ -33,7 +32,7 @@ import structlog
 
 from daemon import metrics
 from daemon.status import conditions, dataobject
-from daemon.stores import contents, credentials, model, named, notices, rechecks, sources
+from daemon.stores import contents, credentials, model, named, notices, rechecks, sources, views
 from scheduler import errors
 from scheduler.kube import client
 
@@ -46,7 +45,6 @@ _RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long
 _RETRY_S: Final = (0.5, 30.0)  # until a store that is down is asked again: doubled each time
 _BACKOFF_S: Final = (1.0, 30.0)  # between two attempts to hear from a store
 _REFUSED_S: Final = 300.0  # after it said that it announces nothing
-_HOT_S: Final = 1.0  # a key of which notices come one after the other is looked up so often
 _BUSY_S: Final = 5.0  # how long a store that asks for it is left alone, if it does not say
 _PASSING_S: Final = 120.0  # so long what was known of a store that is only busy stays; the age of a copy ends it, too
 _DROPPED_S: Final = 10.0  # between two listings for notices that were thrown away
@@ -107,7 +105,7 @@ class Asker:
         self._rests_until_s = 0.0  # the store, which is busy
         self._bucket_checks = rechecks.Rechecks()
         self._key_checks = rechecks.Rechecks()
-        self._hot: dict[str, float] = {}  # key -> when it was last looked up for a notice, or will be
+        self._hot = rechecks.Hot()
 
     async def run(self) -> None:
         try:
@@ -213,8 +211,9 @@ class Asker:
             self._bucket_checks.asked(outcome.buckets.keys() - outcome.uncounted, began_s)
             if isinstance(known, contents.Listing):
                 newer = {bucket for bucket, counted_s in self._counted_s.items() if counted_s >= began_s}
-                outcome = _merged(known, outcome, newer, self._wanted)
+                outcome = views.listed(known, outcome, newer, self._wanted)
             self._counted_s.clear()
+            self._key_checks.keep({urn for bucket in outcome.buckets for urn in self._wanted.urns(bucket)})
             self._sweep(outcome.buckets, is_whole=is_whole)
             if is_whole:
                 self._whole_s = began_s
@@ -228,11 +227,13 @@ class Asker:
         """Leave the store alone for as long as it asks."""
         self._rests_until_s = time.monotonic() + (busy.retry_after_s or _BUSY_S)
 
+    async def _until_rested(self) -> None:
+        await asyncio.sleep(max(0.0, self._rests_until_s - time.monotonic()))
+
     def _sweep(self, buckets: Iterable[str], *, is_whole: bool) -> None:
         """Have what somebody named looked up again: as much as is due, and as a round may cost."""
         now_s = time.monotonic()
         wanted = [urn for bucket in buckets for urn in self._wanted.urns(bucket)]
-        self._key_checks.keep(wanted)
         limit = self._limits.max_lookups
         for urn in self._key_checks.choose(wanted, now_s, is_calm=not is_whole, limit=limit):
             if urn.endswith("/"):
@@ -262,6 +263,7 @@ class Asker:
 
     async def _look(self, urns: Collection[str]) -> bool:
         """Look ``urns`` up; False where the store failed, and then the listing lane finds out how."""
+        await self._until_rested()
         began_s = time.monotonic()
         outcome = await self._source.look_up(urns)
         known = self.view.outcome if self.view is not None else None
@@ -270,9 +272,7 @@ class Asker:
             return False
         self._key_checks.asked(urns, began_s)
         self._figures.looked_up(self.store.name, len(urns))
-        found = {urn: content for urn, content in known.found.items() if urn not in outcome.missing}
-        missing = (known.missing - outcome.found.keys()) | outcome.missing
-        self._see(dataclasses.replace(known, found=found | outcome.found, missing=missing))
+        self._see(views.looked_up(known, outcome))
         self._changed(urns)
         return True
 
@@ -311,6 +311,7 @@ class Asker:
 
     async def _count(self, bucket: str) -> bool:
         """Count one bucket, as ``_look`` does; it may be new, or gone."""
+        await self._until_rested()
         began_s = time.monotonic()
         outcome = await self._source.count([bucket])
         known = self.view.outcome if self.view is not None else None
@@ -320,8 +321,7 @@ class Asker:
         self._bucket_checks.asked([bucket], began_s)
         self._counted_s[bucket] = began_s
         was_there, is_there = bucket in known.buckets, bucket in outcome.buckets
-        buckets = {name: content for name, content in known.buckets.items() if name != bucket} | outcome.buckets
-        self._see(dataclasses.replace(known, buckets=buckets, uncounted=known.uncounted - {bucket} | outcome.uncounted))
+        self._see(views.counted(known, bucket, outcome))
         if was_there == is_there:
             self._changed({bucket})
         else:
@@ -402,38 +402,10 @@ class Asker:
 
     def _look_up_hot(self, urn: str) -> None:
         """Look a key up at once, and then for all notices of a second together."""
-        now_s = time.monotonic()
-        last_s = self._hot.get(urn, 0.0)
-        if last_s > now_s:
+        wait_s = self._hot.wait_s(urn, time.monotonic())
+        if wait_s is None:
             return
-        wait_s = max(0.0, last_s + _HOT_S - now_s)
-        if len(self._hot) > self._limits.max_lookups:
-            self._hot = {one: at_s for one, at_s in self._hot.items() if at_s + _HOT_S > now_s}
-        self._hot[urn] = now_s + wait_s
         if wait_s:
             asyncio.get_running_loop().call_later(wait_s, self.look_up, urn)
         else:
             self.look_up(urn)
-
-
-def _merged(
-    known: contents.Listing, new: contents.Listing, newer: Collection[str], wanted: named.Named
-) -> contents.Listing:
-    """A new listing with what is known of keys and prefixes that count, and of buckets that it did not count.
-
-    Those are buckets that it left out, and the ``newer`` ones, which were counted since it began.
-    """
-    kept = {name for name in new.uncounted if known.buckets.get(name) is not None}.union(newer)
-    buckets = {name: content for name, content in new.buckets.items() if name not in kept}
-    buckets |= {name: known.buckets[name] for name in kept if name in known.buckets}
-
-    def counts(urn: str) -> bool:
-        return contents.bucket_of(urn) in buckets and wanted.has(urn)
-
-    return dataclasses.replace(
-        new,
-        buckets=buckets,
-        uncounted=new.uncounted.difference(kept),
-        found={urn: content for urn, content in known.found.items() if counts(urn)},
-        missing=frozenset(filter(counts, known.missing)),
-    )

@@ -1,7 +1,8 @@
 """When a store is asked again for what it was asked before, so that a re-check costs it, and us, a bounded amount.
 
 A store that announces its changes is asked again seldom, each bucket and key at its own time, only lest a notice was
-lost; one that does not, with every listing. Pure: times come in.
+lost; one that does not, with every listing. A key that changes all the time is looked up once a second. Pure: times
+come in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections.abc import Collection
 from typing import Final
 
 CALM_S: Final = 300.0  # between two looks at the same thing, on average
+HOT_S: Final = 1.0  # a key of which notices come one after the other is looked up so often
+
+_MAX_HOT: Final = 1000  # before those are forgotten that have cooled down
 _SPREAD: Final = (0.75, 1.25)  # of that, so that what was asked together is not asked together again
 
 
@@ -37,3 +41,21 @@ class Rechecks:
         chosen = [one for one in subjects if not is_calm or self.is_due(one, now_s)]
         chosen.sort(key=lambda one: self._due_s.get(one, 0.0))
         return chosen[:limit]
+
+
+class Hot:
+    """When keys of which notices come are looked up: at once, and then for all notices of a second together."""
+
+    def __init__(self) -> None:
+        self._looked_s: dict[str, float] = {}  # when a key was last looked up for a notice, or will be
+
+    def wait_s(self, key: str, now_s: float) -> float | None:
+        """In how many seconds to look, None where that is going to happen anyway."""
+        last_s = self._looked_s.get(key, now_s - HOT_S)
+        if last_s > now_s:
+            return None
+        if len(self._looked_s) > _MAX_HOT:
+            self._looked_s = {one: at_s for one, at_s in self._looked_s.items() if at_s + HOT_S > now_s}
+        wait_s = max(0.0, last_s + HOT_S - now_s)
+        self._looked_s[key] = now_s + wait_s
+        return wait_s

@@ -1,11 +1,13 @@
 """Directories as buckets, on a real file system."""
 
+import asyncio
 import os
 import pathlib
+import threading
 
 import pytest
 
-from daemon.stores import contents, model
+from daemon.stores import contents, directories, model
 from tests.daemon import asked
 
 LIMITS = contents.Limits(timeout_s=2.0)
@@ -153,3 +155,60 @@ def test_keys_alone_can_be_looked_up(tmp_path: pathlib.Path) -> None:
     assert isinstance(outcome, contents.Listing)
     assert (list(outcome.found), sorted(outcome.missing)) == (["photos/a"], ["other/a", "photos/b"])
     assert outcome.buckets == {}
+
+
+def test_3_4_a_directory_that_hangs_costs_one_thread_for_each_that_asks_and_no_more(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network's file system does whose server is gone."""
+    let_go, begun = threading.Event(), []
+
+    def hang(*_: object, **__: object) -> directories.Sum:
+        begun.append(threading.current_thread())
+        let_go.wait()
+        return directories.Sum()
+
+    monkeypatch.setattr(directories, "add_up", hang)
+
+    async def ask() -> list[contents.Listing | contents.Failure]:
+        source = directories.Directory(store(tmp_path), contents.Limits(timeout_s=0.1, budget_s=0.1))
+        first = await asyncio.gather(source.list_store(), source.count(["photos"]))
+        later = [await source.look_up(["photos/a"]) for _ in range(20)]
+        let_go.set()
+        async with asyncio.timeout(10.0):
+            while isinstance(outcome := await source.look_up(["photos/a"]), contents.Failure):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await source.close()
+        return [*first, *later, outcome]
+
+    *outcomes, last = asyncio.run(ask())
+    late = contents.Failure("Timeout", f"{tmp_path} did not answer in time")
+    assert outcomes == [late] * 22
+    assert len(begun) == 2
+    assert isinstance(last, contents.Listing)
+    assert last.missing == {"photos/a"}
+
+
+@pytest.mark.parametrize("when_s", [2**40, -(2**35), 253_402_300_800])
+def test_3_4_a_time_that_no_calendar_has_is_left_out(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, when_s: int
+) -> None:
+    """Anybody may set a file's time; how far, depends on the file system."""
+    times = {"st_mtime": float(when_s), "st_mtime_ns": when_s * 10**9}
+    found = os.stat_result((0o100644, 0, 0, 1, 0, 0, 3, 0, 0, 0), times)
+    monkeypatch.setattr(directories, "look", lambda *_: found)
+    content = listed(tmp_path, "photos/a").found["photos/a"]
+    assert (content.size_bytes, content.last_modified) == (3, "")
+
+
+def test_3_4_sparse_files_do_not_exceed_what_a_status_can_hold(tmp_path: pathlib.Path) -> None:
+    for name in "abc":
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(2**43)
+    content = listed(tmp_path).buckets["photos"]
+    assert content is not None
+    assert content.size_bytes == 3 * 2**43
+
+
+def test_3_4_names_that_no_file_can_have_are_missing(tmp_path: pathlib.Path) -> None:
+    assert len(listed(tmp_path, "photos/\ud800", "photos/a\0b", f"photos/{'k' * 5000}").missing) == 3

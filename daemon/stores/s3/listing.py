@@ -27,7 +27,8 @@ from scheduler.api import urns as grammar
 _AT_ONCE: Final = 4  # requests of a lane in flight: a store that is far away answers in a tenth of a second
 _PAGE_KEYS: Final = 1000  # S3's
 _MAX_KEY_BYTES: Final = 1024  # S3's
-_MAX_REMEMBERED: Final = 10_000  # names that the server cannot hold
+_MAX_REMEMBERED: Final = 2_000  # names that the server cannot hold
+_MAX_HIDDEN: Final = 50  # buckets that are looked for where none are told
 _MAX_BUCKETS: Final = 50_000
 _MAX_UNNAMEABLE: Final = 100
 _SHOWABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -39,6 +40,7 @@ Found = contents.Content | faults.Fault
 
 # These say nothing about the store where they concern a single answer: the next bucket may have better ones.
 _OF_ONE_ANSWER: Final = frozenset({"Timeout", "NotS3", "Busy"})
+_CLOSING: Final = frozenset({"AccessDenied", "WrongRegion", "NotImplemented"})
 _IMPOSSIBLE: Final = faults.Fault(Effect.GONE, "NotFound", "cannot hold a key of this name")
 _NOTHING: Final = faults.Fault(Effect.GONE, "NotFound", "has nothing below this prefix")
 _UNREADABLE: Final = faults.Fault(Effect.BUCKET, "NotS3", "does not say how large it is")
@@ -103,11 +105,12 @@ class Server:
 
     async def _hidden(self, urns: Sequence[str], budget: client.Budget) -> contents.Listing | None:
         """What is there of the buckets of ``urns``, None where nothing is."""
-        candidates = {contents.bucket_of(urn) for urn in urns}
+        candidates = set(itertools.islice(dict.fromkeys(map(contents.bucket_of, urns)), _MAX_HIDDEN))
         counted = await self._counted(candidates, (), budget)
         if isinstance(counted, contents.Failure):
             return None
-        found = await self._looked_up([urn for urn in urns if contents.bucket_of(urn) in counted.buckets], budget)
+        keys = [urn for urn in urns if "/" in urn and contents.bucket_of(urn) in counted.buckets]
+        found = await self._looked_up(keys, budget)
         if isinstance(found, contents.Failure):
             return None
         seen = {contents.bucket_of(urn) for urn in found.found}
@@ -146,12 +149,13 @@ class Server:
                 elif content.effect is Effect.GONE:  # deleted since it was listed
                     del counted[name]
                     uncounted.discard(name)
-                elif content.effect is Effect.BUCKET:  # the store answered: the other buckets may well be readable
-                    closed[name] = content
-                    uncounted.discard(name)
-                elif content.reason in _OF_ONE_ANSWER:
+                elif content.effect is Effect.BUCKET or content.reason in _OF_ONE_ANSWER:
+                    # The store answered: the other buckets may well be readable. Of this one nothing new is known,
+                    # unless it was said that nothing will be.
                     closed[name] = content
                     is_busy = is_busy or content.effect is Effect.LATER
+                    if content.reason in _CLOSING:
+                        uncounted.discard(name)
                 else:
                     return content.failure(self._s3.store)
         elsewhere = [fault for fault in closed.values() if fault.reason == "WrongRegion"]
