@@ -7,12 +7,11 @@ input without a size, unless an input lies in it, which says better what is read
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-
-import msgspec
 
 from scheduler.api import annotations as intents
 from scheduler.api import names
@@ -24,12 +23,19 @@ _CUT: Final = " more from "
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Data that is read or written; ``size_bytes`` is 0 where the pod does not say how much."""
+    """Data that is read or written.
+
+    Attributes:
+        size_bytes: 0 where the pod does not say how much.
+        is_filled_in: Whether the size is perhaps nobody's word: the webhook made an input of a bucket that is named as
+            a source and, where nobody gave it a size, gave it the whole bucket's.
+    """
 
     urn: str
     size_bytes: int
     processing_s: float
     is_output: bool
+    is_filled_in: bool = False
 
 
 def of(intent: intents.Intent, annotations: Mapping[str, str]) -> tuple[Wanted, ...]:
@@ -42,15 +48,14 @@ def of(intent: intents.Intent, annotations: Mapping[str, str]) -> tuple[Wanted, 
     told = {transfer.bucket for transfer in intent.inputs}
     sources = (Wanted(bucket, 0, 0.0, is_output=False) for bucket in intent.sources if bucket not in told)
     filled_in = _filled_in(intent, annotations)
-    inputs = (msgspec.structs.replace(one, size_bytes=0) if one.urn in filled_in else one for one in intent.inputs)
-    return (*_once(inputs, is_output=False), *sources, *_once(intent.outputs, is_output=True))
+    inputs = (
+        dataclasses.replace(one, is_filled_in=one.urn in filled_in) for one in _once(intent.inputs, is_output=False)
+    )
+    return (*inputs, *sources, *_once(intent.outputs, is_output=True))
 
 
 def _filled_in(intent: intents.Intent, annotations: Mapping[str, str]) -> frozenset[str]:
-    """The sources that the webhook made inputs with the size of the whole bucket: how much is read nobody said.
-
-    What the pod said itself the webhook never notes as added.
-    """
+    """The sources that are inputs because the webhook made them such; what the pod said itself it never notes."""
     note = annotations.get(names.ENRICHED, "") if intent.sources else ""
     if not note:
         return frozenset()

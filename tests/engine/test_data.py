@@ -229,19 +229,26 @@ def test_a_share_that_nobody_declares_counts_by_a_bounded_amount_that_is_marked(
     assert seconds(answer)["b"] == pytest.approx(0.001 + size / 500e6, rel=1e-12)
 
 
+WHOLE = 10**13
+
+
 @pytest.mark.parametrize(
-    ("note", "size"),
+    ("note", "declared", "size"),
     [
-        pytest.param("data-sources, input-1 from Knative Service default/reader; schedulerName x", ASSUMED, id="added"),
-        pytest.param("input-1 from its data-sources", ASSUMED, id="from the pod's own sources"),
-        pytest.param("input-2, input-3 and 4 more from CronJob default/reader", ASSUMED, id="added with many others"),
-        pytest.param("input-11 from its data-sources", 10**13, id="another one was added"),
-        pytest.param("", 10**13, id="the pod says so itself"),
+        pytest.param("data-sources, input-1 from Knative Service default/reader", WHOLE, ASSUMED, id="added"),
+        pytest.param("input-1 from its data-sources", WHOLE, ASSUMED, id="from the pod's own sources"),
+        pytest.param("input-2, input-3 and 4 more from CronJob default/reader", WHOLE, ASSUMED, id="with many others"),
+        pytest.param("input-1 from its data-sources", WHOLE * 3 // 4, ASSUMED, id="the bucket has grown since"),
+        pytest.param("input-1 from CronJob default/reader", 5 * 10**9, 5 * 10**9, id="a part, which that declares"),
+        pytest.param("input-11 from its data-sources", WHOLE, WHOLE, id="another one was added"),
+        pytest.param("", WHOLE, WHOLE, id="the pod says so itself"),
     ],
 )
-def test_the_size_of_a_bucket_that_the_webhook_filled_in_does_not_say_how_much_is_read(note: str, size: int) -> None:
-    notes: Object = {"inputs": [f"lake,{10**13}"], "data_sources": "lake"} | ({"enriched": note} if note else {})
-    answer = place(data_object("lake", at=["a"], size=10**13), **notes)
+def test_the_size_of_a_bucket_that_the_webhook_filled_in_does_not_say_how_much_is_read(
+    note: str, declared: int, size: int
+) -> None:
+    notes: Object = {"inputs": [f"lake,{declared}"], "data_sources": "lake"} | ({"enriched": note} if note else {})
+    answer = place(data_object("lake", at=["a"], size=WHOLE), **notes)
     (move,) = answer["criteria"]["b"]["data"]["transfers"]
     assert (move["bytes"], move.get("assumed", False)) == (size, size == ASSUMED)
 

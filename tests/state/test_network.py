@@ -265,6 +265,15 @@ def test_buckets_by_label_and_by_store() -> None:
     assert [(store.buckets, store.is_storage) for store in alone.stores] == [(("logs",), False)]
 
 
+@pytest.mark.parametrize(("namespace", "counts"), [("", False), ("team", True)])
+def test_a_label_speaks_for_everybody_where_a_store_of_the_node_speaks_for_some_alone(
+    namespace: str, counts: bool
+) -> None:
+    node = build.node("a", can={"storage-bucket-logs": "true"})
+    stores = _facts(node, build.capability("a", stores=[build.store("logs", namespace=namespace)])).stores
+    assert ("" in {store.name for store in stores}) is counts
+
+
 @pytest.mark.parametrize(
     ("found", "declared", "counts"),
     [

@@ -136,13 +136,18 @@ def cost(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Se
 
 def _amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:
     """How many bytes move, and whether that is an assumption."""
-    if one.size_bytes or one.is_output:
+    if one.is_output or (one.size_bytes and not (one.is_filled_in and _is_all(one.size_bytes, entry))):
         return one.size_bytes, False
     if urns.is_key(one.urn):
         return (entry.size_bytes or 0) if entry.urn == one.urn else 0, False
     if entry.size_bytes is None:
         return assumed_bytes, True
     return min(entry.size_bytes, assumed_bytes), True
+
+
+def _is_all(size_bytes: int, entry: replicas.Entry) -> bool:
+    """Whether a size is about that of the whole bucket, which may have grown or shrunk since it was written down."""
+    return entry.size_bytes is None or entry.size_bytes / 2 <= size_bytes <= entry.size_bytes * 2
 
 
 def _move(
