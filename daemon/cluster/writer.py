@@ -29,9 +29,13 @@ _REMEMBERED: Final = 10_000  # objects whose refusal was said
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """A write that the API server did not take, for reasons of that object; ``gone`` where there is none any more."""
+    """A write that the API server did not take, for reasons of that object.
+
+    ``gone`` where there is none any more; ``forbidden`` where it is nothing that a daemon may write.
+    """
 
     gone: bool
+    forbidden: bool
 
 
 class Writer:
@@ -64,9 +68,12 @@ class Writer:
             meta["name"] = name
             # One manager for all daemons: what they apply is the same.
             path = _path(meta["namespace"], name)
-            if not isinstance(await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER), Refused):
+            answer = await self._apply_to_object(path, body, manager=names.DAEMON_FIELD_MANAGER)
+            if not isinstance(answer, Refused):
                 log.info("bucket found", bucket=urn, data_object=f"{meta['namespace']}/{name}")
                 return True
+            if answer.forbidden:  # what stands there is of this urn and somebody else's, who filled it
+                return False
         return False
 
     async def write_status(self, item: crd.DataObject, body: dict[str, Any], *, manager: str) -> Refused | None:
@@ -97,7 +104,7 @@ class Writer:
                     self._refusals.clear()
                 self._refusals[path] = str(error)
                 log.warning("DataObject not written", path=path, error=str(error))
-            return Refused(gone)
+            return Refused(gone, isinstance(error, errors.DeniedError))
         self._refusals.pop(path, None)
         return answer
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from scheduler.api import names
-from scheduler.kube import client
+from scheduler.kube import client, events
 from scheduler.loop import clerk, feed, metrics, places
 
 ABSENT_S: Final = 60.0
+_MAX_NODES_TEXT: Final = 4096  # the schema's bound
 GONE_TEXT: Final = "every node that held it is gone"
 
 
@@ -88,7 +89,7 @@ class Departed:
         """What else in the status follows from the copies; the daemons that are left keep it from here on."""
         available = sorted({replica["node"] for replica in kept if replica.get("available")})
         count = sum(bool(replica.get("available")) for replica in kept)
-        summary: dict[str, Any] = {"replicaCount": count, "nodesText": ",".join(available)}
+        summary: dict[str, Any] = {"replicaCount": count, "nodesText": events.cut(",".join(available), _MAX_NODES_TEXT)}
         if not kept:
             when = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
             ready = {"type": places.READY, "status": "False", "reason": "NotFound", "message": GONE_TEXT}

@@ -248,6 +248,27 @@ async def test_where_it_may_not_be_written_pods_are_placed_all_the_same(
     assert (said.out + said.err).count("DataObject not written") == 1
 
 
+async def test_copies_are_cleared_away_where_the_names_of_those_that_stay_do_not_fit(
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The column has 4,096 characters: the API server would refuse a longer one, and with it the clearing away."""
+    monkeypatch.setattr(departed, "ABSENT_S", 0.3)
+    staying = [f"ip-10-0-{number}-0.eu-west-1.compute.internal" for number in range(120)]
+    obj = labelled(objects.data_object("wide", "raw/wide"))
+    obj["status"] = {"replicas": [{"node": node, "store": "s", "available": True} for node in [*staying, "left"]]}
+    fake.store.create("dataobjects", obj)
+
+    def status() -> Json:
+        return dict(fake.store.get("dataobjects", "wide", "default")["status"])
+
+    async with running.scheduler(fake, tmp_path, SETTINGS) as world:
+        for node in staying:
+            fake.store.create("nodes", objects.node(node))
+        await world.until(lambda: len(status()["replicas"]) == len(staying))
+    assert len(status()["nodesText"]) <= 4096
+    assert status()["replicaCount"] == len(staying)
+
+
 async def test_copies_on_nodes_that_are_gone_are_cleared_away(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

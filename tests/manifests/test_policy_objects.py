@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from daemon import metrics
+from daemon.cluster import watches, writer
 from daemon.status import dataobject
 from localcluster import cluster
 from scheduler.api import names
+from scheduler.kube import client
 from tests.manifests.conftest import ACCOUNT, NAMESPACE
 from tests.manifests.sending import APPLY, MERGE, Answer, Send, sender
 
@@ -123,6 +126,24 @@ def test_what_somebody_made_for_a_bucket_gets_the_labels_by_which_daemons_find_i
     assert mine("PATCH", f"{OBJECTS}/pinned", label, MERGE)[0] == 200
     status, words = apply_object(mine, whole("pinned"))
     assert (status, "may change nothing but the status" in words) == (403, True), "it would be taken for the daemon's"
+
+
+async def test_a_daemon_makes_no_second_object_beside_one_that_somebody_filled(
+    running: cluster.Cluster, mine: Send
+) -> None:
+    assert mine("GET", OBJECTS)[0] == 200
+    filled = {"metadata": {"name": "filled"}, "spec": {"urn": "filled", "sizeBytes": 5}}
+    running.api.request("POST", OBJECTS, {**whole("filled"), **filled})
+    kubeconfig = running.service_account_kubeconfig(NAMESPACE, ACCOUNT, node="mine")
+    api = await client.Api.connect(str(kubeconfig))
+    try:
+        write = writer.Writer(api, watches.Objects(), metrics.Metrics())
+        body = whole("filled", "filled", namespace="default", labels={**BUCKET, names.BUCKET_LABEL: "filled"})
+        assert not await write.create(body)
+    finally:
+        await api.close()
+    found = running.api.request("GET", OBJECTS)["items"]
+    assert [item["metadata"]["name"] for item in found if item["spec"]["urn"] == "filled"] == ["filled"]
 
 
 CREATED = [
