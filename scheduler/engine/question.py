@@ -127,12 +127,12 @@ def _refuse_doubles(collection: str, objects: Sequence[Named]) -> None:
     for index, obj in enumerate(objects):
         keys = list(_identities(obj))
         if not keys:
-            raise errors.InputError(place(collection, index, obj), "", "no name; write its metadata.name")
+            raise errors.InputError(f"{place(collection, index, obj)}: metadata.name", "", "missing; write one")
         for key in keys:
             if key in seen:
                 first = place(collection, seen[key], objects[seen[key]])
-                what = "uid" if key[0] == "uid" else "name"
-                raise errors.InputError(place(collection, index, obj), "", f"has the {what} of {first}; keep one")
+                where = f"{place(collection, index, obj)}: metadata.{key[0]}"
+                raise errors.InputError(where, key[-1], f"duplicate: {first} has the same; keep one")
             seen[key] = index
 
 
@@ -141,8 +141,8 @@ def _refuse_itself(asked: Question) -> None:
     own = set(_identities(asked.pod))
     for index, pod in enumerate(asked.pods):
         if pod.spec.node_name and pod.status.phase not in _FINISHED and not own.isdisjoint(_identities(pod)):
-            where = place("pods", index, pod)
-            raise errors.InputError(where, pod.spec.node_name, "is the pod to place, and runs there; leave it out")
+            where = f"{place('pods', index, pod)}: spec.nodeName"
+            raise errors.InputError(where, pod.spec.node_name, "the pod to place runs there; leave it out of pods")
 
 
 def _identities(obj: Named) -> Iterable[tuple[str, ...]]:
