@@ -89,11 +89,14 @@ class Bodies:
                     body += chunk
                     if len(body) > self._largest_bytes:
                         return self._too_long
+            return bytes(body)
         except TimeoutError:
             return self._slow
         except (web.RequestPayloadError, OSError):
             return _BROKEN_OFF
-        return bytes(body)
+        finally:
+            # The request keeps the error by which its body ended, that the frames of its traceback, and these the body.
+            body.clear()
 
 
 class _Room:

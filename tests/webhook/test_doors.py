@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import json
 import socket
@@ -25,6 +26,7 @@ from webhook.events import ledger, messages, metrics, receiver, senders
 
 MIB = 2**20
 TOKEN = "a-token-of-the-test"
+REVIEW = json.dumps({"request": {"uid": "u", "resource": {"resource": "pods"}, "object": {}}}).encode()
 JSON = {"Content-Type": "application/json"}
 
 
@@ -205,18 +207,34 @@ async def test_one_address_does_not_take_all_the_room(tmp_path: Any) -> None:
 
 async def test_unfinished_reviews_are_bounded_and_a_usual_one_is_answered_beside_them(traced: None) -> None:
     body = b"x" * (8 * MIB - 1)
-    review = json.dumps({"request": {"uid": "u", "resource": {"resource": "pods"}, "object": {}}}).encode()
     async with admitting() as url:
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         begun = await asyncio.gather(*(begin(url, "/enrich", 8 * MIB, body) for _ in range(50)))
-        status, text = await post(f"{url}/enrich", review)
+        status, text = await post(f"{url}/enrich", REVIEW)
         _, peak = tracemalloc.get_traced_memory()
         for connection in begun:
             connection.close()
     assert status == 200
     assert json.loads(text)["response"]["uid"] == "u"
     assert peak - before < 24 * MIB
+
+
+async def test_bodies_that_break_off_leave_nothing_behind(traced: None) -> None:
+    gc.disable()  # which would come, but when it likes
+    body = b"x" * (8 * MIB - 1)
+    try:
+        async with admitting() as url:
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(12):
+                connection = await begin(url, "/enrich", 8 * MIB, body)
+                connection.close()
+            status, _ = await post(f"{url}/enrich", REVIEW)
+            after, _ = tracemalloc.get_traced_memory()
+    finally:
+        gc.enable()
+    assert status == 200
+    assert after - before < 12 * MIB
 
 
 async def test_a_review_of_the_largest_size_is_read_and_one_byte_more_is_not() -> None:
