@@ -122,9 +122,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size_bytes: int) -> int:
-    """Send until the other side has enough, which it says by closing."""
+    """Send until the other side has enough, which it says by closing; who says anything else has enough as well."""
     sending = asyncio.create_task(wire.send(writer, size_bytes))
-    enough = asyncio.create_task(reader.read())
+    enough = asyncio.create_task(reader.read(1))  # not all of it: somebody may never come to an end
     try:
         await asyncio.wait([sending, enough], timeout=wire.TRANSFER_S, return_when=asyncio.FIRST_COMPLETED)
         if sending.done():  # all is handed over, not yet arrived
@@ -151,7 +151,7 @@ async def _receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, s
                     writer.write(wire.REPORT.pack(now_s - began_s, total))
                     reported_s = now_s
             await writer.drain()
-            await reader.read()
+            await reader.read(1)  # nothing comes but the end, and of anything else no more is taken
     except (TimeoutError, ConnectionError):
         pass
     return total

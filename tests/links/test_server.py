@@ -182,3 +182,23 @@ async def test_an_end_in_the_middle_of_a_transfer_frees_the_turn() -> None:
         writer.transport.abort()
         async with asyncio.timeout(60), turn:
             pass
+
+
+@pytest.mark.parametrize("question", [b"PULL 1000000", b"PUSH 1000"])
+async def test_who_never_stops_sending_fills_no_memory(question: bytes) -> None:
+    """The endpoint takes what the buffers of the connection hold, and not all that a fast link brings in seconds."""
+    total, sent = 256 * 2**20, 0
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(question + b"\n")
+        assert await reader.readuntil(b"\n") == wire.OK
+        try:
+            while sent < total:
+                writer.write(bytes(2**16))
+                await asyncio.wait_for(writer.drain(), timeout=60)
+                sent += 2**16
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+    assert sent < total / 4
