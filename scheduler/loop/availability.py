@@ -3,7 +3,7 @@
 A copy on a node that is not ready, or that nobody has seen for long, moves no pods (scheduler.state.witnesses decides).
 Its daemon cannot say so, as it is what is silent. So the scheduler writes Available=Unknown, with the reason
 
-    NodeNotReady    a node is not ready, cannot be reached, or is not in the cluster
+    NodeNotReady    a node is not ready or cannot be reached, or a declared location is not in the cluster
     WitnessSilent   nobody has seen the copy for longer than maxWitnessAgeMinutes
 
 and Available=True once all count again. An object that never had the condition never gets it for being well. Nothing is
@@ -133,7 +133,7 @@ class Availability:
     def _doubts(self, obj: crd.DataObject) -> list[replicas.Absent]:
         now_s = self._now().timestamp()
         found = self._cluster.replicas.doubts(obj.metadata.namespace, obj.metadata.name, now_s)
-        return [one for one in found if one.doubt in _TOLD]
+        return [one for one in found if one.doubt in _TOLD and not _is_cleared_away(one)]
 
     def _say(self, doubts: Iterable[replicas.Absent], now: str) -> tuple[str, str, str]:
         words = sorted({self._describe(one, now) for one in doubts})
@@ -154,6 +154,11 @@ class Availability:
         since = self._since.setdefault(copy.node, now)
         what = "node not ready" if absent.doubt is witnesses.Doubt.NODE_NOT_READY else "node not in the cluster"
         return f"{where} ({what} since {since})"
+
+
+def _is_cleared_away(absent: replicas.Absent) -> bool:
+    """Whether a copy goes by itself within a minute (scheduler.loop.departed); a declared location stays."""
+    return absent.doubt is witnesses.Doubt.NODE_GONE and bool(absent.copy.store)
 
 
 def _text(when: datetime.datetime) -> str:

@@ -88,7 +88,7 @@ class Outputs:
             node, region, zone = _split(transfer.partner)
             one = crd.Expected(
                 node=node,
-                store=self._store_at(transfer.urn.partition("/")[0], node),
+                store=self._store_at(pod.metadata.namespace, transfer.urn.partition("/")[0], node),
                 region=region,
                 zone=zone,
                 producer=pod.key,
@@ -233,12 +233,12 @@ class Outputs:
             self._succeeded[producer] = self._clock()
         return pod.status.phase != "Failed"
 
-    def _store_at(self, bucket: str, node: str) -> str:
-        """The name of the store on a node that holds a bucket; "" where it is not known."""
+    def _store_at(self, namespace: str, bucket: str, node: str) -> str:
+        """The name of the store on a node that has a namespace's pods' bucket, their own first; "" if not known."""
         for capability in self._resources.capabilities():
             if capability.metadata.name == node:
-                stores = [store.name for store in capability.status.stores if bucket in store.buckets]
-                return stores[0] if stores else ""
+                found = {one.namespace: one.name for one in reversed(capability.status.stores) if bucket in one.buckets}
+                return found.get(namespace) or found.get("", "")
         return ""
 
 

@@ -131,8 +131,11 @@ async def test_a_silent_witness_is_told_and_a_fresh_one_is_not_named(
 async def test_what_is_said_already_is_not_written_again_not_even_after_a_restart(
     fake: server.FakeApi, tmp_path: pathlib.Path, time: TimeOfDay
 ) -> None:
+    for node in range(12):
+        fake.store.create("nodes", objects.node(f"down{node}"))
+        ready(fake, f"down{node}", "Unknown")
     for number in range(30):
-        put(fake, f"k{number}", *(copy(f"gone{node}", f"s{node}") for node in range(12)))
+        put(fake, f"k{number}", *(copy(f"down{node}", f"s{node}") for node in range(12)))
     put(fake, "marker", copy("n2"))
     for status, shown in (("False", "Unknown"), ("True", "True")):
         async with running.scheduler(fake, tmp_path, SETTINGS) as world:
@@ -156,9 +159,12 @@ async def test_writes_leave_the_rest_of_the_status_to_its_owners(
         return await patch(api, path, body, kind, **rest)
 
     monkeypatch.setattr(client.Api, "patch", record)
-    put(fake, "k", copy("gone"))
+    obj = objects.data_object("k", "bucket/k", namespace=HOME)
+    obj["spec"]["locations"] = [{"node": "gone"}]
+    fake.store.create("dataobjects", obj)
     async with running.scheduler(fake, tmp_path, SETTINGS) as world:
         await world.until(lambda: available(fake, "k"))
+        assert "on gone (node not in the cluster since" in available(fake, "k")["message"]
     [(kind, body, params)] = [one for one in sent if b"Available" in one[1]]
     assert kind == client.APPLY_PATCH
     assert params["fieldManager"] not in {names.SCHEDULER_FIELD_MANAGER, names.DAEMON_FIELD_MANAGER}, (

@@ -209,3 +209,23 @@ async def test_a_bucket_that_is_found_again_at_the_last_moment_stays(
         await world.until(lambda: (HOME, "back/k") in keys(fake))
         assert sum(method == "DELETE" for method, _ in fake.requests) - deleted <= 1
     assert fake.store.get("dataobjects", "o-back", HOME)
+
+
+async def test_an_output_is_expected_in_the_store_that_speaks_for_its_pods(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    stores = [
+        {"name": "theirs", "namespace": "b", "available": True, "buckets": ["same"]},
+        {"name": "everybodys", "available": True, "buckets": ["same"]},
+        {"name": "own", "namespace": "a", "available": True, "buckets": ["same"]},
+    ]
+    fake.store.create("nodecapabilities", {"metadata": {"name": "n1"}, "status": {"stores": stores}})
+    async with running.scheduler(fake, tmp_path, NEVER) as world:
+        for namespace in ("a", "default"):
+            create(fake, namespace, "pod", "same/k", kind=names.OUTPUT_PREFIX)
+
+        def expected() -> dict[str, str]:
+            found = [obj for obj in fake.store.all("dataobjects") if obj.get("status", {}).get("expected")]
+            return {obj["metadata"]["namespace"]: obj["status"]["expected"][0]["store"] for obj in found}
+
+        await world.until(lambda: expected() == {"a": "own", HOME: "everybodys"})

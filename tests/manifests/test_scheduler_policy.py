@@ -7,8 +7,9 @@ import pytest
 
 from localcluster import cluster
 from scheduler.api import names
+from scheduler.loop import availability
 from tests.manifests import test_manifests as manifests
-from tests.manifests.sending import MERGE, Send, sender
+from tests.manifests.sending import APPLY, MERGE, Send, sender
 
 pytestmark = pytest.mark.e2e
 
@@ -83,4 +84,29 @@ def test_it_sets_labels_and_changes_no_spec(running: cluster.Cluster, scheduler:
     status, words = scheduler("PATCH", path, {"spec": {"sizeBytes": 5}}, MERGE)
     assert (status, "changes no DataObject's spec" in words) == (403, True)
     assert scheduler("PATCH", f"{path}/status", {"status": {"nodesText": "n"}}, MERGE)[0] == 200
+    running.api.request("DELETE", path)
+
+
+def test_its_condition_takes_nothing_from_what_it_expects_and_what_daemons_say(
+    running: cluster.Cluster, scheduler: Send
+) -> None:
+    running.api.request("POST", OBJECTS, data_object("shown", "shown/k", {}))
+    path, when = f"{OBJECTS}/shown", "2026-01-01T00:00:00Z"
+
+    def apply(manager: str, **status: Any) -> None:
+        body = {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": {"name": "shown"}, "status": status}
+        where = f"{path}/status?fieldManager={manager}&force=true"
+        assert scheduler("PATCH", where, body, APPLY)[0] == 200
+
+    def condition(kind: str, status: str) -> dict[str, Any]:
+        return {"type": kind, "status": status, "reason": "X", "message": "", "lastTransitionTime": when}
+
+    expected = {"node": "n", "store": "s", "confidence": 0.8, "producer": "a/b", "since": when}
+    apply(names.SCHEDULER_FIELD_MANAGER, expected=[expected])
+    apply("data-locality-daemon-n", conditions=[condition("Ready", "True")])
+    for status in ("Unknown", "True"):
+        apply(availability.FIELD_MANAGER, conditions=[condition(availability.AVAILABLE, status)])
+        found = running.api.request("GET", path)["status"]
+        assert found["expected"] == [expected]
+        assert {one["type"]: one["status"] for one in found["conditions"]} == {"Ready": "True", "Available": status}
     running.api.request("DELETE", path)
