@@ -110,13 +110,8 @@ class Asker:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as lanes:
-                for lane, what in (
-                    (self._list_lane, "list"),
-                    (self._key_lane, "keys"),
-                    (self._count_lane, "count"),
-                    (self._notice_lane, "hear"),
-                ):
-                    lanes.create_task(self._steady(lane), name=f"{what} {self.store.name}")
+                for lane in (self._list_lane, self._key_lane, self._count_lane, self._notice_lane):
+                    lanes.create_task(self._steady(lane), name=f"{lane.__name__.strip('_')} {self.store.name}")
         finally:
             await self._source.close()
 
@@ -189,11 +184,7 @@ class Asker:
         if isinstance(known, contents.Listing) and not is_whole:
             counted = (name for name, content in known.buckets.items() if content is not None)
             skip = {name for name in counted if not self._bucket_checks.is_due(name, now_s)}
-        return await self._source.list_store(skip=skip, named=self._named)
-
-    def _named(self) -> Iterable[str]:
-        """What is looked for in a store that hides its buckets."""
-        return itertools.islice(self._wanted.all(), _MAX_NAMED)
+        return await self._source.list_store(skip=skip, named=lambda: itertools.islice(self._wanted.all(), _MAX_NAMED))
 
     def _take(self, outcome: contents.Listing | contents.Failure, began_s: float, *, is_whole: bool) -> None:
         """Keep what was listed; what other lanes found out meanwhile, or alone know, stays."""
@@ -403,9 +394,5 @@ class Asker:
     def _look_up_hot(self, urn: str) -> None:
         """Look a key up at once, and then for all notices of a second together."""
         wait_s = self._hot.wait_s(urn, time.monotonic())
-        if wait_s is None:
-            return
-        if wait_s:
+        if wait_s is not None:
             asyncio.get_running_loop().call_later(wait_s, self.look_up, urn)
-        else:
-            self.look_up(urn)

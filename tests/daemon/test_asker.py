@@ -73,8 +73,11 @@ def wanted(*urns: str) -> watches.Objects:
 
 
 @contextlib.asynccontextmanager
-async def running(objects: watches.Objects) -> AsyncIterator[tuple[Store, asker.Asker]]:
+async def running(
+    objects: watches.Objects, *, refusal: tuple[int, str] | None = None
+) -> AsyncIterator[tuple[Store, asker.Asker]]:
     store = Store()
+    store.refusal = refusal
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", store.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -210,6 +213,24 @@ async def test_2_1_a_store_that_is_busy_keeps_what_is_known_of_it() -> None:
         store.refusal = (500, "InternalError")
         one.ask()
         await until(lambda: one.view is not None and isinstance(one.view.outcome, contents.Failure))
+
+
+async def test_2_2_a_store_that_hides_its_buckets_is_asked_for_those_that_somebody_names() -> None:
+    objects = wanted("bucket/key", "bucket/a/")
+    async with running(objects, refusal=(403, "AccessDenied")) as (_, one):
+        await until(lambda: is_known(one, "bucket/key", "bucket/a/"))
+        assert one.holds("bucket")
+        assert one.view is not None
+        assert isinstance(one.view.outcome, contents.Listing)
+        assert one.view.outcome.buckets == {"bucket": contents.Content(7, 1)}
+
+
+async def test_2_1_wrong_credentials_are_not_tried_on_each_bucket_that_somebody_names() -> None:
+    async with running(wanted("bucket/key"), refusal=(403, "InvalidAccessKeyId")) as (store, one):
+        await until(lambda: one.view is not None)
+        assert one.view is not None
+        assert isinstance(one.view.outcome, contents.Failure)
+        assert set(store.asked) == {"GET /"}
 
 
 async def test_a_defect_costs_one_lane_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:

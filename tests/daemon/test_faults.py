@@ -4,7 +4,9 @@ import asyncio
 import collections
 import contextlib
 import errno
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -304,3 +306,29 @@ async def test_3_4_a_listing_has_a_budget_of_requests_and_bytes() -> None:
         assert len(outcome.buckets) == 40
         assert 20 < len(outcome.uncounted) < 40
         assert len(asked) < 20
+
+
+async def test_3_4_a_name_server_that_hangs_holds_up_one_store_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, real = threading.Event(), socket.getaddrinfo
+
+    def hanging(host: str, *args: object, **kwargs: object) -> object:
+        if host == "stuck.test":
+            let_go.wait()
+        return real("127.0.0.1", *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    stuck = model.Store("s", "s", "u", "http://stuck.test:9", "")
+    before = threading.active_count()
+    try:
+        async with client.Client(stuck, contents.Limits(timeout_s=0.1)) as s3:
+            for _ in range(20):
+                outcome = await listing.Server(s3).list_store()
+                assert isinstance(outcome, contents.Failure)
+                assert outcome.reason == "Timeout"
+            assert threading.active_count() == before + 1
+            async with serving(lambda _: web.Response(text="<ListAllMyBucketsResult/>")) as (source, _):
+                endpoint = source._s3.store.endpoint.replace("127.0.0.1", "good.test")
+                async with client.Client(model.Store("s", "s", "u", endpoint, ""), LIMITS) as other:
+                    assert isinstance(await listing.Server(other).list_store(), contents.Listing)
+    finally:
+        let_go.set()

@@ -28,7 +28,7 @@ from minio import signer
 from minio.credentials import credentials as minio_credentials
 
 from daemon.stores import contents, credentials, model, trust
-from daemon.stores.s3 import answers, faults
+from daemon.stores.s3 import answers, faults, resolver
 from scheduler.api import urns as grammar
 
 MAX_ANSWER_BYTES: Final = 8 * 2**20  # a page of 1,000 keys of 1,024 bytes, escaped, has 4 MiB
@@ -102,6 +102,7 @@ class Client:
         self._base = base_of(store)
         self._session: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
+        self._resolver = resolver.Resolver()
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,6 +111,10 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
+        await self._disconnect()
+        await self._resolver.close()
+
+    async def _disconnect(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -117,7 +122,7 @@ class Client:
     async def use(self, access: credentials.Access) -> None:
         """Ask with these credentials and certificates from now on."""
         if access.ca_pem != self._access.ca_pem:
-            await self.close()
+            await self._disconnect()
         self._access = access
 
     async def head(self, bucket: str, key: str = "", *, budget: Budget) -> Mapping[str, str] | faults.Fault:
@@ -241,7 +246,9 @@ class Client:
     def _made(self, tls: ssl.SSLContext | bool) -> aiohttp.ClientSession:
         timeout_s = self.limits.timeout_s
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit=0, socket_factory=open_socket(self.store)),
+            connector=aiohttp.TCPConnector(
+                ssl=tls, limit=0, socket_factory=open_socket(self.store), resolver=self._resolver
+            ),
             timeout=aiohttp.ClientTimeout(
                 total=_ANSWER_TIMEOUTS * timeout_s, connect=timeout_s, sock_connect=timeout_s, sock_read=timeout_s
             ),
