@@ -237,6 +237,18 @@ async def test_bodies_that_break_off_leave_nothing_behind(traced: None) -> None:
     assert after - before < 12 * MIB
 
 
+async def test_a_review_of_nothing_but_brackets_is_not_taken_apart(traced: None) -> None:
+    body = REVIEW[:-2] + b', "x": [' + b"[]," * (2 * MIB) + b"0]}}"
+    async with admitting() as url:
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        status, text = await post(f"{url}/enrich", body)
+        _, peak = tracemalloc.get_traced_memory()
+        assert (await post(f"{url}/enrich", REVIEW))[0] == 200
+    assert (status, "parts" in text) == (413, True)
+    assert peak - before < 24 * MIB
+
+
 async def test_a_review_of_the_largest_size_is_read_and_one_byte_more_is_not() -> None:
     review = {"request": {"uid": "u", "resource": {"resource": "pods"}, "object": {}, "pad": ""}}
     room = server.MAX_BODY_BYTES - len(json.dumps(review).encode())

@@ -29,8 +29,11 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES: Final = 8 * 1024**2
 # Longer than the API server keeps an idle connection (90 s): where both ends close at once, a request gets lost.
 KEEP_ALIVE_S: Final = 180.0
-# A hostile one of 8 MiB becomes some 170 MiB of objects: so one at a time for each of two addresses, which get through
-# many a second. A usual pod has a few KiB and is read beside them.
+# Lists, objects and what stands between commas. Each becomes a Python object or two, of which Kopf makes a copy: eight
+# megabytes of nothing but brackets would be half a gigabyte. A large Deployment has some thousands, and its annotations
+# may hold a hundred thousand commas.
+MAX_PARTS: Final = 2**18
+# So two addresses can have one of the largest read and answered at a time, and usual ones of a few KiB beside them.
 AT_ONCE_BYTES: Final = 2 * MAX_BODY_BYTES
 READ_S: Final = 2.0  # the API server asks for an answer within three
 
@@ -88,6 +91,8 @@ class Server:
         async with self._bodies.reading(request) as body:
             if isinstance(body, doors.Unread):
                 return web.Response(status=body.status, text=f"{body.message}\n")
+            if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_PARTS:
+                return web.Response(status=413, text=f"a review has at most {MAX_PARTS} parts\n")
             return await self._answer(answer, request.match_info["id"], body, began_s)
 
     async def _answer(self, answer: Answer, path: str, asked_for: bytes, began_s: float) -> web.Response:

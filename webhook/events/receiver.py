@@ -37,6 +37,7 @@ READ_S: Final = 10.0  # for the body to arrive
 WRITE_S: Final = 15.0
 RETRY_S: Final = 2
 LONG_BYTES: Final = 16_384  # from there on it is read in a thread: a millisecond or so of work
+ASIDE: Final = 2  # threads that do so; a hostile megabyte becomes tens of them
 
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAMESPACE: Final = re.compile(_LABEL)
@@ -97,6 +98,7 @@ class _Receiver:
         self._readers_of = readers_of
         self._figures = figures
         self._bodies = doors.Bodies(largest_bytes=MAX_BYTES, at_once_bytes=AT_ONCE_BYTES, read_s=READ_S)
+        self._aside = asyncio.Semaphore(ASIDE)
         self._waiting = 0
 
     async def lost(self, _: web.Request) -> web.Response:
@@ -144,11 +146,15 @@ class _Receiver:
             if isinstance(body, doors.Unread):
                 return senders.Refusal(body.status, body.message)
             try:
-                said = messages.read(headers, body) if len(body) < LONG_BYTES else await _read_aside(headers, body)
+                said = messages.read(headers, body) if len(body) < LONG_BYTES else await self._read_aside(headers, body)
             except errors.InputError as error:
                 log.info("events refused", sender=allowed.sender.name, error=str(error))
                 return senders.Refusal(400, str(error))
         return await self._deliver(allowed.sender, allowed.consumer, said)
+
+    async def _read_aside(self, headers: dict[str, str], body: bytes) -> list[messages.Message]:
+        async with self._aside:
+            return await asyncio.to_thread(messages.read, headers, body)
 
     async def _allowed(self, request: web.Request) -> _Allowed | senders.Refusal:
         """Whether the body is worth reading, by all that stands before it."""
@@ -215,10 +221,6 @@ class _Receiver:
 
     def _count(self, outcome: str, number: int) -> None:
         self._figures.events.labels(outcome=outcome).inc(number)
-
-
-async def _read_aside(headers: dict[str, str], body: bytes) -> list[messages.Message]:
-    return await asyncio.to_thread(messages.read, headers, body)
 
 
 def _why(error: Exception) -> str:
