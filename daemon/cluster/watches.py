@@ -54,16 +54,9 @@ class Objects:
     def with_urn(self, urn: str) -> list[crd.DataObject]:
         return [self.by_place[place] for place in self._by_urn.get(urn, ())]
 
-    def has(self, urn: str) -> bool:
-        return urn in self._by_urn
-
     def in_bucket(self, bucket: str) -> list[crd.DataObject]:
         """The bucket's own objects, and those of its keys and prefixes."""
         return [self.by_place[place] for place in self._by_bucket.get(bucket, ())]
-
-    def urns(self, bucket: str) -> set[str]:
-        """The urns of keys and prefixes in ``bucket`` that somebody has a DataObject for."""
-        return {item.spec.urn for item in self.in_bucket(bucket) if "/" in item.spec.urn}
 
     def put(self, item: crd.DataObject, source: object = None) -> bool:
         """Keep ``item`` unless a newer version is known already, and say whether it was kept.
