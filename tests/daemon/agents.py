@@ -8,11 +8,13 @@ import pathlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import yaml
 
 from daemon import agent, config, metrics
+from daemon.status import summary
 from daemon.stores import contents
-from scheduler.api import names
+from scheduler.api import crd, names
 from scheduler.kube import client, events
 from tests.fakeapi import server
 
@@ -132,13 +134,16 @@ def entry(name: str, *buckets: str) -> Json:
 
 def data_object(urn: str, *, store: str = "", node: str = "n1", namespace: str = HOME) -> Json:
     """A DataObject of which ``store`` on ``node`` has a copy, as its daemon left it."""
-    replica = {"node": node, "store": store, "role": "Stores", "sizeBytes": 5, "available": True, "lastProbeTime": TIME}
-    return {
-        "metadata": {
-            "name": urn.replace("/", "-"),
-            "namespace": namespace,
-            "labels": {names.BUCKET_LABEL: urn.partition("/")[0]},
-        },
-        "spec": {"urn": urn},
-        "status": {"replicas": [replica] if store else []},
+    metadata = {
+        "name": urn.replace("/", "-"),
+        "namespace": namespace,
+        "labels": {names.BUCKET_LABEL: urn.partition("/")[0]},
     }
+    made = {"metadata": metadata, "spec": {"urn": urn}}
+    if not store:
+        return made
+    replica = {"node": node, "store": store, "role": "Stores", "sizeBytes": 5, "available": True, "lastProbeTime": TIME}
+    item = msgspec.convert({"metadata": {**metadata, "generation": 1}, "spec": {"urn": urn}}, crd.DataObject)
+    copies = [msgspec.convert(replica, crd.Replica)]
+    sums = summary.of(item, replicas=copies, counted={}, forgets=False, now=TIME)
+    return {**made, "status": {"replicas": [replica], **sums}}
