@@ -34,6 +34,10 @@ TOLERATIONS: list[Object] = [
 ]
 
 
+# Hundreds of clusters take their time on a busy machine, and a failing example its own to be made small.
+pytestmark = pytest.mark.timeout(600)
+
+
 def some(*values: str) -> st.SearchStrategy[str]:
     return st.sampled_from(values)
 
