@@ -38,6 +38,7 @@ from scheduler.kube import client
 
 log = structlog.get_logger(__name__)
 
+_REREAD: Final = 10  # listings with credentials and CA that were good the last time
 _GATHER_S: Final = 0.01  # several keys that are named together are looked up together
 _BATCH: Final = 20  # keys looked up before the next urgent ones get their turn
 _RECOUNT_S: Final = 0.1  # several changes, one count
@@ -97,6 +98,7 @@ class Asker:
         self._rests_s: dict[str, float] = {}  # until when it is left alone
         self._counted_s: dict[str, float] = {}  # bucket -> when its newest single count began
         self._announces = asyncio.Event()
+        self._listings = 0
         self._is_heard = False
         self._missed_s = time.monotonic()  # when something was last missed, or may have been
         self._whole_s = -1.0  # when the last listing of everything began
@@ -169,15 +171,33 @@ class Asker:
                 self._take(outcome, began_s, is_whole=is_whole)
 
     async def _list(self, *, is_whole: bool) -> contents.Listing | contents.Failure | None:
+        """List with what was good the last time; what it takes is read anew now and then, and where it fails."""
+        kept, outcome = self._found, None
+        is_due = self._listings % _REREAD == 0
+        self._listings += 1
+        if (
+            kept is not None
+            and not is_due
+            and self.view is not None
+            and isinstance(self.view.outcome, contents.Listing)
+        ):
+            outcome = await self._list_with_access(is_whole=is_whole)
+            if isinstance(outcome, contents.Listing):
+                return outcome
         try:
             found = await credentials.read(self._api, self.store)
-        except errors.ApiError as error:
+        except errors.LocalityError as error:
             log.warning("store not asked: its Secret could not be read", store=self.store.name, error=str(error))
             return None
         if isinstance(found, contents.Failure):
             return found
+        if outcome is not None and found == kept:
+            return outcome
         self._found = found
         await self._source.use(found)
+        return await self._list_with_access(is_whole=is_whole)
+
+    async def _list_with_access(self, *, is_whole: bool) -> contents.Listing | contents.Failure | None:
         now_s = time.monotonic()
         known = self.view.outcome if self.view is not None else None
         skip: set[str] = set()

@@ -1,11 +1,11 @@
-"""What it takes to ask a store: its credentials and its CA certificates, read from the cluster for every listing.
+"""What it takes to ask a store: its credentials and its CA certificates, read from the cluster.
 
 A Secret holds ``accessKey`` and ``secretKey``, and ``sessionToken`` where the two are lent; or the same under the names
 that those who made the Secret gave them: MinIO's chart, Bitnami's, the AWS tools (``_PAIRS``). A Secret with several
 such pairs is taken where they agree, and refused where they do not, for nobody can tell which was meant.
 
-Nothing is kept, so a Secret or a bundle that somebody replaces counts from the next listing on. What is missing or
-cannot be used is a ``listing.Failure``, which names the object and the remedy and never a value.
+Nothing is kept here: the asker reads them anew where the store refuses what was good before, and now and then. What is
+missing or cannot be used is a ``listing.Failure``, which names the object and the remedy and never a value.
 """
 
 from __future__ import annotations

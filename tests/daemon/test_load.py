@@ -13,9 +13,10 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from daemon import metrics
 from daemon.cluster import pace, watches
 from daemon.status import dataobject
-from daemon.stores import services
+from daemon.stores import asker, contents, model, named, services
 from scheduler.api import crd, names
 from scheduler.kube import client, mishaps
 from tests.daemon import agents
@@ -339,3 +340,47 @@ async def test_a_service_at_which_the_daemon_breaks_is_unknown_and_the_others_ar
 
         await server.until(lambda: stores() == {f"{agents.HOME}/bad": True, f"{agents.HOME}/good": False})
         assert daemon.figure("faults_total", part="stores") >= 1
+
+
+async def test_credentials_that_were_good_are_read_anew_for_one_listing_in_ten(
+    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path
+) -> None:
+    agents.bucket(tmp_path, "lake")
+    secret = {
+        "metadata": {"name": "keys", "namespace": agents.HOME},
+        "data": {"accessKey": "YQ==", "secretKey": "YQ=="},
+    }
+    fake.store.create("secrets", secret)
+    store = model.Store(
+        agents.HOME,
+        "",
+        "",
+        "",
+        "keys",
+        alias="lake",
+        technology="local",
+        directory=str(tmp_path / "lake"),
+        bucket="lake",
+    )
+    listed: list[object] = []
+    one = asker.Asker(
+        api,
+        store,
+        limits=contents.Limits(),
+        wanted=named.Named(watches.Objects(), store),
+        changed=listed.append,
+        figures=metrics.Metrics(),
+    )
+    task = asyncio.create_task(one.run())
+    for number in range(1, 31):
+        one.ask()
+        await server.until(lambda number=number: listed.count(None) >= number)  # type: ignore[misc]
+    assert len(fake.requests) <= 4
+    (tmp_path / "lake/part").unlink()
+    (tmp_path / "lake").rmdir()
+    before = len(fake.requests)
+    one.ask()
+    await server.until(lambda: one.view is not None and isinstance(one.view.outcome, contents.Failure))
+    assert len(fake.requests) > before, "where it fails, what it takes may have changed"
+    task.cancel()
+    await asyncio.wait([task])
