@@ -25,22 +25,21 @@ import math
 import pathlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import structlog
 
-from daemon import config, finding, lasting, metrics, writing
+from daemon import asking, config, finding, metrics, writing
 from daemon.cluster import knowledge, pace, watches, writer
 from daemon.status import conditions, dataobject, description
-from daemon.stores import addresses, asker, contents, discovery, model, named
+from daemon.stores import addresses, contents, discovery, model
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events, mishaps
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S: Final = 1.0  # how long the node's description waits for a store's first answer
 # When to look for a copy that another node's store has already: over a slow line, or on a busy machine, it takes time.
 _REPLICATION_S: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
 _MOST_S: Final = 120.0  # between two attempts at what fails
@@ -90,6 +89,9 @@ class Agent:
             host_root=str(settings.host_root),
             api_addresses=settings.api_addresses,
         )
+        self._asking = asking.Asking(
+            api, self._cluster, self._failures, figures, limits=settings.limits, changed=self._store_changed
+        )
         self._writer = writer.Writer(api, self._cluster.objects, figures)
         self._writing = writing.Writing(
             self._cluster,
@@ -97,7 +99,7 @@ class Agent:
             self._failures,
             node=settings.node,
             namespace=settings.namespace,
-            views=self._views,
+            views=self._asking.views,
             is_open=self._finder.is_open,
             figures=figures,
         )
@@ -111,9 +113,6 @@ class Agent:
         )
         self._discovered: tuple[model.Store, ...] = ()
         self._left_out: tuple[model.Store, ...] = ()  # there is no room for them in the node's description
-        self._askers: dict[str, asker.Asker] = {}
-        self._inherited: dict[str, set[str]] = {}  # store outside the cluster -> buckets that its last asker told of
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._round_due_s = 0.0
         self._rounds = 0
@@ -140,7 +139,7 @@ class Agent:
         if "/" not in item.spec.urn:
             return
         if before is None:
-            self._look_up(item)
+            self._asking.look_up(item)
         elif dataobject.is_behind(item, before, node=self._settings.node):
             self._chase(item)
 
@@ -174,11 +173,6 @@ class Agent:
         self._due.update(parts)
         self._wake.set()
 
-    def _look_up(self, item: crd.DataObject) -> None:
-        for one in self._askers.values():
-            if one.store.counts_in(item.metadata.namespace):
-                one.look_up(item.spec.urn)
-
     def _chase(self, item: crd.DataObject) -> None:
         """Look whether replication brings here what another node has; the newest change alone is chased."""
         place, etags = (item.metadata.namespace, item.metadata.name), dataobject.etags_of(item, self._settings.node)
@@ -192,7 +186,7 @@ class Agent:
         """Look whether replication has brought here what another node has, unless it has already."""
         item = self._cluster.objects.by_place.get(place)
         if item is not None and dataobject.etags_of(item, self._settings.node) == etags:
-            self._look_up(item)
+            self._asking.look_up(item)
 
     def _store_changed(self, urns: Collection[str] | None) -> None:
         """A store told something else than before about ``urns``, or about all that it has."""
@@ -244,8 +238,8 @@ class Agent:
             return math.inf if waiting_s is None else max(free_s, waiting_s)
         if part not in self._due:
             return math.inf
-        if part == "description" and self._is_early():
-            return time.monotonic() + _PATIENCE_S / 5
+        if part == "description" and self._asking.is_early():
+            return time.monotonic() + asking.PATIENCE_S / 5
         if part == "description":
             return max(free_s, self._description.written_s + writing.GAP_S)
         return free_s
@@ -277,8 +271,7 @@ class Agent:
         self._rounds += 1
         self._settings.configuration.refresh()
         self._figures.config_good.set(self._settings.configuration.is_good)
-        for one in self._askers.values():
-            one.ask()
+        self._asking.ask()
         for item in self._cluster.objects.by_place.values():
             self._writing.look_at(item, heals=True)
         parts = {"stores", "buckets", "description"}
@@ -298,13 +291,17 @@ class Agent:
         self._figures.unread.set(len(unread))
         if self._cluster.node is not None:  # else nobody knows what is configured for it
             found = self._finder.find(self._cluster.node, self._settings.configuration.settings)
-            by_name = {store.name for store in found}
+            names_found = {store.name for store in found}
             # One that is not found is asked on as long as it may be there.
-            standing = [one for one in self._discovered if one.name not in by_name and self._finder.is_open(one.name)]
+            missing = (one for one in self._discovered if one.name not in names_found)
+            standing = [one for one in missing if self._finder.is_open(one.name)]
             self._discovered, self._left_out = discovery.shared_out([*found, *standing])
             self._figures.left_out.labels(kind="stores").set(len(self._left_out))
             self._writing.discovered = self._discovered
-            await self._ask(tasks, {store.name: store for store in self._discovered})
+            by_name = {store.name: store for store in self._discovered}
+            configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
+            await self._writing.let_go(self._asking.without(by_name), configured)
+            await self._asking.set(by_name, tasks)
         open_names = [store.name for store in self._open()]
         known = (self._discovered, self._unread, self._cluster.node, open_names)
         if known != self._known:
@@ -312,36 +309,6 @@ class Agent:
             for item in self._cluster.objects.by_place.values():
                 self._writing.look_at(item)
             self._need("buckets", "description")
-
-    async def _ask(self, tasks: asyncio.TaskGroup, by_name: Mapping[str, model.Store]) -> None:
-        """Have these stores asked, and no others."""
-        configured = {entry.store.name for entry in self._settings.configuration.settings.stores}
-        gone = [one.store for name, one in self._askers.items() if name not in by_name]
-        await self._writing.let_go(gone, configured)
-        for name, one in list(self._askers.items()):
-            if by_name.get(name) != one.store:
-                self._tasks.pop(name).cancel()
-                self._inherited.pop(name, None)
-                del self._askers[name]
-                if name not in by_name:
-                    self._figures.forget(name)
-        for name in sorted(by_name.keys() - self._askers.keys(), key=lambda name: by_name[name].place is not None):
-            if by_name[name].place is not None:
-                self._inherited[name] = await self._cluster.buckets_outside(name)
-            self._askers[name] = one = asker.Asker(
-                self._api,
-                by_name[name],
-                limits=self._settings.limits,
-                wanted=named.Named(self._cluster.objects, by_name[name]),
-                changed=self._store_changed,
-                figures=self._figures,
-            )
-            self._tasks[name] = tasks.create_task(
-                lasting.run(one.run, self._failures, "store", name), name=f"ask {name}"
-            )
-
-    def _views(self) -> dict[str, dataobject.View]:
-        return {name: one.view for name, one in self._askers.items() if one.view is not None}
 
     async def _find_buckets(self) -> None:
         """Watch the objects of the buckets that our stores hold, and make those that are missing."""
@@ -353,13 +320,12 @@ class Agent:
         """Watch the objects of the buckets that our stores hold, held when last seen, or have entries of ours for."""
         capability = self._description.capability
         standing = capability.status.stores if capability is not None else ()
-        buckets = {bucket for store in standing for bucket in store.buckets}.union(*self._inherited.values())
-        for view in self._views().values():
-            buckets.update(dataobject.listed_buckets(view))
+        buckets = {bucket for store in standing for bucket in store.buckets} | self._asking.buckets()
         node = self._settings.node
         for item in self._cluster.objects.by_place.values():
             mine = (
-                r.node == node or (r.node == names.EXTERNAL and r.store in self._askers) for r in item.status.replicas
+                r.node == node or (r.node == names.EXTERNAL and self._asking.asks(r.store))
+                for r in item.status.replicas
             )
             if any(mine):
                 buckets.add(contents.bucket_of(item.spec.urn))
@@ -379,7 +345,7 @@ class Agent:
         node = await self._description.write(
             self._cluster.node,
             [*self._discovered, *self._open()],
-            self._views(),
+            self._asking.views(),
             now,
             left_out=self._left_out,
             unread=self._unread,
@@ -395,8 +361,3 @@ class Agent:
             for entry in (capability.status.stores if capability is not None else ())
             if entry.name not in found and self._finder.is_open(entry.name)
         ]
-
-    def _is_early(self) -> bool:
-        """Whether a store that was just found will probably answer in a moment."""
-        young_s = time.monotonic() - _PATIENCE_S
-        return any(one.view is None and one.born_s > young_s for one in self._askers.values())

@@ -1,14 +1,15 @@
 """Reads what is not worth a watch: one thing at a time, in turn, at a rate that does not depend on how many there are.
 
 A watch on Services or volumes would send every change to every daemon, most of whom it does not concern. So they are
-read, and a daemon makes one such read in ``pace_s``, whatever it has to read; a thing that is new is read at once, and
-twice more soon after, because what is applied together does not arrive together.
+read, and a daemon makes one such read in ``pace_s``, whatever it has to read: that which was not read for longest. A
+thing that is new is read at once, and twice more soon after, because what is applied together does not arrive together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,7 @@ class Thing(sources.Read):
 
     Attributes:
         key: What it is, for people too.
+        due_s: When it is read, whatever else is; infinite where it waits for its turn.
         is_watched: Whether a watch brings it, so that it is not read.
     """
 
@@ -58,6 +60,7 @@ class Turns:
         self._changed = changed
         self._pace = pace.Pace()
         self._wake = asyncio.Event()
+        self._turn_s = 0.0  # when the next one has its turn
 
     def add(self, thing: Thing) -> None:
         self.things[thing.key] = thing
@@ -74,11 +77,12 @@ class Turns:
 
     async def run(self) -> None:
         """Read until cancelled."""
+        self._end_turn(time.monotonic())
         while True:
             self._wake.clear()
             waiting = [thing for thing in self.things.values() if not thing.is_watched]
             thing = min(waiting, key=self._from_s, default=None)
-            wait_s = None if thing is None else self._from_s(thing) - time.monotonic()
+            wait_s = None if thing is None else self._from_s(thing)[0] - time.monotonic()
             if thing is None or (wait_s is not None and wait_s > 0):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -86,11 +90,17 @@ class Turns:
                 continue
             await self._take(thing)
 
-    def _from_s(self, thing: Thing) -> float:
-        return max(thing.due_s, self._pace.free_s(thing.key))
+    def _end_turn(self, now_s: float) -> None:
+        self._turn_s = now_s + self._pace_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads many daemons
+
+    def _from_s(self, thing: Thing) -> tuple[float, float]:
+        """When it can be read, and since when it was not."""
+        return max(min(thing.due_s, self._turn_s), self._pace.free_s(thing.key)), thing.begun_s
 
     async def _take(self, thing: Thing) -> None:
         now_s = thing.begun_s = time.monotonic()
+        if thing.due_s > now_s:
+            self._end_turn(now_s)
         try:
             misfits = await thing.read()
         except Exception as error:  # noqa: BLE001 - one that cannot be read must not keep the others from their turn
@@ -104,15 +114,9 @@ class Turns:
         else:
             thing.succeeded(misfits)
             self._pace.done(thing.key, now_s)
-            thing.due_s = now_s + self._rest_s(thing)
+            is_new = thing.reads < len(_SOON)
+            thing.due_s = now_s + _SOON[thing.reads] * self._pace_s if is_new else math.inf
             thing.reads += 1
         if self.things.get(thing.key) is thing:
             with self._failures.contained("cluster", of=thing.key):
                 self._changed(thing)
-
-    def _rest_s(self, thing: Thing) -> float:
-        if thing.reads < len(_SOON):
-            rest_s = _SOON[thing.reads] * self._pace_s
-        else:
-            rest_s = self._pace_s * sum(not other.is_watched for other in self.things.values())
-        return rest_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads many daemons

@@ -47,9 +47,11 @@ def refuse(fake: server.FakeApi, path: str, status: int = 403, **fields: Any) ->
 
 
 def facts(fake: server.FakeApi) -> dict[str, Any]:
-    """All that is known of stores and data, without what says how sure that is."""
+    """All that is known of stores and data, without what sums it up and says how sure it is."""
     stores = fake.store.get(names.NODE_CAPABILITIES, "n1")["status"].get("stores")
-    objects = {item["metadata"]["name"]: item.get("status") for item in fake.store.all(names.DATA_OBJECTS)}
+    objects = {
+        item["metadata"]["name"]: item.get("status", {}).get("replicas") for item in fake.store.all(names.DATA_OBJECTS)
+    }
     return {"stores": stores, "objects": objects}
 
 
