@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daemon.stores import contents, model, notices
 from daemon.stores.s3 import answers, faults
 from scheduler.api import urns as grammar
-from tests.daemon import hostile, hostile_server
+from tests.daemon import asked, hostile, hostile_server
 
 ROOT = pathlib.Path(__file__).parents[2]
 STORE = model.Store("storage", "store", "uid", "http://store:9000", "reader")
@@ -105,6 +105,17 @@ refusals = st.builds(
 @given(refusals, st.sampled_from(faults.Subject))
 def test_3_5_any_refusal_is_one_sentence_of_ours(refusal: faults.Refusal, subject: faults.Subject) -> None:
     hostile.check(faults.of_refusal(refusal, subject, STORE).failure(STORE))
+
+
+@given(texts, texts, texts)
+def test_3_5_any_values_of_a_secret_are_sent_or_refused_and_never_shown(access: str, secret: str, token: str) -> None:
+    store = model.Store("storage", "store", "uid", "http://127.0.0.1:9", "reader")
+    given_ = contents.Credentials(access, secret, token)
+    outcome = asked.list_store(store, given_, "", urns=["bucket/key"], limits=contents.Limits())
+    assert isinstance(outcome, contents.Failure)
+    is_sendable = bool(access and secret) and all(grammar.is_printable(text) for text in (access, secret, token))
+    assert outcome.reason == ("Unreachable" if is_sendable else "SecretUnusable")
+    hostile.check(outcome)
 
 
 json_values = st.recursive(

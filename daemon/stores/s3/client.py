@@ -195,7 +195,7 @@ class Client:
     async def _asking(self, request: _Request, budget: Budget) -> AsyncIterator[aiohttp.ClientResponse | faults.Fault]:
         bucket, key, query = request.bucket, request.key, request.query
         if self._access.credentials is not None and not _can_be_sent(self._access.credentials):
-            words = f"cannot be told the keys of Secret {self.store.secret_name}: write them without line breaks"
+            words = f"cannot be told the keys of Secret {self.store.secret_name}: write both, without line breaks"
             yield faults.Fault(faults.Effect.STORE, "SecretUnusable", words)
             return
         try:
@@ -346,8 +346,9 @@ def _is_virtual(parts: urllib.parse.SplitResult, bucket: str) -> bool:
 
 
 def _can_be_sent(found: contents.Credentials) -> bool:
-    """Whether access key and token can stand in a header."""
-    return all(grammar.is_printable(text) for text in (found.access_key, found.secret_key, found.session_token))
+    """Whether keys and token can stand in a header."""
+    texts = (found.access_key, found.secret_key, found.session_token)
+    return bool(found.access_key and found.secret_key) and all(map(grammar.is_printable, texts))
 
 
 def region_of(store: model.Store) -> str:
