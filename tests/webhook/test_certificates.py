@@ -1,7 +1,9 @@
 """Years of renewing certificates, day by day: what is served is trusted at every moment, and nothing else is."""
 
+import contextlib
 import datetime as dt
 import itertools
+import pathlib
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -164,3 +166,22 @@ def test_keys_are_not_shown() -> None:
 def test_a_bundle_that_is_none_holds_nothing() -> None:
     assert issuing.parse_bundle(b"no bundle") == ()
     assert issuing.parse_bundle(b"") == ()
+
+
+def test_what_is_made_is_taken_by_a_python_that_wants_key_identifiers(tmp_path: pathlib.Path) -> None:
+    """As Python 3.13 does, with OpenSSL's strict checks."""
+    made = issuing.due(**NOTHING, names=NAMES, now=dt.datetime.now(dt.UTC))
+    (tmp_path / "crt").write_bytes(made.server.certificate_pem())
+    (tmp_path / "key").write_bytes(made.server.key_pem())
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    asking = ssl.create_default_context(cadata=issuing.bundle_pem(made.trusted).decode())
+    asking.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(back, there, server_hostname=NAMES[0])
+    server = serving.wrap_bio(there, back, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    assert client.getpeercert() is not None
+    assert client.version() is not None
