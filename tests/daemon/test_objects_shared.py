@@ -101,6 +101,32 @@ def test_stores_of_one_owner_with_the_same_bucket_are_its_copies(speaks_for: str
     assert (server.item.status.replica_count, server.item.status.nodes_text) == (2, "n1,n2")
 
 
+SPEAKS_FOR = st.sampled_from(["", "tenant-a", "tenant-b"])
+
+
+@hypothesis.given(
+    st.lists(st.dictionaries(st.sampled_from("pqr"), SPEAKS_FOR, max_size=3), min_size=1, max_size=6),
+    st.sampled_from(["home", "tenant-a", "tenant-b"]),
+)
+def test_whatever_namespaces_were_shared_before_only_who_speaks_now_is_left(
+    times: list[dict[str, str]], namespace: str
+) -> None:
+    """Stores come, go and change for whom they speak; what stands afterwards is of those who speak now."""
+    server = Server(in_namespace(namespace))
+    sizes = {name: 10**number for number, name in enumerate("pqr", start=1)}
+    views: dict[str, dataobject.View] = {}
+    for speaking in times:
+        views = {}
+        for name, speaks_for in speaking.items():
+            views |= view(listed({"photos": sizes[name]}), of=store(name, "any", speaks_for))
+        write(server, views)
+    counting = {f"any/{name}" for name, speaks_for in times[-1].items() if speaks_for in {"", namespace}}
+    assert {name for _, name in entries(server.item)} == counting
+    if counting:
+        assert server.item.status.size_bytes == max(sizes[name.removeprefix("any/")] for name in counting)
+    assert write(server, views, now=LATER) is None
+
+
 # ---- which copies count ----
 
 
