@@ -123,6 +123,7 @@ class Agent:
         self._known: object = None  # what the last discovery came to
         self._left = set[str]()  # what is to be done of the regular round
         self._is_regular = False
+        self._watches_all = False  # for they are too many to be selected by name
         self._chases: dict[watches.Place, list[asyncio.TimerHandle]] = {}
 
     async def run(self) -> None:
@@ -329,7 +330,11 @@ class Agent:
             )
             if any(mine):
                 buckets.add(contents.bucket_of(item.spec.urn))
-        self._figures.unselected.set(not self._cluster.follow(buckets))
+        is_selected = self._cluster.follow(buckets)
+        if is_selected == self._watches_all:
+            self._watches_all = not is_selected
+            log.warning("buckets are watched by name, or all of them, as they are many", all=self._watches_all)
+        self._figures.unselected.set(self._watches_all)
 
     # ---- the node's description ----
 

@@ -17,7 +17,6 @@ import msgspec
 from daemon.cluster import reader
 from daemon.links import schedule
 from daemon.stores import addresses
-from scheduler import errors
 from scheduler.api import core, crd, names, units
 from scheduler.kube import client
 
@@ -55,7 +54,7 @@ class Directory:
         """Say in which zone this node is and whether it represents it, and work out its duties.
 
         Raises:
-            ApiError: as by the client.
+            ApiError: as by the client; then nothing is concluded, least of all that there is nobody else.
         """
         place = {names.REGION_LABEL: own.status.region, names.ZONE_LABEL: own.status.zone}
         selector = ",".join(f"{key}={value}" if value else f"!{key}" for key, value in place.items())
@@ -97,10 +96,7 @@ class Directory:
 
     async def _members(self, selector: str, guard: addresses.Guard) -> list[schedule.Member]:
         params = {"labelSelector": selector, "resourceVersion": "0"}
-        try:
-            found = await reader.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
-        except errors.GoneError:
-            return []
+        found = await reader.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
         return [_member(capability) for capability in found if _can_be_probed(capability, guard)]
 
 
