@@ -252,6 +252,8 @@ class Agent:
             await do()
         except Exception as error:  # noqa: BLE001 - what fails here must not keep the other parts from being done
             self._due.add(part)
+            if part == "description":
+                self._due.add("capability")  # it may be gone
             self._pace[part].failed(part, time.monotonic(), at_least_s=getattr(error, "retry_after_s", 0.0))
             if not isinstance(error, errors.LocalityError):
                 self._failures.caught(part, error)
@@ -345,7 +347,8 @@ class Agent:
                 "NodeCapability", self._settings.node, "not read yet, so nothing is written over it"
             )
         if self._cluster.node is None:
-            await self._description.write_unread(self._unread, now)
+            if not self._cluster.lacks_node:  # else the NodeCapability goes, too
+                await self._description.write_unread(self._unread, now)
             return
         node = await self._description.write(
             self._cluster.node,

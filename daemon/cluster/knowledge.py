@@ -63,7 +63,7 @@ class _Pods:
 
 
 class _Node:
-    """The own Node; gone ones are kept, for it comes back or this daemon ends."""
+    """The own Node."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.last: labels.ManagedNode | None = None
@@ -77,7 +77,9 @@ class _Node:
             self._changed()
 
     def remove(self, key: informer.Key) -> None:
-        """Nothing is concluded from it."""
+        if self.last is not None and self.last.metadata.uid == key.uid:
+            self.last = None
+            self._changed()
 
     def replaced(self, count: int) -> None:  # noqa: ARG002 - the informer's signature
         self._changed()
@@ -173,8 +175,9 @@ class Cluster:
         return self._node.last is None and self._node_source is not None and self._node_source.is_known
 
     def wrote_node(self, node: labels.ManagedNode) -> None:
-        """The answer to a write, which is known before the watch brings it."""
-        self._node.last = node
+        """The answer to a write, which is known before the watch brings it; unless that has brought its end."""
+        if self.node is not None and self.node.metadata.uid == node.metadata.uid:
+            self._node.last = node
 
     @property
     def pods(self) -> Collection[core.Pod]:

@@ -17,7 +17,7 @@ from daemon import metrics
 from daemon.cluster import pace, watches
 from daemon.status import dataobject
 from daemon.stores import asker, contents, model, named, services
-from scheduler.api import crd, names
+from scheduler.api import core, crd, names
 from scheduler.kube import client, mishaps
 from tests.daemon import agents
 from tests.fakeapi import faults, server
@@ -229,6 +229,35 @@ def test_pauses_double_up_to_their_bound_and_start_anew_after_a_success(
             assert 0.75 * most_s <= kept.free_s("key") - now_s + 1e-6
             assert kept.free_s("key") - now_s <= most_s + 1e-6
         assert kept.free_s("another") == 0.0
+
+
+async def test_a_node_that_is_gone_is_not_described_again_until_it_comes_back(
+    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path
+) -> None:
+    async with agents.running(fake, api, tmp_path) as daemon:
+        await server.until(lambda: daemon.condition()[0] == "True")
+        await daemon.rounds(2)
+        held = fake.store.get(names.NODE_CAPABILITIES, "n1")
+        fake.store.delete("nodes", "n1")
+        fake.store.delete(names.NODE_CAPABILITIES, "n1")  # as the garbage collector does
+        before = len(fake.requests)
+        seen = core.convert(held, crd.NodeCapability, "test")
+        daemon.worker.capability_seen(seen, gone=True)
+        await server.until(lambda: any(names.NODE_CAPABILITIES in path for path in asked(fake, before)))
+        await asyncio.sleep(1.5)
+        assert [one for one in fake.requests[before:] if one[0] != "GET"] == []
+        fake.store.create("nodes", agents.node())
+        await server.until(lambda: daemon.condition()[0] == "True")
+
+
+async def test_a_description_that_somebody_deleted_is_made_anew_without_kopf_as_well(
+    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path
+) -> None:
+    async with agents.running(fake, api, tmp_path, interval_s=30.0) as daemon:
+        await server.until(lambda: daemon.condition()[0] == "True")
+        fake.store.delete(names.NODE_CAPABILITIES, "n1")
+        fake.store.patch("nodes", "n1", {"metadata": {"labels": {names.NODE_TYPE_LABEL: "edge"}}})
+        await server.until(lambda: daemon.status().get("nodeType") == "edge")
 
 
 # ---- many buckets ----
