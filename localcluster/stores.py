@@ -195,7 +195,11 @@ class Store:
             connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
             connection.request("GET", HEALTH_PATH[self.kind])
-            return connection.getresponse().status == 200
+            healthy = connection.getresponse()
+            healthy.read()
+            # MinIO says that it is well before it takes requests: those it answers with 503 for a moment.
+            connection.request("GET", "/")
+            return healthy.status == 200 and connection.getresponse().status != 503
         except (OSError, http.client.HTTPException):
             return False
         finally:
