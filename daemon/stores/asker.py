@@ -41,12 +41,9 @@ log = structlog.get_logger(__name__)
 _REREAD: Final = 10  # listings with credentials and CA that were good the last time
 _GATHER_S: Final = 0.01  # several keys that are named together are looked up together
 _BATCH: Final = 20  # keys looked up before the next urgent ones get their turn
-_RECOUNT_S: Final = 0.1  # several changes, one count
-_RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long as it took to count
 _RETRY_S: Final = (0.5, 30.0)  # until a store that is down is asked again: doubled each time
 _BACKOFF_S: Final = (1.0, 30.0)  # between two attempts to hear from a store
 _REFUSED_S: Final = 300.0  # after it said that it announces nothing
-_BUSY_S: Final = 5.0  # how long a store that asks for it is left alone, if it does not say
 _PASSING_S: Final = 120.0  # so long what was known of a store that is only busy stays; the age of a copy ends it, too
 _DROPPED_S: Final = 10.0  # between two listings for notices that were thrown away
 _DEFECT_S: Final = 5.0  # until a lane begins again after a defect
@@ -94,8 +91,7 @@ class Asker:
         self._urgent: set[str] = set()
         self._routine: set[str] = set()
         self._count_wake = asyncio.Event()
-        self._due_s: dict[str, float] = {}  # bucket or prefix -> when to count it
-        self._rests_s: dict[str, float] = {}  # until when it is left alone
+        self._counts = rechecks.Counts()
         self._counted_s: dict[str, float] = {}  # bucket -> when its newest single count began
         self._announces = asyncio.Event()
         self._listings = 0
@@ -104,7 +100,7 @@ class Asker:
         self._whole_s = -1.0  # when the last listing of everything began
         self._listed_s = 0.0
         self._dropped_s = 0.0  # when a listing was last asked for because of that
-        self._rests_until_s = 0.0  # the store, which is busy
+        self._rest = rechecks.Rest()
         self._bucket_checks = rechecks.Rechecks()
         self._key_checks = rechecks.Rechecks()
         self._hot = rechecks.Hot()
@@ -154,7 +150,7 @@ class Asker:
         retry_s = _RETRY_S[0]
         while True:
             is_down = self.view is not None and isinstance(self.view.outcome, contents.Failure)
-            rest_s = self._rests_until_s - time.monotonic()
+            rest_s = self._rest.left_s(time.monotonic())
             retry_s = min(2 * retry_s, _RETRY_S[1]) if is_down or rest_s > 0 else _RETRY_S[0]
             if rest_s > 0:
                 await asyncio.sleep(max(rest_s, retry_s))
@@ -175,12 +171,8 @@ class Asker:
         kept, outcome = self._found, None
         is_due = self._listings % _REREAD == 0
         self._listings += 1
-        if (
-            kept is not None
-            and not is_due
-            and self.view is not None
-            and isinstance(self.view.outcome, contents.Listing)
-        ):
+        was_listed = self.view is not None and isinstance(self.view.outcome, contents.Listing)
+        if kept is not None and was_listed and not is_due:
             outcome = await self._list_with_access(is_whole=is_whole)
             if isinstance(outcome, contents.Listing):
                 return outcome
@@ -212,7 +204,7 @@ class Asker:
         if isinstance(outcome, contents.Failure):
             self._miss()
             if outcome.passing:
-                self._rest(outcome)
+                self._rest.begin(outcome.retry_after_s, time.monotonic())
                 if isinstance(known, contents.Listing) and began_s - self._listed_s < _PASSING_S:
                     return
             self._announces.clear()
@@ -233,13 +225,6 @@ class Asker:
         self._see(outcome)
         self._figures.seen(self.store.name, outcome)
         self._changed(None)
-
-    def _rest(self, busy: contents.Failure) -> None:
-        """Leave the store alone for as long as it asks."""
-        self._rests_until_s = time.monotonic() + (busy.retry_after_s or _BUSY_S)
-
-    async def _until_rested(self) -> None:
-        await asyncio.sleep(max(0.0, self._rests_until_s - time.monotonic()))
 
     def _sweep(self, buckets: Iterable[str], *, is_whole: bool) -> None:
         """Have what somebody named looked up again: as much as is due, and as a round may cost."""
@@ -274,7 +259,7 @@ class Asker:
 
     async def _look(self, urns: Collection[str]) -> bool:
         """Look ``urns`` up; False where the store failed, and then the listing lane finds out how."""
-        await self._until_rested()
+        await asyncio.sleep(self._rest.left_s(time.monotonic()))
         began_s = time.monotonic()
         outcome = await self._source.look_up(urns)
         known = self.view.outcome if self.view is not None else None
@@ -291,38 +276,34 @@ class Asker:
         """Have the listing lane find out how it stands with the store, and then ask for everything."""
         self._miss()
         if isinstance(outcome, contents.Failure) and outcome.passing:
-            self._rest(outcome)
+            self._rest.begin(outcome.retry_after_s, time.monotonic())
         self.ask()
 
     # ---- the count lane ----
 
     def _count_soon(self, subject: str) -> None:
-        due_s = max(time.monotonic() + _RECOUNT_S, self._rests_s.get(subject, 0.0))
-        self._due_s.setdefault(subject, due_s)
+        self._counts.add(subject, time.monotonic())
         self._count_wake.set()
 
     async def _count_lane(self) -> None:
         while True:
-            subject = min(self._due_s, key=self._due_s.__getitem__, default=None)
-            wait_s = None if subject is None else self._due_s[subject] - time.monotonic()
-            if subject is None or (wait_s is not None and wait_s > 0):
+            subject, wait_s = self._counts.next(time.monotonic())
+            if wait_s != 0:
                 self._count_wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._count_wake.wait()
                 continue
-            del self._due_s[subject]
+            self._counts.take(subject)
             began_s = time.monotonic()
             done = await (self._look([subject]) if "/" in subject else self._count(subject))
             if not done:
-                self._due_s.clear()  # a listing comes, and with it a new sweep
-            ended_s = time.monotonic()
-            self._rests_s = {name: until_s for name, until_s in self._rests_s.items() if until_s > ended_s}
-            self._rests_s[subject] = ended_s + _RECOUNT_SHARE * (ended_s - began_s)
+                self._counts.clear()  # a listing comes, and with it a new sweep
+            self._counts.done(subject, began_s, time.monotonic())
 
     async def _count(self, bucket: str) -> bool:
         """Count one bucket, as ``_look`` does; it may be new, or gone."""
-        await self._until_rested()
+        await asyncio.sleep(self._rest.left_s(time.monotonic()))
         began_s = time.monotonic()
         outcome = await self._source.count([bucket])
         known = self.view.outcome if self.view is not None else None
@@ -394,7 +375,7 @@ class Asker:
     def _hear(self, bucket: str, key: str) -> None:
         """Something happened to ``key``, or to the bucket itself."""
         self._figures.heard(self.store.name)
-        if not self.holds(bucket) and bucket not in self._due_s and self._strangers() >= _MAX_NEW:
+        if not self.holds(bucket) and bucket not in self._counts and self._strangers() >= _MAX_NEW:
             self._dropped()
             return
         self._count_soon(bucket)
@@ -409,7 +390,7 @@ class Asker:
 
     def _strangers(self) -> int:
         """How many buckets wait to be counted that are not known yet."""
-        return sum("/" not in subject and not self.holds(subject) for subject in self._due_s)
+        return sum("/" not in subject and not self.holds(subject) for subject in self._counts)
 
     def _look_up_hot(self, urn: str) -> None:
         """Look a key up at once, and then for all notices of a second together."""

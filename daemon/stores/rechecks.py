@@ -8,12 +8,16 @@ come in.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 CALM_S: Final = 300.0  # between two looks at the same thing, on average
 HOT_S: Final = 1.0  # a key of which notices come one after the other is looked up so often
 
+BUSY_S: Final = 5.0  # how long a store that asks for it is left alone, if it does not say
+RECOUNT_S: Final = 0.1  # several changes, one count
+
+_RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long as it took to count
 _MAX_HOT: Final = 1000  # before those are forgotten that have cooled down
 _SPREAD: Final = (0.75, 1.25)  # of that, so that what was asked together is not asked together again
 
@@ -59,3 +63,48 @@ class Hot:
         wait_s = max(0.0, last_s + HOT_S - now_s)
         self._looked_s[key] = now_s + wait_s
         return wait_s
+
+
+class Counts:
+    """What has changed and is to be counted: a bucket or prefix that takes long to count is counted seldom."""
+
+    def __init__(self) -> None:
+        self._due_s: dict[str, float] = {}
+        self._rests_s: dict[str, float] = {}  # until when it is left alone
+
+    def __contains__(self, subject: str) -> bool:
+        return subject in self._due_s
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._due_s)
+
+    def add(self, subject: str, now_s: float) -> None:
+        self._due_s.setdefault(subject, max(now_s + RECOUNT_S, self._rests_s.get(subject, 0.0)))
+
+    def next(self, now_s: float) -> tuple[str, float | None]:
+        """What comes next and in how many seconds; "" and None where nothing does."""
+        subject = min(self._due_s, key=self._due_s.__getitem__, default="")
+        return subject, max(0.0, self._due_s[subject] - now_s) if subject else None
+
+    def take(self, subject: str) -> None:
+        del self._due_s[subject]
+
+    def done(self, subject: str, began_s: float, now_s: float) -> None:
+        self._rests_s = {name: until_s for name, until_s in self._rests_s.items() if until_s > now_s}
+        self._rests_s[subject] = now_s + _RECOUNT_SHARE * (now_s - began_s)
+
+    def clear(self) -> None:
+        self._due_s.clear()
+
+
+class Rest:
+    """For how long a store that is busy is left alone."""
+
+    def __init__(self) -> None:
+        self._until_s = 0.0
+
+    def begin(self, asked_s: float, now_s: float) -> None:
+        self._until_s = now_s + (asked_s or BUSY_S)
+
+    def left_s(self, now_s: float) -> float:
+        return max(0.0, self._until_s - now_s)

@@ -122,7 +122,10 @@ async def heard(store: Store, one: asker.Asker, *urns: str) -> None:
     await until(lambda: bool(store.streams) and is_known(one, *urns))
     listed = store.count("GET /")
     await until(lambda: store.count("GET /") > listed)
-    await asyncio.sleep(0.2)
+    asked = -1
+    while asked < len(store.asked):  # until it has nothing more to ask
+        asked = len(store.asked)
+        await asyncio.sleep(0.5)
 
 
 async def test_3_3_a_store_that_is_heard_is_not_asked_for_everything_with_each_listing() -> None:
