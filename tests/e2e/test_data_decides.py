@@ -55,27 +55,28 @@ def seconds(link: tuple[float, float], size_bytes: float) -> float:
 class World:
     """The cluster with its programs, and questions to them."""
 
-    def __init__(self, running: cluster.Cluster, directory: pathlib.Path) -> None:
+    def __init__(self, running: cluster.Cluster, directory: pathlib.Path, configuration: Json | None = None) -> None:
         self.running = running
         self.api = running.api
         self.stores = {side: running.stores[f"store-{side}"] for side in ("west", "east")}
         self._names = (f"p{number}" for number in itertools.count())
         processes.install(running)
         for node in running.nodes:
-            self._start_daemon(node)
+            self.start_daemon(node)
         kubeconfig = running.service_account_kubeconfig(HOME, "data-locality-scheduler")
-        configuration = directory / "config.yaml"
-        configuration.write_text(json.dumps(CONFIGURATION))
+        self._settings = CONFIGURATION if configuration is None else configuration
+        file = directory / "config.yaml"
+        file.write_text(json.dumps(self._settings))
         port = keeping.free_port()
         self._address = f"http://127.0.0.1:{port}"
         running.launch(
             "scheduler",
-            [processes.PROGRAM, "run", f"--kubeconfig={kubeconfig}", f"--config={configuration}",
+            [processes.PROGRAM, "run", f"--kubeconfig={kubeconfig}", f"--config={file}",
              "--health-host=127.0.0.1", f"--health-port={port}"],
         )  # fmt: skip
         process.until(lambda: self.get("readyz") is not None, "the scheduler is ready")
 
-    def _start_daemon(self, node: str) -> None:
+    def start_daemon(self, node: str) -> None:
         kubeconfig = self.running.service_account_kubeconfig(HOME, "data-locality-daemon", node=node)
         self.running.launch(
             f"daemon-{node}",
@@ -180,7 +181,7 @@ class World:
             "pods": self.items("/api/v1/pods"),
             "dataObjects": self.items(OBJECTS),
             "nodeCapabilities": self.items(CAPABILITIES),
-            "config": CONFIGURATION,
+            "config": self._settings,
         }
 
     def _answer(self, question: Json) -> Json:

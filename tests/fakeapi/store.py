@@ -36,6 +36,7 @@ KINDS = {
         Kind("", "v1", "nodes", "Node", namespaced=False, status=True),
         Kind("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False, status=True),
         Kind("", "v1", "pods", "Pod", namespaced=True, status=True),
+        Kind("", "v1", "configmaps", "ConfigMap", namespaced=True),
         Kind("", "v1", "secrets", "Secret", namespaced=True),
         Kind("", "v1", "services", "Service", namespaced=True, status=True),
         Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True),
