@@ -1,8 +1,8 @@
 """What lies on a node counts as long as the node is ready and its daemon is heard from; live, with real stores.
 
 Two regions, each with a store that has the same key. The western one goes: first its node dies, then only its daemon
-falls silent. Each time the pods of the west fetch from the east as soon as they should, people can see why, and all is as
-it was when the west is back.
+falls silent. Each time the pods of the west fetch from the east as soon as they should, people can see why, and all is
+as it was when the west is back.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ def test_a_node_whose_daemon_is_silent_draws_no_pods_until_it_is_heard_again(
     world.running.end(f"daemon-{DEAD}")
 
     def told() -> bool:
+        time.sleep(5)
         heard("east")
         return available(world).get("status") == "Unknown" and DEAD in available(world)["message"]
 
