@@ -8,6 +8,7 @@ as it was when the west is back.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
