@@ -65,7 +65,8 @@ def buckets_of(world: test_data_decides.World, node: str) -> list[str]:
 
 def source(world: test_data_decides.World) -> str:
     """From which store a pod of the west gets the key."""
-    body = world.body(inputs=(f"{URN},{test_data_decides.GB}",), **{"topology.kubernetes.io/zone": "west-1"})
+    west: Json = {"topology.kubernetes.io/zone": "west-1"}
+    body = world.body(inputs=(f"{URN},{test_data_decides.GB}",), **west)
     (move,) = world.place(body)["transfers"]
     return str(move["partner"])
 
