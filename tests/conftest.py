@@ -8,6 +8,7 @@ itself where CI is set), `deep` (for a night).
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import typing
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 
 import hypothesis
 import pytest
+import structlog
 
 from localcluster import cluster, topology
 from tests import eventloop
@@ -45,6 +47,18 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_asyncio_loop_factories() -> Mapping[str, type[eventloop.Loop]]:
     return {"tests": eventloop.Loop}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that a test calls in this process sets up logging for the process, and for the tests after it."""
+    root, configured = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if structlog.get_config() != configured:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
