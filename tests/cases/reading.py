@@ -1,6 +1,6 @@
-"""Small inputs from users' reports with their right answers, as they lie beside the repository.
+"""Small inputs that the product once got wrong, with their right answers: one a line.
 
-They are others' own and not kept here; where they are absent, the tests say so.
+Where more of them lie beside the repository, those are tried as well.
 """
 
 from __future__ import annotations
@@ -9,18 +9,15 @@ import json
 import pathlib
 from typing import Any
 
-import pytest
-
-FOLDER = pathlib.Path(__file__).parents[3] / "shared" / "cases"
+HERE = pathlib.Path(__file__).parent
+BESIDE = HERE.parents[2] / "shared" / "cases"
 
 Case = dict[str, Any]
 
 
-def cases(name: str) -> list[Any]:
-    """The cases of one file as parameters of a test, each with its id."""
-    file = FOLDER / name
-    if not file.is_file():
-        reason = f"no cases at {file}"
-        return [pytest.param({}, id="absent", marks=pytest.mark.skip(reason=reason))]
-    found = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
-    return [pytest.param(case, id=case["id"]) for case in found]
+def cases(name: str) -> list[Case]:
+    """The cases of a file's name, by their ids."""
+    files = [folder / name for folder in (HERE, BESIDE) if (folder / name).is_file()]
+    lines = (line for file in files for line in file.read_text("utf-8").splitlines() if line.strip())
+    found = {case["id"]: case for case in map(json.loads, lines)}
+    return list(found.values())

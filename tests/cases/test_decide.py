@@ -1,4 +1,7 @@
-"""Questions that `decide` once got wrong get their right answers, through the program itself."""
+"""Questions that `decide` once got wrong get their right answers, from one run of the program for all of them.
+
+Of an answer only the fields that a case expects count; values that are kube-scheduler's are those of 1.37.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,52 @@ from typing import Any
 
 import pytest
 
-from tests.cases.reading import Case, cases
+from tests.cases import reading
 
 PROGRAM = pathlib.Path(sys.executable).parent / "data-locality-scheduler"
-KNOWN = {"feasible", "nodes", "scoreError", "fault", "chosen", "transfers_not_from", "seconds", "profile_not"}
+CASES = reading.cases("decide.jsonl")
+
+Answer = dict[str, Any]
 
 
-def answered(question: Case) -> dict[str, Any]:
-    """The answer to a question, which is followed by one that must be answered, too."""
-    following = {"id": "after", "pod": {"metadata": {"name": "after"}}}
-    lines = "".join(json.dumps(one) + "\n" for one in (question, following))
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Answer]:
+    """The answer to each case."""
+    lines = "".join(json.dumps(case["question"]) + "\n" for case in CASES)
     done = subprocess.run([PROGRAM, "decide"], input=lines, capture_output=True, text=True, check=True)
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one.get("id") for one in told] == [question.get("id"), "after"]
-    assert "fault" not in told[1]
-    first: dict[str, Any] = told[0]
-    return first
+    return {case["id"]: answer for case, answer in zip(CASES, told, strict=True)}
 
 
-@pytest.mark.parametrize("case", cases("decide.jsonl"))
-def test_reported_questions_get_their_right_answers(case: Case) -> None:
-    told, wanted = answered(case["question"]), case["expect"]
-    assert wanted.keys() <= KNOWN, "an expectation that this test does not know"
-    if "fault" in wanted:
-        assert wanted["fault"] in told["fault"]
-        return
-    assert "fault" not in told
-    if "feasible" in wanted:
-        assert told["feasible"] == sorted(wanted["feasible"])
-    for node, verdict in wanted.get("nodes", {}).items():
-        assert told["nodes"][node].items() >= verdict.items()
-    if "scoreError" in wanted:
-        assert bool(told.get("scoreError")) == wanted["scoreError"]
-    if "chosen" in wanted:
-        assert told.get("chosen") == wanted["chosen"]
-    criteria = told.get("criteria", {})
-    assert criteria or not wanted.keys() & {"transfers_not_from", "seconds"}
-    sources = {transfer.get("from") for one in criteria.values() for transfer in one["data"]["transfers"]}
-    assert sources.isdisjoint(wanted.get("transfers_not_from", ()))
-    for node, (least, most) in wanted.get("seconds", {}).items():
-        assert least <= criteria[node]["data"]["seconds"] <= most
-    if "profile_not" in wanted:
-        assert told["profile"]["name"] != wanted["profile_not"]
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
+def test_what_was_answered_wrongly_is_answered_right(case: reading.Case, answers: dict[str, Answer]) -> None:
+    answer, expected = answers[case["id"]], dict(case["expect"])
+    assert expected.pop("fault", "") in answer.get("fault", "")
+    assert ("fault" in answer) == ("fault" in case["expect"])
+    for field, right in expected.items():
+        check(answer, field, right)
+
+
+def check(answer: Answer, field: str, right: Any) -> None:
+    criteria: Answer = answer.get("criteria", {})
+    match field:
+        case "feasible":
+            assert answer["feasible"] == sorted(right)
+        case "nodes":
+            for name, verdict in right.items():
+                assert answer["nodes"][name].items() >= verdict.items()
+        case "chosen":
+            assert answer.get("chosen") == right
+        case "scoreError":
+            assert bool(answer.get("scoreError")) == right
+        case "transfers_not_from":
+            sources = {move["from"] for one in criteria.values() for move in one["data"]["transfers"] if "from" in move}
+            assert criteria
+            assert sources.isdisjoint(right)
+        case "seconds":
+            for name, (least, most) in right.items():
+                assert least <= criteria[name]["data"]["seconds"] <= most, name
+        case "profile_not":
+            assert answer["profile"]["name"] != right
+        case _:
+            pytest.fail(f"nobody knows how to check {field}")

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from scheduler.api import names
-from tests.cases.reading import Case, cases
+from tests.cases import reading
 from tests.fakeapi import server
 from tests.webhook import receiving
 from webhook import facts
@@ -16,8 +16,8 @@ from webhook import facts
 READER = facts.Consumer("default", "reader")
 
 
-@pytest.mark.parametrize("case", cases("events.jsonl"))
-async def test_reported_notices_give_the_next_pod_its_inputs(case: Case, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in reading.cases("events.jsonl")])
+async def test_reported_notices_give_the_next_pod_its_inputs(case: reading.Case, tmp_path: pathlib.Path) -> None:
     async with server.running() as api:
         api.store.create("namespaces", {"metadata": {"name": names.HOME_NAMESPACE}})
         where = api.kubeconfig(tmp_path)

@@ -7,14 +7,13 @@ as it was when the west is back.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from localcluster import cluster, names, topology
+from localcluster import topology
 from tests import clusterfixture
 from tests.e2e import process, test_data_decides
 
@@ -77,16 +76,6 @@ def available(world: test_data_decides.World) -> Json:
     return next((condition for condition in found if condition["type"] == "Available"), {})
 
 
-def set_ready(running: cluster.Cluster, node: str, *, ready: bool) -> None:
-    """Have KWOK play the node's kubelet again, or no longer, and say what the control plane says of a silent one."""
-    value = f"{names.KWOK_ANNOTATION}={names.KWOK_ANNOTATION_VALUE}" if ready else f"{names.KWOK_ANNOTATION}-"
-    running.kubectl("annotate", "node", node, value)
-    if not ready:
-        condition = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "stopped posting"}
-        patch = json.dumps({"status": {"conditions": [condition]}})
-        running.kubectl("patch", "node", node, "--subresource=status", "--type=strategic", "-p", patch)
-
-
 def test_a_dead_node_draws_no_pods_and_draws_again_after_it_returns(
     world: test_data_decides.World, heard: Callable[[str], None]
 ) -> None:
@@ -95,7 +84,8 @@ def test_a_dead_node_draws_no_pods_and_draws_again_after_it_returns(
     assert source(world) == DEAD
     world.running.end(f"daemon-{DEAD}")
     world.stores["west"].crash()
-    set_ready(world.running, DEAD, ready=False)
+    world.kubelet_of(DEAD, plays=False)
+    world.say_ready(DEAD, "Unknown")
     process.until(lambda: available(world).get("status") == "Unknown", "people are told")
     assert available(world)["reason"] == "NodeNotReady"
     assert DEAD in available(world)["message"]
@@ -104,7 +94,8 @@ def test_a_dead_node_draws_no_pods_and_draws_again_after_it_returns(
 
     world.stores["west"].start()
     world.start_daemon(DEAD)
-    set_ready(world.running, DEAD, ready=True)
+    world.kubelet_of(DEAD, plays=True)
+    process.until(lambda: not world.is_away(DEAD), "the node is back")
     heard("west")
     process.until(lambda: available(world).get("status") != "Unknown", "it is told that all is well again")
     heard("east")
