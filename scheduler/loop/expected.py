@@ -145,7 +145,7 @@ class Outputs:
         promising = {one.producer for promised in self._promised.values() for one in promised.values()}
         self._uids = {key: uid for key, uid in self._uids.items() if key in self._of_producer or key in promising}
         for producer in list(self._of_producer):
-            if not self._assigned.holds(producer) and now - self._succeeded.get(producer, -LOOKED_S) >= LOOKED_S:
+            if not self._is_at_work(producer) and now - self._succeeded.get(producer, -LOOKED_S) >= LOOKED_S:
                 self._review(producer)
 
     # ------------------------------------------------------------------------------------------------------ writing
@@ -216,9 +216,8 @@ class Outputs:
         """
         producer = one.producer
         bound = self._uids.get(producer)
-        there = self._assigned.uid_of(producer)
-        if there is not None:
-            return bound is None or there == bound
+        if self._assigned.uid_of(producer) is not None:
+            return self._is_at_work(producer)
         if producer in self._succeeded:
             return self._clock() - self._succeeded[producer] < LOOKED_S
         namespace, _, name = producer.partition("/")
@@ -232,6 +231,11 @@ class Outputs:
         if pod.status.phase == "Succeeded":
             self._succeeded[producer] = self._clock()
         return pod.status.phase != "Failed"
+
+    def _is_at_work(self, producer: str) -> bool:
+        """Whether the producer runs, and not just a pod of its name."""
+        there = self._assigned.uid_of(producer)
+        return there is not None and self._uids.get(producer, there) == there
 
     def _store_at(self, namespace: str, bucket: str, node: str) -> str:
         """The name of the store on a node that has a namespace's pods' bucket, their own first; "" if not known."""

@@ -152,10 +152,6 @@ class AssignedPods:
         """Whether a pod is assigned and not finished."""
         return uid in self._pods
 
-    def holds(self, key: str) -> bool:
-        """Whether a pod of that namespace/name is."""
-        return key in self._uids
-
     def uid_of(self, key: str) -> str | None:
         """Which pod of that namespace/name is; None if none is."""
         return self._uids.get(key)

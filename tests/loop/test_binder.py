@@ -10,7 +10,7 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core
-from scheduler.kube import client, events
+from scheduler.kube import binding, client, events
 from scheduler.loop import binder, journal, metrics, queue, reports
 from scheduler.state import cluster
 from tests.fakeapi import objects, server
@@ -111,3 +111,30 @@ async def test_freed_capacity_wakes_who_waits_for_it(parts: Parts) -> None:
     parts.clock.now += 60
     await parts.binder.sweep()
     assert parts.queue.count(queue.Place.UNSCHEDULABLE) == 0
+
+
+async def test_what_a_binding_that_met_a_defect_holds_is_freed_in_the_end(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what became of it nor where the pod is could be found out, and the pod was never bound."""
+
+    async def fail(*_args: Any, **_kwargs: Any) -> binding.Outcome:
+        raise ZeroDivisionError
+
+    for name in ("bind", "read_back"):
+        monkeypatch.setattr(binding, name, fail)
+    pod = core.convert(parts.fake.store.create("pods", objects.pod("p")), core.Pod, "p")
+    parts.queue.observe(pod)
+    entry = parts.queue.pop()
+    assert entry is not None
+    parts.cluster.assume(pod, "n1")
+    parts.queue.bind(entry)
+    record = journal.Record(pod=pod.key, uid=entry.uid, time="", attempt=1, outcome="")
+    parts.binder.submit(binder.Job(entry=entry, pod=pod, node="n1", record=record, started=parts.clock()))
+    await parts.binder.drain(60)
+    await parts.binder.sweep()
+    assert parts.cluster.is_assumed(entry.uid), "the watch may still show it"
+    parts.clock.now += binder.CONFIRM_WITHIN_S
+    await parts.binder.sweep()
+    assert not parts.cluster.is_assumed(entry.uid)
+    assert parts.queue.get(entry.uid) is None

@@ -14,13 +14,14 @@ from scheduler.api import core, crd, names
 from scheduler.kube import client
 from scheduler.loop import app, clocks, metrics
 from scheduler.state import witnesses
-from tests.fakeapi import objects, server
+from tests.fakeapi import faults, objects, server
 from tests.loop import builders, running
 
 Json = dict[str, Any]
 
 HOME = names.HOME_NAMESPACE
 URN = "results/out.bin"
+PRODUCER = "/api/v1/namespaces/default/pods/producer"
 SETTINGS = dataclasses.replace(running.QUICK, data_wait_s=0.0, data_retention_s=0.4)  # looked through every 0.1 s
 NOW = datetime.datetime(2026, 6, 1, 12, 0, 0, tzinfo=datetime.UTC)
 
@@ -79,7 +80,9 @@ async def test_an_api_server_whose_clock_differs_does_not_make_a_producer_anothe
             assert promises(fake), "what it wrote is waited for"
     if restarts:
         fake.store.patch("pods", "producer", {"status": {"phase": "Succeeded"}}, "default")
+        before = len(fake.requests)
         async with running.scheduler(fake, tmp_path, SETTINGS) as world:
+            await world.until(lambda: ("GET", PRODUCER) in fake.requests[before:])
             await looked_through(world)
             assert promises(fake)
 
@@ -92,6 +95,7 @@ async def test_a_pod_made_anew_under_the_producers_name_is_known_by_its_uid_what
         await world.until(lambda: promises(fake))
         again = objects.pod("producer", scheduler="other", node="n1")
         again["metadata"]["creationTimestamp"] = text(later_s=-30)
+        fake.faults.append(faults.Fault(method="GET", path=PRODUCER, status=500, times=99))  # the watch has to do
         fake.store.delete("pods", "producer", "default")
         fake.store.create("pods", again)
         await world.until(lambda: not promises(fake))
