@@ -288,3 +288,26 @@ async def test_one_object_that_fits_no_schema_does_not_stop_the_others(fake: ser
             fake.store.delete("dataobjects", "bad", "default")
             await server.until(lambda: names.urns == {"good": "bucket/a"})
     assert [entry["object"] for entry in logs if entry["log_level"] == "warning"] == ["default/bad", "default/bad"]
+
+
+async def test_it_says_what_is_wrong_while_it_is(fake: server.FakeApi, api: client.Api) -> None:
+    fake.store.create("pods", objects.pod("bad") | {"spec": {"nodeName": ["no"]}})
+    fake.faults.append(faults.Fault("GET", PODS, status=403, reason="Forbidden"))
+    following = _informer(api, mirrors.Mirror())
+    async with mirrors.running(following):
+        await server.until(lambda: following.fault is not None and following.fault.status == 403)
+        assert not following.synced.is_set()
+        await server.until(lambda: fake.watches)
+        assert (following.fault, following.misfits) == (None, {("default", "bad")})
+        fake.store.delete("pods", "bad", "default")
+        await server.until(lambda: not following.misfits)
+
+
+async def test_how_long_a_watch_is_open_is_the_callers_choice(fake: server.FakeApi, api: client.Api) -> None:
+    following = informer.Informer(api, PODS, core.Pod, mirrors.Mirror(), watch_s=(1800, 3600))
+    async with mirrors.running(following):
+        await server.until(lambda: fake.watches)
+    (seconds,) = [
+        int(path.partition("timeoutSeconds=")[2].partition("&")[0]) for _, path in fake.requests if "watch=1" in path
+    ]
+    assert 1800 <= seconds <= 3600
