@@ -45,10 +45,17 @@ def promises(fake: server.FakeApi) -> list[Json]:
     return [one for obj in found for one in obj.get("status", {}).get("expected", [])]
 
 
-def producer(created: str) -> Json:
+def produce(fake: server.FakeApi, created: str) -> None:
+    """Create the pod, at a time by the API server's clock."""
     pod = objects.pod("producer")
-    pod["metadata"] |= {"annotations": {f"{names.OUTPUT_PREFIX}1": f"{URN},5"}, "creationTimestamp": created}
-    return pod
+    pod["metadata"]["annotations"] = {f"{names.OUTPUT_PREFIX}1": f"{URN},5"}
+    create_at(fake, pod, created)
+
+
+def create_at(fake: server.FakeApi, pod: Json, created: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fake.store, "_now", lambda: created)
+        fake.store.create("pods", pod)
 
 
 async def looked_through(world: running.Running) -> None:
@@ -71,7 +78,7 @@ async def looked_through(world: running.Running) -> None:
 async def test_an_api_server_whose_clock_differs_does_not_make_a_producer_another_pod(
     fake: server.FakeApi, tmp_path: pathlib.Path, ahead_s: float, restarts: bool
 ) -> None:
-    fake.store.create("pods", producer(text(later_s=ahead_s)))
+    produce(fake, text(later_s=ahead_s))
     async with running.scheduler(fake, tmp_path, SETTINGS) as world:
         await world.until(lambda: promises(fake))
         if not restarts:
@@ -90,14 +97,17 @@ async def test_an_api_server_whose_clock_differs_does_not_make_a_producer_anothe
 async def test_a_pod_made_anew_under_the_producers_name_is_known_by_its_uid_whatever_the_time(
     fake: server.FakeApi, tmp_path: pathlib.Path
 ) -> None:
-    fake.store.create("pods", producer(text(later_s=-60)))
+    reader = objects.pod("reader")  # keeps the object
+    reader["metadata"]["annotations"] = {f"{names.INPUT_PREFIX}1": f"{URN},5"}
+    reader["spec"]["schedulingGates"] = [{"name": "example.com/wait"}]
+    fake.store.create("pods", reader)
+    produce(fake, text(later_s=-60))
     async with running.scheduler(fake, tmp_path, SETTINGS) as world:
         await world.until(lambda: promises(fake))
         again = objects.pod("producer", scheduler="other", node="n1")
-        again["metadata"]["creationTimestamp"] = text(later_s=-30)
         fake.faults.append(faults.Fault(method="GET", path=PRODUCER, status=500, times=99))  # the watch has to do
         fake.store.delete("pods", "producer", "default")
-        fake.store.create("pods", again)
+        create_at(fake, again, text(later_s=-30))
         await world.until(lambda: not promises(fake))
 
 
@@ -112,7 +122,7 @@ async def test_a_pod_made_anew_under_the_producers_name_is_known_by_its_uid_what
 async def test_what_was_written_is_seen_whatever_the_stores_clock(
     fake: server.FakeApi, tmp_path: pathlib.Path, written_s: float, ends: bool
 ) -> None:
-    fake.store.create("pods", producer(text()))
+    produce(fake, text())
     async with running.scheduler(fake, tmp_path, SETTINGS) as world:
         await world.until(lambda: promises(fake))
         [obj] = [obj for obj in fake.store.all("dataobjects") if obj["spec"]["urn"] == URN]
