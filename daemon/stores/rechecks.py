@@ -18,6 +18,7 @@ BUSY_S: Final = 5.0  # how long a store that asks for it is left alone, if it do
 RECOUNT_S: Final = 0.1  # several changes, one count
 
 _RECOUNT_SHARE: Final = 10.0  # a bucket is left alone for so many times as long as it took to count
+_AT_ONCE: Final = 3  # a key that is made, changed and deleted is no hot one
 _MAX_HOT: Final = 1000  # before those are forgotten that have cooled down
 _SPREAD: Final = (0.75, 1.25)  # of that, so that what was asked together is not asked together again
 
@@ -48,20 +49,22 @@ class Rechecks:
 
 
 class Hot:
-    """When keys of which notices come are looked up: at once, and then for all notices of a second together."""
+    """When keys of which notices come are looked up: at once a few times, then for all notices of a second together."""
 
     def __init__(self) -> None:
-        self._looked_s: dict[str, float] = {}  # when a key was last looked up for a notice, or will be
+        # When a key was last looked up for a notice, or will be; and when it may be looked up at once as often as ever.
+        self._keys: dict[str, tuple[float, float]] = {}
 
     def wait_s(self, key: str, now_s: float) -> float | None:
         """In how many seconds to look, None where that is going to happen anyway."""
-        last_s = self._looked_s.get(key, now_s - HOT_S)
-        if last_s > now_s:
+        at_s, cool_s = self._keys.get(key, (now_s, now_s))
+        if at_s > now_s:
             return None
-        if len(self._looked_s) > _MAX_HOT:
-            self._looked_s = {one: at_s for one, at_s in self._looked_s.items() if at_s + HOT_S > now_s}
-        wait_s = max(0.0, last_s + HOT_S - now_s)
-        self._looked_s[key] = now_s + wait_s
+        if len(self._keys) > _MAX_HOT:
+            self._keys = {one: times for one, times in self._keys.items() if times[1] > now_s}
+        cool_s = max(cool_s, now_s)
+        wait_s = max(0.0, cool_s - (_AT_ONCE - 1) * HOT_S - now_s)
+        self._keys[key] = (now_s + wait_s, cool_s + HOT_S)
         return wait_s
 
 

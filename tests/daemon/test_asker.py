@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -156,7 +157,7 @@ async def test_3_3_a_key_that_changes_all_the_time_is_looked_up_once_a_second() 
         took_s = time.monotonic() - began_s
         await asyncio.sleep(1.5)
         looked = store.count("HEAD /bucket/hot") - before
-        assert 2 <= looked <= took_s + 2
+        assert 4 <= looked <= took_s + 4
         await store.happened("hot")  # after a while of silence it is seen at once, and the last one is never lost
         await until(lambda: store.count("HEAD /bucket/hot") == before + looked + 1)
 
@@ -252,6 +253,17 @@ async def test_a_defect_costs_one_lane_a_moment(monkeypatch: pytest.MonkeyPatch)
         await until(lambda: calls > 0)
         one.ask()
         await until(lambda: is_known(one, "bucket/key"))
+
+
+def test_3_3_a_few_changes_are_seen_at_once_and_many_once_a_second() -> None:
+    hot = rechecks.Hot()
+    assert [hot.wait_s("key", now_s) for now_s in (10.0, 10.1, 10.2)] == [0.0, 0.0, 0.0]
+    waits = [(now_s, hot.wait_s("key", now_s)) for now_s in (step / 10 for step in range(103, 200))]
+    looked = [now_s + wait_s for now_s, wait_s in waits if wait_s is not None]
+    assert 9 <= len(looked) <= 11
+    assert all(later - sooner > 0.99 for sooner, later in itertools.pairwise(looked))
+    assert hot.wait_s("other", 19.9) == 0.0
+    assert [hot.wait_s("key", now_s) for now_s in (30.0, 30.1, 30.2)] == [0.0, 0.0, 0.0]
 
 
 def test_3_3_rechecks_are_spread_and_bounded() -> None:
