@@ -30,10 +30,10 @@ from typing import Final
 
 import structlog
 
-from daemon import asking, config, finding, metrics, writing
+from daemon import config, metrics
 from daemon.cluster import knowledge, pace, watches, writer
-from daemon.status import conditions, dataobject, description
-from daemon.stores import addresses, contents, discovery, model
+from daemon.status import conditions, dataobject, description, objectwriter
+from daemon.stores import addresses, askers, contents, discovery, finder, model
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client, events, mishaps
@@ -82,18 +82,18 @@ class Agent:
         self._cluster = knowledge.Cluster(
             api, settings.node, self, self._failures, home=settings.namespace, interval_s=settings.interval_s
         )
-        self._finder = finding.Finder(
+        self._finder = finder.Finder(
             self._cluster,
             self._failures,
             home=settings.namespace,
             host_root=str(settings.host_root),
             api_addresses=settings.api_addresses,
         )
-        self._asking = asking.Asking(
+        self._asking = askers.Asking(
             api, self._cluster, self._failures, figures, limits=settings.limits, changed=self._store_changed
         )
         self._writer = writer.Writer(api, self._cluster.objects, figures)
-        self._writing = writing.Writing(
+        self._writing = objectwriter.Writing(
             self._cluster,
             self._writer,
             self._failures,
@@ -240,9 +240,9 @@ class Agent:
         if part not in self._due:
             return math.inf
         if part == "description" and self._asking.is_early():
-            return time.monotonic() + asking.PATIENCE_S / 5
+            return time.monotonic() + askers.PATIENCE_S / 5
         if part == "description":
-            return max(free_s, self._description.written_s + writing.GAP_S)
+            return max(free_s, self._description.written_s + objectwriter.GAP_S)
         return free_s
 
     async def _do(self, part: str, do: Callable[[], Awaitable[None]]) -> None:
@@ -365,7 +365,7 @@ class Agent:
         capability = self._description.capability
         found = {store.name for store in self._discovered}
         return [
-            writing.unknown_store(entry.name)
+            objectwriter.unknown_store(entry.name)
             for entry in (capability.status.stores if capability is not None else ())
             if entry.name not in found and self._finder.is_open(entry.name)
         ]

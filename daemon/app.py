@@ -21,7 +21,7 @@ import kopf
 import structlog
 from aiohttp import web
 
-from daemon import agent, config, handlers, health, lasting, metrics
+from daemon import agent, config, handlers, health, metrics, supervision
 from daemon.links import measurer as links
 from daemon.stores import addresses, contents
 from scheduler.api import names
@@ -108,7 +108,7 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(sink.run(), name="events"),
         asyncio.create_task(worker.run(), name="agent"),
-        asyncio.create_task(lasting.run(measurer.run, failures, "links"), name="links"),
+        asyncio.create_task(supervision.run(measurer.run, failures, "links"), name="links"),
         asyncio.create_task(
             kopf.operator(registry=registry, settings=kopf_settings, clusterwide=True, standalone=True, stop_flag=stop),
             name="operator",

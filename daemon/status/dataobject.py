@@ -36,7 +36,6 @@ from scheduler.api import crd, names, units
 
 Items = Iterable[crd.DataObject]
 
-MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _STALE_S: Final = 3600.0
@@ -120,7 +119,7 @@ def _to_create_in(namespace: str, buckets: set[str], there: Items) -> list[dict[
             "metadata": {
                 "name": hashed_name_of(bucket) if name_of(bucket) in taken else name_of(bucket),
                 "namespace": namespace,
-                "labels": {names.BUCKET_LABEL: bucket, MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
+                "labels": {names.BUCKET_LABEL: bucket, names.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
             },
             "spec": {"urn": bucket},
         }

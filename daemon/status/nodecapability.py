@@ -44,7 +44,7 @@ def to_create(node: core.Node) -> dict[str, Any]:
         "kind": "NodeCapability",
         "metadata": {
             "name": node.metadata.name,
-            "labels": {dataobject.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
+            "labels": {names.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER},
             "ownerReferences": [owner],
         },
     }

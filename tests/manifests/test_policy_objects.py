@@ -12,7 +12,6 @@ import pytest
 
 from daemon import metrics
 from daemon.cluster import watches, writer
-from daemon.status import dataobject
 from localcluster import cluster
 from scheduler.api import names
 from scheduler.kube import client
@@ -96,7 +95,7 @@ def test_as_many_copies_as_the_schema_allows_are_not_too_dear(
 
 # ---- the objects themselves ----
 
-BUCKET = {names.BUCKET_LABEL: "photos", dataobject.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER}
+BUCKET = {names.BUCKET_LABEL: "photos", names.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER}
 
 
 def whole(name: str, urn: str = "photos", **meta: Any) -> dict[str, Any]:
@@ -174,7 +173,7 @@ EDITED = [
     pytest.param({"metadata": {"labels": {f"{names.LOCATION_PREFIX}mine": "true"}}}, id="a location's label"),
     pytest.param({"metadata": {"labels": {names.BUCKET_LABEL: "films"}}}, id="another bucket's label"),
     pytest.param({"metadata": {"labels": {"team": None}}}, id="take a label away"),
-    pytest.param({"metadata": {"labels": {dataobject.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER}}}, id="claim it"),
+    pytest.param({"metadata": {"labels": {names.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER}}}, id="claim it"),
     pytest.param({"metadata": {"annotations": {"a": "b"}}}, id="annotate"),
     pytest.param({"metadata": {"finalizers": ["a.b/c"]}}, id="keep it for ever"),
     pytest.param(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from daemon import lasting, metrics
+from daemon import metrics, supervision
 from daemon.cluster import knowledge
 from daemon.status import dataobject
 from daemon.stores import asker, contents, model, named
@@ -103,5 +103,5 @@ class Asking:
                 figures=self._figures,
             )
             self._tasks[name] = tasks.create_task(
-                lasting.run(one.run, self._failures, "store", name), name=f"ask {name}"
+                supervision.run(one.run, self._failures, "store", name), name=f"ask {name}"
             )
