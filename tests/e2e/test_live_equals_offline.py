@@ -61,8 +61,9 @@ class Live:
         self.wait(
             lambda: (self._cache("pods"), self._cache("assumed_pods")) == (placed, 0), "the scheduler to see all pods"
         )
-        objects = {item["spec"]["urn"]: item["spec"]["locations"] for item in self.items(DATA_OBJECTS)}
-        wanted = {urn: sorted(location["node"] for location in locations) for urn, locations in objects.items()}
+        # Of keys that pods name, the scheduler makes objects itself, beside those of their buckets.
+        specs = [item["spec"] for item in self.items(DATA_OBJECTS) if "/" not in item["spec"]["urn"]]
+        wanted = {spec["urn"]: sorted(location["node"] for location in spec["locations"]) for spec in specs}
         self.wait(
             lambda: {urn: bucket["nodes"] for urn, bucket in self._get("storage-info")["buckets"].items()} == wanted,
             "the scheduler to see all DataObjects",
