@@ -365,7 +365,7 @@ class Agent:
         capability = self._description.capability
         found = {store.name for store in self._discovered}
         return [
-            objectwriter.unknown_store(entry.name)
+            objectwriter.unknown_store(entry.name, entry.namespace)
             for entry in (capability.status.stores if capability is not None else ())
             if entry.name not in found and self._finder.is_open(entry.name)
         ]

@@ -224,9 +224,11 @@ class Writing:
         return not holders or min(holders) == speaker
 
 
-def unknown_store(name: str) -> model.Store:
-    """A store of which only the name is known: nobody asks it, and what stands of it stays."""
-    return model.Store(namespace="", service="", service_uid="", endpoint="", secret="", alias=name)
+def unknown_store(name: str, speaks_for: str = "") -> model.Store:
+    """A store of which only what stands of it is known: nobody asks it, and that stays."""
+    return model.Store(
+        namespace="", service="", service_uid="", endpoint="", secret="", alias=name, speaks_for=speaks_for
+    )
 
 
 def _key(body: dict[str, Any]) -> tuple[str, str, str]:

@@ -95,6 +95,23 @@ async def test_one_namespace_that_cannot_be_read_does_not_blind_the_daemon_for_t
         await server.until(lambda: daemon.condition()[1] == "StoreUnavailable")
 
 
+async def test_a_store_of_one_namespace_is_not_everybodys_because_it_cannot_be_looked_for(
+    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path
+) -> None:
+    private = {**agents.entry("team/s3", "scans"), "namespace": "team", "technology": "minio"}
+    fake.store.patch(names.NODE_CAPABILITIES, "n1", {"status": {"stores": [private]}})
+    fault = refuse(fake, r"/namespaces/team/services")
+    async with agents.running(fake, api, tmp_path) as daemon:
+        await server.until(lambda: daemon.condition()[:2] == ("Unknown", "ClusterUnread"))
+        await server.until(lambda: f"{agents.HOME}/s3" in stores(fake))
+        await daemon.rounds(2)
+        (team,) = [store for store in facts(fake)["stores"] if store["name"] == "team/s3"]
+        assert team == private
+        assert "storage-service" not in daemon.status()["capabilities"]
+        assert f"{names.STORAGE_BUCKET_PREFIX}scans" not in fake.store.get("nodes", "n1")["metadata"]["labels"]
+        fault.times = 0
+
+
 def stores(fake: server.FakeApi) -> dict[str, bool]:
     """What is said of each store's being available."""
     found = fake.store.get(names.NODE_CAPABILITIES, "n1")["status"].get("stores", ())
