@@ -25,27 +25,19 @@ from scheduler.api import core, names
 from scheduler.kube import client, events, informer
 from scheduler.loop import (
     access,
-    availability,
     binder,
-    clerk,
-    clocks,
     cycle,
-    departed,
     devices,
     doors,
-    expected,
     feed,
-    forsaken,
     handlers,
     health,
     journal,
-    labelled,
-    mentions,
     metrics,
-    ondemand,
     queue,
     reports,
     storage,
+    upkeep,
 )
 from scheduler.state import cluster
 
@@ -59,7 +51,6 @@ QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
 OVERFLOW_INTERVAL_S: Final = 5.0  # how soon pods that found the queue full are looked for
 BINDS_WITHIN_S: Final = 5.0
 REPORTS_WITHIN_S: Final = 5.0
-SWEEP_INTERVAL_S: Final = 10.0
 MAX_LAG_S: Final = 10.0
 
 _START: Final = "start"  # the one task that is meant to end
@@ -128,65 +119,21 @@ class _Process:
         self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
         self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
         self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
-        self._clerk = clerk.Clerk(self._metrics, clock)
-        self._mentions = mentions.Mentions(home)
-        self._labels = labelled.Labels(api=api, resources=self._resources, writer=self._clerk, counters=self._metrics)
-        self._keys = ondemand.Keys(
+        self._upkeep = upkeep.Upkeep(
             api=api,
             settings=settings,
             home=home,
-            table=self._cluster.replicas,
-            named=self._mentions,
+            state=self._cluster,
+            nodes=self._nodes_fed,
+            assigned=self._pods_fed,
+            pending=self._pending,
             resources=self._resources,
             waiting=self._queue,
-            writer=self._clerk,
             reporter=self._reporter,
             counters=self._metrics,
             clock=clock,
-            is_there=lambda uid: self._queue.get(uid) is not None or self._pods_fed.has(uid),
-        )
-        self._outputs = expected.Outputs(
-            api=api,
-            settings=settings,
-            keys=self._keys,
-            resources=self._resources,
-            assigned=self._pods_fed,
-            writer=self._clerk,
-            counters=self._metrics,
-            clock=clock,
             now=_now,
         )
-        self._departed = departed.Departed(
-            api=api,
-            resources=self._resources,
-            nodes=self._nodes_fed.by_name,
-            writer=self._clerk,
-            counters=self._metrics,
-            clock=clock,
-            now=_now,
-        )
-        self._buckets = forsaken.Buckets(
-            api=api,
-            resources=self._resources,
-            table=self._cluster.replicas,
-            named=self._mentions,
-            writer=self._clerk,
-            counters=self._metrics,
-            clock=clock,
-            after_s=settings.data_retention_s,
-        )
-        self._availability = availability.Availability(
-            api=api,
-            resources=self._resources,
-            state=self._cluster,
-            writer=self._clerk,
-            counters=self._metrics,
-            now=_now,
-        )
-        self._clocks = clocks.Clocks(
-            api=api, seen=self._cluster.witnesses, counters=self._metrics, clock=clock, now=_now
-        )
-        self._listen()
         self._binder = binder.Binder(
             api=api,
             state=self._cluster,
@@ -195,14 +142,14 @@ class _Process:
             counters=self._metrics,
             clock=clock,
             in_flight=settings.binds_in_flight,
-            on_bound=self._outputs.bound,
+            on_bound=self._upkeep.outputs.bound,
         )
         self._cycle = cycle.Cycle(
             api=api,
             settings=settings,
             state=self._cluster,
             waiting=self._queue,
-            keys=self._keys,
+            keys=self._upkeep.keys,
             binding=self._binder,
             reporter=self._reporter,
             counters=self._metrics,
@@ -234,13 +181,6 @@ class _Process:
             open_storage_info=settings.open_storage_info,
         )
         self._watch_counters()
-
-    def _listen(self) -> None:
-        """Tell those who look after DataObjects what the feeds see."""
-        self._pending.on_seen.append(self._keys.pod_seen)
-        self._pods_fed.on_seen.append(self._keys.pod_seen)
-        self._pods_fed.on_gone.append(self._outputs.pod_gone)
-        self._resources.on_object += [self._outputs.object_seen, self._keys.object_seen, self._labels.object_seen]
 
     async def run(self) -> int:
         self._catch_signals()
@@ -283,8 +223,8 @@ class _Process:
         self._spawn("kopf operator", self._operator.run())
         self._spawn("refresh", self._refresh())
         self._spawn("look after bindings", self._binder.run())
-        self._spawn("writer of data objects", self._clerk.run())
-        self._spawn("look after data objects", self._sweep())
+        self._spawn("writer of data objects", self._upkeep.writer.run())
+        self._spawn("look after data objects", self._upkeep.run())
         self._spawn("scheduling", self._cycle.run())
         log.info("scheduling", scheduler=self._settings.scheduler_name)
 
@@ -313,18 +253,6 @@ class _Process:
                 self._metrics.failures.caught("watch", bug, at="refresh")
             due = self._clock() + interval_s
 
-    async def _sweep(self) -> None:
-        """Now and then, look through what is known of data for what no event tells."""
-        interval_s = min(SWEEP_INTERVAL_S, self._settings.data_retention_s / 4)
-        while True:
-            for quick in (self._keys, self._outputs, self._clocks):
-                with self._metrics.failures.contained("sweep", at=type(quick).__name__):
-                    quick.sweep()
-            for part in (self._departed, self._buckets, self._availability):
-                with self._metrics.failures.contained("sweep", at=type(part).__name__):
-                    await part.sweep()
-            await asyncio.sleep(interval_s)
-
     async def _wind_down(self) -> None:
         log.info("stopping")
         await _cancel(self._tasks.get("scheduling"), self._tasks.get(_START))
@@ -334,7 +262,7 @@ class _Process:
         await asyncio.gather(
             self._reporter.drain(REPORTS_WITHIN_S),
             self._sink.drain(REPORTS_WITHIN_S),
-            self._clerk.drain(REPORTS_WITHIN_S),
+            self._upkeep.writer.drain(REPORTS_WITHIN_S),
         )
         log.info("stopped placing pods")
 
@@ -401,10 +329,10 @@ class _Process:
         self._metrics.watch_dropped("pods", lambda: self._queue.dropped)
         self._metrics.watch_dropped("events", lambda: self._sink.dropped)
         self._metrics.watch_dropped("conditions", lambda: self._reporter.dropped)
-        self._metrics.watch_dropped("data_objects", lambda: self._clerk.dropped)
-        self._metrics.watch_data_objects("bucket", lambda: self._buckets.count)
-        self._metrics.watch_data_objects("on_demand", self._keys.count)
-        self._metrics.watch_data_objects("with_doubtful_copies", lambda: self._availability.count)
+        self._metrics.watch_dropped("data_objects", lambda: self._upkeep.writer.dropped)
+        self._metrics.watch_data_objects("bucket", lambda: self._upkeep.buckets.count)
+        self._metrics.watch_data_objects("on_demand", self._upkeep.keys.count)
+        self._metrics.watch_data_objects("with_doubtful_copies", lambda: self._upkeep.availability.count)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_efficiency(self._efficiency)
 

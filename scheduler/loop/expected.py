@@ -23,10 +23,10 @@ from typing import Final
 import msgspec
 
 from scheduler import config, errors
-from scheduler.api import core, crd, names, units
+from scheduler.api import core, crd, names, units, urns
 from scheduler.engine import decision
 from scheduler.kube import client
-from scheduler.loop import clerk, feed, mentions, metrics, ondemand, places
+from scheduler.loop import clerk, feed, metrics, ondemand, places
 
 LOOKED_S: Final = 600.0  # a daemon lists its stores about once a minute, so a copy would have been seen
 # Between our clock, which dates promises, those of stores, which date copies, and the API server's, which dates pods.
@@ -82,7 +82,7 @@ class Outputs:
         since = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
         self._succeeded.pop(pod.key, None)
         for transfer in transfers:
-            if not transfer.is_output or not mentions.is_key(transfer.urn):
+            if not transfer.is_output or not urns.is_key(transfer.urn):
                 continue
             self._uids[pod.key] = pod.metadata.uid
             node, region, zone = _split(transfer.partner)

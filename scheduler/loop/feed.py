@@ -18,20 +18,18 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
-import msgspec
 import structlog
 
 from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.engine.filters import capability as node_capability
 from scheduler.engine.filters import pod_affinity
-from scheduler.kube import client, informer
+from scheduler.kube import client, informer, pages
 from scheduler.loop import metrics, queue
 from scheduler.state import cluster, podterms, witnesses
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 O = TypeVar("O", crd.DataObject, crd.NodeCapability)  # noqa: E741 (a type, not a number)
 
@@ -44,7 +42,6 @@ NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 # Finished pods hold nothing: they leave the selector, which the server reports as a deletion.
 ASSIGNED = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
 
-PAGE = "500"
 TURN_EVERY = 500  # objects looked at between two turns of the loop
 
 
@@ -205,7 +202,7 @@ class PendingPods:
             ApiError: the list could not be had.
         """
         asked = clock()
-        pods = await list_all(self._api, PODS, core.Pod, self._params)
+        pods = await pages.list_all(self._api, PODS, core.Pod, self._params)
         if dropped := self._queue.reconcile(pods, asked=asked):
             log.info("pods dropped that are no longer pending", pods=dropped)
         for pod in pods:
@@ -283,8 +280,8 @@ class CustomResources:
             ApiError: a list could not be had; NotFoundError if the server does not know the kinds.
         """
         asked = self._clock()
-        objects = await list_all(self._api, DATA_OBJECTS, crd.DataObject)
-        capabilities = await list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
+        objects = await pages.list_all(self._api, DATA_OBJECTS, crd.DataObject)
+        capabilities = await pages.list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
         if not self.synced:
             for obj in objects:
                 with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):
@@ -334,35 +331,6 @@ class CustomResources:
     def _remove_capability(self, name: str) -> None:
         self._capabilities.pop(name, None)
         self._cluster.remove_capability(name)
-
-
-class _ListMeta(msgspec.Struct, frozen=True):
-    continue_: str | None = msgspec.field(default=None, name="continue")
-
-
-class _List(msgspec.Struct):
-    metadata: _ListMeta = _ListMeta()
-    items: list[msgspec.Raw] | None = None
-
-
-async def list_all(api: client.Api, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> list[T]:
-    """Everything under a path, page by page; an item that cannot be read is logged and left out.
-
-    Raises:
-        ApiError: a page could not be had, or the pages expired while they were read.
-    """
-    found: list[T] = []
-    asked = {**(params or {}), "limit": PAGE}
-    while True:
-        page = core.decode(await api.get(path, asked), _List, path)
-        for item in page.items or ():
-            try:
-                found.append(core.decode(item, kind, path))
-            except errors.InputError as error:
-                log.warning("object ignored, as it cannot be read", path=path, error=str(error))
-        if not page.metadata.continue_:
-            return found
-        asked["continue"] = page.metadata.continue_
 
 
 def _tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metrics, name: object, *what: *Ts) -> None:

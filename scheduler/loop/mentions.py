@@ -13,14 +13,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from scheduler.api import annotations as intents
-from scheduler.api import core
+from scheduler.api import core, urns
 
 _NOBODY: Final[Mapping[str, int]] = {}
-
-
-def is_key(urn: str) -> bool:
-    """Whether a urn names one key, rather than a bucket or a prefix."""
-    return "/" in urn and not urn.endswith("/")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,12 +63,12 @@ class Mentions:
             namespace=pod.metadata.namespace,
             annotations=pod.metadata.annotations,
             is_pending=is_pending,
-            inputs=frozenset(filter(is_key, inputs)),
-            outputs=frozenset(filter(is_key, outputs)),
+            inputs=frozenset(filter(urns.is_key, inputs)),
+            outputs=frozenset(filter(urns.is_key, outputs)),
             buckets=frozenset(urn.partition("/")[0] for urn in (*inputs, *outputs)),
         )
-        for counts, urns in self._counts(named):
-            for urn in urns:
+        for counts, each in self._counts(named):
+            for urn in each:
                 counts.setdefault(urn, collections.Counter())[named.namespace] += 1
         return named
 
@@ -82,8 +77,8 @@ class Mentions:
         named = self._named.pop(uid, None)
         if named is None:
             return
-        for counts, urns in self._counts(named):
-            for urn in urns:
+        for counts, each in self._counts(named):
+            for urn in each:
                 counts[urn][named.namespace] -= 1
                 if not counts[urn][named.namespace]:
                     del counts[urn][named.namespace]
