@@ -94,6 +94,8 @@ class Cluster:
         self._usage.set_node(index, offered)
         self._unschedulable[index] = node.spec.unschedulable
         self._taint_set[index] = self._taint_ids.setdefault(node.spec.taints, len(self._taint_ids))
+        if len(self._taint_ids) > 2 * self._capacity:
+            self._forget_unused_taints()
         self._labels.set_row(index, node.metadata.labels)
         self._features.set_row(index, dict.fromkeys(node.status.declared_features, ""))
         self._images.replace(index, before.status.images if before else (), node.status.images)
@@ -320,6 +322,13 @@ class Cluster:
         for table in (self._labels, self._capability_table, self._features, self._images, self._usage, self._network):
             table.grow(capacity)
         self._capacity = capacity
+
+    def _forget_unused_taints(self) -> None:
+        """Drop the sets that no slot has any more: a taint whose value is a time would collect them for ever."""
+        by_id = list(self._taint_ids)
+        used, renumbered = np.unique(self._taint_set, return_inverse=True)
+        self._taint_set = renumbered.astype(np.int32)
+        self._taint_ids = {by_id[old]: new for new, old in enumerate(used.tolist())}
 
     def _set_facts(self, name: str, index: int) -> None:
         found = facts.of(self._nodes[name], self._capabilities.get(name))

@@ -106,3 +106,17 @@ def test_a_column_outlives_growth() -> None:
     above = column.compare(30, above=True, size=snap.size)
     assert sorted(snap.names[index] for index in above.nonzero()[0]) == [f"n{number}" for number in range(31, 40)]
     assert snap.node_labels.column("nobody-has-it") is None
+
+
+def test_taints_that_changed_are_forgotten_and_those_that_stand_still_count() -> None:
+    state = build.state([], capacity=4)
+    steady = {"key": "steady", "value": "1", "effect": "NoSchedule"}
+    state.apply_node(build.as_node(build.node("steady", taints=[steady])))
+    for second in range(1000):  # somebody writes a time into a taint's value
+        changing = {"key": "at", "value": str(second), "effect": "NoSchedule"}
+        state.apply_node(build.as_node(build.node("changing", taints=[changing])))
+    snap = state.freeze()
+    assert len(snap.taint_sets) < 20
+    for name, key, value in [("steady", "steady", "1"), ("changing", "at", "999")]:
+        [taint] = snap.taint_sets[int(snap.taint_set[snap.index_of[name]])]
+        assert (taint.key, taint.value) == (key, value)
