@@ -1,7 +1,7 @@
 """Who may read what tenants would not tell each other: /storage-info names everybody's buckets, /explain a pod's data.
 
-Whoever asks from this machine (``kubectl port-forward`` does, and needs a right for it) is let in. Anybody else shows a
-token of the cluster's, as the API server's own clients do, and needs
+Whoever asks from 127.0.0.1 or ::1 (``kubectl port-forward`` does, and needs a right for it) is let in, unless a proxy
+handed the request on. Anybody else shows a token of the cluster's, as the API server's own clients do, and needs
 
     /storage-info   the right to get the non-resource URL /storage-info
     /explain        the right to get the pod
@@ -18,7 +18,7 @@ import dataclasses
 import hashlib
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -35,6 +35,8 @@ ASKED_AT_ONCE: Final = 4
 WAITING: Final = 32
 
 STORAGE_INFO: Final[Mapping[str, str]] = {"verb": "get", "path": "/storage-info"}
+_LOCAL: Final = frozenset({ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")})
+_OF_PROXIES: Final = frozenset({"forwarded", "via", "x-real-ip"})
 _REMEDY: Final = (
     'send "Authorization: Bearer TOKEN", for example of kubectl create token, or ask over kubectl port-forward'
 )
@@ -77,7 +79,8 @@ class Doors:
 
     async def refusal(self, request: web.Request, **right: Mapping[str, str]) -> Refusal | None:
         """Why whoever sent a request may not read what needs a right; None if it may."""
-        if is_local(request.transport.get_extra_info("peername") if request.transport is not None else None):
+        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        if is_local(peer) and not _is_handed_on(request.headers):
             return None
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -118,13 +121,21 @@ class Doors:
 
 
 def is_local(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
-    """Whether a socket's other end is on this machine; one of which that is not known is not."""
+    """Whether a socket's other end is this machine by its usual address.
+
+    Others of its loopback addresses are not: a mesh's sidecar hands on everybody's requests from 127.0.0.6.
+    """
     try:
         address = ipaddress.ip_address(peer[0].partition("%")[0] if peer else "")
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return (mapped or address) in _LOCAL
+
+
+def _is_handed_on(headers: Iterable[str]) -> bool:
+    """Whether a proxy sent a request for somebody else, as nearly all of them say."""
+    return any(name.lower() in _OF_PROXIES or name.lower().startswith("x-forwarded-") for name in headers)
 
 
 def _flat(right: Mapping[str, Mapping[str, str]]) -> tuple[object, ...]:

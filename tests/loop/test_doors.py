@@ -39,9 +39,9 @@ class Port:
         self._session = session
         self._url = url
 
-    async def get(self, path: str, token: str = "") -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self._session.get(self._url + path, headers=headers) as response:
+    async def get(self, path: str, token: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        async with self._session.get(self._url + path, headers=sent) as response:
             text = await response.text()
             return response.status, json.loads(text) if text.startswith("{") else text
 
@@ -87,7 +87,7 @@ def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     ("peer", "local"),
     [
         pytest.param(("127.0.0.1", 1), True, id="IPv4"),
-        pytest.param(("127.9.9.9", 1), True, id="another of IPv4"),
+        pytest.param(("127.0.0.6", 1), False, id="a mesh's sidecar"),
         pytest.param(("::1", 1, 0, 0), True, id="IPv6"),
         pytest.param(("::ffff:127.0.0.1", 1, 0, 0), True, id="IPv4 on a socket for both"),
         pytest.param(("::ffff:10.0.0.1", 1, 0, 0), False, id="another machine, likewise"),
@@ -100,6 +100,16 @@ def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_who_is_on_this_machine(peer: Any, local: bool) -> None:
     assert doors.is_local(peer) is local
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "x-forwarded-host", "Forwarded", "VIA", "X-Real-IP"])
+async def test_what_a_proxy_on_this_machine_hands_on_needs_a_token(
+    fake: server.FakeApi, tmp_path: pathlib.Path, header: str
+) -> None:
+    async with serving(fake, tmp_path) as port:
+        assert (await port.get("/storage-info"))[0] == 200
+        assert (await port.get("/storage-info", headers={header: "203.0.113.7"}))[0] == 401
+        assert (await port.get("/livez", headers={header: "203.0.113.7"}))[0] == 200
 
 
 @pytest.mark.usefixtures("strangers")
