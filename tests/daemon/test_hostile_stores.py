@@ -1,10 +1,13 @@
 """Whatever a store answers or announces: no crash, no growth, nothing in a status that could not stand there."""
 
+import asyncio
+import gc
 import json
 import pathlib
 import re
 import subprocess
 import sys
+import tracemalloc
 from xml.sax import saxutils
 
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.stores import contents, model, notices
-from daemon.stores.s3 import answers, faults
+from daemon.stores.s3 import answers, client, faults
 from scheduler.api import urns as grammar
 from tests.daemon import asked, hostile, hostile_server
 
@@ -172,3 +175,38 @@ def test_3_4_a_hostile_store_neither_crashes_nor_fills_the_daemon(capsys: pytest
     with capsys.disabled():
         print(f"\n{done.stdout}")  # noqa: T201 - the figures are the point
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("cut", [pytest.param(0, id="whole"), pytest.param(100, id="broken off")])
+async def test_3_4_an_answer_leaves_nothing_behind_whether_it_ends_well_or_not(cut: int) -> None:
+    names = "".join(f"<Bucket><Name>bucket-{number}</Name></Bucket>" for number in range(4_000))
+    body = f"<ListAllMyBucketsResult><Buckets>{names}</Buckets></ListAllMyBucketsResult>".encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body[: len(body) - cut])
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    store = model.Store("storage", "s", "u", "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), "")
+    limits = contents.Limits(timeout_s=10.0)
+    async with server, client.Client(store, limits) as asking:
+
+        async def ask() -> faults.Fault | None:
+            document = answers.Buckets()
+            return await asking.read("", {}, document, "ListAllMyBucketsResult", budget=client.Budget(limits))
+
+        assert (await ask() is None) is (cut == 0)
+        gc.collect()
+        gc.disable()  # which would come, but when it likes
+        tracemalloc.start()
+        try:
+            for _ in range(4):
+                await ask()
+            left_bytes, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert left_bytes < 300_000

@@ -123,6 +123,10 @@ class Document:
         if self.root not in roots:
             raise MalformedError(f"{' or '.join(roots)} was asked for, another document came")
 
+    def let_go(self) -> None:
+        """Nothing more comes: the parser, which knows this document, would keep both until garbage is collected."""
+        del self._parser
+
     def _parse(self, piece: bytes, *, is_final: bool) -> None:
         try:
             self._parser.Parse(piece, is_final)

@@ -156,7 +156,11 @@ class Client:
                     document.feed(piece)
                 document.close(*roots, "Error")
             except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
+                # The answer keeps the error by which it ended, that the frames of its traceback, and these the answer.
+                error.__traceback__ = None
                 return faults.of_exception(error, self.store, self.limits)
+            finally:
+                document.let_go()
         if document.root == "Error":  # S3 may notice late that it cannot answer
             refusal = dataclasses.replace(_refusal_of(document.error, 200), ahead_s=self._ahead_of(document.error))
             return faults.of_refusal(refusal, subject, self.store)
@@ -271,6 +275,8 @@ class Client:
             document.close("Error")
         except answers.MalformedError:
             return dataclasses.replace(in_headers, head=head)
+        finally:
+            document.let_go()
         found = _refusal_of(document.error, answer.status)
         return dataclasses.replace(
             in_headers,
