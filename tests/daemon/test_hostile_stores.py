@@ -190,7 +190,7 @@ async def test_3_4_an_answer_leaves_nothing_behind_whether_it_ends_well_or_not(c
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    store = model.Store("storage", "s", "u", "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), "")
+    store = model.Store("storage", "s", "u", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "")
     limits = contents.Limits(timeout_s=10.0)
     async with server, client.Client(store, limits) as asking:
 
