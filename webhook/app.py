@@ -69,9 +69,9 @@ async def run(options: Options) -> int:
 async def _serve(api: client.Api, options: Options, certificate: tls.Certificate, stop: asyncio.Event) -> int:
     figures = metrics.Metrics()
     event_figures = event_metrics.Metrics(figures.registry)
-    facts = known.Known(api, options.namespace)
+    facts = known.Known(api, options.namespace, failures=figures.failures)
     said = ledger.Ledger(retention_s=options.events_retention_s)
-    keeper = keeping.Keeper(api, said, options.namespace, event_figures)
+    keeper = keeping.Keeper(api, said, options.namespace, event_figures, failures=figures.failures)
     allowed = senders.Senders(
         api, event_figures, tokens=options.events_tokens_dir, allow_anonymous=options.events_allow_anonymous
     )

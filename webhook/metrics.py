@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 import prometheus_client
 
+from scheduler.kube import mishaps
+
 # What the API server asks under; anything else that is asked for is "other".
 PATHS: Final = frozenset({"enrich", "check"})
 
@@ -14,7 +16,11 @@ Outcome = Literal["enriched", "untouched", "not_understood"]
 
 
 class Metrics:
-    """All figures of one webhook process, in a registry of their own so that several can share a process."""
+    """All figures of one webhook process, in a registry of their own so that several can share a process.
+
+    Attributes:
+        failures: Where whoever gives an item up over a defect tells it.
+    """
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
@@ -39,6 +45,15 @@ class Metrics:
             ["path"],
             registry=self.registry,
         )
+        internal = prometheus_client.Counter(
+            "data_locality_webhook_internal_errors_total",
+            "Items (an object, what an event said) given up over a defect, by the part that met it; see the log.",
+            ["part"],
+            registry=self.registry,
+        )
+        self.failures = mishaps.Mishaps(lambda part: internal.labels(part=part).inc())
+        for part in ("informer", "check"):
+            internal.labels(part=part)
         self._seconds = prometheus_client.Histogram(
             "data_locality_webhook_request_seconds",
             "How long an admission request took.",

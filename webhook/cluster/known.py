@@ -17,7 +17,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core, names
-from scheduler.kube import client, informer
+from scheduler.kube import client, informer, mishaps
 from webhook import facts
 from webhook.cluster import kept
 
@@ -64,7 +64,14 @@ class Known:
         look_again_s: How often Knative is looked for while it is not there.
     """
 
-    def __init__(self, api: client.Api, home: str, *, look_again_s: float = _LOOK_AGAIN_S) -> None:
+    def __init__(
+        self,
+        api: client.Api,
+        home: str,
+        *,
+        look_again_s: float = _LOOK_AGAIN_S,
+        failures: mishaps.Mishaps | None = None,
+    ) -> None:
         self._api = api
         self._home = home
         self._look_again_s = look_again_s
@@ -79,10 +86,12 @@ class Known:
             "Knative Service": kept.Workloads("Knative Service", self._readers),
         }
         self._informers: dict[str, informer.Informer[Any]] = {
-            kind: informer.Informer(api, PATHS[kind], kept.Object, objects, metadata_only=True)
+            kind: informer.Informer(api, PATHS[kind], kept.Object, objects, metadata_only=True, failures=failures)
             for kind, objects in self._kinds.items()
         }
-        self._informers["DataObject"] = informer.Informer(api, PATHS["DataObject"], kept.DataObject, self._sizes)
+        self._informers["DataObject"] = informer.Informer(
+            api, PATHS["DataObject"], kept.DataObject, self._sizes, failures=failures
+        )
         self._has_knative: bool | None = None
 
     async def run(self) -> None:

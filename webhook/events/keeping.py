@@ -25,7 +25,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core, names
-from scheduler.kube import client, informer
+from scheduler.kube import client, informer, mishaps
 from webhook import facts
 from webhook.events import ledger, messages, metrics, statements
 
@@ -98,6 +98,7 @@ class Keeper:
         *,
         pause_s: float = PAUSE_S,
         sweep_s: float = SWEEP_S,
+        failures: mishaps.Mishaps | None = None,
     ) -> None:
         self._api = api
         self._book = book
@@ -112,7 +113,7 @@ class Keeper:
         self._crowded = asyncio.Event()
         self._counted = 0  # of the ledger's dropped, what the metric has
         selector = {"labelSelector": f"{names.EVENTS_LABEL}=true"}
-        self._informer = informer.Informer(api, self._path, _ConfigMap, _Follower(self), selector)
+        self._informer = informer.Informer(api, self._path, _ConfigMap, _Follower(self), selector, failures=failures)
         self.synced = self._informer.synced
         figures.consumers.set_function(lambda: len(book))
 
