@@ -78,8 +78,10 @@ def settle() -> None:
 
 
 async def _serve(api: client.Api, options: Options, configuration: config.Source, stop: asyncio.Event) -> int:
-    sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, f"{options.node}/{socket.gethostname()}")
     figures = metrics.Metrics()
+    failures = mishaps.Mishaps(lambda part: figures.faults.labels(part=part).inc())
+    speaker = f"{options.node}/{socket.gethostname()}"
+    sink = events.EventSink(api, names.DAEMON_FIELD_MANAGER, speaker, failures=failures)
     limits = contents.Limits(timeout_s=options.store_timeout_s, max_keys=options.max_keys)
     settings = agent.Settings(
         node=options.node,
@@ -103,7 +105,6 @@ async def _serve(api: client.Api, options: Options, configuration: config.Source
     site = web.TCPSite(runner, options.health_host or None, options.health_port)
     await site.start()
     log.info("daemon started", node=options.node, namespace=options.namespace, health=_addresses(runner))
-    failures = mishaps.Mishaps(lambda part: figures.faults.labels(part=part).inc())
     parts = {
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(sink.run(), name="events"),

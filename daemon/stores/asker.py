@@ -119,6 +119,7 @@ class Asker:
             try:
                 await lane()
             except Exception as error:
+                self._figures.faults.labels(part="store").inc()
                 log.exception("a defect while a store was asked", store=self.store.name, error=str(error))
             self._miss()
             await asyncio.sleep(_DEFECT_S)

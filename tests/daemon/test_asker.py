@@ -75,7 +75,7 @@ def wanted(*urns: str) -> watches.Objects:
 
 @contextlib.asynccontextmanager
 async def running(
-    objects: watches.Objects, *, refusal: tuple[int, str] | None = None
+    objects: watches.Objects, *, refusal: tuple[int, str] | None = None, figures: metrics.Metrics | None = None
 ) -> AsyncIterator[tuple[Store, asker.Asker]]:
     store = Store()
     store.refusal = refusal
@@ -92,7 +92,7 @@ async def running(
         limits=LIMITS,
         wanted=named.Named(objects, address),
         changed=lambda _: None,
-        figures=metrics.Metrics(),
+        figures=figures or metrics.Metrics(),
     )
     task = asyncio.create_task(one.run())
     try:
@@ -249,10 +249,12 @@ async def test_a_defect_costs_one_lane_a_moment(monkeypatch: pytest.MonkeyPatch)
         return real(self, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rechecks.Rechecks, "choose", defective)
-    async with running(wanted("bucket/key")) as (_, one):
+    figures = metrics.Metrics()
+    async with running(wanted("bucket/key"), figures=figures) as (_, one):
         await until(lambda: calls > 0)
         one.ask()
         await until(lambda: is_known(one, "bucket/key"))
+    assert figures.registry.get_sample_value("data_locality_daemon_faults_total", {"part": "store"}) == 1
 
 
 def test_3_3_a_few_changes_are_seen_at_once_and_many_once_a_second() -> None:
