@@ -34,7 +34,7 @@ import msgspec
 import yarl
 
 from daemon.stores import credentials, model, trust
-from daemon.stores.s3 import client
+from daemon.stores.s3 import client, resolver
 from scheduler.api import urns as grammar
 
 SETTLING_S: Final = 1.0  # what changed in the first second after connecting may go unheard
@@ -96,12 +96,20 @@ class _Listener:
     """
 
     def __init__(
-        self, store: model.Store, found: credentials.Access, changed: Changed, dropped: Dropped, timeout_s: float
+        self,
+        store: model.Store,
+        found: credentials.Access,
+        names: resolver.Resolver,
+        changed: Changed,
+        dropped: Dropped,
+        *,
+        timeout_s: float,
     ) -> None:
         self.accepted = False
         self.heard_s = time.monotonic()
         self._store = store
         self._found = found
+        self._names = names
         self._changed = changed
         self._dropped = dropped
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s)
@@ -123,7 +131,7 @@ class _Listener:
         headers = client.sign("GET", url, self._store, self._found, datetime.datetime.now(datetime.UTC))
         try:
             tls = await trust.context(self._found.ca_pem) if endpoint.startswith("https:") else True
-            connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket)
+            connector = aiohttp.TCPConnector(ssl=tls, socket_factory=self._make_socket, resolver=self._names)
             async with (
                 aiohttp.ClientSession(
                     connector=connector,
@@ -199,7 +207,17 @@ async def listen(
         dropped: Called when something came that is no notice, or that there is no room for.
         timeout_s: For connecting, and for the end of an answer that we brought about.
     """
-    listener = _Listener(store, found, changed, dropped, timeout_s)
+    names = resolver.Resolver()
+    try:
+        return await _listen(
+            lambda: _Listener(store, found, names, changed, dropped, timeout_s=timeout_s), opened, timeout_s
+        )
+    finally:
+        await names.close()
+
+
+async def _listen(successor: Callable[[], _Listener], opened: Callable[[], None], timeout_s: float) -> Ending:
+    listener = successor()
     is_open = False
     try:
         while not listener.task.done() and time.monotonic() - listener.heard_s < _PROMPT_S:
@@ -212,7 +230,7 @@ async def listen(
     except BaseException:
         listener.task.cancel()
         raise
-    return await _take_turns(listener, lambda: _Listener(store, found, changed, dropped, timeout_s), opened, timeout_s)
+    return await _take_turns(listener, successor, opened, timeout_s)
 
 
 async def _take_turns(

@@ -5,8 +5,11 @@ A real MinIO of the kind that holds notices back is heard in test_keys_on_stores
 
 import asyncio
 import contextlib
+import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent import futures
 
 import pytest
 from aiohttp import web
@@ -106,3 +109,22 @@ async def test_a_server_that_hangs_is_given_up() -> None:
     async with serving(handler) as store:
         ending, events, _ = await hear(store)
     assert (ending.refused, events) == (False, [])
+
+
+async def test_3_4_a_name_server_that_hangs_for_others_keeps_nobody_from_hearing() -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=404)
+
+    released = threading.Event()
+    loop = asyncio.get_running_loop()
+    with futures.ThreadPoolExecutor(1) as everybodys:
+        loop.set_default_executor(everybodys)
+        stuck = loop.run_in_executor(None, released.wait)
+        try:
+            async with serving(handler) as store:
+                named = dataclasses.replace(store, endpoint=store.endpoint.replace("127.0.0.1", "localhost"))
+                ending, _, _ = await hear(named)
+        finally:
+            released.set()
+            await stuck
+    assert ending.refused
