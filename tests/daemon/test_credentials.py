@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from daemon.stores import addresses, contents, credentials, model
+from scheduler import errors
 
 NOBODY: Any = None  # an API server that must not be asked
 
@@ -107,3 +108,19 @@ async def test_an_endpoint_that_must_not_be_asked_is_refused_before_anybody_is(h
 
 async def test_what_an_administrator_wrote_is_asked_wherever_it_is() -> None:
     assert await credentials.read(NOBODY, store(endpoint="http://127.0.0.1:80")) == credentials.Access()
+
+
+class Closed:
+    """An API server whose RBAC shows nothing."""
+
+    async def get(self, *_: object, **__: object) -> bytes:
+        raise errors.DeniedError(403, "Forbidden", "no")
+
+
+async def test_whoever_opens_a_secret_of_our_own_namespace_is_sent_to_the_role_that_names_it() -> None:
+    """The Role for other namespaces names nothing: there it would open the webhook's keys as well."""
+    api: Any = Closed()
+    found = await credentials.read(api, model.Store("home", "s", "u", "http://s:9000", "reader"))
+    assert isinstance(found, contents.Failure)
+    assert found.reason == "SecretDenied"
+    assert "in the daemons' own namespace store-access-home.yaml" in found.message
