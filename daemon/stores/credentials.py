@@ -151,5 +151,7 @@ def _denied(where: str, error: errors.DeniedError) -> str:
     """
     if error.status != 403:
         raise error
-    remedy = "give this daemon's service account a Role for it, as manifests/examples/store-access.yaml does"
+    # In the daemons' own namespace, the first would open the webhook's keys to every node.
+    files = "manifests/examples/store-access.yaml does, in the daemons' own namespace store-access-home.yaml"
+    remedy = f"give this daemon's service account a Role for it, as {files}"
     return f"{where} may not be read: {remedy}"
