@@ -124,7 +124,7 @@ class _Process:
             settings=settings,
             home=home,
             state=self._cluster,
-            nodes=self._nodes_fed,
+            is_node=self._is_node,
             assigned=self._pods_fed,
             pending=self._pending,
             resources=self._resources,
@@ -281,6 +281,10 @@ class _Process:
         log.error("a part of the scheduler ended, so all of it does", part=name, error=repr(error), exc_info=error)
         self._code = FAILED
         self._stop.set()
+
+    def _is_node(self, name: str) -> bool:
+        """Whether there is a node of that name, even one that cannot be read."""
+        return self._nodes_fed.has(name) or ("", name) in self._nodes.misfits
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

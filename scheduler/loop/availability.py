@@ -66,21 +66,22 @@ class Availability:
 
     async def sweep(self) -> None:
         """Look through all once; the loop turns meanwhile."""
-        for node in [node for node in self._since if self._cluster.witnesses.is_ready(node)]:
-            del self._since[node]
-        count = 0
+        count, away = 0, set()
         self._written = {place: one for place, one in self._written.items() if self._is_unseen(place, one)}
         async for obj in self._resources.each_data_object():
-            count += bool(self._doubts(obj))
             place = (obj.metadata.namespace, obj.metadata.name)
             with self._metrics.failures.contained("sweep", object="/".join(place)):
-                if self._wanted(obj) is not None:
+                doubts = self._doubts(obj)
+                count += bool(doubts)
+                away |= {one.copy.node for one in doubts}
+                if self._wanted(obj, doubts) is not None:
                     self._clerk.ask(("available", *place), functools.partial(self._write, place))
         self.count = count
+        self._since = {node: since for node, since in self._since.items() if node in away}
 
     async def _write(self, place: places.Place) -> None:
         obj = self._resources.data_object(place)
-        wanted = self._wanted(obj) if obj is not None else None
+        wanted = self._wanted(obj, self._doubts(obj)) if obj is not None else None
         if obj is None or wanted is None:
             return
         body = {
@@ -99,13 +100,12 @@ class Availability:
         self._metrics.upkeep("available")
         self._written[place] = core.decode(answer, crd.DataObject, path)
 
-    def _wanted(self, obj: crd.DataObject) -> crd.Condition | None:
+    def _wanted(self, obj: crd.DataObject, doubts: list[replicas.Absent]) -> crd.Condition | None:
         """The condition to write; None where what stands says the same, or nothing and rightly so."""
         now = self._now()
         written = self._written.get((obj.metadata.namespace, obj.metadata.name))
         if written is not None and written.metadata.uid == obj.metadata.uid:
             obj = max(obj, written, key=places.version)
-        doubts = self._doubts(obj)
         standing = next((one for one in obj.status.conditions if one.type == AVAILABLE), None)
         if not doubts and standing is None:
             return None

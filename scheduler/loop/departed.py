@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +28,7 @@ class Departed:
     """Finds and removes the entries of nodes that are gone.
 
     Args:
-        nodes: The names of those that there are.
+        is_node: Whether there is a node of that name, even one that cannot be read.
         now: The time of day.
     """
 
@@ -37,7 +37,7 @@ class Departed:
         *,
         api: client.Api,
         resources: feed.CustomResources,
-        nodes: Container[str],
+        is_node: Callable[[str], bool],
         writer: clerk.Clerk,
         counters: metrics.Metrics,
         clock: Callable[[], float],
@@ -45,7 +45,7 @@ class Departed:
     ) -> None:
         self._api = api
         self._resources = resources
-        self._nodes = nodes
+        self._is_node = is_node
         self._clerk = writer
         self._metrics = counters
         self._clock = clock
@@ -57,7 +57,7 @@ class Departed:
         named: dict[str, list[places.Place]] = {}
         async for obj in self._resources.each_data_object():
             for replica in obj.status.replicas:
-                if replica.node not in self._nodes and replica.node != names.EXTERNAL:
+                if replica.node != names.EXTERNAL and not self._is_node(replica.node):
                     named.setdefault(replica.node, []).append((obj.metadata.namespace, obj.metadata.name))
         now = self._clock()
         self._absent = {node: self._absent.get(node, now) for node in named}
@@ -67,7 +67,7 @@ class Departed:
                     self._clerk.ask(("clean", *place), functools.partial(self._clean, place))
 
     def _is_gone(self, node: str) -> bool:
-        return node not in self._nodes and self._clock() - self._absent.get(node, self._clock()) >= ABSENT_S
+        return not self._is_node(node) and self._clock() - self._absent.get(node, self._clock()) >= ABSENT_S
 
     async def _clean(self, place: places.Place) -> None:
         path = places.path(*place)

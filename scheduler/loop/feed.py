@@ -53,7 +53,8 @@ class Nodes:
     """An informer's handler that keeps the cluster's nodes."""
 
     def __init__(self, state: cluster.Cluster, waiting: queue.Queue, counters: metrics.Metrics) -> None:
-        self.by_name: dict[str, core.Node] = {}
+        self._by_name: dict[str, core.Node] = {}
+        self._unreadable: set[str] = set()
         self._cluster = state
         self._queue = waiting
         self._metrics = counters
@@ -64,18 +65,25 @@ class Nodes:
             self._cluster.apply_node(node)
         except errors.InputError as error:
             self._metrics.bad_input("Node")
+            self._unreadable.add(name)
             log.warning("node ignored, as a value of it cannot be read", node=name, error=str(error))
             return
-        before = self.by_name.get(name)
-        self.by_name[name] = node
+        self._unreadable.discard(name)
+        before = self._by_name.get(name)
+        self._by_name[name] = node
         if before is None or _offer(before) != _offer(node):
             self._queue.wake()
         elif witnesses.is_ready(node) and not witnesses.is_ready(before):
             self._queue.wake_refused(node_capability.PLUGIN)  # its stores can be had again
 
     def remove(self, key: informer.Key) -> None:
-        self.by_name.pop(key.name, None)
+        self._unreadable.discard(key.name)
+        self._by_name.pop(key.name, None)
         self._cluster.remove_node(key.name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a node of that name, even where a value of it cannot be read."""
+        return name in self._by_name or name in self._unreadable
 
     def replaced(self, count: int) -> None:
         log.info("nodes read", nodes=count)

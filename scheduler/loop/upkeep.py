@@ -37,6 +37,7 @@ class Upkeep:
 
     Args:
         home: The scheduler's namespace.
+        is_node: Whether there is a node of that name, even one that cannot be read.
         now: The time of day.
     """
 
@@ -47,7 +48,7 @@ class Upkeep:
         settings: config.Settings,
         home: str,
         state: cluster.Cluster,
-        nodes: feed.Nodes,
+        is_node: Callable[[str], bool],
         assigned: feed.AssignedPods,
         pending: feed.PendingPods,
         resources: feed.CustomResources,
@@ -90,7 +91,7 @@ class Upkeep:
         self._departed = departed.Departed(
             api=api,
             resources=resources,
-            nodes=nodes.by_name,
+            is_node=is_node,
             writer=self.writer,
             counters=counters,
             clock=clock,

@@ -108,6 +108,23 @@ async def test_a_node_that_is_not_ready_is_told_on_its_copies_and_taken_back_whe
         assert writes(fake, "there") == 3
 
 
+async def test_a_node_that_went_while_it_was_not_ready_is_not_remembered(
+    fake: server.FakeApi, tmp_path: pathlib.Path, time: TimeOfDay
+) -> None:
+    """Nodes of an autoscaler go so, each under a name of its own that never comes back."""
+    put(fake, "there", copy("n2"))
+    ready(fake, "n2", "Unknown")
+    async with running.scheduler(fake, tmp_path, SETTINGS) as world:
+        await world.until(lambda: f"not ready since {time.text()}" in available(fake, "there").get("message", ""))
+        fake.store.delete("nodes", "n2")
+        await world.until(lambda: available(fake, "there")["status"] == "True")
+        time.now += datetime.timedelta(hours=1)
+        fake.store.create("nodes", objects.node("n2"))
+        ready(fake, "n2", "Unknown")
+        await world.until(lambda: available(fake, "there")["status"] == "Unknown")
+        assert f"not ready since {time.text()}" in available(fake, "there")["message"]
+
+
 async def test_a_silent_witness_is_told_and_a_fresh_one_is_not_named(
     fake: server.FakeApi, tmp_path: pathlib.Path, time: TimeOfDay
 ) -> None:

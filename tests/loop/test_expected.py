@@ -269,6 +269,25 @@ async def test_copies_are_cleared_away_where_the_names_of_those_that_stay_do_not
     assert status()["replicaCount"] == len(staying)
 
 
+async def test_copies_on_nodes_that_cannot_be_read_are_left(
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That a node cannot be read does not mean that it is gone."""
+    monkeypatch.setattr(departed, "ABSENT_S", 0.3)
+    for node, allocatable in (("odd", {"memory": "plenty"}), ("strange", "plenty")):
+        fake.store.create("nodes", objects.node(node) | {"status": {"allocatable": allocatable}})
+    copies = {
+        "a": [{"node": node, "store": "s", "available": True} for node in ("odd", "strange")],
+        "b": [{"node": "left", "store": "s", "available": True}],
+    }
+    for name, replicas in copies.items():
+        obj = labelled(objects.data_object(name, f"raw/{name}"))
+        fake.store.create("dataobjects", obj | {"status": {"replicas": replicas}})
+    async with running.scheduler(fake, tmp_path, SETTINGS) as world:
+        await world.until(lambda: not fake.store.get("dataobjects", "b", "default")["status"]["replicas"])
+    assert fake.store.get("dataobjects", "a", "default")["status"]["replicas"] == copies["a"]
+
+
 async def test_copies_on_nodes_that_are_gone_are_cleared_away(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
