@@ -14,7 +14,8 @@ from tests.manifests.sending import APPLY, MERGE, Send, sender
 pytestmark = pytest.mark.e2e
 
 ACCOUNT = "data-locality-scheduler"
-OBJECTS = f"/apis/{names.API_VERSION}/namespaces/default/{names.DATA_OBJECTS}"
+NAMESPACE = "policy-scheduler"  # tests share the control plane
+OBJECTS = f"/apis/{names.API_VERSION}/namespaces/{NAMESPACE}/{names.DATA_OBJECTS}"
 ON_DEMAND = {names.ON_DEMAND_LABEL: "true"}
 DAEMONS = {names.MANAGED_BY_LABEL: names.DAEMON_FIELD_MANAGER}
 
@@ -28,6 +29,7 @@ def data_object(name: str, urn: str, labels: dict[str, str], **spec: Any) -> dic
 def scheduler(running: cluster.Cluster) -> Send:
     """Its requests, from when on the policy holds, with the rights of its role."""
     base = manifests.BASE
+    running.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     running.apply(base / "rbac-scheduler.yaml", base / "policy-scheduler.yaml")
     send = sender(running.service_account_kubeconfig("data-locality-scheduler", ACCOUNT))
     deadline_s = time.monotonic() + 60
