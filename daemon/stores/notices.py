@@ -152,6 +152,7 @@ class _Listener:
                 self.accepted = True
                 await self._read(response.content)
         except Exception as error:  # noqa: BLE001 - the client raises whatever an odd answer makes of its parsers
+            error.__traceback__ = None  # the answer keeps the error, whose frames keep the answer
             return Ending(False, f"{endpoint}: the connection failed ({type(error).__name__})")
         return None if self._finished else Ending(False, f"{endpoint} ended its notices")
 

@@ -6,8 +6,10 @@ A real MinIO of the kind that holds notices back is heard in test_keys_on_stores
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import json
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent import futures
 
@@ -128,3 +130,31 @@ async def test_3_4_a_name_server_that_hangs_for_others_keeps_nobody_from_hearing
             released.set()
             await stuck
     assert ending.refused
+
+
+async def test_3_4_a_stream_that_breaks_off_leaves_nothing_behind() -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 1000000\r\n\r\n"
+        writer.write(head + b"x" * 60_000)
+        await writer.drain()
+        await asyncio.sleep(0.1)  # so that it is read
+        writer.close()
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    store = model.Store("storage", "store", "uid", f"http://127.0.0.1:{port}", "")
+    async with server:
+        await hear(store)
+        gc.collect()
+        gc.disable()  # which would come, but when it likes
+        tracemalloc.start()
+        try:
+            for _ in range(4):
+                ending, _, _ = await hear(store)
+                assert "the connection failed" in ending.message
+            left_bytes, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert left_bytes < 120_000
