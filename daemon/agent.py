@@ -252,8 +252,8 @@ class Agent:
             await do()
         except Exception as error:  # noqa: BLE001 - what fails here must not keep the other parts from being done
             self._due.add(part)
-            if part == "description":
-                self._due.add("capability")  # it may be gone
+            if part == "description" and isinstance(error, errors.NotFoundError):
+                self._due.add("capability")  # it is gone, and made anew
             self._pace[part].failed(part, time.monotonic(), at_least_s=getattr(error, "retry_after_s", 0.0))
             if not isinstance(error, errors.LocalityError):
                 self._failures.caught(part, error)
