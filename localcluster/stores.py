@@ -113,6 +113,11 @@ class Store:
     def pause(self) -> None:
         """Freeze the server: connections are accepted, and nothing ever answers."""
         self._keeper.signal(self.service, signal.SIGSTOP)
+        # On a busy machine, a thread that runs goes on for a while and answers.
+        tasks = pathlib.Path(f"/proc/{self._keeper.pids()[self.service]}/task")
+        self._keeper.wait_until(
+            lambda: all(_is_stopped(task) for task in tasks.iterdir()), what="the server to stand still", timeout_s=60
+        )
 
     def resume(self) -> None:
         """Let a frozen server go on."""
@@ -244,3 +249,11 @@ def _versitygw(store: Store, data: pathlib.Path) -> tuple[list[object], dict[str
             "VGW_KEY": str(store.certificates / "private.key"),
         }
     return ["posix", data], environment
+
+
+def _is_stopped(task: pathlib.Path) -> bool:
+    """Whether a thread, by its folder below /proc, stands still."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2].startswith("T")
+    except OSError:  # it has ended
+        return True
