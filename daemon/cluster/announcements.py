@@ -14,10 +14,10 @@ import functools
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from daemon.cluster import reader, sources, turns
+from daemon.cluster import sources, turns
 from daemon.stores import services
 from scheduler.api import core, storage
-from scheduler.kube import client, informer, mishaps
+from scheduler.kube import client, informer, mishaps, reading
 
 _MOST_WATCHES: Final = 16  # the rest is read in turn
 
@@ -112,7 +112,7 @@ class Announcements:
 
     async def _read(self, namespace: str) -> frozenset[str]:
         # From the watch cache: which does not page, and costs etcd nothing.
-        found = await reader.collect(
+        found = await reading.collect(
             self._api, f"/api/v1/namespaces/{namespace}/services", storage.Service, {"resourceVersion": "0"}
         )
         watch = self._watches.get(namespace)

@@ -19,11 +19,11 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol, TypeVar
 
 from daemon import config
-from daemon.cluster import announcements, doubt, reader, sources, turns, watches
+from daemon.cluster import announcements, doubt, sources, turns, watches
 from daemon.status import labels
 from daemon.stores import contents
 from scheduler.api import core, crd, names, storage
-from scheduler.kube import client, informer, mishaps
+from scheduler.kube import client, informer, mishaps, reading
 
 WATCH_S: Final = (1800, 3600)  # a thousand daemons open theirs anew with some requests a second
 _PACE: Final = 4 / 3  # of the interval: from one read to the next
@@ -269,7 +269,7 @@ class Cluster:
 
         It may be down just now, and then nobody but its next asker can say so.
         """
-        items = await reader.list_all(self._api, _OBJECTS, crd.DataObject)
+        items = await reading.list_all(self._api, _OBJECTS, crd.DataObject)
         return {
             contents.bucket_of(item.spec.urn)
             for item in items
@@ -326,7 +326,7 @@ class Cluster:
 
     async def _read_volumes(self) -> frozenset[str]:
         labelled = {"labelSelector": names.STORAGE_BUCKET, "resourceVersion": "0"}
-        found = await reader.collect(self._api, "/api/v1/persistentvolumes", storage.PersistentVolume, labelled)
+        found = await reading.collect(self._api, "/api/v1/persistentvolumes", storage.PersistentVolume, labelled)
         kept = [volume for volume in self.volumes if volume.metadata.name in found.misfits]
         self.volumes = [*found.items, *kept]
         return found.misfits
@@ -338,11 +338,11 @@ class Cluster:
             if group.labels:
                 selector = ",".join(f"{key}={value}" for key, value in group.labels.items())
                 selected = {"labelSelector": selector, "resourceVersion": "0"}
-                listed = await reader.collect(self._api, "/api/v1/nodes", core.Node, selected)
+                listed = await reading.collect(self._api, "/api/v1/nodes", core.Node, selected)
                 found.update((node.metadata.name, node) for node in listed.items)
                 misfits |= listed.misfits
             for name in set(group.names) - found.keys():
-                if (node := await reader.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
+                if (node := await reading.get(self._api, f"/api/v1/nodes/{name}", core.Node)) is not None:
                     found[name] = node
         found.update({name: node for name, node in self._fellows.items() if name in misfits})
         self._fellows = found

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from daemon.cluster import reader
 from daemon.links import schedule
 from daemon.stores import addresses
 from scheduler.api import core, crd, names, units
-from scheduler.kube import client
+from scheduler.kube import client, reading
 
 _COLLECTION: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 _TRUE: Final = "true"
@@ -38,11 +37,11 @@ class Directory:
 
     async def own(self) -> crd.NodeCapability | None:
         """This node's NodeCapability, None while nobody has made it."""
-        return await reader.get(self._api, f"{_COLLECTION}/{self._node}", crd.NodeCapability)
+        return await reading.get(self._api, f"{_COLLECTION}/{self._node}", crd.NodeCapability)
 
     async def is_off(self) -> bool:
         """Whether a label of the Node keeps its links from being measured."""
-        node = await reader.get(self._api, f"/api/v1/nodes/{self._node}", core.Node)
+        node = await reading.get(self._api, f"/api/v1/nodes/{self._node}", core.Node)
         return node is None or node.metadata.labels.get(names.LINK_PROBES_LABEL, "").lower() in _OFF
 
     async def stand_down(self, own: crd.NodeCapability) -> None:
@@ -96,7 +95,7 @@ class Directory:
 
     async def _members(self, selector: str, guard: addresses.Guard) -> list[schedule.Member]:
         params = {"labelSelector": selector, "resourceVersion": "0"}
-        found = await reader.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
+        found = await reading.list_all(self._api, _COLLECTION, crd.NodeCapability, params)
         return [_member(capability) for capability in found if _can_be_probed(capability, guard)]
 
 

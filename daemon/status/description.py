@@ -9,13 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from daemon.cluster import reader, writer
+from daemon.cluster import writer
 from daemon.facts import machine
 from daemon.status import dataobject, labels, nodecapability, storeevents
 from daemon.stores import model
 from scheduler import errors
 from scheduler.api import core, crd, names
-from scheduler.kube import client, events
+from scheduler.kube import client, events, reading
 
 _CAPABILITIES: Final = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 _NODES: Final = "/api/v1/nodes"
@@ -59,7 +59,7 @@ class Description:
         Raises:
             LocalityError: it cannot be read; what was known of it stays.
         """
-        self.capability = await reader.get(self._api, self._path, crd.NodeCapability)
+        self.capability = await reading.get(self._api, self._path, crd.NodeCapability)
         self.is_known = True
 
     async def write_unread(self, unread: Mapping[str, str], now: str) -> None:

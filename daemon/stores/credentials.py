@@ -18,11 +18,10 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from daemon.cluster import reader
 from daemon.stores import contents, model, trust
 from scheduler import errors
 from scheduler.api import storage
-from scheduler.kube import client
+from scheduler.kube import client, reading
 
 # Access key and secret key, as they are called in Secrets that others made.
 _PAIRS: Final = (
@@ -73,7 +72,7 @@ async def _credentials(api: client.Api, store: model.Store) -> contents.Credenti
     where = f"Secret {store.secret_name}"
     path = f"/api/v1/namespaces/{store.namespace}/secrets/{store.secret}"
     try:
-        secret = await reader.get(api, path, storage.Secret)
+        secret = await reading.get(api, path, storage.Secret)
     except errors.DeniedError as error:
         return contents.Failure("SecretDenied", _denied(where, error))
     if secret is None:
@@ -129,9 +128,9 @@ async def _bundle_text(api: client.Api, bundle: model.Bundle) -> str | None:
         return content.decode("utf-8", "replace")
     prefix = f"/api/v1/namespaces/{bundle.namespace}"
     if bundle.kind == "Secret":
-        secret = await reader.get(api, f"{prefix}/secrets/{bundle.name}", storage.Secret)
+        secret = await reading.get(api, f"{prefix}/secrets/{bundle.name}", storage.Secret)
         return None if secret is None else _text(secret.data.get(bundle.key, ""))
-    config_map = await reader.get(api, f"{prefix}/configmaps/{bundle.name}", storage.ConfigMap)
+    config_map = await reading.get(api, f"{prefix}/configmaps/{bundle.name}", storage.ConfigMap)
     return None if config_map is None else config_map.data.get(bundle.key, "")
 
 

@@ -24,7 +24,7 @@ from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.engine.filters import capability as node_capability
 from scheduler.engine.filters import pod_affinity
-from scheduler.kube import client, informer, pages
+from scheduler.kube import client, informer, reading
 from scheduler.loop import metrics, queue
 from scheduler.state import cluster, podterms, witnesses
 
@@ -210,7 +210,7 @@ class PendingPods:
             ApiError: the list could not be had.
         """
         asked = clock()
-        pods = await pages.list_all(self._api, PODS, core.Pod, self._params)
+        pods = await reading.list_all(self._api, PODS, core.Pod, self._params)
         if dropped := self._queue.reconcile(pods, asked=asked):
             log.info("pods dropped that are no longer pending", pods=dropped)
         for pod in pods:
@@ -288,8 +288,8 @@ class CustomResources:
             ApiError: a list could not be had; NotFoundError if the server does not know the kinds.
         """
         asked = self._clock()
-        objects = await pages.list_all(self._api, DATA_OBJECTS, crd.DataObject)
-        capabilities = await pages.list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
+        objects = await reading.list_all(self._api, DATA_OBJECTS, crd.DataObject)
+        capabilities = await reading.list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
         if not self.synced:
             for obj in objects:
                 with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):

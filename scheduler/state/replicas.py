@@ -172,10 +172,6 @@ class ReplicaTable:
         urn = self._urn_of.get((namespace, name))
         return () if urn is None else self._judge(self._known[namespace, urn][name], now_s).absent
 
-    def knows_bucket(self, namespace: str, bucket: str) -> bool:
-        """Whether a DataObject or a node that counts for a namespace speaks of the bucket, available now or not."""
-        return self.speaks_in(namespace, bucket) is not None
-
     def speaks_in(self, namespace: str, bucket: str) -> str | None:
         """In which namespace stands what counts first for a namespace's pods of a bucket; None where nothing does."""
         homes = self._homes(namespace)

@@ -291,7 +291,7 @@ def test_a_bucket_is_known_to_those_for_whom_somebody_speaks_of_it() -> None:
         namespace: {
             bucket
             for bucket in ("common", "down", "private", "theirs", "asked")
-            if made.replicas.knows_bucket(namespace, bucket)
+            if made.replicas.speaks_in(namespace, bucket) is not None
         }
         for namespace in ("team", "other", HOME)
     }

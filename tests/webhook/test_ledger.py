@@ -245,6 +245,16 @@ def test_any_order_and_repetition_of_merges_gives_the_same(
     assert len(results) == 1
 
 
+def merged_in_pairs(parts: list[statements.Kept], clock: Clock) -> statements.Kept:
+    """The parts as a tree, as replicas that have merged among themselves are."""
+    while len(parts) > 1:
+        pair = ledger.Ledger(clock=clock)
+        for part in (parts.pop(), parts.pop()):
+            pair.merge(FMASK, part)
+        parts.insert(0, pair.kept(FMASK))
+    return parts[0]
+
+
 @hypothesis.given(st.lists(st.integers(0, 400), min_size=1, max_size=60), st.randoms())
 def test_so_it_does_where_more_is_said_than_is_kept(starts: list[int], chance: random.Random) -> None:
     clock = Clock()
@@ -258,13 +268,7 @@ def test_so_it_does_where_more_is_said_than_is_kept(starts: list[int], chance: r
     for part in parts:
         book.merge(FMASK, part)
     chance.shuffle(parts)
-    # As a tree, as replicas that have merged among themselves are.
-    while len(parts) > 1:
-        pair = ledger.Ledger(clock=clock)
-        for part in (parts.pop(), parts.pop()):
-            pair.merge(FMASK, part)
-        parts.insert(0, pair.kept(FMASK))
-    assert parts[0] == book.kept(FMASK)
+    assert merged_in_pairs(parts, clock) == book.kept(FMASK)
     assert len(book.kept(FMASK).items) <= ledger.MAX_STATEMENTS
 
 
@@ -349,12 +353,7 @@ def test_so_do_more_versions_than_are_kept(starts: list[tuple[int, int]], chance
     for part in parts:
         whole.merge(FMASK, part)
     chance.shuffle(parts)
-    while len(parts) > 1:
-        pair = ledger.Ledger(clock=clock)
-        for part in (parts.pop(), parts.pop()):
-            pair.merge(FMASK, part)
-        parts.insert(0, pair.kept(FMASK))
-    assert parts[0] == whole.kept(FMASK)
+    assert merged_in_pairs(parts, clock) == whole.kept(FMASK)
     kept = whole.kept(FMASK)
     assert len(kept.items) <= ledger.MAX_STATEMENTS
     assert len(kept.withdrawn) <= ledger.MAX_WITHDRAWN

@@ -77,7 +77,7 @@ async def collect(api: client.Api, path: str, kind: type[T], params: Mapping[str
                 meta = core.decode(item, _Head, path).metadata
                 name = f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
                 misfits.add(name)
-                log.warning("object left out", path=path, object=name, error=str(error))
+                log.warning("object ignored, as it cannot be read", path=path, object=name, error=str(error))
         next_page = page.metadata.next_page or None
     return Collection(found, frozenset(misfits))
 
