@@ -68,7 +68,7 @@ def run(
     """Run the scheduler."""
     logs.configure(log_format, "debug" if verbose else log_level)
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
-    from scheduler.loop import app  # noqa: PLC0415
+    from scheduler.live import app  # noqa: PLC0415
 
     try:
         settings = configuration.load(config) if config else configuration.Settings()
@@ -254,7 +254,7 @@ def decide(*, config: str | None, seed: int) -> None:
     """Answer placement questions offline: JSON Lines on standard input and output, one a question."""
     logs.configure("text", "warning")  # on standard error: what happened where a question met a defect
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
-    from scheduler.engine import door  # noqa: PLC0415
+    from scheduler.offline import door  # noqa: PLC0415
 
     try:
         settings = configuration.load(config) if config else configuration.Settings()
@@ -273,7 +273,7 @@ def decide(*, config: str | None, seed: int) -> None:
 @click.argument("pod")
 def question(pod: str) -> None:
     """Make a question for `decide` about POD (namespace/name) of what kubectl lists, which standard input gives."""
-    from scheduler.engine import listing  # noqa: PLC0415 (only this command needs it)
+    from scheduler.offline import listing  # noqa: PLC0415 (only this command needs it)
 
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:

@@ -27,7 +27,7 @@ from localcluster import cluster, topology
 from localcluster import stores as servers
 from scheduler import config
 from scheduler.api import names
-from scheduler.loop import app, departed
+from scheduler.live import app, departed
 from tests.clusterfixture import ClusterFactory
 from tests.daemon import test_on_apiserver as processes
 

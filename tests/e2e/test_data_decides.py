@@ -43,7 +43,7 @@ OBJECTS = "/apis/scheduler.thesis/v1alpha1/dataobjects"
 CAPABILITIES = "/apis/scheduler.thesis/v1alpha1/nodecapabilities"
 
 # A machine that is busy with other tests may be slow to look a key up; that nobody waits longer than told is tested
-# elsewhere (tests/loop/test_ondemand.py).
+# elsewhere (tests/live/test_ondemand.py).
 CONFIGURATION = {"dataWait": "40s", "seed": 1}
 
 

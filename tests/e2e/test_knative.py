@@ -74,7 +74,7 @@ CONTENTS: dict[str, dict[str, int]] = {
 PHOTOS = f"photos,{53 * MB}"
 
 # A machine that is busy with other tests may be slow to look a key up; that nobody waits longer than told is tested
-# elsewhere (tests/loop/test_ondemand.py).
+# elsewhere (tests/live/test_ondemand.py).
 CONFIGURATION = {"dataWait": "40s", "seed": 1}
 SENDER = "a-token-of-the-store-in-the-tests"
 ANNOUNCED = "LOCALITY"  # as the comments of knative-cloudevents.yaml call it

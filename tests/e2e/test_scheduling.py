@@ -21,7 +21,7 @@ from localcluster import cluster, topology
 from scheduler import config, errors
 from scheduler.api import core
 from scheduler.kube import client, events
-from scheduler.loop import reports
+from scheduler.live import reports
 from tests import clusterfixture
 from tests.e2e import process
 

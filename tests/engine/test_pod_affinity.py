@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.engine import door
 from scheduler.engine.scores import pod_affinity
+from scheduler.offline import door
 from tests.engine import affinity_twin, asking
 from tests.engine.affinity_twin import FAR, NEAR, PREFERRED, REQUIRED
 from tests.state import build

@@ -6,7 +6,7 @@ import json
 import tracemalloc
 
 from scheduler.api import core, requirements
-from scheduler.engine import door
+from scheduler.offline import door
 from tests.engine.asking import question
 from tests.state.build import node, pod
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.engine import door
+from scheduler.offline import door
 from tests.engine import asking
 from tests.state.build import Object, container, data, node, pod
 

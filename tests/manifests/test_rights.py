@@ -3,7 +3,7 @@
 from typing import Any
 
 from scheduler.api import names
-from scheduler.loop import access
+from scheduler.live import access
 from tests.manifests import test_manifests as manifests
 from webhook.cluster import known
 

@@ -7,7 +7,7 @@ import pytest
 
 from localcluster import cluster
 from scheduler.api import names
-from scheduler.loop import availability
+from scheduler.live import availability
 from tests.manifests import test_manifests as manifests
 from tests.manifests.sending import APPLY, MERGE, Send, sender
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.engine import door
+from scheduler.offline import door
 from tests.parity import cases
 from tests.parity.build import Case, Object, Verdict
 

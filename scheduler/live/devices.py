@@ -1,0 +1,53 @@
+"""Keeps which extended resources device classes claim: claims decide about those, which are not built.
+
+An API server without dynamic resource allocation has no such classes, and a role of an earlier release does not let us
+list them. Placing goes on in both cases, and does not wait for the first list: until then a pod that asks for such a
+resource is placed only where a device plugin offers it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from scheduler import errors
+from scheduler.api import core
+from scheduler.kube import client, informer
+from scheduler.live import queue
+from scheduler.state import cluster
+
+log = structlog.get_logger(__name__)
+
+DEVICE_CLASSES: Final = "/apis/resource.k8s.io/v1/deviceclasses"
+
+
+class DeviceClasses:
+    """An informer's handler that keeps what device classes claim."""
+
+    def __init__(self, state: cluster.Cluster, waiting: queue.Queue) -> None:
+        self._cluster = state
+        self._queue = waiting
+
+    def apply(self, device_class: core.DeviceClass) -> None:
+        self._cluster.apply_device_class(device_class)
+        self._queue.wake()
+
+    def remove(self, key: informer.Key) -> None:
+        self._cluster.remove_device_class(key.name)
+        self._queue.wake()
+
+    def replaced(self, count: int) -> None:
+        log.info("device classes read", device_classes=count)
+
+
+async def are_listable(api: client.Api) -> bool:
+    """Whether there are device classes that we may see; says so where not."""
+    try:
+        await api.get(DEVICE_CLASSES, {"limit": "1"})
+    except (errors.NotFoundError, errors.DeniedError) as error:
+        log.info("device classes are not followed", error=str(error))
+        return False
+    except errors.ApiError:
+        return True  # for a moment not; the informer asks again
+    return True
