@@ -4,6 +4,7 @@
     ├── InputError            a value somebody wrote is not usable: names key, value and remedy
     └── ApiError              the API server (or the way to it) did not do what was asked
         ├── UnreachableError  no answer: refused, timed out, broken off; the outcome is unknown
+        ├── FencedError       not sent, as this process may not write now: another one leads, or may soon
         ├── GoneError         410: the resourceVersion is too old, list again
         ├── ConflictError     409: exists already, or changed meanwhile
         ├── NotFoundError     404
@@ -63,6 +64,13 @@ class ApiError(LocalityError):
 
 class UnreachableError(ApiError):
     """No answer came back, so whether the request took effect is unknown."""
+
+
+class FencedError(ApiError):
+    """The write was not sent: this process does not lead, or may not for much longer."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "NotLeading", "this process does not lead, so that it writes nothing")
 
 
 class GoneError(ApiError):

@@ -4,6 +4,8 @@ A request is a method, a path, query parameters and bytes; the answer is bytes. 
 callers decode exactly the fields they need (scheduler.api.core), which is what makes an event cost 20 us rather than
 400. Every request has a deadline, every failure is one of scheduler.errors, and nothing is retried but a 401 after
 reading the credentials again: only the caller knows whether a second attempt is harmless.
+
+Where only one of several processes may write, ``Api.fence`` is asked before each write (scheduler.kube.fencing).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import structlog
 import yarl
 
 from scheduler import errors
-from scheduler.kube import credentials
+from scheduler.kube import credentials, fencing
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +52,23 @@ class _Status(msgspec.Struct):
 
 
 class Api:
-    """A connection to one API server: ``await Api.connect(...)``, then requests, then ``await close()``."""
+    """A connection to one API server: ``await Api.connect(...)``, then requests, then ``await close()``.
 
-    def __init__(self, login: credentials.Login, found: credentials.Credentials, *, reread_s: float) -> None:
+    Attributes:
+        fence: Asked before every write but those that say ``fenced=False``; None where this process alone writes.
+    """
+
+    def __init__(
+        self,
+        login: credentials.Login,
+        found: credentials.Credentials,
+        *,
+        reread_s: float,
+        unacknowledged_s: float | None = None,
+    ) -> None:
         self._login = login
         self.credentials = found
+        self.fence: fencing.Fence | None = None
         self.ahead_s = 0.0  # how far the server's clock is ahead of ours, to a second, as of its last answers
         self._clock_due = 0.0
         self._reread_s = reread_s
@@ -63,21 +77,30 @@ class Api:
         self._reading = asyncio.Lock()
         self._tls = found.ssl_context() if found.server.startswith("https:") else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True),
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS, ssl=self._tls or True, socket_factory=fencing.sockets(unacknowledged_s)
+            ),
             # Compressing a list costs the server more CPU than the bytes cost the cluster's network.
             headers={"Accept-Encoding": "identity", "User-Agent": "data-locality-scheduler"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, *, reread_s: float = REREAD_S) -> Self:
+    async def connect(
+        cls, kubeconfig: str | None = None, *, reread_s: float = REREAD_S, unacknowledged_s: float | None = None
+    ) -> Self:
         """Read the credentials and prepare a session; the server is not asked anything yet.
+
+        Args:
+            kubeconfig: A file, or None for the pod's service account.
+            reread_s: How often the credentials are read again.
+            unacknowledged_s: See scheduler.kube.fencing; None for the kernel's own patience.
 
         Raises:
             InputError: the kubeconfig (or the service account of the pod) cannot be used.
         """
         login = credentials.Login(kubeconfig)
-        return cls(login, await login.read(afresh=True), reread_s=reread_s)
+        return cls(login, await login.read(afresh=True), reread_s=reread_s, unacknowledged_s=unacknowledged_s)
 
     async def close(self) -> None:
         await self._session.close()
@@ -100,8 +123,10 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
+        fenced: bool = True,
     ) -> bytes:
-        return await self._request("POST", path, params=params, body=body, deadline_s=deadline_s)
+        """Create; ``fenced=False`` is for what changes nothing, such as a review, and for the Lease itself."""
+        return await self._request("POST", path, params=params, body=body, deadline_s=deadline_s, fenced=fenced)
 
     async def put(
         self,
@@ -111,7 +136,7 @@ class Api:
         params: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> bytes:
-        return await self._request("PUT", path, params=params, body=body, deadline_s=deadline_s)
+        return await self._request("PUT", path, params=params, body=body, deadline_s=deadline_s, fenced=True)
 
     async def patch(
         self,
@@ -121,15 +146,16 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
+        fenced: bool = True,
     ) -> bytes:
         return await self._request(
-            "PATCH", path, params=params, body=body, content_type=content_type, deadline_s=deadline_s
+            "PATCH", path, params=params, body=body, content_type=content_type, deadline_s=deadline_s, fenced=fenced
         )
 
     async def delete(
-        self, path: str, body: bytes = b"", *, params: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
+        self, path: str, body: bytes = b"{}", *, params: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S
     ) -> bytes:
-        return await self._request("DELETE", path, params=params, body=body, deadline_s=deadline_s)
+        return await self._request("DELETE", path, params=params, body=body, deadline_s=deadline_s, fenced=True)
 
     async def stream(
         self, path: str, params: Mapping[str, str] | None = None, *, silence_s: float, accept: str = JSON
@@ -191,14 +217,29 @@ class Api:
         body: bytes = b"",
         content_type: str = JSON,
         accept: str = JSON,
+        fenced: bool = False,
     ) -> bytes:
+        fence = self.fence if fenced else None
+        if fence is not None:
+            deadline_s = min(deadline_s, fence())
+            if deadline_s <= 0:
+                raise errors.FencedError
         timeout = aiohttp.ClientTimeout(total=deadline_s)
         try:
             async with await self._open(
-                method, path, params=params, timeout=timeout, body=body, content_type=content_type, accept=accept
+                method,
+                path,
+                params=params,
+                timeout=timeout,
+                body=body,
+                content_type=content_type,
+                accept=accept,
+                fence=fence,
             ) as response:
                 return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error.__cause__, errors.FencedError):
+                raise error.__cause__ from None
             raise self._unreachable(error) from error
 
     async def _open(
@@ -211,6 +252,7 @@ class Api:
         body: bytes = b"",
         content_type: str = JSON,
         accept: str = JSON,
+        fence: fencing.Fence | None = None,
     ) -> aiohttp.ClientResponse:
         """Send a request and return the answer, its body unread; raises ApiError for anything but success."""
         if time.monotonic() > self._reread_at:
@@ -226,7 +268,7 @@ class Api:
                 method,
                 yarl.URL(used.server + path, encoded=True),
                 params=params,
-                data=body or None,
+                data=(body or None) if fence is None else fencing.Body(body, fence),
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,  # an API server sends none, and credentials must not follow one
