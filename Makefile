@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test lint types bench hostile e2e image lock clean help
+.PHONY: .venv demo test lint types bench bench-parts hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -46,7 +46,10 @@ lint: $(STAMP)  ## style, formatting, layers
 types: $(STAMP)  ## mypy --strict
 	$(VENV)/bin/mypy $(CODE)
 
-bench: $(STAMP)  ## every benchmark, one after the other
+bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS="--kinds plain --nodes 1000 --pods 1000 --rounds 1"
+	$(PY) -m benchmarks.scheduling $(ARGS)
+
+bench-parts: $(STAMP)  ## the benchmarks of the parts: questions, daemons, webhook
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
 
 hostile: $(STAMP)  ## 100,000 hostile answers and as many hostile notices of stores: crashes, memory, the loop's stalls
@@ -74,4 +77,4 @@ clean:  ## remove everything made here (not the per-user cache of cluster binari
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20

@@ -1,0 +1,1 @@
+"""Figures of the whole system, each with the command that measured it."""

@@ -1,0 +1,70 @@
+"""The work is the same for whoever is to do it."""
+
+import random
+from typing import Any
+
+import pytest
+
+from benchmarks.scheduling import contenders, work
+
+Json = dict[str, Any]
+
+
+def made(kind: str, scheduler: str, *, count: int = 250, with_data: bool = True, seed: int = 1) -> list[Json]:
+    scene = work.Scene(nodes=100, rng=random.Random(seed))
+    return list(work.pods(work.KINDS[kind], count, scene, scheduler, with_data=with_data))
+
+
+@pytest.mark.parametrize("kind", work.KINDS)
+def test_pods_differ_only_in_whom_they_name(kind: str) -> None:
+    theirs, ours = made(kind, "theirs"), made(kind, "ours")
+    for pod in (*theirs, *ours):
+        pod["spec"].pop("schedulerName")
+    assert theirs == ours
+
+
+@pytest.mark.parametrize("kind", work.KINDS)
+def test_names_are_unique_and_grace_is_none(kind: str) -> None:
+    pods = made(kind, "x")
+    assert len({pod["metadata"]["name"] for pod in pods}) == len(pods)
+    assert {pod["spec"]["terminationGracePeriodSeconds"] for pod in pods} == {0}
+
+
+def test_without_data_a_data_pod_is_a_plain_pod() -> None:
+    assert made("data", "x", with_data=False) == made("plain", "x")
+
+
+def test_data_pods_name_what_there_is() -> None:
+    known = {obj["spec"]["urn"] for obj in work.data_objects(work.Scene(nodes=100, rng=random.Random(2)))}
+    named = [value.partition(",")[0] for pod in made("data", "x") for value in pod["metadata"]["annotations"].values()]
+    assert len(known) == work.DATA_OBJECTS
+    assert set(named) <= known
+
+
+def test_shapes_are_as_many_as_promised() -> None:
+    requests = {str(pod["spec"]["containers"][0]["resources"]) for pod in made("shapes", "x", count=2 * work.SHAPES)}
+    assert len(requests) == work.SHAPES
+
+
+def test_a_group_that_keeps_apart_fits_on_the_nodes() -> None:
+    scene = work.Scene(nodes=40, rng=random.Random(1))
+    pods = work.pods(work.KINDS["anti-affinity"], 100, scene, "x", with_data=True)
+    sizes: dict[str, int] = {}
+    for pod in pods:
+        sizes[pod["metadata"]["labels"]["app"]] = sizes.get(pod["metadata"]["labels"]["app"], 0) + 1
+    assert max(sizes.values()) <= 40
+    assert sum(sizes.values()) == 100
+
+
+def test_every_pod_of_a_replica_set_has_its_service() -> None:
+    selected = {service["spec"]["selector"]["app"] for service in work.services(250)}
+    owned = {pod["metadata"]["ownerReferences"][0]["name"] for pod in made("deployments", "x")}
+    assert owned <= selected
+    assert owned == {each["metadata"]["name"] for each in work.replica_sets(250)}
+
+
+def test_another_contender_begins_each_round() -> None:
+    chosen = list(contenders.CONTENDERS.values())
+    orders = [contenders.in_turn(chosen, turn) for turn in range(len(chosen))]
+    assert [order[0] for order in orders] == chosen
+    assert all(sorted(one.name for one in order) == sorted(contenders.CONTENDERS) for order in orders)
