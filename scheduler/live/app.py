@@ -145,7 +145,6 @@ class _Process:
             on_bound=self._upkeep.outputs.bound,
         )
         self._cycle = cycle.Cycle(
-            api=api,
             settings=settings,
             state=self._cluster,
             waiting=self._queue,

@@ -5,8 +5,8 @@ share a node's last free cpu. Only the binding is concurrent. A pod whose keys a
 a moment (scheduler.live.ondemand). When a pod cannot be placed, its Event and condition say why, and the queue decides
 when it is tried again.
 
-A pod whose last attempt failed and of which the watch has not spoken since is read again first: Kopf may have lost its
-deletion.
+Nothing is asked before a decision, whoever may have lost an event about the pod: one that is gone is not bound, the
+refusal says that it is gone, and what was taken for it is given back (scheduler.live.binder).
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ import numpy as np
 import structlog
 
 from scheduler import config, errors
-from scheduler.api import core
 from scheduler.engine import decide, decision, request
-from scheduler.kube import client
 from scheduler.live import binder, journal, metrics, ondemand, queue, reports
 from scheduler.state import cluster, facts, snapshot
 
@@ -36,7 +34,6 @@ class Cycle:
     def __init__(
         self,
         *,
-        api: client.Api,
         settings: config.Settings,
         state: cluster.Cluster,
         waiting: queue.Queue,
@@ -48,7 +45,6 @@ class Cycle:
         clock: Callable[[], float],
         now: Callable[[], datetime.datetime],
     ) -> None:
-        self._api = api
         self._settings = settings
         self._cluster = state
         self._queue = waiting
@@ -67,8 +63,7 @@ class Cycle:
             await self._binder.room()
             entry = await self._next()
             try:
-                if entry.fresh or await self._reread(entry):
-                    self._attempt(entry)
+                self._attempt(entry)
             except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
                 self._metrics.failures.caught("cycle", bug, pod=entry.pod.key)
                 self._abandon(entry)
@@ -85,24 +80,6 @@ class Cycle:
                     await self._queue.changed.wait()
             except TimeoutError:
                 continue
-
-    async def _reread(self, entry: queue.Entry) -> bool:
-        """Bring an entry up to date; returns whether it is still to be decided."""
-        meta = entry.pod.metadata
-        path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
-        try:
-            pod = core.decode(await self._api.get(path), core.Pod, path)
-        except errors.NotFoundError:
-            self._queue.remove(entry.uid)
-        except (errors.ApiError, errors.InputError) as error:
-            log.info("pod could not be read again", pod=entry.pod.key, error=str(error))
-            self._queue.fail(entry)
-        else:
-            if pod.metadata.uid == entry.uid:
-                self._queue.observe(pod)
-            else:
-                self._queue.remove(entry.uid)
-        return entry.place is queue.Place.IN_CYCLE
 
     def _attempt(self, entry: queue.Entry) -> None:
         pod = entry.pod

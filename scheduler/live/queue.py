@@ -57,7 +57,6 @@ class Entry:
     pod: core.Pod
     arrived: float  # when we first heard of the pod
     seen: float  # when the watch last spoke of it
-    fresh: bool  # the watch spoke of it after its last failure; if not, it is read again before it is decided
     queued: float = 0.0  # the rank among equals in the active line
     place: Place = Place.GONE
     attempts: int = 0  # decisions that found no node
@@ -142,7 +141,7 @@ class Queue:
 
     # ------------------------------------------------------------------------------------------- what the watch says
 
-    def observe(self, pod: core.Pod, *, fresh: bool = True) -> None:
+    def observe(self, pod: core.Pod) -> None:
         """Take in a pod as the API server has it now."""
         uid = pod.metadata.uid
         if pod.spec.node_name or pod.metadata.deletion_timestamp or pod.status.phase in FINISHED_PHASES:
@@ -150,10 +149,10 @@ class Queue:
             return
         entry = self._entries.get(uid)
         if entry is None:
-            self._admit(pod, fresh=fresh)
+            self._admit(pod)
             return
         changed = _asks_differently(entry.pod, pod)
-        entry.pod, entry.seen, entry.fresh = pod, self._clock(), fresh
+        entry.pod, entry.seen = pod, self._clock()
         if entry.place is Place.GATED:
             if not pod.spec.scheduling_gates:
                 self._activate(entry)
@@ -184,7 +183,7 @@ class Queue:
             self.remove(uid)
         for uid, pod in listed.items():
             if uid not in self._entries:
-                self.observe(pod, fresh=False)
+                self.observe(pod)
         return len(absent)
 
     def wake(self) -> None:
@@ -267,13 +266,13 @@ class Queue:
 
     # ------------------------------------------------------------------------------------------------------- inside
 
-    def _admit(self, pod: core.Pod, *, fresh: bool) -> None:
+    def _admit(self, pod: core.Pod) -> None:
         if self.count(*WAITING) >= self._limit:
             self.dropped += 1
             self.overflowed = True
             return
         now = self._clock()
-        entry = Entry(pod=pod, arrived=now, seen=now, fresh=fresh)
+        entry = Entry(pod=pod, arrived=now, seen=now)
         self._entries[entry.uid] = entry
         if pod.spec.scheduling_gates:
             self._move(entry, Place.GATED)
@@ -288,7 +287,6 @@ class Queue:
         now = entry.queued = self._clock()
         doublings = min(failures - 1, 32)  # beyond any maximum, and no overflow
         entry.ready_at = now + min(self._backoff_max_s, self._backoff_initial_s * 2.0**doublings)
-        entry.fresh = False
 
     def _rouse(self, entry: Entry) -> None:
         if entry.ready_at <= self._clock():

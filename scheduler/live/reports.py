@@ -2,8 +2,8 @@
 
 Reporting never holds up a decision. Events go to the sink, which trails behind; conditions go to a bounded list, one
 place per pod, where a newer one replaces an older one that was not written yet. A condition is written only if it says
-something else than the pod's present one. It is the only patch of a pod that this project sends, and it goes to the
-status subresource.
+something else than the last one written, which the watch may not have shown yet, or else than the pod's present one. It
+is the only patch of a pod that this project sends, and it goes to the status subresource.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Reporter:
         self._now = now
         self._failures = failures or mishaps.Mishaps()
         self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
+        self._written: dict[str, core.PodCondition] = {}  # by pod uid, the latest last
         self._turns: asyncio.Queue[str] = asyncio.Queue()
 
     def scheduled(self, pod: core.Pod, node: str) -> None:
@@ -94,10 +95,11 @@ class Reporter:
         ref = events.pod_reference(pod)
         self._sink.emit(ref, type="Warning", reason="FailedScheduling", action="Scheduling", note=message)
         condition = core.PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
-        if condition in pod.status.conditions:
-            return
         uid = pod.metadata.uid
         if uid not in self._conditions:
+            written = self._written.get(uid)
+            if condition == written or (written is None and condition in pod.status.conditions):
+                return
             if len(self._conditions) >= CONDITION_CAPACITY:
                 self.dropped += 1
                 return
@@ -108,35 +110,47 @@ class Reporter:
         while True:
             uid = await self._turns.get()
             pod, condition = self._conditions.pop(uid)
+            self._remember(uid, condition)
+            is_written = False
             try:
-                await self._write(pod, condition)
+                is_written = await self._write(pod, condition)
             except Exception as bug:  # noqa: BLE001 (costs this item alone)
                 self._failures.caught("conditions", bug, pod=pod.key)
                 self.dropped += 1
             finally:
+                if not is_written:
+                    self._written.pop(uid, None)
                 self._turns.task_done()
 
-    async def _write(self, pod: core.Pod, condition: core.PodCondition) -> None:
+    async def _write(self, pod: core.Pod, condition: core.PodCondition) -> bool:
+        """Whether it stands there now."""
         meta = pod.metadata
         path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
         for attempt in range(CONDITION_ATTEMPTS):
             try:
                 body = msgspec.json.encode(self._body(pod, condition))
                 await self._api.patch(f"{path}/status", body, client.STRATEGIC_PATCH)
-                return
+                return True
             except errors.ConflictError:
                 again = await self._reread(path, pod)
                 if again is None:
-                    return
+                    return False
                 pod = again
             except errors.NotFoundError:
-                return
+                return False
             except (errors.UnreachableError, errors.ThrottledError) as error:
                 await asyncio.sleep(max(error.retry_after_s, 0.2 * 2**attempt))
             except errors.ApiError as error:
                 log.warning("condition not written", pod=pod.key, error=str(error))
                 break
         self.dropped += 1
+        return False
+
+    def _remember(self, uid: str, condition: core.PodCondition) -> None:
+        self._written.pop(uid, None)
+        self._written[uid] = condition
+        if len(self._written) > CONDITION_CAPACITY:
+            del self._written[next(iter(self._written))]
 
     async def _reread(self, path: str, pod: core.Pod) -> core.Pod | None:
         """The pod as it is now, or None if nobody needs its condition any more."""

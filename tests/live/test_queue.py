@@ -219,17 +219,6 @@ def test_sleepers_are_tried_again_after_five_minutes(waiting: queue.Queue, clock
     assert names(waiting) == ["a"]
 
 
-def test_a_retry_is_not_fresh_until_the_watch_speaks(waiting: queue.Queue) -> None:
-    waiting.observe(builders.pod("a"))
-    entry = popped(waiting)
-    seen = [entry.fresh]
-    waiting.fail(entry)
-    seen.append(entry.fresh)
-    waiting.observe(builders.pod("a"))
-    seen.append(entry.fresh)
-    assert seen == [True, False, True]
-
-
 def test_a_full_queue_drops_counts_and_finds_again(waiting: queue.Queue, clock: builders.Clock) -> None:
     pods = [builders.pod(f"p{number}") for number in range(103)]
     for pod in pods:

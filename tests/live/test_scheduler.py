@@ -300,6 +300,20 @@ async def test_a_pod_whose_deletion_was_lost_is_not_kept(world: running.Running)
     assert [pod for _, pod, _, _ in world.fake.bindings] == ["other", "big"]
 
 
+async def test_who_waits_for_room_is_decided_again_without_a_question_to_the_server(world: running.Running) -> None:
+    world.create("first", cpu="2")
+    await world.placed("first")
+    names = [f"waits-{number}" for number in range(20)]
+    for name in names:
+        world.create(name, cpu="2")
+    await world.until(lambda: all(world.condition(name) for name in names))
+    world.fake.faults.append(faults.Fault(method="GET", path="/pods/waits-", delay_s=60.0, times=100))
+    before = len(world.fake.requests)
+    world.fake.store.delete("pods", "first", "default")
+    await world.until(lambda: any(world.node_of(name) for name in names))
+    assert not [path for method, path in world.fake.requests[before:] if method == "GET" and "/pods/waits-" in path]
+
+
 @pytest.mark.parametrize(
     ("fault", "requests", "reported"),
     [
