@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test lint types bench bench-parts hostile e2e image lock clean help
+.PHONY: .venv demo test lint types bench bench-engine bench-parts hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -48,6 +48,9 @@ types: $(STAMP)  ## mypy --strict
 
 bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS="--kinds plain --nodes 1000 --pods 1000 --rounds 1"
 	$(PY) -m benchmarks.scheduling $(ARGS)
+
+bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods placed, and beside Skippy's core
+	$(PY) -m benchmarks.engine $(ARGS)
 
 bench-parts: $(STAMP)  ## the benchmarks of the parts: questions, daemons, webhook
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done

@@ -13,6 +13,7 @@ import pathlib
 import sys
 import time
 
+from benchmarks import conditions
 from benchmarks.scheduling import contenders, report, turns, work, world
 
 MODES = {"backlog": turns.backlog, "steady": turns.steady}
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=pathlib.Path, help="where to write all figures")
     options = parser.parse_args()
-    about = report.conditions({name: value for name, value in vars(options).items() if name != "json"})
+    about = conditions.found({name: value for name, value in vars(options).items() if name != "json"})
     done: list[turns.Turn] = []
     try:
         for nodes in options.nodes:

@@ -4,43 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import os
-import platform
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from typing import Any
 
+from benchmarks import conditions
 from benchmarks.scheduling import figures, turns
-from localcluster import building
 
 Json = dict[str, Any]
 Group = tuple[str, str, int, int, int]
 """Kind, mode, nodes, placed, pods."""
-
-
-def conditions(options: Mapping[str, Any]) -> Json:
-    """On what it was measured."""
-    versions = {name: metadata.version(name) for name in ("data-locality-scheduler", "kopf", "aiohttp", "numpy")}
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return {
-        "machine": platform.platform(),
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "python": platform.python_version(),
-        "kubernetes": building.KUBERNETES_VERSION,
-        "etcd": building.ETCD_VERSION,
-        "versions": versions,
-        "commit": commit,
-        "options": dict(options),
-    }
-
-
-def _processor() -> str:
-    with open("/proc/cpuinfo") as file:  # noqa: PTH123
-        return next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
 
 
 def grouped(done: Sequence[turns.Turn]) -> dict[Group, dict[str, list[turns.Turn]]]:
@@ -76,15 +48,12 @@ def summaries(runs: Sequence[turns.Turn]) -> dict[str, figures.Summary]:
 def as_markdown(about: Json, done: Sequence[turns.Turn]) -> str:
     """Conditions and a table for each piece of work."""
     return "\n".join(
-        [*_head(about), *(line for group in grouped(done).items() for line in _table(*group)), *_faults(done)]
+        [
+            *conditions.lines(about),
+            *(line for group in grouped(done).items() for line in _table(*group)),
+            *_faults(done),
+        ]
     )
-
-
-def _head(about: Json) -> Iterator[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    yield f"{about['machine']}, {about['cores']} cores ({about['processor']}), Python {about['python']}"
-    yield f"Kubernetes {about['kubernetes']}, etcd {about['etcd']}, {versions}, commit {about['commit']}"
-    yield ", ".join(f"{name} {value}" for name, value in about["options"].items())
 
 
 def _table(group: Group, contenders: Mapping[str, Sequence[turns.Turn]]) -> Iterator[str]:

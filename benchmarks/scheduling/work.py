@@ -55,7 +55,7 @@ def _plain(_number: int, _scene: Scene) -> Json:
 
 def _shapes(number: int, _scene: Scene) -> Json:
     shape = number % SHAPES
-    return {"spec": {"containers": [_container(cpu_milli=50 + shape % 100, memory_mi=100 + 10 * (shape // 100))]}}
+    return {"spec": {"containers": [container(cpu_milli=50 + shape % 100, memory_mi=100 + 10 * (shape // 100))]}}
 
 
 def _node_affinity(_number: int, scene: Scene) -> Json:
@@ -118,11 +118,12 @@ def pods(kind: Kind, count: int, scene: Scene, scheduler: str, *, with_data: boo
 
 def pod(metadata: Json, spec: Json) -> Json:
     """A pod with one container that asks for what scheduler_perf's pods do."""
-    whole = {"containers": [_container(cpu_milli=100, memory_mi=500)], "terminationGracePeriodSeconds": 0, **spec}
+    whole = {"containers": [container(cpu_milli=100, memory_mi=500)], "terminationGracePeriodSeconds": 0, **spec}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": whole}
 
 
-def _container(*, cpu_milli: int, memory_mi: int) -> Json:
+def container(*, cpu_milli: int, memory_mi: int) -> Json:
+    """The one container of a pod."""
     requests = {"cpu": f"{cpu_milli}m", "memory": f"{memory_mi}Mi"}
     return {"name": "main", "image": "registry.example/app:1", "resources": {"requests": requests}}
 
@@ -143,7 +144,7 @@ def replica_sets(count: int) -> Iterator[Json]:
     """The ReplicaSets of so many pods."""
     for group in range(-(-count // GROUP_PODS)):
         labels = {"app": group_name(group)}
-        template = {"metadata": {"labels": labels}, "spec": {"containers": [_container(cpu_milli=100, memory_mi=500)]}}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container(cpu_milli=100, memory_mi=500)]}}
         spec = {"replicas": GROUP_PODS, "selector": {"matchLabels": labels}, "template": template}
         yield {"metadata": {"name": labels["app"]}, "spec": spec}
 

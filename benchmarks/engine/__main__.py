@@ -1,0 +1,143 @@
+"""How long a decision takes by kind of pod, with many pods placed.
+
+    python -m benchmarks.engine [--nodes 5000] [--placed 50000] [--decisions 300] [--seed 1] [--kinds plain-known ...]
+
+A decision is all between a pod that has been read and a node whose room is taken. The first of a kind is told apart,
+for what it makes anew stops the loop, and so is the worst of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import pathlib
+import random
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import conditions
+from benchmarks.engine import door, rival, worlds
+from benchmarks.scheduling import figures
+
+Json = dict[str, Any]
+
+LIMIT_S = 10.0  # for a kind; what takes long is measured less often
+FEW_PODS = 1000
+BLOCKS = 10  # of the comparison of few pods with many, in turn
+SKIPPY_NODES = 1000
+
+
+def main() -> None:
+    """Measure, print, and write as JSON where told."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__.partition("\n")[0])
+    parser.add_argument("--nodes", type=int, default=5000)
+    parser.add_argument("--placed", type=int, default=50_000)
+    parser.add_argument("--decisions", type=int, default=300, help="of each kind")
+    parser.add_argument("--kinds", nargs="+", choices=worlds.KINDS, default=list(worlds.KINDS))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-skippy", action="store_true", help="leave Skippy's core out")
+    parser.add_argument("--json", type=pathlib.Path, help="where to write all figures")
+    options = parser.parse_args()
+    gc.set_threshold(100_000)  # as the scheduler's process has it
+    about = conditions.found({name: value for name, value in vars(options).items() if name != "json"})
+    for line in conditions.lines(about):
+        print(line)
+    found = {"conditions": about, "kinds": _kinds(options), "growth": _growth(options)}
+    if not options.no_skippy:
+        found["skippy"] = _beside_skippy(options)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _kinds(options: argparse.Namespace) -> Json:
+    print(f"\n{options.nodes} nodes, {options.placed} pods placed; milliseconds a decision\n")
+    print("| pods | first | median | p99 | worst | decisions |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    found: Json = {}
+    for cohorts in (False, True):
+        names = [name for name in options.kinds if worlds.KINDS[name].cohorts == cohorts]
+        if not names:
+            continue
+        make = worlds.in_cohorts if cohorts else worlds.grouped
+        at_work = door.Door(
+            worlds.nodes(options.nodes),
+            make(options.placed, options.nodes),
+            worlds.objects(options.nodes, options.seed),
+            options.seed,
+        )
+        for name in names:
+            took_ms = _decide(at_work, name, worlds.KINDS[name], options.decisions, options.seed)
+            later_ms = took_ms[1:] or took_ms
+            found[name] = {
+                "first_ms": took_ms[0],
+                "median_ms": figures.quantile(later_ms, 0.5),
+                "p99_ms": figures.quantile(later_ms, 0.99),
+                "worst_ms": max(later_ms),
+                "decisions": len(took_ms),
+            }
+            print(f"| {name} | {' | '.join(f'{value:.3g}' for value in found[name].values())} |", flush=True)
+    return found
+
+
+def _decide(at_work: door.Door, name: str, kind: worlds.Kind, count: int, seed: int) -> list[float]:
+    """Milliseconds of each decision about pods whose names begin so."""
+    rng = random.Random(seed)  # noqa: S311 (repeatable, not secret)
+    asked = [at_work.prepare(kind.make(f"{name}-{number}", number, rng)) for number in range(count)]
+    took_ms: list[float] = []
+    end_s = time.perf_counter() + LIMIT_S
+    for each in asked:
+        began_s = time.perf_counter()
+        node = at_work.place(each)
+        took_ms.append((time.perf_counter() - began_s) * 1000)
+        if not node:
+            sys.exit(f"{kind.story}: there is no room")
+        if began_s > end_s:
+            break
+    return took_ms
+
+
+def _growth(options: argparse.Namespace) -> Json:
+    """What a plain pod costs where many pods are placed, against where few are, in turn."""
+    doors = {
+        placed: door.Door(worlds.nodes(options.nodes), worlds.grouped(placed, options.nodes), (), options.seed)
+        for placed in (FEW_PODS, options.placed)
+    }
+    took_ms: dict[int, list[float]] = {placed: [] for placed in doors}
+    count = max(1, options.decisions // BLOCKS)
+    for block in range(BLOCKS + 1):
+        for placed, at_work in doors.items():
+            some_ms = _decide(at_work, f"new-{block}", worlds.KINDS["plain-known"], count, options.seed)
+            if block:  # the first warms up
+                took_ms[placed] += some_ms
+    few_ms, many_ms = (figures.quantile(values, 0.5) for values in took_ms.values())
+    print(f"\na plain pod with {FEW_PODS} pods placed {few_ms:.3g} ms, with {options.placed} {many_ms:.3g} ms:"
+          f" {many_ms / few_ms:.2f} times")  # fmt: skip
+    return {"few_ms": few_ms, "many_ms": many_ms, "ratio": many_ms / few_ms}
+
+
+def _beside_skippy(options: argparse.Namespace) -> Json:
+    """Skippy's core and ours, each with plain pods and with pods of one input."""
+    theirs = rival.measure(SKIPPY_NODES, min(options.decisions, 100), options.seed)
+    if isinstance(theirs, str):
+        print(f"\n{theirs}")
+        return {"fault": theirs}
+    at_work = door.Door(worlds.nodes(SKIPPY_NODES), (), worlds.objects(SKIPPY_NODES, options.seed), options.seed)
+    found: Json = {}
+    print(f"\n{SKIPPY_NODES} nodes, beside Skippy's core {rival.VERSION}; median milliseconds a decision\n")
+    print("| pods | Skippy | ours | ratio |\n| --- | ---: | ---: | ---: |")
+    for name, kind in (("plain", worlds.KINDS["plain-known"]), ("data", worlds.ONE_INPUT)):
+        ours_ms = _median(_decide(at_work, name, kind, options.decisions, options.seed)[1:])
+        theirs_ms = _median(theirs[name])
+        found[name] = {"skippy_ms": theirs_ms, "ours_ms": ours_ms, "ratio": theirs_ms / ours_ms}
+        print(f"| {name} | {theirs_ms:.3g} | {ours_ms:.3g} | {theirs_ms / ours_ms:.0f} |")
+    return found
+
+
+def _median(values: Sequence[float]) -> float:
+    return figures.quantile(values, 0.5)
+
+
+if __name__ == "__main__":
+    main()
