@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from scheduler import errors, kubeconfiguration, sections
-from scheduler.api import names
+from scheduler.api import names, requirements
 
 # Settings are one thing to their users, wherever a part of them is read.
 Plugins = kubeconfiguration.Plugins
@@ -76,6 +76,30 @@ class Network:
 
     edge_cloud: Link = Link(bandwidth_bytes_per_s=25_000_000, latency_s=0.040)
     """An edge node and a cloud node, either way."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaderElection:
+    """``leaderElection``: how several replicas agree which one places pods. Keys and defaults are kube-scheduler's."""
+
+    is_on: bool = True
+    """``leaderElect``: without it, no other scheduler of the same name may run."""
+
+    duration_s: float = 15.0
+    """``leaseDuration``: how long others wait after the last renewal that they saw before one of them takes over."""
+
+    renew_within_s: float = 10.0
+    """``renewDeadline``: how long after its last renewal the leader goes on writing. What is left of the duration is
+    for requests under way and for clocks that do not run alike."""
+
+    retry_s: float = 2.0
+    """``retryPeriod``: how often the leader renews, and at least the others look."""
+
+    name: str = names.SCHEDULER_NAME
+    """``resourceName``: of the Lease. Schedulers of different names need different ones."""
+
+    namespace: str = ""
+    """``resourceNamespace``: where the Lease is; "" for the scheduler's own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +174,9 @@ class Settings:
     is what a link between regions moves within ``tau``: enough to tell near from far, and too little to drown what is
     declared."""
 
+    leader_election: LeaderElection = LeaderElection()
+    """``leaderElection``, a section: see LeaderElection."""
+
     ignored: tuple[str, ...] = ()
     """Keys of the file that are known and have no effect here, to be logged once."""
 
@@ -215,6 +242,7 @@ def _read_kube(top: sections.Section) -> Settings:
         plugins=kube.plugins,
         backoff_initial_s=initial_s,
         backoff_max_s=max_s,
+        leader_election=_read_leader_election(top),
         ignored=kube.ignored,
     )
 
@@ -246,6 +274,7 @@ def _read_ours(top: sections.Section) -> Settings:
         assumed_read_bytes=top.integer("assumedReadBytes", default.assumed_read_bytes, 0, 2**63 - 1),
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
+        leader_election=_read_leader_election(top),
         ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),
     )
 
@@ -256,6 +285,36 @@ def _read_backoff(top: sections.Section) -> tuple[float, float]:
     if max_s < initial_s:
         top.report("podMaxBackoffSeconds", f"write at least podInitialBackoffSeconds, which is {initial_s:g}")
     return initial_s, max_s
+
+
+# client-go's tools/leaderelection wants a renewal tried at least once before it is too late, however its jitter falls.
+_RETRY_JITTER: Final = 1.2
+
+
+def _read_leader_election(top: sections.Section) -> LeaderElection:
+    """The section of both kinds of file. Source: ValidateLeaderElectionConfiguration, and client-go for the ratios."""
+    section, default = top.section("leaderElection"), LeaderElection()
+    duration_s = section.duration_s("leaseDuration", default.duration_s, 1)
+    renew_within_s = section.duration_s("renewDeadline", default.renew_within_s, 0.1)
+    retry_s = section.duration_s("retryPeriod", default.retry_s, 0.1)
+    if renew_within_s >= duration_s:
+        section.report("renewDeadline", f"write less than leaseDuration, which is {duration_s:g} s")
+    if retry_s * _RETRY_JITTER >= renew_within_s:
+        section.report("retryPeriod", f"write less than renewDeadline, {renew_within_s:g} s, by {_RETRY_JITTER}")
+    section.choice("resourceLock", "leases", ("leases",))
+    found = LeaderElection(
+        is_on=section.boolean("leaderElect") if section.has("leaderElect") else default.is_on,
+        duration_s=duration_s,
+        renew_within_s=renew_within_s,
+        retry_s=retry_s,
+        name=section.text("resourceName", default.name),
+        namespace=section.text("resourceNamespace", default.namespace),
+    )
+    for key, name in (("resourceName", found.name), ("resourceNamespace", found.namespace)):
+        if name and not requirements.is_subdomain(name):
+            section.report(key, "write a name in lower case, such as data-locality-scheduler")
+    section.finish()
+    return found
 
 
 def _read_link(top: sections.Section, key: str, default: Link) -> Link:

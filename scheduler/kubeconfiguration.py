@@ -5,7 +5,7 @@ scheduler computes itself. ``plugins`` merges as upstream does: the defaults com
 ("*" is all) takes from them, ``enabled`` puts back or replaces, and a single extension point overrules multiPoint. A
 plugin that is enabled without a weight has weight 1, even if its default is more.
 
-What has no effect here (leader election, client settings, other extension points) is accepted and listed; what would
+What has no effect here (client settings, other extension points) is accepted and listed; what would
 change placements and is not supported (extenders, foreign plugins) is refused.
 """
 
@@ -50,8 +50,8 @@ _POINTS_WITHOUT_EFFECT: Final = (
     "postBind",
 )  # fmt: skip
 _KEYS_WITHOUT_EFFECT: Final = (
-    "parallelism", "percentageOfNodesToScore", "leaderElection", "clientConnection", "enableProfiling",
-    "enableContentionProfiling", "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
+    "parallelism", "percentageOfNodesToScore", "clientConnection", "enableProfiling", "enableContentionProfiling",
+    "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
 )  # fmt: skip
 _ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources", "VolumeBinding")
 _SPREAD: Final = "PodTopologySpread"
@@ -105,7 +105,7 @@ class KubeConfiguration:
 
 
 def read(top: sections.Section) -> KubeConfiguration:
-    """Read all of the file but the back-off, whose keys our own file has too; problems go to the section's list."""
+    """Read all but back-off and leader election, which our own file has too; problems go to the section's list."""
     top.choice("kind", KIND, (KIND,))
     top.choice("apiVersion", API_VERSION, (API_VERSION,))
     ignored = [key for key in _KEYS_WITHOUT_EFFECT if top.has(key)]

@@ -247,6 +247,49 @@ def test_a_missing_file_is_told_with_its_name(tmp_path: Path) -> None:
         config.load(tmp_path / "absent.yaml")
 
 
+# ---------------------------------------------------------------------------------------------------- leader election
+
+
+@pytest.mark.parametrize("kind", [pytest.param({}, id="ours"), pytest.param(KUBE, id="kube-schedulers")])
+def test_leader_election_is_set_in_both_kinds_of_file(kind: dict[str, Any]) -> None:
+    section = {
+        "leaderElect": True,
+        "leaseDuration": "3s",
+        "renewDeadline": "2s",
+        "retryPeriod": "500ms",
+        "resourceLock": "leases",
+        "resourceName": "other",
+        "resourceNamespace": "kube-system",
+    }
+    settings = config.parse({**kind, "leaderElection": section}, "x")
+    assert settings == Settings(leader_election=config.LeaderElection(True, 3.0, 2.0, 0.5, "other", "kube-system"))
+    assert config.parse({**kind, "leaderElection": {}}, "x") == config.parse(kind, "x")
+
+
+def test_leader_election_is_as_kube_schedulers_by_default() -> None:
+    assert Settings().leader_election == config.LeaderElection(True, 15.0, 10.0, 2.0, "data-locality-scheduler", "")
+
+
+@pytest.mark.parametrize(
+    ("section", "where", "remedy"),
+    [
+        pytest.param({"leaseDuration": "10s"}, "renewDeadline", "write less than leaseDuration", id="no-margin"),
+        pytest.param({"retryPeriod": "9s"}, "retryPeriod", "write less than renewDeadline", id="retries-too-late"),
+        pytest.param({"leaseDuration": "500ms"}, "leaseDuration", "write a duration of at least 1 s", id="too-short"),
+        pytest.param({"leaderElect": "no"}, "leaderElect", "write true or false", id="not-a-boolean"),
+        pytest.param({"resourceLock": "endpoints"}, "resourceLock", "write leases", id="another-lock"),
+        pytest.param({"resourceName": "a/b"}, "resourceName", "write a name in lower case", id="no-name"),
+        pytest.param({"resourceNamespace": "../x"}, "resourceNamespace", "write a name in lower case", id="no-place"),
+        pytest.param({"leaseDurationSeconds": 3}, "leaseDurationSeconds", "unknown key", id="unknown"),
+    ],
+)
+def test_leader_election_that_could_not_work_is_refused(section: dict[str, Any], where: str, remedy: str) -> None:
+    with pytest.raises(errors.InputError) as caught:
+        config.parse({"leaderElection": section}, "x")
+    assert caught.value.where == f"x: leaderElection.{where}"
+    assert caught.value.remedy.startswith(remedy)
+
+
 # ---------------------------------------------------------------------------------------------- kube-scheduler's file
 
 
@@ -271,7 +314,7 @@ def test_kube_schedulers_first_profile_counts_and_the_rest_is_listed() -> None:
     data = {
         **KUBE,
         "parallelism": 16,
-        "leaderElection": {"leaderElect": True},
+        "leaderElection": {"leaderElect": False},
         "podInitialBackoffSeconds": 3,
         "podMaxBackoffSeconds": 40,
         "extenders": [],
@@ -284,9 +327,9 @@ def test_kube_schedulers_first_profile_counts_and_the_rest_is_listed() -> None:
         scheduler_name="one",
         backoff_initial_s=3.0,
         backoff_max_s=40.0,
+        leader_election=config.LeaderElection(is_on=False),
         ignored=(
             "parallelism",
-            "leaderElection",
             "profiles[1]",
             "profiles[0].percentageOfNodesToScore",
             "profiles[0].plugins.queueSort",

@@ -166,6 +166,11 @@ def _kept_value_problem(value: str) -> str:
     return "; ".join(problems)
 
 
+def is_subdomain(name: str) -> bool:
+    """Whether an object may have this name. Source: IsDNS1123Subdomain."""
+    return len(name) <= 253 and re.fullmatch(_DOMAIN, name) is not None
+
+
 @functools.lru_cache(maxsize=4096)
 def _kept_key_problem(key: str) -> str:
     prefix, slash, name = key.rpartition("/")
