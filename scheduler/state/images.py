@@ -34,14 +34,14 @@ class ImageTable:
 
     def replace(
         self, index: int, before: tuple[core.ContainerImage, ...], after: tuple[core.ContainerImage, ...]
-    ) -> None:
-        """Take in that node ``index``, which held those ``before``, holds those ``after``.
+    ) -> bool:
+        """Take in that node ``index``, which held those ``before``, holds those ``after``; returns whether they differ.
 
         They are taken out, then put in anew, as upstream: the size of an image is the one that came first among those
         nodes that hold it now. A name that a node lists twice has the size listed first.
         """
         if before == after:
-            return
+            return False
         for name in {name for image in before for name in image.names}:
             self.by_name[name].held[index] = False
             if not self.by_name[name].held.any():
@@ -50,3 +50,4 @@ class ImageTable:
             if name not in self.by_name:
                 self.by_name[name] = Image(size_bytes=size_bytes, held=np.zeros(self._capacity, np.bool_))
             self.by_name[name].held[index] = True
+        return True

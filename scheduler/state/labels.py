@@ -8,6 +8,7 @@ entry of the table stands for "absent", which is what index -1 reads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ Mask = NDArray[np.bool_]
 
 # Values kept beyond what nodes could hold, so that forgetting is rare.
 _SPARE_VALUES = 64
+_NONE: Final[Mapping[str, str]] = {}
 
 
 class Column:
@@ -96,23 +98,30 @@ class LabelTable:
             column.ids = np.concatenate([column.ids, np.full(capacity - len(column.ids), -1, np.int32)])
         self._capacity = capacity
 
-    def set_row(self, index: int, labels: Mapping[str, str]) -> None:
-        """Replace the labels of node ``index``."""
-        before = self._rows.get(index)
+    def set_row(self, index: int, labels: Mapping[str, str]) -> bool:
+        """Replace the labels of node ``index``; returns whether they are others."""
+        before = self._rows.get(index, _NONE)
         if before == labels:
-            return
-        if before:
-            for key in before.keys() - labels.keys():
-                self._columns[key].clear(index)
-                if not self._columns[key].holders:
-                    del self._columns[key]
+            return False
+        for key in before.keys() - labels.keys():
+            self._columns[key].clear(index)
+            if not self._columns[key].holders:
+                del self._columns[key]
         columns = self._columns
         for key, value in labels.items():
             column = columns.get(key)
             if column is None:
                 column = columns[key] = Column(self._capacity)
             column.set(index, value)
-        self._rows[index] = labels
+        if labels:
+            self._rows[index] = labels
+        else:
+            del self._rows[index]
+        return True
+
+    def of(self, index: int) -> Mapping[str, str]:
+        """The labels of node ``index``."""
+        return self._rows.get(index, _NONE)
 
     def column(self, key: str) -> Column | None:
         """The column of a key, or None when no node has it."""

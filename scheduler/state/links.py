@@ -146,6 +146,16 @@ class Directed(Generic[End]):
             yield other, combine(reports, now_s)
 
 
+class Told(NamedTuple):
+    """What a report changed: links between the reporter and those peers, and whether any between zones."""
+
+    peers: frozenset[str]
+    between_zones: bool
+
+
+NOTHING_TOLD: Final = Told(frozenset(), between_zones=False)
+
+
 class LinkTable:
     """Everybody's reports: ``nodes`` by pair of nodes, ``zones`` by pair of zones."""
 
@@ -154,17 +164,18 @@ class LinkTable:
         self.zones: Directed[Zone] = Directed()
         self._reported: dict[str, tuple[Zone, tuple[KnownLink, ...]]] = {}
 
-    def report(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...]) -> bool:
-        """Replace what a node in ``zone`` reports; returns whether anything changed between zones."""
+    def report(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...]) -> Told:
+        """Replace what a node in ``zone`` reports; returns what changed."""
         before = self._reported.get(reporter, (zone, ()))
         if before == (zone, links):
-            return False
+            return NOTHING_TOLD
         self._reported.pop(reporter, None)
-        changed = self._each(reporter, *before, add=False)
+        between_zones = self._each(reporter, *before, add=False)
         if links:
             self._reported[reporter] = (zone, links)
-            changed |= self._each(reporter, zone, links, add=True)
-        return changed
+            between_zones |= self._each(reporter, zone, links, add=True)
+        apart = set(before[1]).symmetric_difference(links)
+        return Told(frozenset(link.peer for link in apart if link.zone is None), between_zones)
 
     def newest_s(self) -> float:
         """When the latest of all measurements was taken; 0 without any."""

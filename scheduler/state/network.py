@@ -111,8 +111,8 @@ class Network:
         """Make room for node indices below ``capacity``."""
         self.site_of = np.concatenate([self.site_of, np.zeros(capacity - len(self.site_of), np.int32)])
 
-    def place(self, index: int, site: Site) -> None:
-        """Say where node ``index`` is."""
+    def place(self, index: int, site: Site) -> bool:
+        """Say where node ``index`` is; returns whether it was elsewhere."""
         site_id = self._site_ids.get(site)
         if site_id is None:
             site_id = self._site_ids[site] = len(self.sites)
@@ -123,12 +123,16 @@ class Network:
             self._sites_in.setdefault((site.region, site.zone), []).append(site_id)
             self._priors.clear()
             self._rows.clear()
+        moved = self.site_of.item(index) != site_id
         self.site_of[index] = site_id
+        return moved
 
-    def set_links(self, name: str, zone: links.Zone, reports: tuple[links.KnownLink, ...]) -> None:
-        """Replace what node ``name``, which is in ``zone``, reports of its links."""
-        if self._known.report(name, zone, reports):
+    def set_links(self, name: str, zone: links.Zone, reports: tuple[links.KnownLink, ...]) -> links.Told:
+        """Replace what node ``name``, which is in ``zone``, reports of its links; returns what changed."""
+        told = self._known.report(name, zone, reports)
+        if told.between_zones:
             self._rows.clear()
+        return told
 
     def newest_s(self) -> float:
         """When the latest of all measurements was taken, in seconds since 1970; 0 without any."""

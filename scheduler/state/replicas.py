@@ -130,27 +130,33 @@ class ReplicaTable:
 
     def __init__(self, home_namespace: str, seen: witnesses.Witnesses) -> None:
         self._home = home_namespace
-        self._witnesses = seen
+        self.witnesses = seen
         self._known: dict[tuple[str, str], dict[str, Known]] = {}  # (namespace, urn) -> object name -> what it says
         self._urn_of: dict[tuple[str, str], str] = {}  # (namespace, object name) -> urn
         self.served = served.ServedTable(home_namespace)
 
-    def apply(self, obj: crd.DataObject) -> None:
-        """Add or replace a DataObject."""
+    def apply(self, obj: crd.DataObject) -> bool:
+        """Add or replace a DataObject; returns whether it says something else than before."""
         namespace, name = obj.metadata.namespace, obj.metadata.name
-        self.remove(namespace, name)
         known = known_of(obj)
+        before = self._urn_of.get((namespace, name))
+        if before is not None and self._known[namespace, before][name] == known:
+            return False
+        self.remove(namespace, name)
         self._urn_of[namespace, name] = known.urn
         self._known.setdefault((namespace, known.urn), {})[name] = known
+        return True
 
-    def remove(self, namespace: str, name: str) -> None:
-        """Forget a DataObject; an unknown one is no error."""
+    def remove(self, namespace: str, name: str) -> bool:
+        """Forget a DataObject; returns whether it was known."""
         urn = self._urn_of.pop((namespace, name), None)
-        if urn is not None:
-            by_name = self._known[namespace, urn]
-            del by_name[name]
-            if not by_name:
-                del self._known[namespace, urn]
+        if urn is None:
+            return False
+        by_name = self._known[namespace, urn]
+        del by_name[name]
+        if not by_name:
+            del self._known[namespace, urn]
+        return True
 
     def newest_s(self) -> float:
         """When the latest copy was seen; 0 without any."""
@@ -220,7 +226,7 @@ class ReplicaTable:
         places: dict[network.Site, None] = {}
         absent = []
         for copy in known.copies:
-            doubt = self._witnesses.doubt(copy, now_s)
+            doubt = self.witnesses.doubt(copy, now_s)
             if doubt is not None:
                 absent.append(Absent(copy, doubt))
             elif copy.place is None:
@@ -233,7 +239,7 @@ class ReplicaTable:
         """The expectation without nodes on which nothing can be written now; None where none is left."""
         if expected is None:
             return None
-        nodes = tuple(node for node in expected.nodes if self._witnesses.is_ready(node))
+        nodes = tuple(node for node in expected.nodes if self.witnesses.is_ready(node))
         return dataclasses.replace(expected, nodes=nodes) if nodes or expected.places else None
 
 

@@ -44,11 +44,11 @@ class ServedTable:
         self._copies: dict[tuple[str, str | None], dict[str, list[witnesses.Copy]]] = {}
         self._in_order: dict[tuple[str, str | None], tuple[witnesses.Copy, ...]] = {}  # the same, as last asked for
 
-    def serve(self, node: str, stores: tuple[Store, ...]) -> None:
-        """Replace what a node serves."""
+    def serve(self, node: str, stores: tuple[Store, ...]) -> bool:
+        """Replace what a node serves; returns whether it is something else."""
         before = self._stores.get(node, ())
         if stores == before:
-            return  # as nearly always: a NodeCapability is written anew every few minutes, with new times
+            return False  # as nearly always: a NodeCapability is written anew every few minutes, with new times
         for key in {key for store in before for key in self._keys(store)}:
             self._in_order.pop(key, None)
             by_node = self._copies[key]
@@ -63,6 +63,7 @@ class ServedTable:
             for key in self._keys(store):
                 self._in_order.pop(key, None)
                 self._copies.setdefault(key, {}).setdefault(node, []).append(copy)
+        return True
 
     def knows(self, namespace: str, bucket: str) -> bool:
         """Whether a store that speaks for a namespace has a bucket."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import demand, images, labels, neighbours, network, replicas, usage, witnesses
+from scheduler.state import changes, demand, images, labels, neighbours, network, replicas, usage, witnesses
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -43,6 +43,7 @@ class Snapshot:
     """
 
     generation: int
+    changes: changes.Log
     size: int
     count: int
     names: list[str]

@@ -47,12 +47,15 @@ class Usage:
             for ip, counts in by_ip.items():
                 by_ip[ip] = np.concatenate([counts, np.zeros(capacity - len(counts), np.int32)])
 
-    def set_node(self, index: int, offered: dict[str, int]) -> None:
-        """Replace what node ``index`` offers (see ``amounts``)."""
+    def set_node(self, index: int, offered: dict[str, int]) -> bool:
+        """Replace what node ``index`` offers (see ``amounts``); returns whether it is something else."""
+        before = self.offered[:, index].copy()
         self.offered[:, index] = 0
         for name, amount in offered.items():
             row = self._row(name)  # first: it may replace the matrices
             self.offered[row, index] = amount
+        now = self.offered[:, index]
+        return len(now) > len(before) or bool((now != before).any())
 
     def clear_node(self, index: int) -> None:
         """Forget node ``index`` and all use of it."""

@@ -87,9 +87,12 @@ class Witnesses:
         self._asked: dict[str, tuple[crd.Store, ...]] = {}  # node name -> as its NodeCapability lists them
         self._seen: dict[tuple[str, str], dict[str, float]] = {}  # (node or EXTERNAL, store) -> who asked it -> when
 
-    def set_node(self, node: core.Node) -> None:
-        """Take in a node."""
-        self._ready[node.metadata.name] = is_ready(node)
+    def set_node(self, node: core.Node) -> bool:
+        """Take in a node; returns whether it became ready, or ceased to be."""
+        name, ready = node.metadata.name, is_ready(node)
+        before = self._ready.get(name)
+        self._ready[name] = ready
+        return ready != before
 
     def remove_node(self, name: str) -> None:
         """Forget a node."""
