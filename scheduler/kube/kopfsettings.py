@@ -58,6 +58,8 @@ def harden(settings: kopf.OperatorSettings, *, reads_only: bool) -> None:
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    # Else an operator that was ended would kill the process ten minutes later, which may have gone on without it.
+    settings.process.ultimate_exiting_timeout = None
     settings.queueing.idle_timeout = IDLE_S
     settings.watching.chunk_size = CHUNK
     settings.watching.inactivity_timeout = SILENCE_S

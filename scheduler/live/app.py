@@ -34,6 +34,7 @@ from scheduler.live import (
     health,
     journal,
     metrics,
+    podfeed,
     queue,
     reports,
     storage,
@@ -117,7 +118,7 @@ class _Process:
         self._nodes_fed = feed.Nodes(self._cluster, self._queue, self._metrics)
         self._namespaces_fed = feed.Namespaces(self._cluster, self._queue)
         self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
-        self._pending = feed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics)
+        self._pending = podfeed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics, clock=clock)
         self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
         self._upkeep = upkeep.Upkeep(
             api=api,
@@ -161,7 +162,12 @@ class _Process:
             api, feed.NAMESPACES, core.Namespace, self._namespaces_fed, metadata_only=True, failures=failures
         )
         self._pods = informer.Informer(
-            api, feed.PODS, core.Pod, self._pods_fed, {"fieldSelector": feed.ASSIGNED}, failures=failures
+            api,
+            feed.PODS,
+            core.Pod,
+            podfeed.Pods(self._pods_fed, self._pending),
+            podfeed.UNFINISHED,
+            failures=failures,
         )
         self._device_classes = informer.Informer(
             api,
@@ -195,7 +201,7 @@ class _Process:
                 ("event loop pulse", self._pulse.run()),
                 ("watch of nodes", self._nodes.run()),
                 ("watch of namespaces", self._namespaces.run()),
-                ("watch of assigned pods", self._pods.run()),
+                ("watch of pods", self._pods.run()),
                 ("writer of events", self._sink.run()),
                 ("writer of conditions", self._reporter.run()),
                 (_START, self._start()),
@@ -215,11 +221,13 @@ class _Process:
         await asyncio.gather(*synced, self._read_resources())
         if await devices.are_listable(self._api):
             self._spawn("watch of device classes", self._device_classes.run())
-        self._operator = await handlers.Operator.start(
-            self._api, self._settings.scheduler_name, self._pending, self._resources
-        )
+        self._operator = await handlers.Operator.for_resources(self._api, self._resources)
         self._catch_signals()  # again: Kopf has just taken them
         self._spawn("kopf operator", self._operator.run())
+        pod_watch = handlers.PodWatch(
+            self._api, self._settings.scheduler_name, self._pending, started=self._catch_signals
+        )
+        self._spawn("watch of pending pods", pod_watch.run())
         self._spawn("refresh", self._refresh())
         self._spawn("look after bindings", self._binder.run())
         self._spawn("writer of data objects", self._upkeep.writer.run())
@@ -304,9 +312,12 @@ class _Process:
             ready={
                 "nodes": lambda: "" if self._nodes.synced.is_set() else "not read yet",
                 "namespaces": lambda: "" if self._namespaces.synced.is_set() else "not read yet",
-                "assigned pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
-                "custom resources": lambda: "" if self._resources.synced else "not read yet",
-                "pending pods": lambda: self._operator.not_ready() if self._operator is not None else "not watched yet",
+                "pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
+                "custom resources": lambda: (
+                    "not read yet"
+                    if self._operator is None or not self._resources.synced
+                    else self._operator.not_ready()
+                ),
             },
             metrics=self._metrics,
             journal=self._journal,
@@ -336,6 +347,7 @@ class _Process:
         self._metrics.watch_data_objects("bucket", lambda: self._upkeep.buckets.count)
         self._metrics.watch_data_objects("on_demand", self._upkeep.keys.count)
         self._metrics.watch_data_objects("with_doubtful_copies", lambda: self._upkeep.availability.count)
+        self._metrics.watch_source(lambda source: self._pending.source == source)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_efficiency(self._efficiency)
 

@@ -1,9 +1,9 @@
 """Brings what the API server holds into the cluster state and the queue: the one writer of both, on the loop's thread.
 
-Nodes, namespaces and assigned pods come from informers, which notice what vanished. Pending pods of ours and the two
-custom resources come from Kopf, which loses deletions over a relist; `CustomResources.refresh` and
-`PendingPods.refresh` therefore list them now and then and drop what is absent. Nothing of a list but absences is used
-once the watches run: a list may be older than the last event.
+Nodes, namespaces and assigned pods come from informers, which notice what vanished; pending pods have a module of their
+own (scheduler.live.podfeed). The two custom resources come from Kopf, which loses deletions over a relist;
+`CustomResources.refresh` therefore lists them now and then and drops what is absent. Nothing of a list but absences is
+used once the watches run: a list may be older than the last event.
 
 A change that may let a waiting pod fit wakes the queue: a node that is new or offers something else, a capability that
 changed, an assigned pod that is gone or asks for less. Heartbeats and start-ups do not. What may only bring a pod the
@@ -39,14 +39,7 @@ NAMESPACES = "/api/v1/namespaces"
 DATA_OBJECTS = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 
-# Finished pods hold nothing: they leave the selector, which the server reports as a deletion.
-ASSIGNED = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
-
 TURN_EVERY = 500  # objects looked at between two turns of the loop
-
-
-def pending_selector(scheduler_name: str) -> str:
-    return f"spec.schedulerName={scheduler_name},spec.nodeName="
 
 
 class Nodes:
@@ -141,17 +134,17 @@ class AssignedPods:
             self._queue.wake_refused(pod_affinity.PLUGIN)
         if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
             self._queue.wake()  # resized in place, perhaps to less
-        _tell_all(self.on_seen, self._metrics, pod.key, pod)
+        tell_all(self.on_seen, self._metrics, pod.key, pod)
 
     def remove(self, key: informer.Key) -> None:
         pod = self._pods.pop(key.uid, None)
         self._cluster.remove_pod(key.uid)
-        self._queue.remove(key.uid)  # Kopf may have lost the event that it is no longer pending
+        self._queue.remove(key.uid)
         self._queue.wake()
         if pod is not None:
             if self._uids.get(pod.key) == key.uid:
                 del self._uids[pod.key]
-            _tell_all(self.on_gone, self._metrics, pod.key, pod)
+            tell_all(self.on_gone, self._metrics, pod.key, pod)
 
     def has(self, uid: str) -> bool:
         """Whether a pod is assigned and not finished."""
@@ -171,54 +164,6 @@ class AssignedPods:
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
             self._metrics.failures.caught("queue", bug, pod=waiting.key)
             return True
-
-
-class PendingPods:
-    """Our pods without a node, as Kopf reports them."""
-
-    def __init__(self, api: client.Api, scheduler_name: str, waiting: queue.Queue, counters: metrics.Metrics) -> None:
-        self.on_seen: list[Callable[[core.Pod], None]] = []
-        self._api = api
-        self._params = {"fieldSelector": pending_selector(scheduler_name)}
-        self._scheduler_name = scheduler_name
-        self._queue = waiting
-        self._metrics = counters
-
-    def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        """Take in one watch event: DELETED, or anything else for a pod that is there."""
-        with self._metrics.failures.contained("watch", pod=_name(body)):
-            self._event(kind, body)
-
-    def _event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        if kind == "DELETED":  # bound, deleted, or finished: it has left the selector, perhaps not the cluster
-            self._queue.remove(body["metadata"]["uid"])
-            return
-        try:
-            pod = core.convert(body, core.Pod, "pod")
-        except errors.InputError as error:
-            self._metrics.bad_input("Pod")
-            log.warning("pending pod ignored, as it cannot be read", pod=_name(body), error=str(error))
-            return
-        if pod.spec.scheduler_name == self._scheduler_name:
-            self._queue.observe(pod)
-            self._tell(pod)
-
-    async def refresh(self, clock: Callable[[], float]) -> None:
-        """List the pending pods once: drop what is absent, add what was missed.
-
-        Raises:
-            ApiError: the list could not be had.
-        """
-        asked = clock()
-        pods = await reading.list_all(self._api, PODS, core.Pod, self._params)
-        if dropped := self._queue.reconcile(pods, asked=asked):
-            log.info("pods dropped that are no longer pending", pods=dropped)
-        for pod in pods:
-            self._tell(pod)
-
-    def _tell(self, pod: core.Pod) -> None:
-        if self._queue.get(pod.metadata.uid) is not None:  # not bound, deleted or finished, and not too many
-            _tell_all(self.on_seen, self._metrics, pod.key, pod)
 
 
 @dataclasses.dataclass(slots=True)
@@ -268,14 +213,14 @@ class CustomResources:
         return [held.obj for held in self._capabilities.values()]
 
     def data_object_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        with self._metrics.failures.contained("watch", object=_name(body)):
+        with self._metrics.failures.contained("watch", object=name_of(body)):
             if kind == "DELETED":
                 self._remove_object((body["metadata"]["namespace"], body["metadata"]["name"]))
             elif (obj := self._read(body, crd.DataObject)) is not None:
                 self._apply_object(obj)
 
     def capability_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        with self._metrics.failures.contained("watch", object=_name(body)):
+        with self._metrics.failures.contained("watch", object=name_of(body)):
             if kind == "DELETED":
                 self._remove_capability(body["metadata"]["name"])
             elif (obj := self._read(body, crd.NodeCapability)) is not None:
@@ -312,19 +257,19 @@ class CustomResources:
             return core.convert(body, kind, kind.__name__)
         except errors.InputError as error:
             self._metrics.bad_input(kind.__name__)
-            log.warning("custom resource ignored, as it cannot be read", object=_name(body), error=str(error))
+            log.warning("custom resource ignored, as it cannot be read", object=name_of(body), error=str(error))
             return None
 
     def _apply_object(self, obj: crd.DataObject) -> None:
         self._objects[obj.metadata.namespace, obj.metadata.name] = _Held(obj, self._clock())
         self._cluster.apply_data_object(obj)
         place = (obj.metadata.namespace, obj.metadata.name)
-        _tell_all(self.on_object, self._metrics, place, place, obj)
+        tell_all(self.on_object, self._metrics, place, place, obj)
 
     def _remove_object(self, place: tuple[str, str]) -> None:
         self._objects.pop(place, None)
         self._cluster.remove_data_object(*place)
-        _tell_all(self.on_object, self._metrics, place, place, None)
+        tell_all(self.on_object, self._metrics, place, place, None)
 
     def _apply_capability(self, capability: crd.NodeCapability) -> None:
         name = capability.metadata.name
@@ -341,7 +286,7 @@ class CustomResources:
         self._cluster.remove_capability(name)
 
 
-def _tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metrics, name: object, *what: *Ts) -> None:
+def tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metrics, name: object, *what: *Ts) -> None:
     """Tell each listener, whatever another one does with it."""
     for told in listeners:
         try:
@@ -373,6 +318,6 @@ def _abilities(capability: crd.NodeCapability) -> tuple[object, ...]:
     return capability.spec, status.node_type, status.capabilities, status.accelerators, stores
 
 
-def _name(body: Mapping[str, Any]) -> str:
+def name_of(body: Mapping[str, Any]) -> str:
     meta = body.get("metadata") or {}
     return f"{meta.get('namespace', '')}/{meta.get('name', '')}"

@@ -23,6 +23,7 @@ SCORE_BUCKETS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.
 
 QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
+SOURCES = ("kopf", "informer")
 NODE_TYPES = ("edge", "cloud", "unknown")
 PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
 UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "available", "evicted", "refused", "full")
@@ -95,6 +96,12 @@ class Metrics:
         )
         self._pending = prometheus.Gauge(
             "scheduler_pending_pods", "Pods that wait, by queue.", ["queue"], registry=registry
+        )
+        self._source = prometheus.Gauge(
+            "data_locality_pending_pods_source",
+            "1 for the watch by which the queue hears of pods: Kopf's in calm times, the informer's in a surge.",
+            ["source"],
+            registry=registry,
         )
         self._duration = prometheus.Histogram(
             "scheduler_scheduling_attempt_duration_seconds",
@@ -183,6 +190,11 @@ class Metrics:
         """Ask ``count`` for the length of each of QUEUES whenever the metrics are read."""
         for queue in QUEUES:
             self._pending.labels(queue).set_function(functools.partial(count, queue))
+
+    def watch_source(self, speaks: Callable[[str], bool]) -> None:
+        """Ask which of SOURCES speaks whenever the metrics are read."""
+        for source in SOURCES:
+            self._source.labels(source).set_function(functools.partial(speaks, source))
 
     def watch_cache(self, kind: str, count: Callable[[], int]) -> None:
         self._cache.labels(kind).set_function(count)

@@ -24,6 +24,7 @@ from scheduler.live import (
     mentions,
     metrics,
     ondemand,
+    podfeed,
     queue,
     reports,
 )
@@ -50,7 +51,7 @@ class Upkeep:
         state: cluster.Cluster,
         is_node: Callable[[str], bool],
         assigned: feed.AssignedPods,
-        pending: feed.PendingPods,
+        pending: podfeed.PendingPods,
         resources: feed.CustomResources,
         waiting: queue.Queue,
         reporter: reports.Reporter,

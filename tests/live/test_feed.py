@@ -10,7 +10,7 @@ import pytest
 from scheduler import config
 from scheduler.api import core
 from scheduler.kube import client, informer
-from scheduler.live import feed, metrics, queue
+from scheduler.live import feed, metrics, podfeed, queue
 from scheduler.state import cluster
 from tests.fakeapi import objects, server
 from tests.live import builders
@@ -30,7 +30,7 @@ class Parts:
         self.namespaces = feed.Namespaces(self.cluster, self.queue)
         self.pods = feed.AssignedPods(self.cluster, self.queue, counters)
         self.resources = feed.CustomResources(api, self.cluster, self.queue, counters, clock)
-        self.pending = feed.PendingPods(api, "data-locality-scheduler", self.queue, counters)
+        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", self.queue, counters, clock=clock)
 
     def sleep(self, affinity: core.Affinity | None = None, refused_by: str = "NodeResourcesFit") -> None:
         pod = builders.pod("sleeper")

@@ -12,7 +12,7 @@ import pytest
 from scheduler.api import names
 from scheduler.engine import decide
 from scheduler.kube import binding
-from scheduler.live import clerk, departed, expected, feed, metrics, ondemand, queue, reports
+from scheduler.live import clerk, departed, expected, metrics, ondemand, podfeed, queue, reports
 from scheduler.state import cluster, podterms
 from tests.fakeapi import objects, server
 from tests.live import builders, running
@@ -119,13 +119,13 @@ def failures(counters: metrics.Metrics, part: str) -> float:
         pytest.param(ondemand.Keys, (), id="keys"),
         pytest.param(expected.Outputs, (), id="outputs"),
         pytest.param(departed.Departed, (), id="departed"),
-        pytest.param(feed.PendingPods, (lambda: 0.0,), id="refresh"),
+        pytest.param(podfeed.PendingPods, (lambda: 0.0,), id="refresh"),
     ],
 )
 async def test_a_look_through_all_that_fails_is_done_again(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, owner: type, args: tuple[Any, ...]
 ) -> None:
-    method = "refresh" if owner is feed.PendingPods else "sweep"
+    method = "refresh" if owner is podfeed.PendingPods else "sweep"
     looked: list[int] = []
 
     def fail(*_args: Any) -> None:

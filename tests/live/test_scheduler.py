@@ -420,8 +420,8 @@ async def test_it_ends_with_an_error_when_kopf_does(fake: server.FakeApi, tmp_pa
     world = running.Running(fake, stop, task)
     world.create("a")
     await world.placed("a")
-    # What Kopf takes for fatal: a 410 as the answer to a watch, from the pods that it watches for us.
-    fake.faults.append(faults.Fault(method="GET", path="watch=true.*spec.schedulerName", status=410, times=100))
+    # What Kopf takes for fatal: a 410 as the answer to a watch, here of the DataObjects.
+    fake.faults.append(faults.Fault(method="GET", path="dataobjects.*watch=true", status=410, times=100))
     fake.drop_watches()
     assert await task == app.FAILED
 
