@@ -140,6 +140,10 @@ class Directed(Generic[End]):
                 if not table[one]:
                     del table[one]
 
+    def has(self, end: End, *, outward: bool) -> bool:
+        """Whether anything is known of links from ``end`` (or to it)."""
+        return end in (self._onward if outward else self._back)
+
     def around(self, end: End, now_s: float, *, outward: bool) -> Iterator[tuple[End, Estimate]]:
         """What is known of the links from ``end`` (or to it), with their other end."""
         for other, reports in (self._onward if outward else self._back).get(end, {}).items():
@@ -157,11 +161,12 @@ NOTHING_TOLD: Final = Told(frozenset(), between_zones=False)
 
 
 class LinkTable:
-    """Everybody's reports: ``nodes`` by pair of nodes, ``zones`` by pair of zones."""
+    """Everybody's reports: ``nodes`` by pair of nodes, ``zones`` by pair of zones; ``dated``: how many of them age."""
 
     def __init__(self) -> None:
         self.nodes: Directed[str] = Directed()
         self.zones: Directed[Zone] = Directed()
+        self.dated = 0
         self._reported: dict[str, tuple[Zone, tuple[KnownLink, ...]]] = {}
 
     def report(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...]) -> Told:
@@ -185,6 +190,8 @@ class LinkTable:
     def _each(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...], *, add: bool) -> bool:
         between_zones = False
         for link in links:
+            if link.measured_at_s is not None:
+                self.dated += 1 if add else -1
             peer = link.zone
             if peer is None:
                 nodes = (reporter, link.peer) if link.outward else (link.peer, reporter)

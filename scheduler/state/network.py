@@ -1,39 +1,35 @@
 """How fast and how late data moves between any two nodes: a prior from the topology, drawn towards what was measured.
 
-Nodes are grouped into sites (region, zone, edge or cloud); all nodes of a site look alike. The sites hang in a
-tree (world, region, zone, site) held by networkx, and the prior of a pair is the class of their lowest common ancestor:
-same zone, same region, otherwise edge-cloud where the types differ, otherwise cross-region. That is the order in which
-the earlier implementation tested them. One row (a source site against all sites) is worked out when first asked for:
-only sites with a store are ever sources, so nothing here grows with the square of the nodes.
+All nodes of a site look alike (scheduler.state.sites). One row (a source site against all sites) is worked out when
+first asked for: only sites with a store are ever sources, so nothing here grows with the square of the nodes.
 
 Over the prior lies what is known of the pair of zones, and over that what is known of the pair of nodes, each by its
 weight (scheduler.state.links) and in its direction only. Weights fade with age, and ages are reckoned to a time that
 the caller gives, in steps of ``STEP_S``, so that rows can be kept and a decision stays a function of its snapshot.
+
+So an end (a node or a place) reaches every node as it reaches the node's site, but for the few nodes of which more is
+known: the end itself, and those to which the link was measured. Whoever compares many ends does so by site, looks at
+those few, and gathers once.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.state import links
+from scheduler.state import links, sites
 
 STEP_S: Final = 10.0
+# Rows of that many ends and directions are kept; a cluster has fewer sites with a store, and a few places outside.
+_KEPT_ROWS: Final = 1024
 
 Floats = NDArray[np.float64]
-
-
-class Site(NamedTuple):
-    """Where a node is, as far as the topology tells; "" is unknown. ``node_type`` is "edge", "cloud" or ""."""
-
-    region: str
-    zone: str
-    node_type: str
+Site: TypeAlias = sites.Site
 
 
 class Source(enum.IntEnum):
@@ -69,6 +65,11 @@ class Row(NamedTuple):
             self.bandwidth[sites], self.latency[sites], self.source[sites], self.weight[sites], self.age_s[sites]
         )
 
+    def put(self, at: list[int], other: Row) -> None:
+        """Replace the entries ``at`` by another row."""
+        self.bandwidth[at], self.latency[at], self.source[at] = other.bandwidth, other.latency, other.source
+        self.weight[at], self.age_s[at] = other.weight, other.age_s
+
     def used(self, at: int) -> Used:
         """One entry."""
         age_s = float(self.age_s[at])
@@ -93,137 +94,138 @@ class Row(NamedTuple):
 
 
 class Network:
-    """Bandwidth (bytes/s) and latency (s) from and to a node, as vectors over all nodes."""
+    """Bandwidth (bytes/s) and latency (s) from and to a node, as vectors over all sites or all nodes.
 
-    def __init__(self, defaults: config.Network, capacity: int) -> None:
+    Args:
+        defaults: What is taken where nobody has measured.
+        names: Node names by index.
+        index_of: The reverse.
+        capacity: Node indices to begin with.
+    """
+
+    def __init__(self, defaults: config.Network, names: list[str], index_of: Mapping[str, int], capacity: int) -> None:
         self._defaults = defaults
-        self._tree: nx.DiGraph[object] = nx.DiGraph()
-        self._site_ids: dict[Site, int] = {}
-        self.sites: list[Site] = []  # by site id
-        self._sites_in: dict[links.Zone, list[int]] = {}
-        self._priors: dict[Site, tuple[Floats, Floats]] = {}
-        self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward, as of _rows_at_s
-        self._rows_at_s = 0.0
-        self.site_of = np.zeros(capacity, np.int32)  # [capacity] site id of each node
+        self._names = names
+        self._index_of = index_of
+        self._table = sites.SiteTable(capacity)
         self._known = links.LinkTable()
+        self._reports_seq = 0  # grows with every report that changes something between zones
+        self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward, as of _rows_made_of
+        self._rows_made_of: tuple[int, int, float] = (0, 0, 0.0)
 
     def grow(self, capacity: int) -> None:
         """Make room for node indices below ``capacity``."""
-        self.site_of = np.concatenate([self.site_of, np.zeros(capacity - len(self.site_of), np.int32)])
+        self._table.grow(capacity)
+
+    @property
+    def sites(self) -> list[Site]:
+        """By site id."""
+        return self._table.sites
+
+    @property
+    def site_of(self) -> NDArray[np.int32]:
+        """[capacity] the site id of each node."""
+        return self._table.of
 
     def place(self, index: int, site: Site) -> bool:
-        """Say where node ``index`` is; returns whether it was elsewhere."""
-        site_id = self._site_ids.get(site)
-        if site_id is None:
-            site_id = self._site_ids[site] = len(self.sites)
-            self.sites.append(site)
-            region, zone = ("region", site.region), ("zone", site.region, site.zone)
-            # Marked as a site, for a Site equals a plain tuple: a region may be called "zone".
-            nx.add_path(self._tree, ["world", region, zone, ("site", site)])
-            self._sites_in.setdefault((site.region, site.zone), []).append(site_id)
-            self._priors.clear()
-            self._rows.clear()
-        moved = self.site_of.item(index) != site_id
-        self.site_of[index] = site_id
-        return moved
+        """Say where node ``index`` is, NOWHERE when it is gone; returns whether it was elsewhere."""
+        return self._table.place(index, site)
 
     def set_links(self, name: str, zone: links.Zone, reports: tuple[links.KnownLink, ...]) -> links.Told:
         """Replace what node ``name``, which is in ``zone``, reports of its links; returns what changed."""
         told = self._known.report(name, zone, reports)
-        if told.between_zones:
-            self._rows.clear()
+        self._reports_seq += told.between_zones
         return told
 
     def newest_s(self) -> float:
         """When the latest of all measurements was taken, in seconds since 1970; 0 without any."""
         return self._known.newest_s()
 
-    def reach(
-        self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool
-    ) -> tuple[Floats, Floats]:
-        """Bandwidth and latency between one node and every node.
+    def made_of(self, now_s: float) -> tuple[int, int, float]:
+        """What site rows are made of at a time: as long as this is equal, so are they."""
+        return self._table.version, self._reports_seq, self._moment_s(now_s)
+
+    def site_row(self, end: int | Site, *, now_s: float, outward: bool) -> Row:
+        """A node's site, or a place, against all sites. Shared: not to be written to.
 
         Args:
-            index: The node.
-            names: Node names by index; its length is the length of the result.
-            index_of: The reverse.
+            end: A node's index, or a place.
             now_s: The time to which ages are reckoned, in seconds since 1970.
-            outward: From the node to all others; otherwise from all others to it.
-
-        Returns:
-            Two vectors over nodes: bytes per second and seconds.
+            outward: From the end to all others; otherwise from all others to it.
         """
-        row = self._node_row(index, names, index_of, now_s=now_s, outward=outward)
-        return row.bandwidth, row.latency
-
-    def reach_place(self, place: Site, size: int, *, now_s: float, outward: bool) -> tuple[Floats, Floats]:
-        """Bandwidth and latency between a place outside the cluster and the first ``size`` nodes."""
-        row = self._site_row(place, now_s - now_s % STEP_S, outward=outward)
-        site_of = self.site_of[:size]
-        return row.bandwidth[site_of], row.latency[site_of]
-
-    def row(self, end: int | Site, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> Row:
-        """What ``reach`` and ``reach_place`` give, and where it comes from."""
-        if not isinstance(end, Site):
-            return self._node_row(end, names, index_of, now_s=now_s, outward=outward)
-        return self._site_row(end, now_s - now_s % STEP_S, outward=outward).of(self.site_of[: len(names)])
-
-    def _node_row(self, index: int, names: list[str], index_of: dict[str, int], *, now_s: float, outward: bool) -> Row:
-        now_s -= now_s % STEP_S
-        whole = self._site_row(self.sites[self.site_of[index]], now_s, outward=outward)
-        site_of = self.site_of[: len(names)]
-        row = whole.of(site_of)
-        for peer, estimate in self._known.nodes.around(names[index], now_s, outward=outward):
-            at = index_of.get(peer)
-            if at is not None:
-                row.draw(at, estimate)
-        local = self._defaults.local
-        row.bandwidth[index], row.latency[index] = local.bandwidth_bytes_per_s, local.latency_s
-        row.source[index], row.weight[index], row.age_s[index] = Source.LOCAL, 1.0, np.nan
-        return row
-
-    def _site_row(self, site: Site, now_s: float, *, outward: bool) -> Row:
-        if now_s != self._rows_at_s:
+        site = end if isinstance(end, sites.Site) else self.sites[self.site_of.item(end)]
+        made_of = self.made_of(now_s)
+        if made_of != self._rows_made_of or len(self._rows) >= _KEPT_ROWS:
             self._rows.clear()
-            self._rows_at_s = now_s
+            self._rows_made_of = made_of
         row = self._rows.get((site, outward))
         if row is None:
-            bandwidth, latency = self._prior(site)
-            count = len(bandwidth)
-            row = self._rows[site, outward] = Row(
-                bandwidth.copy(), latency.copy(), np.zeros(count, np.int8), np.zeros(count), np.full(count, np.nan)
-            )
-            if site.zone:
-                around = self._known.zones.around((site.region, site.zone), now_s, outward=outward)
-                for zone, estimate in around:
-                    row.draw(self._sites_in.get(zone, []), estimate)
+            row = self._rows[site, outward] = self._make_site_row(site, made_of[2], outward=outward)
         return row
 
-    def _prior(self, site: Site) -> tuple[Floats, Floats]:
-        prior = self._priors.get(site)
-        if prior is None:
-            classes = self._classify(site)
-            prior = self._priors[site] = (
-                np.array([link.bandwidth_bytes_per_s for link in classes], np.float64),
-                np.array([link.latency_s for link in classes], np.float64),
-            )
-        return prior
+    def exceptions(self, end: int | Site, *, now_s: float, outward: bool) -> dict[int, tuple[float, float]]:
+        """Bandwidth and latency of the nodes that an end reaches otherwise than it reaches their sites, by index.
 
-    def _classify(self, source: Site) -> list[config.Link]:
-        prior = self._defaults
-        zone = ("zone", source.region, source.zone)
-        region = ("region", source.region)
-        # A place outside the cluster may be where no node is.
-        in_zone = nx.descendants(self._tree, zone) if source.zone and zone in self._tree else set()
-        in_region = nx.descendants(self._tree, region) if source.region and region in self._tree else set()
+        These are the node itself, at the local rate, and those to or from which the link was measured.
+        """
+        if isinstance(end, sites.Site):
+            return {}
+        found: dict[int, tuple[float, float]] = {}
+        if self._known.nodes.has(self._names[end], outward=outward):
+            indices, row = self._measured(end, now_s=now_s, outward=outward)
+            found.update(zip(indices, zip(row.bandwidth.tolist(), row.latency.tolist(), strict=True), strict=True))
+        found[end] = self._defaults.local.bandwidth_bytes_per_s, self._defaults.local.latency_s
+        return found
 
-        def link(site: Site) -> config.Link:
-            if ("site", site) in in_zone:
-                return prior.same_zone
-            if ("site", site) in in_region:
-                return prior.same_region
-            if source.node_type and site.node_type and source.node_type != site.node_type:
-                return prior.edge_cloud
-            return prior.cross_region
+    def reach(self, index: int, *, now_s: float, outward: bool) -> tuple[Floats, Floats]:
+        """Bandwidth and latency between one node and every node: bytes per second and seconds."""
+        row = self.row(index, now_s=now_s, outward=outward)
+        return row.bandwidth, row.latency
 
-        return [link(site) for site in self.sites]
+    def reach_place(self, place: Site, *, now_s: float, outward: bool) -> tuple[Floats, Floats]:
+        """Bandwidth and latency between a place outside the cluster and every node."""
+        row = self.site_row(place, now_s=now_s, outward=outward)
+        site_of = self.site_of[: len(self._names)]
+        return row.bandwidth[site_of], row.latency[site_of]
+
+    def row(self, end: int | Site, *, now_s: float, outward: bool) -> Row:
+        """What ``reach`` and ``reach_place`` give, and where it comes from."""
+        row = self.site_row(end, now_s=now_s, outward=outward).of(self.site_of[: len(self._names)])
+        if isinstance(end, sites.Site):
+            return row
+        if self._known.nodes.has(self._names[end], outward=outward):
+            indices, measured = self._measured(end, now_s=now_s, outward=outward)
+            row.put(indices, measured)
+        local = self._defaults.local
+        row.bandwidth[end], row.latency[end] = local.bandwidth_bytes_per_s, local.latency_s
+        row.source[end], row.weight[end], row.age_s[end] = Source.LOCAL, 1.0, np.nan
+        return row
+
+    def _measured(self, index: int, *, now_s: float, outward: bool) -> tuple[list[int], Row]:
+        """The nodes to (or from) which a node's link was measured, by index, and what is known of those links."""
+        around = self._known.nodes.around(self._names[index], self._moment_s(now_s), outward=outward)
+        known = [(self._index_of[peer], estimate) for peer, estimate in around if peer in self._index_of]
+        indices = [peer for peer, _ in known]
+        row = self.site_row(index, now_s=now_s, outward=outward).of(self.site_of[indices])
+        for position, (_, estimate) in enumerate(known):
+            row.draw(position, estimate)
+        return indices, row
+
+    def _moment_s(self, now_s: float) -> float:
+        """The time to which ages are reckoned; always the same where nothing ages."""
+        return now_s - now_s % STEP_S if self._known.dated else 0.0
+
+    def _make_site_row(self, site: Site, moment_s: float, *, outward: bool) -> Row:
+        classes = self._table.classify(site, self._defaults)
+        count = len(classes)
+        row = Row(
+            np.array([link.bandwidth_bytes_per_s for link in classes], np.float64),
+            np.array([link.latency_s for link in classes], np.float64),
+            np.zeros(count, np.int8),
+            np.zeros(count),
+            np.full(count, np.nan),
+        )
+        if site.zone:
+            for zone, estimate in self._known.zones.around((site.region, site.zone), moment_s, outward=outward):
+                row.draw(self._table.in_zone(zone), estimate)
+        return row

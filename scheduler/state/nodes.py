@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import changes, facts, images, labels, links, network, replicas, taints, usage
+from scheduler.state import changes, facts, images, labels, links, network, replicas, sites, taints, usage
 
 
 class NodeTable:
@@ -49,7 +49,7 @@ class NodeTable:
         self.capabilities = labels.LabelTable(capacity)
         self.images = images.ImageTable(capacity)
         self.usage = usage.Usage(capacity)
-        self.network = network.Network(prior, capacity)
+        self.network = network.Network(prior, self.names, self.index_of, capacity)
 
     def apply(self, node: core.Node) -> int:
         """Add a node or take in its new version; returns the facets that changed, all of them for a new one.
@@ -89,6 +89,7 @@ class NodeTable:
         self._locations.witnesses.remove_node(name)
         self._locations.served.serve(name, ())
         self._report_links(name, ("", ""), ())
+        self.network.place(index, sites.NOWHERE)
         self.alive[index] = self.unschedulable[index] = False
         self.node_type[index] = 0
         self.hardware[:, index] = False

@@ -75,15 +75,27 @@ class Snapshot:
 
     def reach(self, index: int, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """Bandwidth (bytes/s) and latency (s) from node ``index`` to every node, or from every node to it."""
-        return self.links.reach(index, self.names, self.index_of, now_s=self.now_s, outward=outward)
+        return self.links.reach(index, now_s=self.now_s, outward=outward)
 
     def reach_place(self, place: network.Site, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """The same between a place outside the cluster and every node."""
-        return self.links.reach_place(place, self.size, now_s=self.now_s, outward=outward)
+        return self.links.reach_place(place, now_s=self.now_s, outward=outward)
 
     def links_of(self, end: int | network.Site, *, outward: bool) -> network.Row:
         """What ``reach`` gives for a node or a place, and where it comes from."""
-        return self.links.row(end, self.names, self.index_of, now_s=self.now_s, outward=outward)
+        return self.links.row(end, now_s=self.now_s, outward=outward)
+
+    def site_row(self, end: int | network.Site, *, outward: bool) -> tuple[network.Floats, network.Floats]:
+        """[sites] what ``reach`` or ``reach_place`` give at the nodes of each site but for ``exceptions``; read-only.
+
+        As long as ``links.made_of(now_s)`` is equal, so are all site rows.
+        """
+        row = self.links.site_row(end, now_s=self.now_s, outward=outward)
+        return row.bandwidth, row.latency
+
+    def exceptions(self, end: int | network.Site, *, outward: bool) -> dict[int, tuple[float, float]]:
+        """Bandwidth and latency of the few nodes that ``end`` reaches otherwise, the node ``end`` itself among them."""
+        return self.links.exceptions(end, now_s=self.now_s, outward=outward)
 
     def where_is(self, namespace: str, urn: str) -> replicas.Entry | None:
         """Where a namespace's pods can read a urn now; None when nothing is known of it."""

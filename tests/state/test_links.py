@@ -241,3 +241,60 @@ def test_reporting_anew_is_the_same_as_reporting_once(data: st.DataObject) -> No
     for source in names:
         for target in names:
             assert used(found, source, target) == pytest.approx(used(expected, source, target))
+
+
+@given(data=st.data(), hours=st.sampled_from([0.0, 0.5, 7.0]))
+def test_sites_and_exceptions_are_the_whole_row(data: st.DataObject, hours: float) -> None:
+    """Gathered by site and put right at the exceptions, a row is what it is node by node, to the bit."""
+    peers = st.sampled_from(["a1", "a2", "b1", "c1", "x", "nobody", "zone:r/a", "zone:r/b", "zone:s/a"])
+    reports = st.lists(
+        st.builds(
+            lambda peer, bandwidth, latency_s, confidence, direction: measured(
+                peer, bandwidth, latencySeconds=latency_s, confidence=confidence, direction=direction
+            ),
+            peers,
+            st.sampled_from([0, 7, 123_456_789]),
+            st.sampled_from([0.0, 0.25]),
+            st.sampled_from([1.0, 0.3]),
+            st.sampled_from(["To", "From"]),
+        ),
+        max_size=4,
+    )
+    snap = frozen(START_S + hours * HOUR_S, a1=data.draw(reports), b2=data.draw(reports), x=data.draw(reports))
+    site_of = snap.links.site_of[: snap.size]
+    ends: list[int | network.Site] = [*snap.index_of.values(), network.Site("r", "a", ""), network.Site("t", "", "")]
+    for end in ends:
+        for outward in (True, False):
+            bandwidth, latency = (row[site_of] for row in snap.site_row(end, outward=outward))
+            for index, (bandwidth_there, latency_there) in snap.exceptions(end, outward=outward).items():
+                bandwidth[index], latency[index] = bandwidth_there, latency_there
+            expected = snap.links_of(end, outward=outward)
+
+            assert (bandwidth == expected[0]).all()
+            assert (latency == expected[1]).all()
+
+
+def test_rows_stay_as_long_as_what_they_are_made_of() -> None:
+    made = _state(a1=[measured("zone:r/b", 1000)])
+    before = made.freeze(START_S).links.made_of(START_S)
+    made.apply_node(build.as_node(build.node("a3", region="r", zone="a")))  # at a site that there is
+    assert made.freeze().links.made_of(START_S + network.STEP_S / 2) == before
+    assert made.freeze().links.made_of(START_S + network.STEP_S) != before
+    made.apply_node(build.as_node(build.node("d1", region="t", zone="d")))
+    assert made.freeze().links.made_of(START_S) != before
+
+
+def test_where_nothing_ages_rows_stay_for_ever() -> None:
+    snap = build.state(NODES).freeze(START_S)
+    assert snap.links.made_of(START_S) == snap.links.made_of(START_S + HOUR_S)
+
+
+def test_a_site_is_forgotten_with_its_last_node() -> None:
+    made = build.state(NODES)
+    for zone in range(50):
+        made.apply_node(build.as_node(build.node("moves", region="t", zone=str(zone))))
+    made.apply_node(build.as_node(build.node("moves", region="r", zone="a")))
+    snap = made.freeze()
+    assert len(snap.links.sites) <= len(NODES) + 3
+    assert [site for site in snap.links.sites if site.region == "t"] == []
+    assert used(snap, "moves", "a1").bandwidth_bytes_per_s == PRIOR.same_zone.bandwidth_bytes_per_s
