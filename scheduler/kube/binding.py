@@ -61,7 +61,8 @@ async def bind(
         }
     )
     try:
-        await api.post(f"/api/v1/namespaces/{namespace}/pods/{pod}/binding", body, deadline_s=deadline_s)
+        with api.urgently():
+            await api.post(f"/api/v1/namespaces/{namespace}/pods/{pod}/binding", body, deadline_s=deadline_s)
     except errors.ApiError as error:
         return _outcome(error)
     return Outcome(Verdict.BOUND)

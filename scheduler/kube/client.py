@@ -11,10 +11,11 @@ Where only one of several processes may write, ``Api.fence`` is asked before eac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import ssl
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final, Self
 
 import aiohttp
@@ -35,6 +36,7 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML, so the body
 DEADLINE_S: Final = 30.0
 REREAD_S: Final = 60.0  # a projected service account token is renewed at 80% of its life, which is an hour or more
 CLOCK_EVERY_S: Final = 60.0  # how often the server's clock is read off an answer
+URGENT_S: Final = 0.05  # after an urgent request: a decision and an answer, on a machine that has other work too
 CONNECTIONS: Final = 128  # 64 binds in flight, Events, and a watch for each informer
 
 
@@ -69,6 +71,8 @@ class Api:
         self._login = login
         self.credentials = found
         self.fence: fencing.Fence | None = None
+        self._urgent = 0
+        self._urgent_until = 0.0
         self.ahead_s = 0.0  # how far the server's clock is ahead of ours, to a second, as of its last answers
         self._clock_due = 0.0
         self._reread_s = reread_s
@@ -104,6 +108,20 @@ class Api:
 
     async def close(self) -> None:
         await self._session.close()
+
+    @contextlib.contextmanager
+    def urgently(self) -> Iterator[None]:
+        """Have others give way to what is asked inside; they are to look at ``is_urgent``."""
+        self._urgent += 1
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+            self._urgent_until = time.monotonic() + URGENT_S
+
+    def is_urgent(self) -> bool:
+        """Whether an urgent request is under way, or was just now, so that the next one is likely near."""
+        return self._urgent > 0 or time.monotonic() < self._urgent_until
 
     async def get(
         self,

@@ -1,10 +1,11 @@
 """Writes Events (events.k8s.io/v1) without ever being in the way.
 
 ``emit`` puts a note on a list and returns. Repetitions of the same note about the same object become one Event whose
-series counts them, as kubectl shows: "FailedScheduling ... (x12 over 3m)". Workers write the list to the server at a
-capped rate, so that during a burst Events trail the Bindings instead of competing with them; an Event costs the API
-server about as much as a Binding does. Everything is bounded: what finds the list full, or cannot be written, is
-counted in ``dropped``. An Event is a courtesy, losing one is no error.
+series counts them, as kubectl shows: "FailedScheduling ... (x12 over 3m)". They are written as fast as the API server
+answers, but in few lanes while Bindings are under way (scheduler.kube.lanes): an Event costs the server about as much
+as a Binding does. Warnings have a list of their own and go first, so that a pod that cannot be placed does not hear of
+it after ten thousand that were. Everything is bounded: what finds its list full, or cannot be written, is counted in
+``dropped``. An Event is a courtesy, losing one is no error.
 
 Names are chosen here, so that a post whose answer was lost can be repeated: the second one gets a 409 and is done.
 """
@@ -24,7 +25,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client, mishaps
+from scheduler.kube import client, lanes, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +34,9 @@ FIELD_BYTES: Final = 128  # likewise, for reason, action and reportingInstance
 NAME_LENGTH: Final = 253  # a DNS subdomain
 CUT: Final = " ..."
 
-CAPACITY: Final = 10_000  # waiting Events, about 1 kB each
+CAPACITY: Final = 10_000  # waiting Events of either list, about 1 kB each
 REMEMBERED: Final = 4096  # client-go's event cache has the same size
-RATE_PER_S: Final = 100.0
-BURST: Final = 100
-WORKERS: Final = 4
+LANES: Final = 16  # more do not write faster to an API server on two cores
 SERIES_S: Final = 60.0  # the least time between two updates of one series
 ATTEMPTS: Final = 5
 DEADLINE_S: Final = 10.0
@@ -72,7 +71,7 @@ class _Record:
     last: str
     count: int = 1
     written: int = 0
-    busy: bool = True  # in the queue, or in a worker's hands
+    busy: bool = True  # waiting, or under way
     timer: asyncio.TimerHandle | None = None  # the next update of the series is due then
 
     @property
@@ -96,8 +95,6 @@ class EventSink:
         instance: str,
         *,
         capacity: int = CAPACITY,
-        rate_per_s: float = RATE_PER_S,
-        burst: int = BURST,
         series_s: float = SERIES_S,
         failures: mishaps.Mishaps | None = None,
     ) -> None:
@@ -106,14 +103,16 @@ class EventSink:
         self._api = api
         self._controller = reporting_controller
         self._instance = cut(instance, FIELD_BYTES)
-        self._interval_s = 1.0 / rate_per_s
-        self._burst = burst
         self._series_s = series_s
         self._failures = failures or mishaps.Mishaps()
-        self._slot_s = 0.0
-        self._draining = asyncio.Event()
+        self._capacity = capacity
+        self._lanes = lanes.Lanes(api.is_urgent, most=LANES, crowd=capacity)
+        self._is_draining = False
         self._last_name = 0
-        self._queue: asyncio.Queue[_Record] = asyncio.Queue(capacity)
+        self._warnings: collections.deque[_Record] = collections.deque()
+        self._others: collections.deque[_Record] = collections.deque()
+        self._asked = asyncio.Event()
+        self._settled = asyncio.Event()
         self._records: collections.OrderedDict[_Identity, _Record] = collections.OrderedDict()
         self._reported = False
 
@@ -149,32 +148,41 @@ class EventSink:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(self._work())
+        async with asyncio.TaskGroup() as writers:
+            while True:
+                while not self._waiting():
+                    self._asked.clear()
+                    await self._asked.wait()
+                await self._lanes.enter(self._waiting)
+                record = (self._warnings or self._others).popleft()
+                writers.create_task(self._work(record))
 
     async def drain(self, deadline_s: float) -> int:
-        """Write what waits, without the rate cap and while ``run`` still runs; returns how many are left over."""
-        self._draining.set()
+        """Write what waits, while ``run`` still runs; returns how many are left over."""
+        self._is_draining = True
         for record in self._records.values():
             if record.timer:
                 self._update(record)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
-                await self._queue.join()
-        left = self._queue.qsize()
+                while self._waiting() or self._lanes.taken:
+                    self._settled.clear()
+                    await self._settled.wait()
+        left = self._waiting()
         self.dropped += left
         return left
 
+    def _waiting(self) -> int:
+        return len(self._warnings) + len(self._others)
+
     def _put(self, record: _Record) -> bool:
         """Queue a record. A series that finds no room loses nothing: its next update carries the whole count."""
-        try:
-            self._queue.put_nowait(record)
-        except asyncio.QueueFull:
-            record.busy = False
-            return False
-        record.busy = True
-        return True
+        line = self._warnings if record.identity[2] == "Warning" else self._others
+        record.busy = len(line) < self._capacity
+        if record.busy:
+            line.append(record)
+            self._asked.set()
+        return record.busy
 
     def _update(self, record: _Record) -> None:
         if record.timer:
@@ -183,37 +191,26 @@ class EventSink:
         if record.count > record.written and not record.busy:
             self._put(record)
 
-    async def _work(self) -> None:
-        while True:
-            record = await self._queue.get()
-            try:
-                await self._pace()
-                if not await self._write(record):
-                    self.dropped += 1
-                    self._records.pop(record.identity, None)
-                    continue
-                # The first repetition is shown at once, as client-go does; those that follow, once in a while.
-                record.busy = False
-                if record.written > 1 and not self._draining.is_set():
-                    loop = asyncio.get_running_loop()
-                    record.timer = loop.call_later(self._series_s, self._update, record)
-                else:
-                    self._update(record)
-            except Exception as bug:  # noqa: BLE001 (costs this item alone)
-                self._failures.caught("events", bug, regarding=record.identity[0].name, reason=record.identity[3])
+    async def _work(self, record: _Record) -> None:
+        try:
+            if not await self._write(record):
                 self.dropped += 1
                 self._records.pop(record.identity, None)
-            finally:
-                self._queue.task_done()
-
-    async def _pace(self) -> None:
-        """Wait for a turn: ``burst`` at once, then one each interval."""
-        now_s = time.monotonic()
-        self._slot_s = max(self._slot_s, now_s - self._burst * self._interval_s) + self._interval_s
-        if self._slot_s > now_s:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._slot_s - now_s):
-                    await self._draining.wait()
+                return
+            # The first repetition is shown at once, as client-go does; those that follow, once in a while.
+            record.busy = False
+            if record.written > 1 and not self._is_draining:
+                loop = asyncio.get_running_loop()
+                record.timer = loop.call_later(self._series_s, self._update, record)
+            else:
+                self._update(record)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._failures.caught("events", bug, regarding=record.identity[0].name, reason=record.identity[3])
+            self.dropped += 1
+            self._records.pop(record.identity, None)
+        finally:
+            self._lanes.leave()
+            self._settled.set()
 
     async def _write(self, record: _Record) -> bool:
         """Create the Event or update its series; returns whether the server has it now."""

@@ -1,9 +1,10 @@
 """What users see of a pod's scheduling: its Events and its condition PodScheduled, in kube-scheduler's words.
 
-Reporting never holds up a decision. Events go to the sink, which trails behind; conditions go to a bounded list, one
-place per pod, where a newer one replaces an older one that was not written yet. A condition is written only if it says
-something else than the last one written, which the watch may not have shown yet, or else than the pod's present one. It
-is the only patch of a pod that this project sends, and it goes to the status subresource.
+Reporting never holds up a decision. Events go to the sink, which trails behind; so do conditions, which likewise give
+way to Bindings (scheduler.kube.lanes). They go to a bounded list, one place per pod, where a newer one replaces an
+older one that was not written yet. A condition is written only if it says something else than the last one written,
+which the watch may not have shown yet, or else than the pod's present one. It is the only patch of a pod that this
+project sends, and it goes to the status subresource.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client, events, mishaps
+from scheduler.kube import client, events, lanes, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ UNSCHEDULABLE: Final = "Unschedulable"  # autoscalers act on this one, so it say
 SCHEDULER_ERROR: Final = "SchedulerError"
 
 CONDITION_CAPACITY: Final = 10_000
-CONDITION_WRITERS: Final = 8
+CONDITION_LANES: Final = 8
 CONDITION_ATTEMPTS: Final = 5
 
 
@@ -53,6 +54,7 @@ class Reporter:
         self._failures = failures or mishaps.Mishaps()
         self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
         self._written: dict[str, core.PodCondition] = {}  # by pod uid, the latest last
+        self._lanes = lanes.Lanes(api.is_urgent, most=CONDITION_LANES, crowd=CONDITION_CAPACITY)
         self._turns: asyncio.Queue[str] = asyncio.Queue()
 
     def scheduled(self, pod: core.Pod, node: str) -> None:
@@ -82,8 +84,10 @@ class Reporter:
     async def run(self) -> None:
         """Write conditions until cancelled."""
         async with asyncio.TaskGroup() as writers:
-            for _ in range(CONDITION_WRITERS):
-                writers.create_task(self._write_all())
+            while True:
+                uid = await self._turns.get()
+                await self._lanes.enter(self._turns.qsize)
+                writers.create_task(self._write_next(uid))
 
     async def drain(self, deadline_s: float) -> None:
         """Let what is waiting be written, while ``run`` still runs."""
@@ -106,21 +110,20 @@ class Reporter:
             self._turns.put_nowait(uid)
         self._conditions[uid] = (pod, condition)
 
-    async def _write_all(self) -> None:
-        while True:
-            uid = await self._turns.get()
-            pod, condition = self._conditions.pop(uid)
-            self._remember(uid, condition)
-            is_written = False
-            try:
-                is_written = await self._write(pod, condition)
-            except Exception as bug:  # noqa: BLE001 (costs this item alone)
-                self._failures.caught("conditions", bug, pod=pod.key)
-                self.dropped += 1
-            finally:
-                if not is_written:
-                    self._written.pop(uid, None)
-                self._turns.task_done()
+    async def _write_next(self, uid: str) -> None:
+        pod, condition = self._conditions.pop(uid)
+        self._remember(uid, condition)
+        is_written = False
+        try:
+            is_written = await self._write(pod, condition)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._failures.caught("conditions", bug, pod=pod.key)
+            self.dropped += 1
+        finally:
+            if not is_written:
+                self._written.pop(uid, None)
+            self._lanes.leave()
+            self._turns.task_done()
 
     async def _write(self, pod: core.Pod, condition: core.PodCondition) -> bool:
         """Whether it stands there now."""

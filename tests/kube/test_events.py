@@ -161,15 +161,53 @@ async def test_drain_gives_up_at_its_deadline(fake: server.FakeApi, api: client.
         assert sink.dropped == left
 
 
-async def test_a_burst_trails(fake: server.FakeApi, api: client.Api) -> None:
-    async with _sink(api, rate_per_s=0.01, burst=5) as sink:
+async def test_a_burst_gives_way_to_what_is_urgent_and_then_catches_up(fake: server.FakeApi, api: client.Api) -> None:
+    fake.faults.append(faults.Fault(method="POST", path="/events", times=10**6, delay_s=3600.0))
+    with api.urgently():
+        async with _sink(api) as sink:
+            for n in range(200):
+                _say(sink, note=f"note {n}")
+            await server.until(lambda: _posts(fake) == 1)
+            for _ in range(20):
+                await api.get("/api/v1/pods")  # so long nothing else begins
+            assert _posts(fake) == 1
+    fake.faults.clear()
+    async with _sink(api) as sink:
         for n in range(200):
             _say(sink, note=f"note {n}")
-        await server.until(lambda: len(_written(fake)) >= 5)
-        await asyncio.sleep(0.1)
-        assert len(_written(fake)) < 10
-        assert await sink.drain(60) == 0  # without the cap
+        assert await sink.drain(60) == 0
     assert len(_written(fake)) == 200
+
+
+async def test_the_more_wait_the_less_they_give_way(fake: server.FakeApi, api: client.Api) -> None:
+    fake.faults.append(faults.Fault(method="POST", path="/events", times=10**6, delay_s=3600.0))
+    with api.urgently():
+        async with _sink(api, capacity=100) as sink:
+            for n in range(60):
+                _say(sink, note=f"note {n}")
+            await server.until(lambda: 5 < _posts(fake) < events.LANES)
+            for n in range(60, 120):
+                _say(sink, note=f"note {n}")
+            await server.until(lambda: _posts(fake) > 10)
+
+
+async def test_a_warning_does_not_wait_behind_successes(fake: server.FakeApi, api: client.Api) -> None:
+    sink = events.EventSink(api, "c", "i", capacity=50)
+    for n in range(60):
+        sink.emit(POD, type="Normal", reason="Scheduled", action="Binding", note=f"note {n}")
+    _say(sink, note="no node fits")
+    assert sink.dropped == 10  # and not the warning
+    with api.urgently():
+        task = asyncio.create_task(sink.run())
+        await sink.drain(60)
+        task.cancel()
+        await asyncio.wait([task])
+    assert len(_written(fake)) == 51
+    assert min(_written(fake), key=lambda event: int(event["metadata"]["resourceVersion"]))["note"] == "no node fits"
+
+
+def _posts(fake: server.FakeApi) -> int:
+    return sum(method == "POST" for method, _ in fake.requests)
 
 
 @pytest.mark.parametrize(

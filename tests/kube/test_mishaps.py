@@ -82,13 +82,13 @@ async def test_an_event_that_cannot_be_written_down_costs_that_event_alone(
     writing = asyncio.create_task(sink.run())
     odd = events.Reference(kind="Pod", name="odd", namespace="default", uid="\ud800")  # no JSON holds this
     fine = events.Reference(kind="Pod", name="fine", namespace="default")
-    for number in range(2 * events.WORKERS):
+    for number in range(2 * events.LANES):
         sink.emit(odd, type="Normal", reason="R", action="A", note=f"{number}")
     sink.emit(fine, type="Normal", reason="R", action="A", note="n")
     await server.until(lambda: fake.store.all("events") or writing.done())
     assert not writing.done()
-    await server.until(lambda: counted["events"] == 2 * events.WORKERS)
-    assert sink.dropped == 2 * events.WORKERS
+    await server.until(lambda: counted["events"] == 2 * events.LANES)
+    assert sink.dropped == 2 * events.LANES
     writing.cancel()
     await asyncio.wait([writing])
 
