@@ -16,27 +16,18 @@ pod that was deleted and made anew under its name binds nothing.
 from __future__ import annotations
 
 import dataclasses
-import enum
 
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core
+from scheduler.api import core, verdicts
 from scheduler.kube import client
+
+Verdict = verdicts.Verdict
 
 DEADLINE_S = 15.0
 
-
-class Verdict(enum.Enum):
-    """What became of a Binding."""
-
-    BOUND = "bound"
-    CONFLICT = "conflict"
-    GONE = "gone"
-    REFUSED = "refused"
-    THROTTLED = "throttled"
-    UNKNOWN = "unknown"
-    UNBOUND = "unbound"  # only from read_back: the pod exists and has no node, so that it may be tried again
+_FINISHED = frozenset({"Succeeded", "Failed"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,8 +68,8 @@ async def read_back(
     the same, because whichever Binding comes second gets a 409.
 
     Returns:
-        BOUND, CONFLICT (on another node), GONE (deleted, or another uid under the name), UNBOUND, or UNKNOWN when the
-        pod could not be read either.
+        BOUND, FINISHED (bound there, and at its end), CONFLICT (on another node), GONE (deleted, or another uid under
+        the name), UNBOUND, or UNKNOWN when the pod could not be read either.
     """
     try:
         data = await api.get(f"/api/v1/namespaces/{namespace}/pods/{pod}", deadline_s=deadline_s)
@@ -95,7 +86,7 @@ async def read_back(
         return Outcome(Verdict.UNBOUND)
     if found.spec.node_name != node:
         return Outcome(Verdict.CONFLICT, f"bound to {found.spec.node_name}")
-    return Outcome(Verdict.BOUND)
+    return Outcome(Verdict.FINISHED if found.status.phase in _FINISHED else Verdict.BOUND)
 
 
 def _outcome(error: errors.ApiError) -> Outcome:

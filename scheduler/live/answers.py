@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler.live import journal, storage
+from scheduler.kernel import journal
+from scheduler.live import storage
 
 PIECE_BYTES: Final = 64 * 1024  # a millisecond's work or less
 

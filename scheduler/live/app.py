@@ -12,6 +12,7 @@ import asyncio
 import dataclasses
 import datetime
 import os
+import secrets
 import signal
 import socket
 import time
@@ -22,6 +23,7 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import core, names
+from scheduler.kernel import kernel, queue
 from scheduler.kube import client, events, informer
 from scheduler.live import (
     access,
@@ -29,18 +31,17 @@ from scheduler.live import (
     cycle,
     devices,
     doors,
+    driver,
     feed,
     handlers,
     health,
-    journal,
     metrics,
     podfeed,
-    queue,
     reports,
     storage,
+    teller,
     upkeep,
 )
-from scheduler.state import cluster
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,6 @@ OK: Final = 0
 FAILED: Final = 1
 CANNOT_START: Final = 2
 
-QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
 OVERFLOW_INTERVAL_S: Final = 5.0  # how soon pods that found the queue full are looked for
 BINDS_WITHIN_S: Final = 5.0
 REPORTS_WITHIN_S: Final = 5.0
@@ -104,22 +104,18 @@ class _Process:
 
         self._metrics = metrics.Metrics(settings.scheduler_name)
         home = os.environ.get("POD_NAMESPACE") or names.HOME_NAMESPACE
-        self._cluster = cluster.Cluster(settings.network, home, witness_max_age_s=settings.witness_max_age_s)
-        self._queue = queue.Queue(
-            clock=clock,
-            limit=QUEUE_LIMIT,
-            backoff_initial_s=settings.backoff_initial_s,
-            backoff_max_s=settings.backoff_max_s,
-        )
-        self._journal = journal.Journal()
+        self._seed = secrets.randbits(63) if settings.seed is None else settings.seed
+        self._kernel = kernel.Kernel(settings, home, self._seed)
+        self._cluster, self._queue = self._kernel.state, self._kernel.queue
+        self._driver = driver.Driver(self._kernel, clock=clock, wall=lambda: _now().timestamp(), counters=self._metrics)
         failures = self._metrics.failures
         self._sink = events.EventSink(api, settings.scheduler_name, socket.gethostname(), failures=failures)
         self._reporter = reports.Reporter(api=api, sink=self._sink, now=_now, failures=failures)
-        self._nodes_fed = feed.Nodes(self._cluster, self._queue, self._metrics)
-        self._namespaces_fed = feed.Namespaces(self._cluster, self._queue)
-        self._pods_fed = feed.AssignedPods(self._cluster, self._queue, self._metrics)
-        self._pending = podfeed.PendingPods(api, settings.scheduler_name, self._queue, self._metrics, clock=clock)
-        self._resources = feed.CustomResources(api, self._cluster, self._queue, self._metrics, clock)
+        self._nodes_fed = feed.Nodes(self._driver)
+        self._namespaces_fed = feed.Namespaces(self._driver)
+        self._pods_fed = feed.AssignedPods(self._driver, self._metrics)
+        self._pending = podfeed.PendingPods(api, settings.scheduler_name, self._driver, self._metrics, clock=clock)
+        self._resources = feed.CustomResources(api, self._driver, self._metrics)
         self._upkeep = upkeep.Upkeep(
             api=api,
             settings=settings,
@@ -129,33 +125,19 @@ class _Process:
             assigned=self._pods_fed,
             pending=self._pending,
             resources=self._resources,
-            waiting=self._queue,
+            waiting=self._driver,
             reporter=self._reporter,
             counters=self._metrics,
             clock=clock,
             now=_now,
         )
-        self._binder = binder.Binder(
-            api=api,
-            state=self._cluster,
-            waiting=self._queue,
+        self._binder = binder.Binder(api=api, scheduling=self._driver, counters=self._metrics)
+        self._cycle = cycle.Cycle(self._driver, self._upkeep.keys.hold_until, self._metrics)
+        teller.Teller(
+            scheduling=self._driver,
             reporter=self._reporter,
             counters=self._metrics,
-            clock=clock,
-            in_flight=settings.binds_in_flight,
             on_bound=self._upkeep.outputs.bound,
-        )
-        self._cycle = cycle.Cycle(
-            settings=settings,
-            state=self._cluster,
-            waiting=self._queue,
-            keys=self._upkeep.keys,
-            binding=self._binder,
-            reporter=self._reporter,
-            counters=self._metrics,
-            decisions=self._journal,
-            clock=clock,
-            now=_now,
         )
         self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed, failures=failures)
         self._namespaces = informer.Informer(
@@ -173,7 +155,7 @@ class _Process:
             api,
             devices.DEVICE_CLASSES,
             core.DeviceClass,
-            devices.DeviceClasses(self._cluster, self._queue),
+            devices.DeviceClasses(self._driver),
             failures=failures,
         )
         self._pulse = health.Pulse(clock)
@@ -229,7 +211,6 @@ class _Process:
         )
         self._spawn("watch of pending pods", pod_watch.run())
         self._spawn("refresh", self._refresh())
-        self._spawn("look after bindings", self._binder.run())
         self._spawn("writer of data objects", self._upkeep.writer.run())
         self._spawn("look after data objects", self._upkeep.run())
         self._spawn("scheduling", self._cycle.run())
@@ -320,7 +301,7 @@ class _Process:
                 ),
             },
             metrics=self._metrics,
-            journal=self._journal,
+            journal=self._kernel.journal,
             storage=lambda: storage.Inventory.take(
                 self._resources.capabilities(),
                 self._resources.data_objects(),
@@ -331,7 +312,7 @@ class _Process:
 
     def _watch_counters(self) -> None:
         places = {
-            "active": (queue.Place.ACTIVE,),
+            "active": (queue.Place.ACTIVE, queue.Place.ASKED, queue.Place.CROWDED),
             "backoff": (queue.Place.BACKOFF, queue.Place.ERROR_BACKOFF, queue.Place.HELD),
             "unschedulable": (queue.Place.UNSCHEDULABLE,),
             "gated": (queue.Place.GATED,),

@@ -13,9 +13,9 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
+from scheduler.kernel import events
 from scheduler.kube import client, informer
-from scheduler.live import queue
-from scheduler.state import cluster
+from scheduler.live import driver
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +25,14 @@ DEVICE_CLASSES: Final = "/apis/resource.k8s.io/v1/deviceclasses"
 class DeviceClasses:
     """An informer's handler that keeps what device classes claim."""
 
-    def __init__(self, state: cluster.Cluster, waiting: queue.Queue) -> None:
-        self._cluster = state
-        self._queue = waiting
+    def __init__(self, scheduling: driver.Driver) -> None:
+        self._driver = scheduling
 
     def apply(self, device_class: core.DeviceClass) -> None:
-        self._cluster.apply_device_class(device_class)
-        self._queue.wake()
+        self._driver.handle(events.DeviceClassSeen(self._driver.clock(), device_class))
 
     def remove(self, key: informer.Key) -> None:
-        self._cluster.remove_device_class(key.name)
-        self._queue.wake()
+        self._driver.handle(events.DeviceClassGone(self._driver.clock(), key.name))
 
     def replaced(self, count: int) -> None:
         log.info("device classes read", device_classes=count)

@@ -23,7 +23,8 @@ import msgspec
 import prometheus_client
 from aiohttp import web
 
-from scheduler.live import answers, doors, journal, metrics, storage
+from scheduler.kernel import journal
+from scheduler.live import answers, doors, metrics, storage
 
 ANSWERS_AT_ONCE: Final = 4  # long ones; each is held in memory while it is sent
 SENT_WITHIN_S: Final = 60.0  # whoever reads more slowly asks for pages

@@ -33,7 +33,7 @@ import structlog
 from scheduler import config, errors
 from scheduler.api import core, crd, names
 from scheduler.kube import client
-from scheduler.live import clerk, feed, mentions, metrics, places, queue, reports, room
+from scheduler.live import clerk, driver, feed, mentions, metrics, places, reports, room
 from scheduler.live.places import Place
 from scheduler.state import replicas
 
@@ -65,7 +65,7 @@ class Keys:
         table: replicas.ReplicaTable,
         named: mentions.Mentions,
         resources: feed.CustomResources,
-        waiting: queue.Queue,
+        waiting: driver.Driver,
         writer: clerk.Clerk,
         reporter: reports.Reporter,
         counters: metrics.Metrics,

@@ -23,7 +23,7 @@ import structlog
 from scheduler import errors
 from scheduler.api import core
 from scheduler.kube import client, informer, reading
-from scheduler.live import feed, metrics, queue
+from scheduler.live import driver, feed, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,7 @@ class PendingPods:
         self,
         api: client.Api,
         scheduler_name: str,
-        waiting: queue.Queue,
+        waiting: driver.Driver,
         counters: metrics.Metrics,
         *,
         clock: Callable[[], float],

@@ -17,6 +17,7 @@ from scheduler.live import (
     clerk,
     clocks,
     departed,
+    driver,
     expected,
     feed,
     forsaken,
@@ -25,7 +26,6 @@ from scheduler.live import (
     metrics,
     ondemand,
     podfeed,
-    queue,
     reports,
 )
 from scheduler.state import cluster
@@ -53,7 +53,7 @@ class Upkeep:
         assigned: feed.AssignedPods,
         pending: podfeed.PendingPods,
         resources: feed.CustomResources,
-        waiting: queue.Queue,
+        waiting: driver.Driver,
         reporter: reports.Reporter,
         counters: metrics.Metrics,
         clock: Callable[[], float],

@@ -9,9 +9,9 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core
+from scheduler.kernel import commands, kernel, queue
 from scheduler.kube import client, informer
-from scheduler.live import feed, metrics, podfeed, queue
-from scheduler.state import cluster
+from scheduler.live import driver, feed, metrics, podfeed
 from tests.fakeapi import objects, server
 from tests.live import builders
 
@@ -24,13 +24,16 @@ class Parts:
     def __init__(self, api: client.Api) -> None:
         clock = self.clock = builders.Clock()
         counters = metrics.Metrics("test")
-        self.cluster = cluster.Cluster(config.Network(), "home")
-        self.queue = queue.Queue(clock=clock, limit=10, backoff_initial_s=1, backoff_max_s=10)
-        self.nodes = feed.Nodes(self.cluster, self.queue, counters)
-        self.namespaces = feed.Namespaces(self.cluster, self.queue)
-        self.pods = feed.AssignedPods(self.cluster, self.queue, counters)
-        self.resources = feed.CustomResources(api, self.cluster, self.queue, counters, clock)
-        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", self.queue, counters, clock=clock)
+        scheduling = driver.Driver(
+            kernel.Kernel(config.Settings(), "home", seed=0), clock=clock, wall=lambda: 0.0, counters=counters
+        )
+        scheduling.on(commands.Unreadable, lambda told: None)
+        self.cluster, self.queue = scheduling.kernel.state, scheduling.kernel.queue
+        self.nodes = feed.Nodes(scheduling)
+        self.namespaces = feed.Namespaces(scheduling)
+        self.pods = feed.AssignedPods(scheduling, counters)
+        self.resources = feed.CustomResources(api, scheduling, counters)
+        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", scheduling, counters, clock=clock)
 
     def sleep(self, affinity: core.Affinity | None = None, refused_by: str = "NodeResourcesFit") -> None:
         pod = builders.pod("sleeper")

@@ -11,8 +11,9 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core, crd
+from scheduler.kernel import journal
 from scheduler.kube import client
-from scheduler.live import answers, doors, health, journal, metrics, storage
+from scheduler.live import answers, doors, health, metrics, storage
 from tests.fakeapi import server
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from scheduler.api import names
 from scheduler.engine import decide
+from scheduler.kernel import queue
 from scheduler.kube import binding
-from scheduler.live import clerk, departed, expected, metrics, ondemand, podfeed, queue, reports
+from scheduler.live import clerk, departed, expected, metrics, ondemand, podfeed, reports
 from scheduler.state import cluster, podterms
 from tests.fakeapi import objects, server
 from tests.live import builders, running

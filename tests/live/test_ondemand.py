@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from scheduler.api import crd, names
-from scheduler.live import journal, ondemand, room
+from scheduler.kernel import journal
+from scheduler.live import ondemand, room
 from tests.fakeapi import faults, objects, server
 from tests.live import running
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from scheduler import config
 from scheduler.api import core
+from scheduler.kernel import kernel
 from scheduler.kube import client, informer
-from scheduler.live import feed, handlers, metrics, podfeed, queue
-from scheduler.state import cluster
+from scheduler.live import driver, feed, handlers, metrics, podfeed
 from tests.fakeapi import faults, objects, server
 from tests.live import builders, running
 
@@ -24,11 +24,12 @@ LAW = podfeed.Law(surge_pods_per_s=3, quiet_s=10.0, late_s=1.0)
 NAME = "data-locality-scheduler"
 
 
-class Heard(queue.Queue):
-    """A queue that remembers what it heard."""
+class Heard(driver.Driver):
+    """A driver that remembers of which pods it heard."""
 
-    def __init__(self, clock: builders.Clock) -> None:
-        super().__init__(clock=clock, limit=100, backoff_initial_s=1, backoff_max_s=10)
+    def __init__(self, clock: builders.Clock, counters: metrics.Metrics) -> None:
+        scheduling = kernel.Kernel(config.Settings(), "home", seed=0)
+        super().__init__(scheduling, clock=clock, wall=lambda: 0.0, counters=counters)
         self.heard: list[tuple[str, str]] = []
 
     def observe(self, pod: core.Pod) -> None:
@@ -42,9 +43,8 @@ class Feeds:
     def __init__(self, api: client.Api | None = None) -> None:
         self.clock = builders.Clock()
         counters = metrics.Metrics("test")
-        self.queue = Heard(self.clock)
-        state = cluster.Cluster(config.Network(), "home")
-        self.assigned = feed.AssignedPods(state, self.queue, counters)
+        self.queue = Heard(self.clock, counters)
+        self.assigned = feed.AssignedPods(self.queue, counters)
         self.pending = podfeed.PendingPods(api, NAME, self.queue, counters, clock=self.clock, law=LAW)  # type: ignore[arg-type]
         self.informer = podfeed.Pods(self.assigned, self.pending)
         self.clock.now += LAW.quiet_s  # the start counts as a surge

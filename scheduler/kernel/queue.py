@@ -5,21 +5,23 @@ A pod is in exactly one `Place`. It comes in by `observe`, leaves for a decision
 `Place.BINDING` until the watch says that the pod is no longer pending. Keeping it there is what makes late events of
 a bound pod harmless: they update an entry that cannot be popped, instead of making a new one.
 
-A pod that fits nowhere sleeps until an event that may help anybody (`wake`), or some of those whom a certain filter
-refused (`wake_refused`). Such an event may come while the pod is being decided, on a snapshot that did not hold it yet;
-so every entry remembers the wake-up count of its pop and what else came since, and does not go to sleep over it. As in
-kube-scheduler, waiting out the backoff is skipped while there is nothing else to do, except after errors; and every
-sleeper is tried again after five minutes, in case a wake-up was missed.
+A pod that fits nowhere sleeps until an event that may help it: `sleepers` tells whom which filters refused, `rouse`
+wakes one. No event can come between its pop and its sleep, as the kernel takes in one event at a time, so none is
+missed. As in kube-scheduler, waiting out the backoff is skipped while there is nothing else to do, except after errors;
+and every sleeper is tried again after five minutes, in case a wake-up was missed.
 
 A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
-when it is released, or at the latest after the time given. Nobody else waits for it.
+when it is released, or at the latest after the time given. One whose namespace has its share of bindings under way is
+crowded out until one of them ends. Nobody else waits for either.
+
+Gated pods have room of their own, so that they take none of the others'. Where there is no room, who is idle makes way
+before who is not, and the least urgent before the others; what makes way is counted, and found again by the next list.
 
 The queue is synchronous, belongs to the loop's thread, and takes its time from the clock that it is given.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import enum
 import heapq
@@ -27,10 +29,12 @@ import itertools
 from collections.abc import Callable, Iterable
 
 from scheduler.api import core
+from scheduler.engine import request
 
 FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
+NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 
 
 class Place(enum.Enum):
@@ -42,12 +46,25 @@ class Place(enum.Enum):
     ERROR_BACKOFF = "error-backoff"
     UNSCHEDULABLE = "unschedulable"
     HELD = "held"
+    CROWDED = "crowded"
+    ASKED = "asked"
     IN_CYCLE = "in-cycle"
     BINDING = "binding"
     GONE = "gone"
 
 
-WAITING = (Place.GATED, Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
+AWAKE = (Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.HELD, Place.CROWDED, Place.ASKED)
+
+
+class Room(enum.Enum):
+    """What a pod that waits counts as where there is too little room."""
+
+    GATED = "gated"
+    IDLE = "idle"
+    AWAKE = "awake"
+
+
+_ROOM_OF = {Place.GATED: Room.GATED, Place.UNSCHEDULABLE: Room.IDLE, **dict.fromkeys(AWAKE, Room.AWAKE)}
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -62,17 +79,22 @@ class Entry:
     attempts: int = 0  # decisions that found no node
     errors: int = 0  # consecutive failures that were not the pod's fault
     ready_at: float = 0.0  # end of its backoff
-    wakeups: int = 0  # the queue's count when the pod was popped
-    missed: set[str] = dataclasses.field(default_factory=set)  # filters whose verdict may have changed since then
-    refused_by: frozenset[str] = frozenset()  # while it sleeps: the filters that refused it
+    refused_by: tuple[str, ...] = ()  # while it sleeps: the filters that refused it
+    asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
+    was_held: bool = False
+    is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
     annotations_reported: bool = False
 
     @property
     def uid(self) -> str:
         return self.pod.metadata.uid
 
+    @property
+    def namespace(self) -> str:
+        return self.pod.metadata.namespace
 
-class _Line:
+
+class Line:
     """A priority queue whose members may leave from the middle; those that left are skipped when they surface."""
 
     def __init__(self) -> None:
@@ -82,6 +104,9 @@ class _Line:
 
     def __len__(self) -> int:
         return len(self._tickets)
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._tickets
 
     def add(self, uid: str, key: tuple[float, ...]) -> None:
         ticket = self._tickets[uid] = next(self._count)
@@ -104,13 +129,18 @@ class _Line:
     def uids(self) -> list[str]:
         return list(self._tickets)
 
+    def held(self) -> int:
+        """How many places the heap takes, those of leavers included."""
+        return len(self._heap)
+
 
 class Queue:
     """The pods of ours that have no node yet.
 
     Args:
         clock: Monotonic seconds.
-        limit: How many pods may wait; those beyond it are dropped, counted, and found again by `reconcile`.
+        limit: How many pods may wait, gated ones and others each; those beyond it are dropped, counted, and found again
+            by `reconcile`.
         backoff_initial_s: The wait after a pod's first failure; it doubles with each further one.
         backoff_max_s: The longest wait.
     """
@@ -123,12 +153,12 @@ class Queue:
         self._backoff_initial_s = backoff_initial_s
         self._backoff_max_s = backoff_max_s
         self._entries: dict[str, Entry] = {}
-        self._lines: dict[Place, _Line] = {place: _Line() for place in Place if place is not Place.GONE}
+        self.lines: dict[Place, Line] = {place: Line() for place in Place if place is not Place.GONE}
+        self._least: dict[Room, Line] = {room: Line() for room in Room}  # who waits, the least urgent first
+        self._crowded: dict[str, Line] = {}  # namespace -> who waits for its bindings
         self._refused: dict[str, dict[str, Entry]] = {}  # filter -> the sleepers that it refused, by uid
-        self._wakeups = 0
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
-        self.changed = asyncio.Event()  # set whenever `pop` or `wait_s` may answer differently
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -136,8 +166,11 @@ class Queue:
     def get(self, uid: str) -> Entry | None:
         return self._entries.get(uid)
 
+    def entries(self) -> Iterable[Entry]:
+        return self._entries.values()
+
     def count(self, *places: Place) -> int:
-        return sum(len(self._lines[place]) for place in places)
+        return sum(len(self.lines[place]) for place in places)
 
     # ------------------------------------------------------------------------------------------- what the watch says
 
@@ -152,16 +185,16 @@ class Queue:
             self._admit(pod)
             return
         changed = _asks_differently(entry.pod, pod)
-        entry.pod, entry.seen = pod, self._clock()
+        entry.pod, entry.seen, entry.asked = pod, self._clock(), None
         if entry.place is Place.GATED:
-            if not pod.spec.scheduling_gates:
+            if not pod.spec.scheduling_gates and self._has_room(Room.AWAKE, pod):
                 self._activate(entry)
+            elif not pod.spec.scheduling_gates:
+                self._drop(entry)
         elif changed:
             entry.annotations_reported = False
-            if entry.place in (Place.UNSCHEDULABLE, Place.HELD):
-                self._rouse(entry)
-            elif entry.place is Place.IN_CYCLE:
-                entry.wakeups = -1  # what is being decided is no longer the question
+            if entry.place in {Place.UNSCHEDULABLE, Place.HELD}:
+                self.rouse(entry)
 
     def remove(self, uid: str) -> None:
         """The pod is no longer pending: bound, deleted or finished."""
@@ -169,7 +202,6 @@ class Queue:
         if entry is not None:
             self._leave(entry)
             entry.place = Place.GONE
-            self.changed.set()
 
     def reconcile(self, pods: Iterable[core.Pod], *, asked: float) -> int:
         """Drop what is no longer pending and add what was missed, by a list that was asked for at ``asked``.
@@ -186,39 +218,32 @@ class Queue:
                 self.observe(pod)
         return len(absent)
 
-    def wake(self) -> None:
-        """Something happened that may let a pod fit that did not."""
-        self._wakeups += 1
-        for uid in self._lines[Place.UNSCHEDULABLE].uids():
-            self._rouse(self._entries[uid])
+    def sleepers(self, plugin: str) -> list[Entry]:
+        """Who fits nowhere because of a filter, or of none in particular (NO_FILTER)."""
+        return list(self._refused.get(plugin, {}).values())
 
-    def wake_refused(self, plugin: str, may_help: Callable[[core.Pod], bool] | None = None) -> None:
-        """Something happened that may change what a filter says of those pods, or of all (None)."""
-        for entry in list(self._refused.get(plugin, {}).values()):
-            if may_help is None or may_help(entry.pod):
-                self._rouse(entry)
-        for uid in self._lines[Place.IN_CYCLE].uids():
-            entry = self._entries[uid]
-            if may_help is None or may_help(entry.pod):
-                entry.missed.add(plugin)
+    def rouse(self, entry: Entry) -> None:
+        """Something happened that may help a pod that sleeps, or is held: it goes back to its rank, or backs off."""
+        if entry.ready_at <= self._clock():
+            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+        else:
+            self._move(entry, Place.BACKOFF, entry.ready_at)
 
     def release(self, uid: str) -> None:
         """What a pod was held for has come; one that is not held stays where it is."""
         entry = self._entries.get(uid)
         if entry is not None and entry.place is Place.HELD:
-            self._rouse(entry)
+            self.rouse(entry)
 
     # -------------------------------------------------------------------------------------------- what the cycle does
 
     def pop(self) -> Entry | None:
         """The next pod to decide, or None if none is ready."""
         self._mature()
-        head = self._lines[Place.ACTIVE].head() or self._lines[Place.BACKOFF].head()
+        head = self.lines[Place.ACTIVE].head() or self.lines[Place.BACKOFF].head()
         if head is None:
             return None
         entry = self._entries[head[1]]
-        entry.wakeups = self._wakeups
-        entry.missed.clear()
         self._move(entry, Place.IN_CYCLE)
         return entry
 
@@ -227,9 +252,22 @@ class Queue:
         if self.count(Place.ACTIVE, Place.BACKOFF):
             return 0.0
         timed = (Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
-        heads = [self._lines[place].head() for place in timed]
+        heads = [self.lines[place].head() for place in timed]
         due = [head[0][0] for head in heads if head is not None]
         return max(0.0, min(due) - self._clock()) if due else None
+
+    def ask(self, entry: Entry) -> None:
+        """It waits for an answer about its data, which comes at once."""
+        if entry.place is not Place.GONE:
+            self._move(entry, Place.ASKED)
+
+    def answer(self, entry: Entry, until: float | None) -> None:
+        """Hold who was asked about until then, or let it have its turn."""
+        entry.is_cleared = until is None
+        if until is not None:
+            self.hold(entry, until)
+        elif entry.place is Place.ASKED:
+            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
 
     def bind(self, entry: Entry) -> None:
         """A node is found: the pod waits for its binding to be confirmed."""
@@ -239,22 +277,38 @@ class Queue:
     def hold(self, entry: Entry, until: float) -> None:
         """Not yet: put it aside until it is released, or until the time given."""
         if entry.place is not Place.GONE:
+            entry.was_held = True
             self._move(entry, Place.HELD, until)
 
-    def put_back(self, entry: Entry, refused_by: frozenset[str] = frozenset()) -> None:
-        """No node fits, by these filters: sleep, unless something happened since the pod was popped."""
+    def crowd_out(self, entry: Entry) -> None:
+        """Not yet: its namespace has its share of bindings under way."""
+        if entry.place is not Place.GONE:
+            key = (-entry.pod.spec.priority, entry.queued)
+            self._move(entry, Place.CROWDED, *key)
+            self._crowded.setdefault(entry.namespace, Line()).add(entry.uid, key)
+
+    def crowded(self) -> list[str]:
+        """The namespaces whose pods wait for their own bindings."""
+        return list(self._crowded)
+
+    def readmit(self, namespace: str) -> None:
+        """The first of a crowded namespace's pods has its turn again."""
+        head = self._crowded[namespace].head()
+        if head is not None:
+            entry = self._entries[head[1]]
+            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+
+    def put_back(self, entry: Entry, refused_by: Iterable[str] = ()) -> None:
+        """No node fits, by these filters: sleep until something happens."""
         if entry.place is Place.GONE:
             return
         entry.attempts += 1
         entry.errors = 0
         self._start_backoff(entry, entry.attempts)
-        if entry.wakeups == self._wakeups and refused_by.isdisjoint(entry.missed):
-            self._move(entry, Place.UNSCHEDULABLE, entry.queued + FLUSH_AFTER_S)
-            entry.refused_by = refused_by
-            for plugin in refused_by:
-                self._refused.setdefault(plugin, {})[entry.uid] = entry
-        else:
-            self._move(entry, Place.BACKOFF, entry.ready_at)
+        self._move(entry, Place.UNSCHEDULABLE, entry.queued + FLUSH_AFTER_S)
+        entry.refused_by = tuple(sorted(refused_by)) or (NO_FILTER,)
+        for plugin in entry.refused_by:
+            self._refused.setdefault(plugin, {})[entry.uid] = entry
 
     def fail(self, entry: Entry) -> None:
         """Something else than the fit went wrong: try again after a backoff that nothing shortens."""
@@ -267,17 +321,43 @@ class Queue:
     # ------------------------------------------------------------------------------------------------------- inside
 
     def _admit(self, pod: core.Pod) -> None:
-        if self.count(*WAITING) >= self._limit:
-            self.dropped += 1
-            self.overflowed = True
+        is_gated = bool(pod.spec.scheduling_gates)
+        if not self._has_room(Room.GATED if is_gated else Room.AWAKE, pod):
+            self._count_drop()
             return
         now = self._clock()
         entry = Entry(pod=pod, arrived=now, seen=now)
         self._entries[entry.uid] = entry
-        if pod.spec.scheduling_gates:
+        if is_gated:
             self._move(entry, Place.GATED)
         else:
             self._activate(entry)
+
+    def _has_room(self, room: Room, pod: core.Pod) -> bool:
+        """Whether another one may wait; if there is none, who is idle or less urgent makes way."""
+        least = self._least
+        if room is Room.GATED:
+            taken, head = len(least[Room.GATED]), least[Room.GATED].head()
+        else:
+            taken = len(least[Room.IDLE]) + len(least[Room.AWAKE])
+            head = least[Room.IDLE].head() or least[Room.AWAKE].head()
+        if taken < self._limit:
+            return True
+        if head is None:
+            return False
+        victim = self._entries[head[1]]
+        if victim.place is not Place.UNSCHEDULABLE and victim.pod.spec.priority >= pod.spec.priority:
+            return False
+        self._drop(victim)
+        return True
+
+    def _drop(self, entry: Entry) -> None:
+        self.remove(entry.uid)
+        self._count_drop()
+
+    def _count_drop(self) -> None:
+        self.dropped += 1
+        self.overflowed = True
 
     def _activate(self, entry: Entry) -> None:
         entry.queued = self._clock()
@@ -288,16 +368,10 @@ class Queue:
         doublings = min(failures - 1, 32)  # beyond any maximum, and no overflow
         entry.ready_at = now + min(self._backoff_max_s, self._backoff_initial_s * 2.0**doublings)
 
-    def _rouse(self, entry: Entry) -> None:
-        if entry.ready_at <= self._clock():
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
-        else:
-            self._move(entry, Place.BACKOFF, entry.ready_at)
-
     def _mature(self) -> None:
         now = self._clock()
         for place in (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD):
-            line = self._lines[place]
+            line = self.lines[place]
             while (head := line.head()) is not None and head[0][0] <= now:
                 entry = self._entries[head[1]]
                 self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
@@ -306,14 +380,27 @@ class Queue:
         if entry.place is not Place.GONE:
             self._leave(entry)
         entry.place = place
-        self._lines[place].add(entry.uid, key)
-        self.changed.set()
+        self.lines[place].add(entry.uid, key)
+        room = _ROOM_OF.get(place)
+        if room is not None:
+            self._least[room].add(entry.uid, (entry.pod.spec.priority, -entry.queued))
 
     def _leave(self, entry: Entry) -> None:
-        self._lines[entry.place].discard(entry.uid)
+        uid = entry.uid
+        self.lines[entry.place].discard(uid)
+        room = _ROOM_OF.get(entry.place)
+        if room is not None:
+            self._least[room].discard(uid)
+        if entry.place is Place.CROWDED:
+            line = self._crowded[entry.namespace]
+            line.discard(uid)
+            if not line:
+                del self._crowded[entry.namespace]
         for plugin in entry.refused_by:
-            del self._refused[plugin][entry.uid]
-        entry.refused_by = frozenset()
+            del self._refused[plugin][uid]
+            if not self._refused[plugin]:
+                del self._refused[plugin]
+        entry.refused_by = ()
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:

@@ -1,7 +1,9 @@
 """The last decisions, kept in memory so that the running scheduler can say why a pod went where it went.
 
 One record per attempt, newest last; the oldest is forgotten. Records hold the facts of the decision as plain values:
-the snapshot that it was taken on is not kept, as a thousand of them would be a thousand clusters.
+the snapshot that it was taken on is not kept, as a thousand of them would be a thousand clusters. A record's sequence
+number says after how many inputs to the kernel it was taken: in a recording (scheduler.kernel.recording), the line of
+it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ class Record:
     time: str  # RFC 3339
     attempt: int
     outcome: str
+    sequence: int = 0  # of the kernel's input that it was decided at
+    draw: int = 0  # the seed of the draw among nodes that tie: `decide --seed` with it draws the same
     node: str = ""
     node_type: str = "unknown"
     message: str = ""
@@ -31,7 +35,7 @@ class Record:
     cost: float = 0.0
     cost_s: float = 0.0
     data_s: float = 0.0
-    decide_s: float = 0.0
+    decide_s: float = 0.0  # how long it took, as its driver measured it
     transfers: tuple[decision.Transfer, ...] = ()
     unknown: tuple[str, ...] = ()  # urns of which nobody knows a copy
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)  # urns that can be had nowhere now, and why
@@ -39,15 +43,22 @@ class Record:
 
 
 class Journal:
-    """A ring of records."""
+    """A ring of records.
+
+    Attributes:
+        added: How many records there have been.
+        latest: The newest one.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._records: collections.deque[tuple[int, Record]] = collections.deque(maxlen=capacity)
-        self._added = 0
+        self.added = 0
+        self.latest: Record | None = None
 
     def add(self, record: Record) -> None:
-        self._added += 1
-        self._records.append((self._added, record))
+        self.added += 1
+        self.latest = record
+        self._records.append((self.added, record))
 
     def of(self, pod: str, after: int = 0) -> list[tuple[int, Record]]:
         """The records of ``namespace/name`` added later than number ``after``, oldest first, with their numbers."""

@@ -8,7 +8,7 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.live import queue
+from scheduler.kernel import queue
 from tests.live import builders
 
 Place = queue.Place
@@ -28,6 +28,13 @@ def popped(waiting: queue.Queue) -> queue.Entry:
     entry = waiting.pop()
     assert entry is not None
     return entry
+
+
+def wake(waiting: queue.Queue, *plugins: str) -> None:
+    """Rouse whom those filters refused, or (none given) all sleepers."""
+    asleep = [entry for entry in waiting.entries() if entry.place is Place.UNSCHEDULABLE]
+    for entry in [each for plugin in plugins for each in waiting.sleepers(plugin)] if plugins else asleep:
+        waiting.rouse(entry)
 
 
 def names(waiting: queue.Queue) -> list[str]:
@@ -107,7 +114,7 @@ def test_a_pod_that_is_no_longer_pending_leaves(waiting: queue.Queue, last: core
 def test_a_gated_pod_waits_for_its_gates(waiting: queue.Queue) -> None:
     waiting.observe(builders.pod("a", gates=("one", "two")))
     waiting.observe(builders.pod("a", gates=("two",)))
-    waiting.wake()
+    wake(waiting)
     assert waiting.pop() is None
     assert waiting.count(Place.GATED) == 1
     waiting.observe(builders.pod("a"))
@@ -119,60 +126,28 @@ def test_an_unschedulable_pod_sleeps_until_something_helps(waiting: queue.Queue,
     waiting.put_back(popped(waiting))
     clock.now += 100
     assert waiting.pop() is None
-    waiting.wake()
+    wake(waiting)
     assert names(waiting) == ["a"]
 
 
-def test_a_wakeup_during_the_decision_is_not_lost(waiting: queue.Queue) -> None:
-    waiting.observe(builders.pod("a"))
-    entry = popped(waiting)
-    waiting.wake()  # after the snapshot was taken
-    waiting.put_back(entry)
-    assert entry.place is Place.BACKOFF
-    assert names(waiting) == ["a"]  # nothing else to do: the backoff is skipped
-
-
-def test_an_event_for_some_wakes_only_those_of_them_whom_the_filter_refused(waiting: queue.Queue) -> None:
-    for name, refused_by in (("meant", {"F", "G"}), ("other", {"F"}), ("by another filter", {"G"}), ("unknown", set())):
+def test_a_sleeper_is_found_by_each_filter_that_refused_it(waiting: queue.Queue) -> None:
+    for name, refused_by in (("both", {"F", "G"}), ("one", {"F"}), ("other", {"G"}), ("nobody", set[str]())):
         waiting.observe(builders.pod(name))
-        waiting.put_back(popped(waiting), frozenset(refused_by))
-    waiting.wake_refused("F", lambda pod: pod.metadata.name != "other")
-    assert names(waiting) == ["meant"]
-    waiting.wake_refused("F")
-    assert names(waiting) == ["other"]
-    waiting.wake_refused("F")  # nobody sleeps for its sake any more
-    assert names(waiting) == []
+        waiting.put_back(popped(waiting), refused_by)
+    found = {plugin: [entry.pod.metadata.name for entry in waiting.sleepers(plugin)] for plugin in ("F", "G", "H", "")}
+    assert found == {"F": ["both", "one"], "G": ["both", "other"], "H": [], "": ["nobody"]}
+    wake(waiting, "F")
+    assert sorted(names(waiting)) == ["both", "one"]
+    assert waiting.sleepers("F") == []
     assert waiting.count(Place.UNSCHEDULABLE) == 2
-
-
-@pytest.mark.parametrize(
-    ("refused_by", "place"),
-    [pytest.param({"F"}, Place.BACKOFF, id="concerned"), pytest.param({"G"}, Place.UNSCHEDULABLE, id="not concerned")],
-)
-def test_an_event_for_some_during_the_decision_is_not_lost(
-    waiting: queue.Queue, refused_by: set[str], place: Place
-) -> None:
-    waiting.observe(builders.pod("a"))
-    entry = popped(waiting)
-    waiting.wake_refused("F")
-    waiting.put_back(entry, frozenset(refused_by))
-    assert entry.place is place
 
 
 def test_a_sleeper_that_goes_is_not_woken(waiting: queue.Queue) -> None:
     waiting.observe(builders.pod("a"))
-    waiting.put_back(popped(waiting), frozenset({"F"}))
+    waiting.put_back(popped(waiting), {"F"})
     waiting.remove("uid-a")
-    waiting.wake_refused("F")
+    assert waiting.sleepers("F") == []
     assert waiting.pop() is None
-
-
-def test_a_change_of_the_pod_during_the_decision_is_not_lost(waiting: queue.Queue) -> None:
-    waiting.observe(builders.pod("a"))
-    entry = popped(waiting)
-    waiting.observe(builders.pod("a", labels={"now": "fits"}))
-    waiting.put_back(entry)
-    assert entry.place is Place.BACKOFF
 
 
 def test_a_change_of_the_pods_status_wakes_nobody(waiting: queue.Queue) -> None:
@@ -204,7 +179,7 @@ def test_backoff_doubles_up_to_its_maximum(waiting: queue.Queue, clock: builders
 def test_a_ready_pod_goes_before_one_that_backs_off(waiting: queue.Queue) -> None:
     waiting.observe(builders.pod("a", priority=100))
     waiting.put_back(popped(waiting))
-    waiting.wake()
+    wake(waiting)
     waiting.observe(builders.pod("b"))
     assert names(waiting) == ["b", "a"]
 
@@ -228,6 +203,74 @@ def test_a_full_queue_drops_counts_and_finds_again(waiting: queue.Queue, clock: 
         waiting.bind(popped(waiting))  # what is being bound does not wait
     waiting.reconcile(pods, asked=clock.now)
     assert (len(waiting), waiting.overflowed) == (103, False)
+
+
+def fill(waiting: queue.Queue, kind: str, priority: int = 0, count: int = 100) -> None:
+    """Put so many pods of a priority into the queue: gated, asleep, or ready."""
+    for number in range(count):
+        waiting.observe(builders.pod(f"{kind}{number}", priority=priority, gates=("g",) if kind == "gated" else ()))
+        if kind == "asleep":
+            waiting.put_back(popped(waiting), {"F"})
+
+
+@pytest.mark.parametrize(
+    ("there", "priority", "comes", "let_in"),
+    [
+        pytest.param("gated", 9, builders.pod("new"), True, id="gated pods take no room of others"),
+        pytest.param("ready", 9, builders.pod("new", gates=("g",)), True, id="nor do others of theirs"),
+        pytest.param("asleep", 9, builders.pod("new"), True, id="who is idle makes way"),
+        pytest.param("ready", 0, builders.pod("new", priority=1), True, id="who is less urgent makes way"),
+        pytest.param("ready", 0, builders.pod("new"), False, id="an equal does not"),
+        pytest.param("gated", 0, builders.pod("new", gates=("g",), priority=1), True, id="a less urgent gated pod"),
+        pytest.param("gated", 0, builders.pod("new", gates=("g",)), False, id="an equal gated pod does not"),
+    ],
+)
+def test_in_a_full_queue_the_least_urgent_makes_way(
+    waiting: queue.Queue, there: str, priority: int, comes: core.Pod, let_in: bool
+) -> None:
+    fill(waiting, there, priority)
+    waiting.observe(comes)
+    assert (waiting.get("uid-new") is not None) is let_in
+    both = len({bool(comes.spec.scheduling_gates), there == "gated"}) == 2
+    assert (len(waiting), waiting.dropped, waiting.overflowed) == ((101, 0, False) if both else (100, 1, True))
+
+
+def test_of_sleepers_the_last_of_the_least_urgent_goes_first(waiting: queue.Queue, clock: builders.Clock) -> None:
+    for name, priority in (("low-early", 0), ("high", 5), ("low-late", 0)):
+        waiting.observe(builders.pod(name, priority=priority))
+        waiting.put_back(popped(waiting), {"F"})
+        clock.now += 1
+    fill(waiting, "ready", -1, 97)
+    gone = []
+    for number in range(4):
+        before = {entry.pod.metadata.name for entry in waiting.entries()}
+        waiting.observe(builders.pod(f"new{number}", priority=9))
+        gone += sorted(before - {entry.pod.metadata.name for entry in waiting.entries()})
+    assert gone[:3] == ["low-late", "low-early", "high"]
+    assert gone[3].startswith("ready")
+
+
+def test_a_pod_whose_gates_are_gone_needs_room_like_others(waiting: queue.Queue) -> None:
+    fill(waiting, "ready", 1)
+    waiting.observe(builders.pod("a", gates=("g",)))
+    waiting.observe(builders.pod("a"))
+    assert (waiting.get("uid-a"), waiting.dropped, waiting.overflowed) == (None, 1, True)
+
+
+def test_a_crowded_namespaces_pods_wait_in_their_order_for_each_other_alone(
+    waiting: queue.Queue, clock: builders.Clock
+) -> None:
+    for name, priority in (("b", 0), ("urgent", 7), ("a", 0)):
+        waiting.observe(builders.pod(name, priority=priority))
+        clock.now += 1
+    while (entry := waiting.pop()) is not None:
+        waiting.crowd_out(entry)
+    assert waiting.crowded() == ["ns"]
+    order = []
+    while waiting.crowded():
+        waiting.readmit("ns")
+        order += names(waiting)
+    assert order == ["urgent", "b", "a"]
 
 
 def test_reconcile_drops_what_the_watch_lost(waiting: queue.Queue, clock: builders.Clock) -> None:
@@ -257,7 +300,7 @@ def test_late_events_of_a_pod_being_bound_do_not_queue_it_again(waiting: queue.Q
     waiting.observe(builders.pod("a"))
     waiting.bind(popped(waiting))
     waiting.observe(builders.pod("a", labels={"late": "event"}))
-    waiting.wake()
+    wake(waiting)
     assert waiting.pop() is None
 
 
@@ -301,7 +344,7 @@ class QueueLaws(stateful.RuleBasedStateMachine):
             self.out[name] = entry
 
     @stateful.precondition(lambda self: self.out)
-    @stateful.rule(data=st.data(), outcome=st.sampled_from(["put_back", "fail", "bind", "hold"]))
+    @stateful.rule(data=st.data(), outcome=st.sampled_from(["put_back", "fail", "bind", "hold", "crowd_out"]))
     def hand_back(self, data: st.DataObject, outcome: str) -> None:
         name = data.draw(st.sampled_from(sorted(self.out)))
         entry = self.out[name]
@@ -314,18 +357,19 @@ class QueueLaws(stateful.RuleBasedStateMachine):
         if outcome != "bind" or entry.place is Place.GONE:
             del self.out[name]
 
+    @stateful.precondition(lambda self: self.queue.crowded())
+    @stateful.rule()
+    def readmit(self) -> None:
+        self.queue.readmit("ns")
+
     @stateful.rule(name=uids)
     def release(self, name: str) -> None:
         self.queue.release(f"uid-{name}")
 
-    @stateful.rule()
-    def wake(self) -> None:
-        self.queue.wake()
-        assert self.queue.count(Place.UNSCHEDULABLE) == 0
-
-    @stateful.rule(plugin=st.sampled_from("FG"), name=st.none() | uids)
-    def wake_refused(self, plugin: str, name: str | None) -> None:
-        self.queue.wake_refused(plugin, None if name is None else lambda pod: pod.metadata.name == name)
+    @stateful.rule(plugin=st.sampled_from(["F", "G", ""]))
+    def wake(self, plugin: str) -> None:
+        wake(self.queue, plugin)
+        assert self.queue.sleepers(plugin) == []
 
     @stateful.rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 300.0]))
     def pass_time(self, seconds: float) -> None:
@@ -352,6 +396,8 @@ class QueueLaws(stateful.RuleBasedStateMachine):
         # Whatever happened: once everything in hand is given back and time passes, every pending pod is decided.
         for entry in self.out.values():
             self.queue.put_back(entry)
+        while self.queue.crowded():
+            self.queue.readmit("ns")
         self.clock.now += 1000
         left = set(names(self.queue))
         assert left == self.pending - self.gated
@@ -378,17 +424,16 @@ def test_what_has_left_a_line_takes_no_more_room_than_what_is_in_it(steps: list[
         elif step == "decide" and (entry := waiting.pop()) is not None:
             waiting.put_back(entry, frozenset({f"f{number % 2}"}))
         elif step == "wake":
-            waiting.wake()
+            wake(waiting)
         else:
             clock.now += number
-        for line in waiting._lines.values():
-            assert len(line._heap) <= 2 * len(line) + 64
+        for line in waiting.lines.values():
+            assert line.held() <= 2 * len(line) + 64
 
 
 def test_pods_that_come_and_go_by_the_thousand_leave_nothing(waiting: queue.Queue) -> None:
     for number in range(5000):
         waiting.observe(builders.pod(f"p{number}"))
         waiting.remove(f"uid-p{number}")
-    assert sum(len(line._heap) for line in waiting._lines.values()) <= 64
+    assert sum(line.held() for line in waiting.lines.values()) <= 64
     assert len(waiting) == 0
-    assert not any(waiting._refused.values())

@@ -1,0 +1,106 @@
+"""All that the kernel asks of whoever drives it, as values: three that an event answers, and others that tell.
+
+A driver performs them in the order in which they come. It may do what takes long at its leisure, but for AskData, whose
+answer the pod waits for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from scheduler import errors
+from scheduler.api import core, verdicts
+from scheduler.kernel import journal
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="what", tag=True):
+    """Something to be done or told."""
+
+
+class Bind(Command, frozen=True):
+    """Bind the pod of this uid to a node. Answered by BindAnswered; none is given for that uid before."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+
+
+class LookUp(Command, frozen=True):
+    """Read where a pod is, after so many seconds. Answered by LookedUp."""
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+    after_s: float = 0.0
+
+
+class AskData(Command, frozen=True):
+    """Say whether a pod whose turn has come is to wait for news of its data. Answered at once, by DataAnswered."""
+
+    pod: core.Pod
+    arrived_s: float
+
+
+class Scheduled(Command, frozen=True):
+    """A pod is bound, so many seconds after its turn came."""
+
+    pod: core.Pod
+    record: journal.Record
+    elapsed_s: float
+
+
+class NotBound(Command, frozen=True):
+    """A pod that had a node is not bound to it."""
+
+    pod: core.Pod
+    node: str
+    verdict: verdicts.Verdict
+    message: str
+    elapsed_s: float
+
+
+class Unsettled(Command, frozen=True):
+    """Whether a pod is bound is not known yet; its capacity stays taken until it is."""
+
+    pod: core.Pod
+    verdict: verdicts.Verdict
+    message: str
+
+
+class Unplaced(Command, frozen=True):
+    """A pod has no node, and why: the record's outcome is ``unschedulable`` where none fits."""
+
+    pod: core.Pod
+    record: journal.Record
+
+
+class BadAnnotations(Command, frozen=True):
+    """Annotations of a pod that are ignored, told once for each version of them."""
+
+    pod: core.Pod
+    problems: tuple[errors.InputError, ...]
+
+
+class Unreadable(Command, frozen=True):
+    """An object that does not count, as a value of it cannot be read."""
+
+    kind: str
+    name: str
+    problem: str
+
+
+class Freed(Command, frozen=True):
+    """What was held for a pod is not any more, as the pod is gone, finished or not there."""
+
+    pod: core.Pod
+    node: str
+
+
+class Defect(Command, frozen=True):
+    """A defect of this program, which cost one item."""
+
+    part: str
+    of: str
+    bug: Exception

@@ -1,0 +1,192 @@
+"""All that may happen to the kernel, as values: what was seen of the cluster, the answers to commands, time's passing.
+
+Each carries the time at which it is taken in, in seconds of a monotonic clock, so that the kernel needs none. Each can
+be written as one line of JSON and read again (scheduler.kernel.recording).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from scheduler.api import core, crd, verdicts
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="what", tag=True, gc=False):
+    """Something that happened.
+
+    Attributes:
+        now_s: When it is taken in, in seconds of a monotonic clock.
+    """
+
+    now_s: float
+
+
+# ---------------------------------------------------------------------------------------------- what the cluster holds
+
+
+class NodeSeen(Event, frozen=True):
+    """A node is there, as given."""
+
+    node: core.Node
+
+
+class NodeGone(Event, frozen=True):
+    """A node is gone."""
+
+    name: str
+
+
+class NamespaceSeen(Event, frozen=True):
+    """A namespace is there, with these labels."""
+
+    namespace: core.Namespace
+
+
+class NamespaceGone(Event, frozen=True):
+    """A namespace is gone."""
+
+    name: str
+
+
+class DeviceClassSeen(Event, frozen=True):
+    """A device class is there, as given."""
+
+    device_class: core.DeviceClass
+
+
+class DeviceClassGone(Event, frozen=True):
+    """A device class is gone."""
+
+    name: str
+
+
+class ObjectSeen(Event, frozen=True):
+    """A DataObject is there, as given."""
+
+    obj: crd.DataObject
+
+
+class ObjectGone(Event, frozen=True):
+    """A DataObject is gone."""
+
+    namespace: str
+    name: str
+
+
+class CapabilitySeen(Event, frozen=True):
+    """A NodeCapability is there, as given."""
+
+    capability: crd.NodeCapability
+
+
+class CapabilityGone(Event, frozen=True):
+    """A NodeCapability is gone."""
+
+    name: str
+
+
+class PodSeen(Event, frozen=True):
+    """A pod that has a node and is not finished is there, whoever placed it."""
+
+    pod: core.Pod
+
+
+class PodGone(Event, frozen=True):
+    """A pod that had a node is gone or finished."""
+
+    uid: str
+
+
+# ----------------------------------------------------------------------------------------------- the pods that wait
+
+
+class PendingSeen(Event, frozen=True):
+    """A pod of ours, as given; one that is bound, finished or being deleted waits no longer."""
+
+    pod: core.Pod
+
+
+class PendingGone(Event, frozen=True):
+    """A pod of ours is no longer pending: bound, deleted or finished."""
+
+    uid: str
+
+
+class PendingListed(Event, frozen=True):
+    """All pods of ours that are pending, by a list that was asked for at ``asked_s``."""
+
+    asked_s: float
+    pods: tuple[core.Pod, ...]
+
+
+class DataCame(Event, frozen=True):
+    """What a pod was held for has come."""
+
+    uid: str
+
+
+# ----------------------------------------------------------------------------------------------- answers to commands
+
+
+class DataAnswered(Event, frozen=True):
+    """The answer to AskData: until when the pod is to be held at most, None if it is to be decided now."""
+
+    uid: str
+    until_s: float | None
+
+
+class BindAnswered(Event, frozen=True):
+    """The answer to Bind; ``after_s`` is how long the server asked to wait (0: it did not say)."""
+
+    uid: str
+    verdict: verdicts.Verdict
+    message: str = ""
+    after_s: float = 0.0
+
+
+class LookedUp(Event, frozen=True):
+    """The answer to LookUp, likewise."""
+
+    uid: str
+    verdict: verdicts.Verdict
+    message: str = ""
+    after_s: float = 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------- time
+
+
+class Turn(Event, frozen=True):
+    """Time has passed, and pods may be decided.
+
+    Attributes:
+        wall_s: The time of day, in seconds since 1970, to which ages of measurements and copies are reckoned.
+        budget: How many pods may be taken from the queue.
+    """
+
+    wall_s: float
+    budget: int
+
+
+Any = (
+    NodeSeen
+    | NodeGone
+    | NamespaceSeen
+    | NamespaceGone
+    | DeviceClassSeen
+    | DeviceClassGone
+    | ObjectSeen
+    | ObjectGone
+    | CapabilitySeen
+    | CapabilityGone
+    | PodSeen
+    | PodGone
+    | PendingSeen
+    | PendingGone
+    | PendingListed
+    | DataCame
+    | DataAnswered
+    | BindAnswered
+    | LookedUp
+    | Turn
+)

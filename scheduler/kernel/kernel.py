@@ -1,0 +1,313 @@
+"""Scheduling as a state machine: each event changes the state, and what is to be done about it comes back as commands.
+
+    handle(event)          the cluster, a pod that waits, or the answer to a command
+    step(now, time, n)     time has passed: decide up to n pods, the most urgent first
+
+A decision is taken on the state as it is, and assumed in it at once, so that the next one sees it taken; no event comes
+in between. All that the outside brings (objects, answers, time, the seed of all chance) comes in through these two
+doors, in one order: the same inputs give the same commands, so that a recorded run can be replayed to the bit. Nothing
+here waits, nor knows of an event loop, a network, a clock or Kopf; who drives it performs the commands
+(scheduler.live.driver).
+
+The order of the layers below: World keeps what is known of the cluster and says whom a change may help, Queue holds who
+waits, Bindings what was decided and is not settled, Journal the last decisions.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from scheduler import config, errors
+from scheduler.api import verdicts
+from scheduler.engine import decide, decision, request
+from scheduler.kernel import bindings, commands, events, journal, queue, world
+from scheduler.state import facts, snapshot
+
+Verdict = verdicts.Verdict
+
+NODE_TYPES: Final = {facts.EDGE: "edge", facts.CLOUD: "cloud"}
+QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
+
+
+class Kernel:
+    """All of scheduling but its effects.
+
+    Args:
+        home: The namespace whose DataObjects serve everybody's pods.
+        seed: Of all draws among nodes that tie.
+
+    Attributes:
+        sequence: How many inputs have been taken in.
+    """
+
+    def __init__(self, settings: config.Settings, home: str, seed: int, queue_limit: int = QUEUE_LIMIT) -> None:
+        self.sequence = 0
+        self.now_s = 0.0
+        self.queue = queue.Queue(
+            clock=lambda: self.now_s,
+            limit=queue_limit,
+            backoff_initial_s=settings.backoff_initial_s,
+            backoff_max_s=settings.backoff_max_s,
+        )
+        self.world = world.World(settings, home, self.queue)
+        self.state = self.world.state
+        self.bindings = bindings.Bindings(settings.binds_in_flight)
+        self.journal = journal.Journal()
+        self._settings = settings
+        self._rng = np.random.default_rng(seed)
+        self._wall_s = 0.0
+        self._out: list[commands.Command] = []
+        self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
+            events.NodeSeen: self.world.node_seen,
+            events.NodeGone: self.world.node_gone,
+            events.NamespaceSeen: self.world.namespace_seen,
+            events.NamespaceGone: self.world.namespace_gone,
+            events.DeviceClassSeen: self.world.device_class_seen,
+            events.DeviceClassGone: self.world.device_class_gone,
+            events.ObjectSeen: self.world.object_seen,
+            events.ObjectGone: self.world.object_gone,
+            events.CapabilitySeen: self.world.capability_seen,
+            events.CapabilityGone: self.world.capability_gone,
+            events.PodSeen: self._pod_seen,
+            events.PodGone: self._pod_gone,
+            events.PendingSeen: self._pending_seen,
+            events.PendingGone: self._pending_gone,
+            events.PendingListed: self._pending_listed,
+            events.DataCame: self._data_came,
+            events.DataAnswered: self._data_answered,
+            events.BindAnswered: self._bind_answered,
+            events.LookedUp: self._looked_up,
+        }
+
+    def handle(self, event: events.Event) -> list[commands.Command]:
+        """Take in one event; returns what follows at once.
+
+        Raises:
+            KeyError: it is a Turn, which is `step`'s.
+        """
+        self._begin(event.now_s)
+        self._handlers[type(event)](event)
+        return self._end()
+
+    def step(self, now_s: float, wall_s: float, budget: int) -> list[commands.Command]:
+        """Let time pass, and take up to ``budget`` pods from the queue.
+
+        Args:
+            now_s: Monotonic seconds, as in events.
+            wall_s: The time of day in seconds since 1970, to which ages of measurements and copies are reckoned.
+            budget: How many pods to take at most.
+        """
+        self._begin(now_s)
+        self._wall_s = wall_s
+        self._out += self.bindings.sweep(now_s)
+        while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
+            budget -= 1
+            try:
+                self._attempt(entry)
+            except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
+                self._out.append(commands.Defect("cycle", entry.pod.key, bug))
+                self._abandon(entry)
+        return self._end()
+
+    def wait_s(self) -> float | None:
+        """Seconds from the last input until a step may have something to do; None if only an event can bring that."""
+        waits = [self.bindings.sweep_in_s(self.now_s), self.queue.wait_s() if self.bindings.free > 0 else None]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _begin(self, now_s: float) -> None:
+        self.sequence += 1
+        self.now_s = max(self.now_s, now_s)
+
+    def _end(self) -> list[commands.Command]:
+        out, self._out = self._out + self.world.drain(), []
+        return out
+
+    # ------------------------------------------------------------------------------------------------- what is seen
+
+    def _pod_seen(self, event: events.PodSeen) -> None:
+        self.bindings.confirm(event.pod.metadata.uid)
+        self.world.pod_seen(event)
+
+    def _pod_gone(self, event: events.PodGone) -> None:
+        self.bindings.confirm(event.uid)
+        self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
+        self.world.pod_gone(event.uid)
+
+    def _pending_seen(self, event: events.PendingSeen) -> None:
+        uid = event.pod.metadata.uid
+        self.queue.observe(event.pod)
+        self.world.nominate(uid, event.pod if self.queue.get(uid) is not None else None)
+
+    def _pending_gone(self, event: events.PendingGone) -> None:
+        self.queue.remove(event.uid)
+        self.world.nominate(event.uid, None)
+
+    def _pending_listed(self, event: events.PendingListed) -> None:
+        self.queue.reconcile(event.pods, asked=event.asked_s)
+        for pod in event.pods:
+            if (entry := self.queue.get(pod.metadata.uid)) is not None:
+                self.world.nominate(pod.metadata.uid, entry.pod)
+        for uid in [uid for uid in self.world.nominated if self.queue.get(uid) is None]:
+            self.world.nominate(uid, None)
+
+    def _data_came(self, event: events.DataCame) -> None:
+        self.queue.release(event.uid)
+
+    def _data_answered(self, event: events.DataAnswered) -> None:
+        entry = self.queue.get(event.uid)
+        if entry is not None and entry.place is queue.Place.ASKED:
+            self.queue.answer(entry, event.until_s)
+
+    # --------------------------------------------------------------------------------------------------- a decision
+
+    def _attempt(self, entry: queue.Entry) -> None:
+        pod = entry.pod
+        if self.state.is_placed(entry.uid) or entry.uid in self.bindings:
+            # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
+            self.queue.bind(entry)
+            return
+        if not self.bindings.admits(entry.namespace):
+            self.queue.crowd_out(entry)
+            return
+        record = journal.Record(
+            pod=pod.key,
+            uid=entry.uid,
+            time=datetime.datetime.fromtimestamp(self._wall_s, datetime.UTC).isoformat(),
+            attempt=entry.attempts + 1,
+            outcome="failed",
+            sequence=self.sequence,
+        )
+        try:
+            asked = entry.asked = entry.asked or request.prepare(pod)
+            if asked.intent.inputs and self._is_to_be_asked(entry):
+                self.queue.ask(entry)
+                self._out.append(commands.AskData(pod, entry.arrived))
+                return
+            entry.is_cleared = False
+            self.journal.add(record)
+            self._report_problems(entry, asked, record)
+            view = self.state.freeze(self._wall_s)
+            record.draw = int(self._rng.integers(2**63))
+            found = decide.decide(view, asked, self._settings, np.random.default_rng(record.draw))
+            _fill(record, found, view)
+        except errors.InputError as error:
+            self._give_up(entry, record, str(error))
+            return
+        except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
+            self._out.append(commands.Defect("cycle", pod.key, bug))
+            self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
+            return
+        if found.node:
+            self.state.assume(pod, found.node)
+            self.world.nominated.pop(entry.uid, None)
+            self.queue.bind(entry)
+            self._out.append(self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s)))
+        else:
+            self._refuse(entry, record, found)
+
+    def _is_to_be_asked(self, entry: queue.Entry) -> bool:
+        """Whether something may be about to be known of a pod's data: nobody waits for that for ever."""
+        is_new = self.now_s < entry.arrived + self._settings.data_wait_s
+        return not entry.is_cleared and (is_new or entry.was_held)
+
+    def _refuse(self, entry: queue.Entry, record: journal.Record, found: decision.Decision) -> None:
+        """No node: say why, and wait for something to change."""
+        if found.fault:
+            record.outcome, record.message = "unsupported", found.fault
+        elif found.score_error:
+            record.outcome = "error"
+        else:
+            record.outcome = "unschedulable"
+        self._out.append(commands.Unplaced(entry.pod, record))
+        self.queue.put_back(entry, found.unschedulable_plugins)
+
+    def _abandon(self, entry: queue.Entry) -> None:
+        """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
+        if entry.uid in self.bindings:
+            return
+        self.state.forget(entry.uid)
+        self.queue.fail(entry)
+
+    def _give_up(self, entry: queue.Entry, record: journal.Record, message: str) -> None:
+        """The attempt itself failed: say so, and try again later."""
+        record.outcome, record.message = "error", message
+        self._out.append(commands.Unplaced(entry.pod, record))
+        self.queue.fail(entry)
+
+    def _report_problems(self, entry: queue.Entry, asked: request.PodRequest, record: journal.Record) -> None:
+        if not asked.problems:
+            return
+        record.problems = tuple(str(problem) for problem in asked.problems)
+        if not entry.annotations_reported:
+            entry.annotations_reported = True
+            self._out.append(commands.BadAnnotations(entry.pod, asked.problems))
+
+    # ------------------------------------------------------------------------------------------- answers to bindings
+
+    def _bind_answered(self, event: events.BindAnswered) -> None:
+        flight = self.bindings.answered(event.uid, event.verdict, event.after_s)
+        if isinstance(flight, commands.LookUp):
+            pod = self.bindings.pod_of(event.uid)
+            self._out += [commands.Unsettled(pod, event.verdict, event.message), flight]
+        elif flight is not None:
+            self._settle(flight, event.verdict, event.message)
+
+    def _looked_up(self, event: events.LookedUp) -> None:
+        if event.uid not in self.bindings:
+            freed = self.bindings.looked(event.uid, event.verdict, self.now_s)
+            if freed is not None:
+                self._out.append(commands.Freed(freed.pod, freed.node))
+                self._forget(event.uid)
+                self.queue.remove(event.uid)  # one that is pending all the same is found again by the next list
+                self.world.nominate(event.uid, None)
+            return
+        flight = self.bindings.answered(event.uid, event.verdict, event.after_s)
+        if isinstance(flight, commands.LookUp):
+            self._out.append(flight)
+        elif flight is not None:
+            self._settle(flight, event.verdict, event.message)
+
+    def _settle(self, flight: bindings.Flight, verdict: Verdict, message: str) -> None:
+        pod, uid = flight.pod, flight.pod.metadata.uid
+        elapsed_s = self.now_s - flight.started_s
+        for namespace in self.queue.crowded():
+            if self.bindings.admits(namespace):
+                self.queue.readmit(namespace)
+        if verdict in {Verdict.BOUND, Verdict.FINISHED}:
+            flight.record.outcome = Verdict.BOUND.value
+            if self.state.is_assumed(uid):
+                self.bindings.expect(flight, self.now_s)
+            self._out.append(commands.Scheduled(pod, flight.record, elapsed_s))
+            return
+        flight.record.outcome, flight.record.message = verdict.value, message
+        self._forget(uid)
+        entry = self.queue.get(uid)
+        if verdict in {Verdict.CONFLICT, Verdict.GONE}:
+            self.queue.remove(uid)
+        elif entry is not None:
+            self.queue.fail(entry)
+        entry = self.queue.get(uid)
+        self.world.nominate(uid, entry.pod if entry is not None else None)
+        self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))
+
+    def _forget(self, uid: str) -> None:
+        """Take an assumption back; what it held may be what another pod waits for."""
+        if self.state.is_assumed(uid):
+            self.state.forget(uid)
+            self.world.wake()
+
+
+def _fill(record: journal.Record, found: decision.Decision, view: snapshot.Snapshot) -> None:
+    record.node, record.message = found.node, found.full_message
+    record.profile = found.profile.name if found.profile is not None else ""
+    record.deciding, record.data_s = found.deciding, found.data_s
+    record.cost, record.cost_s = found.chosen_cost, found.chosen_cost_s
+    record.transfers = tuple(found.transfers(view))
+    record.unknown = found.data.unknown if found.data is not None else ()
+    record.unavailable = found.unavailable
+    if found.node:
+        record.node_type = NODE_TYPES.get(int(view.node_type[view.index_of[found.node]]), "unknown")

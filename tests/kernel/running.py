@@ -1,0 +1,79 @@
+"""A bare kernel for tests: events go in, commands come out, and time passes when told."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+from scheduler import config
+from scheduler.api import core, verdicts
+from scheduler.kernel import commands, events, kernel, queue
+from tests.fakeapi import objects
+
+C = TypeVar("C", bound=commands.Command)
+
+SETTINGS = config.Settings(backoff_initial_s=1, backoff_max_s=10, seed=1)
+
+
+def node(name: str, *, cpu: str = "4", labels: dict[str, str] | None = None) -> core.Node:
+    return core.convert(objects.node(name, cpu=cpu, labels=labels or {}), core.Node, name)
+
+
+def pod(
+    name: str, *, cpu: str = "1", node: str = "", nominated: str = "", namespace: str = "default", priority: int = 0
+) -> core.Pod:
+    body = objects.pod(name, namespace=namespace, node=node)
+    body["metadata"]["uid"] = f"uid-{name}"
+    body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    body["spec"]["priority"] = priority
+    body["status"] = {"phase": "Pending", "nominatedNodeName": nominated}
+    return core.convert(body, core.Pod, name)
+
+
+@dataclasses.dataclass
+class Bare:
+    """A kernel and its clock."""
+
+    kernel: kernel.Kernel
+    now_s: float = 1000.0
+
+    def place(self, name: str) -> queue.Place:
+        entry = self.kernel.queue.get(f"uid-{name}")
+        return entry.place if entry is not None else queue.Place.GONE
+
+    def nodes(self, *nodes: core.Node) -> None:
+        for one in nodes:
+            self.kernel.handle(events.NodeSeen(self.now_s, one))
+
+    def pending(self, *pods: core.Pod) -> list[commands.Command]:
+        return [out for one in pods for out in self.kernel.handle(events.PendingSeen(self.now_s, one))]
+
+    def seen(self, one: core.Pod) -> list[commands.Command]:
+        return self.kernel.handle(events.PodSeen(self.now_s, one))
+
+    def gone(self, name: str) -> list[commands.Command]:
+        return self.kernel.handle(events.PodGone(self.now_s, f"uid-{name}"))
+
+    def step(self, budget: int = 1000) -> list[commands.Command]:
+        return self.kernel.step(self.now_s, self.now_s, budget)
+
+    def later(self, seconds: float) -> list[commands.Command]:
+        """What follows when so much time has passed."""
+        self.now_s += seconds
+        return self.step()
+
+    def answer(self, name: str, verdict: verdicts.Verdict, *, after_s: float = 0.0) -> list[commands.Command]:
+        return self.kernel.handle(events.BindAnswered(self.now_s, f"uid-{name}", verdict, "words", after_s))
+
+    def looked_up(self, name: str, verdict: verdicts.Verdict, *, after_s: float = 0.0) -> list[commands.Command]:
+        return self.kernel.handle(events.LookedUp(self.now_s, f"uid-{name}", verdict, "words", after_s))
+
+
+def only(kind: type[C], given: list[commands.Command]) -> list[C]:
+    """Those commands that are of a kind."""
+    return [one for one in given if isinstance(one, kind)]
+
+
+def bound(given: list[commands.Command]) -> dict[str, str]:
+    """Which pod is to be bound to which node."""
+    return {one.name: one.node for one in only(commands.Bind, given)}
