@@ -183,7 +183,7 @@ class Kernel:
         )
         try:
             asked = entry.asked = entry.asked or request.prepare(pod)
-            if asked.intent.inputs and self._is_to_be_asked(entry):
+            if asked.intent.inputs and not entry.is_cleared:
                 self.queue.ask(entry)
                 self._out.append(commands.AskData(pod, entry.arrived))
                 return
@@ -208,11 +208,6 @@ class Kernel:
             self._out.append(self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s)))
         else:
             self._refuse(entry, record, found)
-
-    def _is_to_be_asked(self, entry: queue.Entry) -> bool:
-        """Whether something may be about to be known of a pod's data: nobody waits for that for ever."""
-        is_new = self.now_s < entry.arrived + self._settings.data_wait_s
-        return not entry.is_cleared and (is_new or entry.was_held)
 
     def _refuse(self, entry: queue.Entry, record: journal.Record, found: decision.Decision) -> None:
         """No node: say why, and wait for something to change."""

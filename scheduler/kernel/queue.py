@@ -81,7 +81,6 @@ class Entry:
     ready_at: float = 0.0  # end of its backoff
     refused_by: tuple[str, ...] = ()  # while it sleeps: the filters that refused it
     asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
-    was_held: bool = False
     is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
     annotations_reported: bool = False
 
@@ -277,7 +276,6 @@ class Queue:
     def hold(self, entry: Entry, until: float) -> None:
         """Not yet: put it aside until it is released, or until the time given."""
         if entry.place is not Place.GONE:
-            entry.was_held = True
             self._move(entry, Place.HELD, until)
 
     def crowd_out(self, entry: Entry) -> None:

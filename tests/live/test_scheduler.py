@@ -255,7 +255,9 @@ async def test_a_node_that_went_out_of_use_is_not_used(
         world.fake.store.delete("nodes", "n1")
     else:
         world.fake.store.patch("nodes", "n1", change)
-    world.fake.store.create("nodes", objects.node("n2"))
+    world.fake.store.create("nodes", objects.node("n2", labels={"later": "yes"}))
+    world.create("probe", cpu="10m", spec={"nodeSelector": {"later": "yes"}})
+    await world.placed("probe")  # nodes and pods are watched apart, so that what is seen first is not what was first
     names = [f"after-{number}" for number in range(5)]
     for name in names:
         world.create(name, cpu="10m")
