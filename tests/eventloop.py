@@ -5,12 +5,18 @@ watch that is cancelled, say, just goes away. Where the other side is busy at th
 the socket to the garbage collector, which warns of it, at any later time: as an error of whatever test runs then. What
 nobody closed is left as it is, so that the warning tells of it. asyncio lists its connections nowhere in public, hence
 the looks at what is its own.
+
+Tests that are functions and ask something of a loop all the same ``run`` it on such a one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import sslproto
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -34,3 +40,9 @@ def _is_closing(transport: asyncio.Transport) -> bool:
         above: asyncio.Transport | None = protocol._app_transport  # none yet, while hands are shaken
         return transport.is_closing() or (above is not None and above.is_closing())
     return transport.is_closing()
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """``asyncio.run`` on a loop of ours."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        return runner.run(coroutine)

@@ -1,9 +1,9 @@
 """Asks a store once, as a daemon would, and closes the connection: for tests that look at one answer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from daemon.stores import contents, credentials, model, sources
+from tests import eventloop
 
 Outcome = contents.Listing | contents.Failure
 
@@ -32,7 +32,7 @@ def list_store(
     named: Iterable[str] = (),
 ) -> Outcome:
     access = credentials.Access(given, ca_pem)
-    return asyncio.run(once(store, access, limits, lambda source: source.list_store(urns=urns, named=lambda: named)))
+    return eventloop.run(once(store, access, limits, lambda source: source.list_store(urns=urns, named=lambda: named)))
 
 
 def look_up(
@@ -44,4 +44,4 @@ def look_up(
     limits: contents.Limits,
 ) -> Outcome:
     access = credentials.Access(given, ca_pem)
-    return asyncio.run(once(store, access, limits, lambda source: source.look_up(urns)))
+    return eventloop.run(once(store, access, limits, lambda source: source.look_up(urns)))

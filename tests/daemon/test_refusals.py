@@ -1,6 +1,5 @@
 """What real servers refuse, and how: each refusal has its own reason, and reaches as far as it should."""
 
-import asyncio
 import datetime
 import io
 import json
@@ -11,6 +10,7 @@ import pytest
 from daemon.stores import contents, credentials, model
 from daemon.stores.s3 import client, listing
 from localcluster import stores as servers
+from tests import eventloop
 from tests.daemon import asked
 
 LIMITS = contents.Limits(timeout_s=60.0, budget_s=60.0)
@@ -88,7 +88,7 @@ def test_2_1_a_clock_that_differs_is_named_with_the_difference(any_server: serve
         async with client.Client(store_of(any_server), LIMITS, access, now=now) as s3:
             return await listing.Server(s3).list_store()
 
-    failure = asyncio.run(ask())
+    failure = eventloop.run(ask())
     assert isinstance(failure, contents.Failure)
     assert failure.reason == "ClockSkewed"
     how = "20 minutes behind" if minutes > 0 else "20 minutes ahead of"

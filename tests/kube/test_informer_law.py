@@ -11,6 +11,7 @@ from hypothesis import strategies
 
 from scheduler.api import core
 from scheduler.kube import client, informer
+from tests import eventloop
 from tests.fakeapi import faults, objects, server, watches
 from tests.kube import mirrors
 
@@ -25,7 +26,7 @@ def test_cache_equals_server_after_anything(
     tmp_path_factory: pytest.TempPathFactory, seed: int, selected: bool
 ) -> None:
     hypothesis.note(f"seed {seed}")
-    asyncio.run(_storm(random.Random(seed), tmp_path_factory, selected=selected))
+    eventloop.run(_storm(random.Random(seed), tmp_path_factory, selected=selected))
 
 
 async def _storm(chance: random.Random, paths: pytest.TempPathFactory, *, selected: bool) -> None:

@@ -19,6 +19,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import eventloop
 from webhook import doors, facts
 from webhook import metrics as webhook_metrics
 from webhook.admission import server
@@ -356,6 +357,6 @@ def test_whatever_headers_are_sent_they_are_answered_and_never_by_a_fault_of_our
             writer.close()
         return answer
 
-    answer = asyncio.run(ask())
+    answer = eventloop.run(ask())
     status = answer.split(b" ", 2)[1:2]
     assert status == [] or status[0].startswith((b"1", b"2", b"4")), answer

@@ -5,7 +5,7 @@ anew only when the CA certificates change. Nothing is retried, for the next roun
 stores are neighbours; no redirect is followed, and nothing is unpacked, so that an answer is as long as it is.
 
 A whole answer has a time as well as each of its parts, so that a server that trickles costs no more than one that
-hangs; and it has a size. A connection over which more came than was taken is closed.
+hangs; and it has a size. A connection over which more came than was taken is cut.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Client:
             self.ahead_s = self._ahead_of(answer.headers) or 0.0
             yield answer
         finally:
-            answer.release() if answer.content.at_eof() else answer.close()
+            answer.release() if answer.content.at_eof() else _cut(answer)
 
     async def _opened(self) -> aiohttp.ClientSession:
         async with self._opening:  # lanes come together
@@ -309,6 +309,13 @@ def _refusal_of_headers(answer: aiohttp.ClientResponse, ahead_s: float) -> fault
         is_bare=answer.method == "HEAD",
         is_deleted=headers.get("x-amz-delete-marker", "").lower() == "true",
     )
+
+
+def _cut(answer: aiohttp.ClientResponse) -> None:
+    """Close the answer's connection at once: TLS would wait for the goodbye, which a server that hangs never says."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        answer.connection.transport.abort()
+    answer.close()
 
 
 async def _pieces(answer: aiohttp.ClientResponse, most_bytes: int, budget: Budget) -> AsyncIterator[bytes]:
