@@ -1,19 +1,21 @@
 """Asks the API server at the start whether this process may do its work: a lack is to be one clear line, not silence.
 
 A watch that is refused is retried for ever, a binding that is refused fails pod by pod: both look like a scheduler that
-hangs. What is asked here is the whole of the ClusterRole under manifests/base, but for the writes to DataObjects:
-placing goes on without those, and the log says once what is missing.
+hangs. What is asked here is the whole of the roles under manifests/base, but for the writes to DataObjects: placing
+goes on without those, and the log says once what is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
-from scheduler import errors
+from scheduler import config, errors
 from scheduler.api import names
 from scheduler.kube import client
 
@@ -32,6 +34,35 @@ NEEDED: Final = (  # verb, group, resource, subresource
     ("create", "events.k8s.io", "events", ""),
     ("patch", "events.k8s.io", "events", ""),
 )
+
+LEASES: Final = "coordination.k8s.io"
+# Nobody can be allowed to make an object of one name only.
+OF_THE_LEASE: Final = ("get", "list", "watch", "patch")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Right:
+    """What may be done to what, and with a namespace or a name, where."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+def needed(terms: config.LeaderElection, home: str) -> list[Right]:
+    """All rights that this process needs; ``home`` is its namespace."""
+    rights = [Right(verb=verb, group=group, resource=kind, subresource=part) for verb, group, kind, part in NEEDED]
+    if terms.is_on:
+        where = terms.namespace or home
+        rights += [
+            Right(verb=verb, group=LEASES, resource="leases", namespace=where, name=terms.name) for verb in OF_THE_LEASE
+        ]
+        rights.append(Right(verb="create", group=LEASES, resource="leases", namespace=where))
+    return rights
+
 
 PATIENCE_S = 30.0  # a node's network and an API server may come up later than this process
 
@@ -52,7 +83,7 @@ class _Review(msgspec.Struct):
     status: _Answer = _Answer()
 
 
-async def check(api: client.Api) -> list[str]:
+async def check(api: client.Api, rights: Sequence[Right]) -> list[str]:
     """What stands in the way, each with what to do; empty if nothing does.
 
     Waits for an API server that does not answer yet.
@@ -68,7 +99,7 @@ async def check(api: client.Api) -> list[str]:
         return [f"{error}"]
     if missing:
         return missing
-    answers = await asyncio.gather(*(_may(api, *needed) for needed in NEEDED))
+    answers = await asyncio.gather(*(_may(api, right) for right in rights))
     return [problem for problem in answers if problem]
 
 
@@ -96,21 +127,22 @@ async def _missing_kinds(api: client.Api) -> list[str]:
     return [f"the API server does not know {kinds}; run: kubectl apply --server-side -f crds/"]
 
 
-async def _may(api: client.Api, verb: str, group: str, resource: str, subresource: str) -> str:
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+async def _may(api: client.Api, right: Right) -> str:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
+        "spec": {"resourceAttributes": {key: value for key, value in dataclasses.asdict(right).items() if value}},
     }
     try:
-        answer = msgspec.json.decode(await api.post(REVIEWS, msgspec.json.encode(body)), type=_Review)
+        answer = msgspec.json.decode(await api.post(REVIEWS, msgspec.json.encode(body), fenced=False), type=_Review)
     except errors.ApiError as error:
         # Asking is a courtesy of the server's; that it cannot be had says nothing about the rights themselves.
-        log.info("access could not be checked", verb=verb, resource=resource, error=str(error))
+        log.info("access could not be checked", verb=right.verb, resource=right.resource, error=str(error))
         return ""
     if answer.status.allowed:
         return ""
-    name = f"{resource}/{subresource}" if subresource else resource
-    where = f" in group {group}" if group else ""
-    return f"RBAC does not allow to {verb} {name}{where}; apply manifests/base/rbac-scheduler.yaml"
+    name = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
+    what = f"{name} {right.name}" if right.name else name
+    where = f" in group {right.group}" if right.group else ""
+    where += f" in namespace {right.namespace}" if right.namespace else ""
+    return f"RBAC does not allow to {right.verb} {what}{where}; apply manifests/base/rbac-scheduler.yaml"

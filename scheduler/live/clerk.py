@@ -40,10 +40,15 @@ class Clerk:
 
     Args:
         clock: Monotonic seconds.
+
+    Attributes:
+        dropped: Jobs that found the list full.
+        rests: While set, nothing that is asked for is taken in.
     """
 
     def __init__(self, counters: metrics.Metrics, clock: Callable[[], float]) -> None:
-        self.dropped = 0  # jobs that found the list full
+        self.dropped = 0
+        self.rests = False
         self._metrics = counters
         self._clock = clock
         self._jobs: collections.OrderedDict[str, dict[Key, Job]] = collections.OrderedDict()  # by group, next first
@@ -55,6 +60,8 @@ class Clerk:
 
     def ask(self, key: Key, job: Job, *, group: str = "") -> None:
         """Have a job done; one of the same key that still waits is replaced and keeps its turn."""
+        if self.rests:
+            return
         line = self._jobs.get(group, {})
         if key not in line:
             if self._count >= CAPACITY:

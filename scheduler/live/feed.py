@@ -148,6 +148,12 @@ class CustomResources:
             if not count % TURN_EVERY:
                 await asyncio.sleep(0)
 
+    async def tell_again(self) -> None:
+        """Tell the listeners of each DataObject, as if it were new; the loop turns now and then."""
+        async for obj in self.each_data_object():
+            place = (obj.metadata.namespace, obj.metadata.name)
+            tell_all(self.on_object, self._metrics, place, place, obj)
+
     def capabilities(self) -> list[crd.NodeCapability]:
         return [held.obj for held in self._capabilities.values()]
 

@@ -40,6 +40,7 @@ class Sources:
     ready: Mapping[str, Check]
     metrics: metrics.Metrics
     journal: journal.Journal
+    leader: Callable[[], str]  # which other replica leads, as far as is known; "" if this one does
     storage: Callable[[], Awaitable[storage.Inventory]]
 
 
@@ -147,6 +148,8 @@ class Server:
         if not records:
             remembered = journal.CAPACITY
             message = f"no {'further ' if int(after) else ''}decision about {pod} is among the last {remembered}"
+            if leader := self._sources.leader():
+                message += f" of this replica, which does not lead; ask {leader}"
             return _json({"pod": pod, "error": message}, status=404)
 
         async def pieces() -> Iterable[bytes]:

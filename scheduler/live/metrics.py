@@ -167,6 +167,12 @@ class Metrics:
         self._lag = prometheus.Gauge(
             "data_locality_scheduler_loop_lag_seconds", "How late the event loop last was.", registry=registry
         )
+        self._leads = prometheus.Gauge(
+            "leader_election_master_status",
+            "Whether this replica leads, 1 or 0, by the name of the Lease.",
+            ["name"],
+            registry=registry,
+        )
         internal = prometheus.Counter(
             "data_locality_scheduler_internal_errors",
             "Items (a pod, an object, an event, a write) given up over a defect, by the part that met it; see the log.",
@@ -210,6 +216,9 @@ class Metrics:
 
     def watch_lag(self, lag_s: Callable[[], float]) -> None:
         self._lag.set_function(lag_s)
+
+    def watch_leading(self, lease: str, leads: Callable[[], bool]) -> None:
+        self._leads.labels(lease).set_function(leads)
 
     # ---------------------------------------------------------------------------------------------------- events
 

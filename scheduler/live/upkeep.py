@@ -1,6 +1,9 @@
 """Those who look after DataObjects, wired together: what the feeds tell them, and what they look for now and then.
 
 All write through one writer, so that however much there is to write, it costs the API server no more than that does.
+
+They listen on every replica and write on the one that leads: until then the writer rests, for what is asked of it would
+pile up and be long done by the time that it came to it. When it begins, everything is looked at once more.
 """
 
 from __future__ import annotations
@@ -60,8 +63,10 @@ class Upkeep:
         now: Callable[[], datetime.datetime],
     ) -> None:
         self._metrics = counters
+        self._resources = resources
         self._interval_s = min(SWEEP_INTERVAL_S, settings.data_retention_s / 4)
         self.writer = clerk.Clerk(counters, clock)
+        self.writer.rests = True
         named = mentions.Mentions(home)
         labels = labelled.Labels(api=api, resources=resources, writer=self.writer, counters=counters)
         self.keys = ondemand.Keys(
@@ -118,7 +123,9 @@ class Upkeep:
         resources.on_object += [self.outputs.object_seen, self.keys.object_seen, labels.object_seen]
 
     async def run(self) -> None:
-        """Now and then, look through what is known of data for what no event tells."""
+        """Begin to write; now and then, look through what is known of data for what no event tells."""
+        self.writer.rests = False
+        await self._resources.tell_again()
         while True:
             for quick in (self.keys, self.outputs, self._clocks):
                 with self._metrics.failures.contained("sweep", at=type(quick).__name__):

@@ -38,16 +38,24 @@ def until(condition: Callable[[], object], what: str, within_s: float = 60.0) ->
         time.sleep(0.05)
 
 
+ALONE: Json = {"leaderElection": {"leaderElect": False}}
+"""The configuration of a scheduler that has no replicas: one that was killed leaves no lease that has to end."""
+
+
 class Scheduler:
     """One run of the program; a context manager that ends it and shows its log where a test fails."""
 
-    def __init__(self, kubeconfig: pathlib.Path, directory: pathlib.Path) -> None:
+    def __init__(self, kubeconfig: pathlib.Path, directory: pathlib.Path, configuration: Json = ALONE) -> None:
         self._log = directory / f"scheduler-{time.monotonic_ns()}.log"
+        settings = self._log.with_suffix(".json")
+        settings.write_text(json.dumps(configuration))
         command: list[str | pathlib.Path] = [
             PROGRAM,
             "run",
             "--kubeconfig",
             kubeconfig,
+            "--config",
+            settings,
             "--health-port",
             "0",
             "--health-host",

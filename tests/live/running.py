@@ -18,7 +18,14 @@ from tests.fakeapi import objects, server
 Json = dict[str, Any]
 
 # Nothing in a test needs the pauses that spare a real server.
-QUICK = config.Settings(backoff_initial_s=0.02, backoff_max_s=0.1, refresh_interval_s=0.3, health_port=0, seed=1)
+QUICK = config.Settings(
+    backoff_initial_s=0.02,
+    backoff_max_s=0.1,
+    refresh_interval_s=0.3,
+    health_port=0,
+    seed=1,
+    leader_election=config.LeaderElection(is_on=False),
+)
 
 
 class Clock:

@@ -62,6 +62,7 @@ async def serving(
         ready={},
         metrics=metrics.Metrics("test"),
         journal=decisions,
+        leader=lambda: "",
         storage=lambda: storage.Inventory.take(capabilities or [], objects or [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))

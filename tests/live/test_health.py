@@ -44,7 +44,7 @@ async def served(tmp_path: pathlib.Path) -> AsyncIterator[Served]:
 
 
 async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[Served]:
-    problems = {"loop": "", "nodes": ""}
+    problems = {"loop": "", "nodes": "", "leader": ""}
     counters = metrics.Metrics("data-locality-scheduler")
     decisions = journal.Journal(capacity=3)
     sources = health.Sources(
@@ -52,6 +52,7 @@ async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[S
         ready={"loop": lambda: problems["loop"], "nodes": lambda: problems["nodes"]},
         metrics=counters,
         journal=decisions,
+        leader=lambda: problems["leader"],
         storage=lambda: storage.Inventory.take([], [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))
@@ -110,6 +111,14 @@ async def test_explain_says_what_it_cannot_answer(served: Served, query: str, st
     found, text = await served.get(f"/explain{query}")
     assert found == status
     assert '"error"' in text
+
+
+async def test_explain_of_a_replica_that_follows_names_the_one_that_leads(served: Served) -> None:
+    assert "lead" not in (await served.get("/explain?pod=ns/a"))[1]
+    served.problems["leader"] = "data-locality-scheduler-7d9f-abcde"
+    status, text = await served.get("/explain?pod=ns/a")
+    assert status == 404
+    assert "which does not lead; ask data-locality-scheduler-7d9f-abcde" in text
 
 
 async def test_metrics_keep_their_names(served: Served) -> None:

@@ -61,7 +61,11 @@ def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> N
     assert writable(rules) == {"/pods/binding", "/pods/status", "events.k8s.io/events", data, f"{data}/status"} | asked
     assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(rules, names.GROUP, f"{names.DATA_OBJECTS}/status") == {"patch"}
-    assert "data-locality-scheduler" not in base("Role")
+    (make, hold) = base("Role")["data-locality-scheduler"]["rules"]
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert make == {**lease, "verbs": ["create"]}, "which RBAC cannot bind to a name"
+    name = config.LeaderElection().name
+    assert hold == {**lease, "resourceNames": [name], "verbs": ["get", "list", "watch", "patch"]}
     policy = base("ValidatingAdmissionPolicy")["data-locality-scheduler"]
     assert (
         base("ValidatingAdmissionPolicyBinding")["data-locality-scheduler"]["spec"]["policyName"]
@@ -207,9 +211,14 @@ def test_our_pods_need_no_priority_of_the_system(kind: str, name: str) -> None:
     assert (ours["value"], ours["globalDefault"]) == (1_000_000_000, False), "the highest that is not the system's"
 
 
-def test_the_webhook_goes_away_only_one_by_one() -> None:
-    deployment, budget = (base(kind)["data-locality-webhook"]["spec"] for kind in ("Deployment", "PodDisruptionBudget"))
+@pytest.mark.parametrize("name", ["data-locality-scheduler", "data-locality-webhook"])
+def test_replicas_stand_apart_and_go_away_only_one_by_one(name: str) -> None:
+    deployment, budget = (base(kind)[name]["spec"] for kind in ("Deployment", "PodDisruptionBudget"))
     assert deployment["replicas"] == 2
+    spec = deployment["template"]["spec"]
+    (apart,) = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    (spread,) = spec["topologySpreadConstraints"]
+    assert apart["podAffinityTerm"]["labelSelector"] == spread["labelSelector"] == deployment["selector"]
     assert deployment["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert (budget["minAvailable"], budget["selector"]) == (1, deployment["selector"])
 

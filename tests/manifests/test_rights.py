@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scheduler import config
 from scheduler.api import names
 from scheduler.live import access
 from tests.manifests import test_manifests as manifests
@@ -26,6 +27,18 @@ def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it
     spare |= {("create", "authentication.k8s.io", "tokenreviews", "")}
     spare |= {("create", "authorization.k8s.io", "subjectaccessreviews", "")}
     assert rights(manifests.base("ClusterRole")["data-locality-scheduler"]["rules"]) == set(access.NEEDED) | spare
+    asked = {
+        (right.verb, right.name)
+        for right in access.needed(config.LeaderElection(), names.HOME_NAMESPACE)
+        if (right.group, right.resource, right.namespace) == (access.LEASES, "leases", names.HOME_NAMESPACE)
+    }
+    granted = {
+        (verb, name)
+        for rule in manifests.base("Role")["data-locality-scheduler"]["rules"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    }
+    assert granted == asked
 
 
 def test_a_daemons_role_is_what_its_code_asks_for() -> None:

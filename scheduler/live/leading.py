@@ -1,0 +1,90 @@
+"""What only the replica that leads does: decide, bind, say what became of pods, look after DataObjects.
+
+All that writes to the API server stands here. Whether it may is not asked here but where bytes go out: as long as this
+process does not hold the Lease, the API client sends no write (scheduler.kube.fencing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from scheduler import config
+from scheduler.kube import client, events
+from scheduler.live import binder, cycle, following, metrics, reports, teller, upkeep
+
+log = structlog.get_logger(__name__)
+
+
+class Leading:
+    """The decisions and the writers: ``parts`` are to run while this replica leads, then ``hand_over``.
+
+    Args:
+        home: The scheduler's namespace.
+        clock: Monotonic seconds.
+        now: The time of day.
+    """
+
+    def __init__(
+        self,
+        *,
+        api: client.Api,
+        settings: config.Settings,
+        home: str,
+        followed: following.Following,
+        counters: metrics.Metrics,
+        clock: Callable[[], float],
+        now: Callable[[], datetime.datetime],
+    ) -> None:
+        failures = counters.failures
+        self.sink = events.EventSink(api, settings.scheduler_name, socket.gethostname(), failures=failures)
+        self.reporter = reports.Reporter(api=api, sink=self.sink, now=now, failures=failures)
+        self.upkeep = upkeep.Upkeep(
+            api=api,
+            settings=settings,
+            home=home,
+            state=followed.kernel.state,
+            is_node=followed.is_node,
+            assigned=followed.assigned,
+            pending=followed.pending,
+            resources=followed.resources,
+            waiting=followed.driver,
+            reporter=self.reporter,
+            counters=counters,
+            clock=clock,
+            now=now,
+        )
+        self._binder = binder.Binder(api=api, scheduling=followed.driver, counters=counters)
+        self._cycle = cycle.Cycle(followed.driver, self.upkeep.keys.hold_until, counters)
+        teller.Teller(
+            scheduling=followed.driver,
+            reporter=self.reporter,
+            counters=counters,
+            on_bound=self.upkeep.outputs.bound,
+        )
+
+    def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What is to run while this replica leads, by name; ``decisions`` ends before ``hand_over``."""
+        return {
+            "decisions": self._cycle.run(),
+            "writer of events": self.sink.run(),
+            "writer of conditions": self.reporter.run(),
+            "writer of data objects": self.upkeep.writer.run(),
+            "look after data objects": self.upkeep.run(),
+        }
+
+    async def hand_over(self, *, binds_within_s: float, reports_within_s: float) -> None:
+        """Let what is under way end, and what waits be written, within the times given; with 0, give it up."""
+        left = await self._binder.drain(binds_within_s)
+        if left:
+            log.warning("bindings given up, their outcome is unknown", bindings=left)
+        await asyncio.gather(
+            self.reporter.drain(reports_within_s),
+            self.sink.drain(reports_within_s),
+            self.upkeep.writer.drain(reports_within_s),
+        )
