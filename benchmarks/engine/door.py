@@ -10,7 +10,8 @@ import numpy as np
 
 from scheduler import config
 from scheduler.api import core, crd, names
-from scheduler.engine import decide, request
+from scheduler.engine import decide
+from scheduler.plugins import request
 from scheduler.state import cluster
 
 Json = dict[str, Any]

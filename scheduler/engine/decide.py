@@ -9,48 +9,22 @@ pod, settings and generator state give the same decision, live and offline.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import criteria, decision, preemption, profiles, request, scoring, unsupported, verdict
+from scheduler.api import core
+from scheduler.engine import criteria, decision, preemption, profiles, scoring, unsupported, verdict
 from scheduler.engine.criteria import capability as wanted_capability
 from scheduler.engine.criteria import data, place
-from scheduler.engine.filters import (
-    capability,
-    cordon,
-    declared_features,
-    node_affinity,
-    node_name,
-    pod_affinity,
-    ports,
-    resources,
-    taints,
-)
-from scheduler.state import snapshot
+from scheduler.plugins import contract, registry, request
+from scheduler.plugins.pod_affinity import requiring
+from scheduler.state import demand, snapshot
 
 Ints = NDArray[np.int64]
 
-# In upstream's default order, ours last.
-FILTERS: Final = (
-    (node_name.PLUGIN, node_name.check),
-    (cordon.PLUGIN, cordon.check),
-    (taints.PLUGIN, taints.check),
-    (node_affinity.PLUGIN, node_affinity.check),
-    (ports.PLUGIN, ports.check),
-    (resources.PLUGIN, resources.check),
-    (pod_affinity.PLUGIN, pod_affinity.check),
-    (declared_features.PLUGIN, declared_features.check),
-    (capability.PLUGIN, capability.check),
-)
-# Those that look at the pod before any node, in the same order.
-_POD_FILTERS: Final = (
-    (node_name.PLUGIN, node_name.check_pod),
-    (node_affinity.PLUGIN, node_affinity.check_pod),
-    (pod_affinity.PLUGIN, pod_affinity.check_pod),
-)
 # Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
 # difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
 _TIE: Final = 1e-9
@@ -95,12 +69,31 @@ def decide(
 
 def run_filters(
     snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> tuple[verdict.Verdict, ...]:
+) -> tuple[verdict.Told, ...]:
     """The verdicts of all enabled filters that refuse some node, in order."""
-    found = (
-        check(snap, asked, settings) for plugin, check in FILTERS if plugin not in settings.plugins.disabled_filters
-    )
-    return tuple(one for one in found if one is not None)
+    found: list[verdict.Told] = []
+    for plugin in registry.FILTERS:
+        if plugin.name not in settings.plugins.disabled_filters:
+            one = _rows(plugin, snap, asked, settings)
+            if one is not None:
+                found.append(verdict.Told(plugin.name, one))
+    return tuple(found)
+
+
+def _rows(
+    plugin: contract.Filter[Any, Any], snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> contract.Verdict | None:
+    wanted = _wanted(plugin, snap, asked, settings)
+    return None if wanted is None else plugin.rows(wanted, snap)
+
+
+def _wanted(
+    plugin: contract.Filter[Any, Any], snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
+) -> Any:  # noqa: ANN401 (each plugin's own)
+    wanted = plugin.compile(asked, settings)
+    if wanted is None or isinstance(wanted, contract.Refuse):
+        return None
+    return wanted if plugin.resolve is None else plugin.resolve(wanted, snap)
 
 
 def _refuse_pod(
@@ -113,13 +106,15 @@ def _refuse_pod(
     if not snap.count:
         return None  # upstream gives up before it looks at the pod
     found: verdict.PodVerdict | None = None
-    for plugin, check_pod in _POD_FILTERS:
-        if plugin in settings.plugins.disabled_filters:
+    for plugin in registry.FILTERS:
+        if plugin.name in settings.plugins.disabled_filters:
             continue
-        one = check_pod(asked)
-        if one is not None and one.message:
-            return one
-        found = verdict.narrow(found, one)
+        wanted = plugin.compile(asked, settings)
+        if isinstance(wanted, contract.Refuse):
+            return verdict.PodVerdict((plugin.name,), message=wanted.message)
+        only = plugin.narrows(wanted) if plugin.narrows is not None and wanted is not None else None
+        if only is not None:
+            found = verdict.narrow(found, verdict.PodVerdict((plugin.name,), only=only))
         if found is not None and found.message:
             return found
     return found
@@ -127,7 +122,7 @@ def _refuse_pod(
 
 def _run_filters_twice(
     snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> tuple[verdict.Verdict, ...]:
+) -> tuple[verdict.Told, ...]:
     """The filters' verdicts, counting pods of at least this priority where they are nominated to.
 
     Upstream filters such a node twice, with and without them. They take room and ports, so that what fits with them
@@ -143,15 +138,43 @@ def _run_filters_twice(
     ]
     if not arriving:
         return run_filters(snap, asked, settings)
-    verdicts = run_filters(snap.with_pods(arriving), asked, settings)
-    if not asked.terms.required or pod_affinity.PLUGIN in settings.plugins.disabled_filters:
-        return verdicts
-    without = pod_affinity.check(snap, asked, settings)
-    return verdicts if without is None else (*verdicts, without)
+    found: list[verdict.Told] = []
+    for plugin in registry.FILTERS:
+        if plugin.name in settings.plugins.disabled_filters:
+            continue
+        wanted = _wanted(plugin, snap, asked, settings)
+        if wanted is not None:
+            one = _with_arriving(plugin, wanted, snap, arriving)
+            found.append(verdict.Told(plugin.name, one))
+    if not asked.terms.required or requiring.FILTER.name in settings.plugins.disabled_filters:
+        return tuple(found)
+    without = _rows(requiring.FILTER, snap, asked, settings)
+    return tuple(found) if without is None else (*found, verdict.Told(requiring.FILTER.name, without))
+
+
+def _with_arriving(
+    plugin: contract.Filter[Any, Any], wanted: object, snap: snapshot.Snapshot, arriving: list[tuple[int, core.Pod]]
+) -> contract.Verdict:
+    row = plugin.rows(wanted, snap)
+    code = row.code.copy() if row is not None else np.zeros(snap.size, np.int8)
+    reason = row.reason.copy() if row is not None else np.zeros(snap.size, np.int32)
+    reasons = list(row.reasons) if row is not None else []
+    for slot in {slot for slot, _ in arriving}:
+        added = tuple(
+            snapshot.Placed(pod, "", slot, demand.of(pod), demand.host_ports(pod), assumed=False)
+            for at, pod in arriving
+            if at == slot
+        )
+        refusal = plugin.cell(wanted, snap, slot, contract.Delta(added=added))
+        code[slot] = contract.Code.SUCCESS if refusal is None else refusal.code
+        if refusal is not None:
+            reason[slot] = len(reasons)
+            reasons.append(refusal.reasons)
+    return contract.Verdict(code, reason, reasons)
 
 
 def _fold(
-    snap: snapshot.Snapshot, verdicts: tuple[verdict.Verdict, ...], narrowed: verdict.PodVerdict | None
+    snap: snapshot.Snapshot, verdicts: tuple[verdict.Told, ...], narrowed: verdict.PodVerdict | None
 ) -> tuple[NDArray[np.int16], Ints]:
     """Which filter refused each slot first, and the indices of the nodes that none did.
 
@@ -164,19 +187,19 @@ def _fold(
         kept[[snap.index_of[name] for name in narrowed.only if name in snap.index_of]] = True
         refuser[snap.alive & ~kept] = decision.NARROWED
     for number, one in enumerate(verdicts):
-        refuser[(refuser == decision.PASSED) & (one.code != verdict.Code.SUCCESS)] = number
+        refuser[(refuser == decision.PASSED) & (one.verdict.code != contract.Code.SUCCESS)] = number
     return refuser, np.flatnonzero(refuser == decision.PASSED)
 
 
 def _outlook(
     snap: snapshot.Snapshot,
     asked: request.PodRequest,
-    verdicts: tuple[verdict.Verdict, ...],
+    verdicts: tuple[verdict.Told, ...],
     refuser: NDArray[np.int16],
 ) -> preemption.Outlook:
     resolvable = np.zeros(snap.size, np.bool_)
     for number, one in enumerate(verdicts):
-        resolvable |= (refuser == number) & (one.code == verdict.Code.UNSCHEDULABLE)
+        resolvable |= (refuser == number) & (one.verdict.code == contract.Code.UNSCHEDULABLE)
     return preemption.outlook(asked.pod, snap, resolvable)
 
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import criteria, preemption, profiles, request, scoring, verdict
+from scheduler.engine import criteria, preemption, profiles, scoring, verdict
 from scheduler.engine.criteria import data
+from scheduler.plugins import request
 from scheduler.state import network, replicas, snapshot
 
 PASSED: Final = -1
@@ -75,7 +76,7 @@ class Decision:
     asked: request.PodRequest
     fault: str = ""
     pod_verdict: verdict.PodVerdict | None = None
-    verdicts: tuple[verdict.Verdict, ...] = ()
+    verdicts: tuple[verdict.Told, ...] = ()
     refuser: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     feasible: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     scores: scoring.Scores | None = None
@@ -197,7 +198,7 @@ def pod_message(snap: snapshot.Snapshot, refusal: verdict.PodVerdict) -> str:
 
 def nodes_message(
     snap: snapshot.Snapshot,
-    verdicts: tuple[verdict.Verdict, ...],
+    verdicts: tuple[verdict.Told, ...],
     refuser: NDArray[np.int16],
     narrowed: verdict.PodVerdict | None,
 ) -> str:
@@ -207,7 +208,7 @@ def nodes_message(
     counts: Counter[str] = Counter()
     if narrowed is not None:
         counts[narrowed.narrowing] = int((refuser == NARROWED).sum())
-    for number, one in enumerate(verdicts):
+    for number, (_, one) in enumerate(verdicts):
         per_reason = np.bincount(one.reason[refuser == number], minlength=len(one.reasons))
         for reasons, nodes in zip(one.reasons, per_reason.tolist(), strict=False):
             for reason in reasons:

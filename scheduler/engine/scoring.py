@@ -8,29 +8,15 @@ best set is kube-scheduler's best set.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import request, scores
-from scheduler.engine.scores import balanced, fit, image_locality, node_affinity, pod_affinity, taints
+from scheduler.plugins import contract, registry, request
 from scheduler.state import network, snapshot
 
 Ints = NDArray[np.int64]
-
-_RESOURCES: Final = (fit.PLUGIN, balanced.PLUGIN, image_locality.PLUGIN)
-_AFFINITY: Final = (taints.PLUGIN, node_affinity.PLUGIN, "PodTopologySpread", pod_affinity.PLUGIN)
-# In upstream's default order.
-_PLUGINS: Final = (
-    (taints.PLUGIN, taints.raw, taints.normalise),
-    (node_affinity.PLUGIN, node_affinity.raw, node_affinity.normalise),
-    (fit.PLUGIN, fit.raw, None),
-    (pod_affinity.PLUGIN, pod_affinity.raw, pod_affinity.normalise),
-    (balanced.PLUGIN, balanced.raw, None),
-    (image_locality.PLUGIN, image_locality.raw, None),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +42,41 @@ def score(snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.S
     """Run every enabled score plugin over the feasible nodes (at least one)."""
     raw_scores: dict[str, Ints] = {}
     weighted: dict[str, Ints] = {}
-    for plugin, raw, normalise in _PLUGINS:
-        weight = settings.plugins.score_weights.get(plugin, 0)
+    for plugin in registry.SCORES:
+        name = plugin.name
+        weight = settings.plugins.score_weights.get(name, 0)
         if not weight:
             continue
-        try:
-            values = raw(snap, asked, settings, feasible)
-        except scores.ScoreError as error:
-            return Scores(raw={}, weighted={}, error=str(error))
-        if values is None:
+        wanted = plugin.compile(asked, settings)
+        if isinstance(wanted, contract.Refuse):
+            return Scores(raw={}, weighted={}, error=wanted.message)
+        if wanted is not None and plugin.resolve is not None:
+            wanted = plugin.resolve(wanted, snap)
+        if wanted is None:
             continue
-        raw_scores[plugin] = values
-        normal = normalise(values) if normalise else values
-        invalid = normal[(normal < 0) | (normal > scores.MAX_SCORE)]
+        values = plugin.raws(wanted, snap)[feasible]
+        least, most = int(values.min()), int(values.max())
+        normal = plugin.normalise.all(values, least, most) if plugin.normalise is not None else values
+        raw_scores[name] = values
+        invalid = normal[(normal < 0) | (normal > contract.MAX_SCORE)]
         if len(invalid):
-            rule = f"it should in the range of [0, {scores.MAX_SCORE}] after normalizing"  # upstream's words
-            return Scores({}, {}, f'plugin "{plugin}" returns an invalid score {invalid[0]}, {rule}')
-        weighted[plugin] = normal * weight
+            rule = f"it should in the range of [0, {contract.MAX_SCORE}] after normalizing"  # upstream's words
+            return Scores({}, {}, f'plugin "{name}" returns an invalid score {invalid[0]}, {rule}')
+        weighted[name] = normal * weight
     return Scores(raw=raw_scores, weighted=weighted)
 
 
 def utilities(found: Scores, plugins: config.Plugins, count: int) -> tuple[network.Floats, network.Floats]:
     """The resources and affinity utilities, each 0..1 over the feasible nodes."""
     return (
-        _sum(found.weighted, _RESOURCES, count) / max(_maximum(plugins, _RESOURCES), 1),
-        _sum(found.weighted, _AFFINITY, count) / max(_maximum(plugins, _AFFINITY), 1),
+        _sum(found.weighted, registry.RESOURCES, count) / max(_maximum(plugins, registry.RESOURCES), 1),
+        _sum(found.weighted, registry.AFFINITY, count) / max(_maximum(plugins, registry.AFFINITY), 1),
     )
 
 
 def plain_weights(plugins: config.Plugins) -> config.Weights:
     """The profile of a pod without annotations: each group weighs as its plugins do in kube-scheduler's total."""
-    resources, affinity = _maximum(plugins, _RESOURCES), _maximum(plugins, _AFFINITY)
+    resources, affinity = _maximum(plugins, registry.RESOURCES), _maximum(plugins, registry.AFFINITY)
     whole = max(resources + affinity, 1)
     return config.Weights(
         resources=resources / whole, affinity=affinity / whole, node_type=0.0, capability=0.0, data=0.0
@@ -94,7 +84,7 @@ def plain_weights(plugins: config.Plugins) -> config.Weights:
 
 
 def _maximum(plugins: config.Plugins, group: tuple[str, ...]) -> int:
-    return sum(plugins.score_weights.get(plugin, 0) for plugin in group) * scores.MAX_SCORE
+    return sum(plugins.score_weights.get(plugin, 0) for plugin in group) * contract.MAX_SCORE
 
 
 def _sum(weighted: dict[str, Ints], group: tuple[str, ...], count: int) -> Ints:

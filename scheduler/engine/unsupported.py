@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scheduler.engine import request
+from scheduler.plugins import request
 from scheduler.state import snapshot
 
 # Volume sources that bind a pod to places, or count against a node's limits.

@@ -1,66 +1,19 @@
-"""What a filter says of every node: a code and the reasons, as arrays. A refusal is a value, never an exception."""
+"""What filters say of a pod, and upstream's sentences for it. A refusal is a value, never an exception."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-Mask = NDArray[np.bool_]
+from scheduler.plugins import contract
 
 
-class Code(enum.IntEnum):
-    """kube-scheduler's status codes that a filter can give, in its numbering (staging kube-scheduler/framework)."""
-
-    SUCCESS = 0
-    ERROR = 1
-    UNSCHEDULABLE = 2  # removing other pods may help
-    UNRESOLVABLE = 3  # UnschedulableAndUnresolvable: removing other pods cannot help
-
-    @property
-    def title(self) -> str:
-        """The name that upstream prints."""
-        return _TITLES[self]
-
-
-_TITLES = {
-    Code.SUCCESS: "Success",
-    Code.ERROR: "Error",
-    Code.UNSCHEDULABLE: "Unschedulable",
-    Code.UNRESOLVABLE: "UnschedulableAndUnresolvable",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One filter's answer for all nodes.
-
-    Attributes:
-        plugin: The filter's name, upstream's where there is one.
-        code: [nodes] Code values.
-        reason: [nodes] index into ``reasons``; meaningless where the code is SUCCESS.
-        reasons: Each a list of messages, shared by all nodes refused alike.
-    """
+class Told(NamedTuple):
+    """A filter that refuses some node, and what it says of every slot."""
 
     plugin: str
-    code: NDArray[np.int8]
-    reason: NDArray[np.int32]
-    reasons: Sequence[tuple[str, ...]]
-
-
-def refuse(plugin: str, refused: Mask, code: Code, reason: str) -> Verdict | None:
-    """A filter that refuses some nodes for one reason; None when it refuses none."""
-    if not refused.any():
-        return None
-    return Verdict(
-        plugin=plugin,
-        code=np.where(refused, np.int8(code), np.int8(Code.SUCCESS)),
-        reason=np.zeros(len(refused), np.int32),
-        reasons=((reason,),),
-    )
+    verdict: contract.Verdict
 
 
 def count_text(nodes: int, counts: Mapping[str, int]) -> str:

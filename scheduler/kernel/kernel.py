@@ -23,8 +23,9 @@ import numpy as np
 
 from scheduler import config, errors
 from scheduler.api import verdicts
-from scheduler.engine import decide, decision, request
+from scheduler.engine import decide, decision
 from scheduler.kernel import bindings, commands, events, journal, queue, world
+from scheduler.plugins import request
 from scheduler.state import facts, snapshot
 
 Verdict = verdicts.Verdict

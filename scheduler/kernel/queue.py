@@ -29,7 +29,7 @@ import itertools
 from collections.abc import Callable, Iterable
 
 from scheduler.api import core
-from scheduler.engine import request
+from scheduler.plugins import request
 
 FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
 

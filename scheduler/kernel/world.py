@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from scheduler import config, errors
 from scheduler.api import core, crd
-from scheduler.engine.filters import capability as node_capability
-from scheduler.engine.filters import pod_affinity
 from scheduler.kernel import commands, events, queue
+from scheduler.plugins import capability as node_capability
+from scheduler.plugins.pod_affinity import requiring
 from scheduler.state import cluster, podterms, witnesses
 
 Place = tuple[str, str]
@@ -60,7 +60,7 @@ class World:
         if before is None or _offer(before) != _offer(node):
             self.wake()
         elif witnesses.is_ready(node) and not witnesses.is_ready(before):
-            self._wake_refused(node_capability.PLUGIN)  # its stores can be had again
+            self._wake_refused(node_capability.FILTER.name)  # its stores can be had again
 
     def node_gone(self, event: events.NodeGone) -> None:
         self.unreadable_nodes.discard(event.name)
@@ -75,7 +75,7 @@ class World:
         before = self.namespaces.get(namespace.metadata.name)
         self.namespaces[namespace.metadata.name] = namespace
         if before is None or before.metadata.labels != namespace.metadata.labels:
-            self._wake_refused(pod_affinity.PLUGIN)
+            self._wake_refused(requiring.FILTER.name)
 
     def namespace_gone(self, event: events.NamespaceGone) -> None:
         self.namespaces.pop(event.name, None)
@@ -110,7 +110,7 @@ class World:
         if before is None or _abilities(before) != _abilities(capability):
             self.wake()
         elif came_back:
-            self._wake_refused(node_capability.PLUGIN)
+            self._wake_refused(node_capability.FILTER.name)
 
     def capability_gone(self, event: events.CapabilityGone) -> None:
         self.capabilities.pop(event.name, None)
@@ -130,9 +130,9 @@ class World:
         before = self.pods.get(uid)
         self.pods[uid] = pod
         if before is None:
-            self._wake_refused(pod_affinity.PLUGIN, lambda waiting: self._may_draw(waiting, pod))
+            self._wake_refused(requiring.FILTER.name, lambda waiting: self._may_draw(waiting, pod))
         elif before.metadata.labels != pod.metadata.labels:
-            self._wake_refused(pod_affinity.PLUGIN)
+            self._wake_refused(requiring.FILTER.name)
         if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
             self.wake()  # resized in place, perhaps to less
 

@@ -16,9 +16,10 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import core, decoding, names, units
-from scheduler.engine import decide, request
+from scheduler.engine import decide
 from scheduler.offline import explain
 from scheduler.offline import question as questions
+from scheduler.plugins import request
 from scheduler.state import cluster
 
 log = structlog.get_logger(__name__)

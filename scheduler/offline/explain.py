@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler import config
-from scheduler.engine import criteria, decide, decision, request, verdict
+from scheduler.engine import criteria, decide, decision, verdict
 from scheduler.engine.criteria import data
+from scheduler.plugins import contract, request
 from scheduler.state import network, replicas, snapshot
 
 Answer = dict[str, Any]
@@ -30,7 +31,7 @@ def answer(
     if refusal is not None and refusal.message:
         told["preFilter"] = {
             "plugin": " ".join(refusal.plugins),
-            "code": verdict.Code.UNRESOLVABLE.title,
+            "code": contract.Code.UNRESOLVABLE.title,
             "reasons": [refusal.message],
         }
         told.update(_nothing_fits(found))
@@ -91,7 +92,7 @@ def _nothing_fits(found: decision.Decision) -> Answer:
 
 
 def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[str, Answer]:
-    passed = {"code": verdict.Code.SUCCESS.title}
+    passed = {"code": contract.Code.SUCCESS.title}
     told: dict[str, Answer] = {}
     shared: dict[tuple[int, int, int], Answer] = {}
     for index, (name, number) in enumerate(zip(snap.names, found.refuser.tolist(), strict=True)):
@@ -100,10 +101,10 @@ def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[s
         elif number == decision.NARROWED and found.pod_verdict is not None:
             told[name] = _narrowed(found.pod_verdict)
         elif number >= 0:
-            one = found.verdicts[number]
+            plugin, one = found.verdicts[number]
             key = (number, int(one.code[index]), int(one.reason[index]))
             if key not in shared:
-                shared[key] = {"plugin": one.plugin, **_code_and_reasons(one, index)}
+                shared[key] = {"plugin": plugin, **_code_and_reasons(one, index)}
             told[name] = shared[key]
     return told
 
@@ -111,21 +112,21 @@ def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[s
 def _narrowed(refusal: verdict.PodVerdict) -> Answer:
     return {
         "plugin": " ".join(refusal.plugins),
-        "code": verdict.Code.UNRESOLVABLE.title,
+        "code": contract.Code.UNRESOLVABLE.title,
         "reasons": [refusal.narrowing],
     }
 
 
-def _each_verdict(verdicts: tuple[verdict.Verdict, ...], snap: snapshot.Snapshot) -> dict[str, Answer]:
+def _each_verdict(verdicts: tuple[verdict.Told, ...], snap: snapshot.Snapshot) -> dict[str, Answer]:
     told: dict[str, Answer] = {}
-    for one in verdicts:
-        for index in np.flatnonzero(snap.alive & (one.code != verdict.Code.SUCCESS)).tolist():
-            told.setdefault(snap.names[index], {})[one.plugin] = _code_and_reasons(one, index)
+    for plugin, one in verdicts:
+        for index in np.flatnonzero(snap.alive & (one.code != contract.Code.SUCCESS)).tolist():
+            told.setdefault(snap.names[index], {})[plugin] = _code_and_reasons(one, index)
     return told
 
 
-def _code_and_reasons(one: verdict.Verdict, index: int) -> Answer:
-    return {"code": verdict.Code(int(one.code[index])).title, "reasons": list(one.reasons[int(one.reason[index])])}
+def _code_and_reasons(one: contract.Verdict, index: int) -> Answer:
+    return {"code": contract.Code(int(one.code[index])).title, "reasons": list(one.reasons[int(one.reason[index])])}
 
 
 def _scores(found: decision.Decision, names: list[str]) -> Answer:

@@ -9,8 +9,9 @@ import numpy as np
 
 from scheduler import config
 from scheduler.api import core
-from scheduler.engine import decide, decision, request
+from scheduler.engine import decide, decision
 from scheduler.offline import door
+from scheduler.plugins import request
 from scheduler.state import cluster, snapshot
 from tests.state import build
 from tests.state.build import Object

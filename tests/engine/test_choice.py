@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler import config
-from scheduler.engine import request
 from scheduler.offline import door, explain
+from scheduler.plugins import request
 from tests.engine import asking, test_oracle
 from tests.engine.asking import ask, question
 from tests.state import build, test_cluster_laws

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.engine.scores import pod_affinity
 from scheduler.offline import door
+from scheduler.plugins.pod_affinity import preferring
 from tests.engine import affinity_twin, asking
 from tests.engine.affinity_twin import FAR, NEAR, PREFERRED, REQUIRED
 from tests.state import build
@@ -117,7 +117,8 @@ def test_nodes_are_refused_and_scored_as_pod_by_pod(question: Object, hard: int,
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1))
 def test_the_score_lies_between_0_and_100_and_keeps_the_order(raw: list[int]) -> None:
-    found = pod_affinity.normalise(np.array(raw, np.int64))
+    assert preferring.SCORE.normalise is not None
+    found = preferring.SCORE.normalise.all(np.array(raw, np.int64), min(raw), max(raw))
     assert ((found >= 0) & (found <= 100)).all()
     assert (np.diff(found[np.argsort(raw, kind="stable")]) >= 0).all()
     assert (found.max() == 100) is np.bool_(len(set(raw)) > 1)

@@ -12,7 +12,7 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.engine import domains
+from scheduler.plugins.common import domains
 from scheduler.state import changes, podterms, snapshot
 from tests.state import build, test_cluster_laws
 from tests.state.build import Object

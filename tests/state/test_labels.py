@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.api import requirements
-from scheduler.engine import selectors
+from scheduler.plugins.common import selectors
 from tests.state import build
 
 VALUES = ["", "a", "A", "7", "007", "+7", "-7", "0", "-0", "9223372036854775807", "9223372036854775808", "4.0", "1_0",
@@ -88,7 +88,7 @@ def test_a_requirement_means_the_same_as_node_by_node(
 @given(row=rows, pairs=rows)
 def test_pairs_hold_where_every_one_of_them_does(row: dict[str, str], pairs: dict[str, str]) -> None:
     snap = build.state([build.node("a", labels=row), build.node("b")]).freeze()
-    found = selectors.match_pairs(pairs, snap)
+    found = selectors.match_pairs(pairs.items(), snap)
     assert found[snap.index_of["a"]] == (pairs.items() <= row.items())
     assert found[snap.index_of["b"]] == (not pairs)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import annotations as intents
-from scheduler.engine.filters import capability
+from scheduler.plugins import capability
 from scheduler.state import network, snapshot
 
 Ints = NDArray[np.int64]

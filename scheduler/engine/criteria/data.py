@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import crd, urns
-from scheduler.engine import request, wanted
+from scheduler.plugins import request, wanted
 from scheduler.state import network, replicas, snapshot
 
 Ints = NDArray[np.int64]

@@ -1,10 +1,13 @@
-"""Node selectors over all nodes at once, with the meanings of k8s.io/component-helpers/scheduling/corev1/nodeaffinity.
+"""Node selectors, over all nodes at once and for one.
 
-A term whose requirement cannot be read (scheduler.api.requirements) never matches. Whether that is an error is for the
-caller to say: with preferred terms it is, with required ones it is not.
+Meanings are those of k8s.io/component-helpers/scheduling/corev1/nodeaffinity. A term whose requirement cannot be read
+(scheduler.api.requirements) never matches. Whether that is an error is for the caller to say: with preferred terms it
+is, with required ones it is not.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +16,14 @@ from scheduler.api import core, requirements
 from scheduler.state import labels, snapshot
 
 Mask = NDArray[np.bool_]
+Pairs = tuple[tuple[str, str], ...]
 _NAME_FIELD = "metadata.name"
 
 
-def match_pairs(pairs: dict[str, str], snap: snapshot.Snapshot) -> Mask:
+def match_pairs(pairs: Iterable[tuple[str, str]], snap: snapshot.Snapshot) -> Mask:
     """Nodes whose labels hold every pair ("" is a value like any other)."""
     matched = np.ones(snap.size, np.bool_)
-    for key, value in pairs.items():
+    for key, value in pairs:
         column = snap.node_labels.column(key)
         matched &= column.among((value,), snap.size) if column is not None else False
     return matched
@@ -35,7 +39,7 @@ def match_any(terms: tuple[core.NodeSelectorTerm, ...], snap: snapshot.Snapshot)
 
 def match_term(term: core.NodeSelectorTerm, snap: snapshot.Snapshot) -> Mask:
     """Nodes that a term matches: none if it is empty or cannot be read."""
-    if not (term.match_expressions or term.match_fields) or not requirements.is_readable(term):
+    if not _can_match(term):
         return np.zeros(snap.size, np.bool_)
     matched = np.ones(snap.size, np.bool_)
     for requirement in term.match_expressions:
@@ -43,6 +47,24 @@ def match_term(term: core.NodeSelectorTerm, snap: snapshot.Snapshot) -> Mask:
     for requirement in term.match_fields:
         matched &= _match_field(requirement, snap)
     return matched
+
+
+def term_holds(term: core.NodeSelectorTerm, name: str, labels_of: Mapping[str, str]) -> bool:
+    """Whether a term matches one node; ``match_term`` of one slot."""
+    return (
+        _can_match(term)
+        and all(_expression_holds(requirement, labels_of) for requirement in term.match_expressions)
+        and all(_field_holds(requirement, name) for requirement in term.match_fields)
+    )
+
+
+def pairs_hold(pairs: Pairs, labels_of: Mapping[str, str]) -> bool:
+    """Whether the labels of one node hold every pair."""
+    return all(labels_of.get(key) == value for key, value in pairs)
+
+
+def _can_match(term: core.NodeSelectorTerm) -> bool:
+    return bool(term.match_expressions or term.match_fields) and requirements.is_readable(term)
 
 
 def _match_expression(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask:
@@ -60,6 +82,23 @@ def _match_expression(requirement: core.Requirement, snap: snapshot.Snapshot) ->
             return column.compare(bound or 0, above=operator == "Gt", size=snap.size)
 
 
+def _expression_holds(requirement: core.Requirement, labels_of: Mapping[str, str]) -> bool:
+    value = labels_of.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value is not None and value in requirement.values
+        case "NotIn":
+            return value is None or value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case operator:
+            number = requirements.parse_int64(value) if value is not None else None
+            bound = requirements.parse_int64(requirement.values[0]) or 0
+            return number is not None and (number > bound if operator == "Gt" else number < bound)
+
+
 def _match_field(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask:
     """Nodes by name; a field that nodes do not have is empty on all of them."""
     (value,) = requirement.values
@@ -71,6 +110,12 @@ def _match_field(requirement: core.Requirement, snap: snapshot.Snapshot) -> Mask
         if index is not None:
             mask[index] = True
     return mask if requirement.operator == "In" else ~mask
+
+
+def _field_holds(requirement: core.Requirement, name: str) -> bool:
+    (value,) = requirement.values
+    holds = bool(name) and value == name if requirement.key == _NAME_FIELD else not value
+    return holds == (requirement.operator == "In")
 
 
 def named_nodes(term: core.NodeSelectorTerm) -> frozenset[str] | None:

@@ -1,0 +1,1 @@
+"""What several plugins read in the same way."""

@@ -1,0 +1,1 @@
+"""InterPodAffinity: what pods require and prefer of those near them."""

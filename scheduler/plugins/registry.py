@@ -1,0 +1,50 @@
+"""The one list of plugins. To add a rule, write one file like its neighbours here, and name it in one line below.
+
+Weights of scores and which filters are off are settings (scheduler.kubeconfiguration), by the names given there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from scheduler.plugins import (
+    capability,
+    contract,
+    cordon,
+    declared_features,
+    image_locality,
+    node_affinity,
+    node_name,
+    ports,
+    taints,
+)
+from scheduler.plugins.pod_affinity import preferring, requiring
+from scheduler.plugins.resources import balance, fullness, room
+
+# In upstream's default order, ours last. The first that refuses a node is the one that is told.
+FILTERS: Final[tuple[contract.Filter[Any, Any], ...]] = (
+    node_name.FILTER,
+    cordon.FILTER,
+    taints.FILTER,
+    node_affinity.FILTER,
+    ports.FILTER,
+    room.FILTER,
+    requiring.FILTER,
+    declared_features.FILTER,
+    capability.FILTER,
+)
+
+# In upstream's default order: the first that cannot be worked out is the one that is told.
+SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
+    taints.SCORE,
+    node_affinity.SCORE,
+    fullness.SCORE,
+    preferring.SCORE,
+    balance.SCORE,
+    image_locality.SCORE,
+)
+
+# The criteria that upstream's scores make up, by the names that their weights have in the settings. A score that is
+# not built counts in what a group could give.
+RESOURCES: Final = (fullness.SCORE.name, balance.SCORE.name, image_locality.SCORE.name)
+AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, "PodTopologySpread", preferring.SCORE.name)

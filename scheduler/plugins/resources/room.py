@@ -1,0 +1,149 @@
+"""NodeResourcesFit: what the pod requests must be free on the node, resource by resource, and a pod slot too.
+
+A request above the node's whole allocatable cannot be met by removing pods, so it makes the verdict unresolvable. All
+lacks of a node are reported; nodes that lack the same share one list of reasons.
+Source: pkg/scheduler/framework/plugins/noderesources/fit.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from scheduler import config, errors
+from scheduler.api import core
+from scheduler.plugins import contract, events, request
+from scheduler.plugins.common import int64
+from scheduler.plugins.resources import amounts
+from scheduler.state import changes, demand, snapshot, usage
+
+NAME: Final = "NodeResourcesFit"
+_TOO_MANY: Final = "Too many pods"
+
+Wanted = tuple[tuple[str, int], ...]  # resource, amount
+
+
+def _compile(pod: request.PodRequest, settings: config.Settings) -> Wanted:
+    return tuple(_wanted(pod.asked, settings.plugins))
+
+
+def _wanted(asked: demand.Demand, plugins: config.Plugins) -> Iterator[tuple[str, int]]:
+    """The resources to check with their amounts; a zero request always fits, even where a node is overcommitted."""
+    fixed = (("cpu", asked.cpu_milli), ("memory", asked.memory_bytes), ("ephemeral-storage", asked.ephemeral_bytes))
+    for name, amount in (*fixed, *sorted(asked.scalars.items())):
+        if amount > 0 and not _is_ignored(name, plugins):
+            yield name, amount
+
+
+def _is_ignored(name: str, plugins: config.Plugins) -> bool:
+    return demand.is_extended(name) and (
+        name in plugins.ignored_resources or name.partition("/")[0] in plugins.ignored_resource_groups
+    )
+
+
+def _rows(wanted: Wanted, view: snapshot.Snapshot) -> contract.Verdict | None:
+    labels = [_TOO_MANY]
+    lacks = [view.taken[usage.PODS] + 1 > view.offered[usage.PODS]]
+    hopeless = np.zeros(view.size, np.bool_)
+    for name, amount in wanted:
+        row = view.resource_row.get(name)
+        if row is None:
+            lack = above = np.ones(view.size, np.bool_)
+        else:
+            allocatable = view.offered[row]
+            lack = amount > allocatable - view.taken[row]
+            above = amount > allocatable
+        if lack.any():
+            labels.append(f"Insufficient {name}")
+            lacks.append(lack)
+            hopeless |= lack & above
+    refused = np.logical_or.reduce(lacks)
+    if not refused.any():
+        return None
+    # One bit a lack, so that equal combinations of lacks get equal numbers; counted anew before the bits run out.
+    combination = np.zeros(view.size, np.int64)
+    for number, lack in enumerate(lacks, start=1):
+        combination = 2 * combination + lack
+        if number % 30 == 0:
+            combination = np.unique(combination, return_inverse=True)[1]
+    _, examples, reason = np.unique(combination, return_index=True, return_inverse=True)
+    code = np.where(hopeless, np.int8(contract.Code.UNRESOLVABLE), np.int8(contract.Code.UNSCHEDULABLE))
+    return contract.Verdict(
+        code=np.where(refused, code, np.int8(contract.Code.SUCCESS)),
+        reason=reason.astype(np.int32),
+        reasons=[
+            tuple(label for label, lack in zip(labels, lacks, strict=True) if lack[example]) for example in examples
+        ],
+    )
+
+
+def _cell(wanted: Wanted, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
+    offered, taken = view.offered.item, view.taken.item
+    reasons: list[str] = []
+    hopeless = False
+    if taken(usage.PODS, slot) + len(delta.added) - len(delta.removed) + 1 > offered(usage.PODS, slot):
+        reasons.append(_TOO_MANY)
+    for name, amount in wanted:
+        row = view.resource_row.get(name)
+        allocatable = offered(row, slot) if row is not None else 0
+        if row is not None:
+            in_use = taken(row, slot)
+            if delta is not contract.NOTHING:
+                in_use = int64.wrap(in_use + _moved(delta, name))
+            if amount <= int64.wrap(allocatable - in_use):
+                continue
+        reasons.append(f"Insufficient {name}")
+        hopeless = hopeless or amount > allocatable
+    if not reasons:
+        return None
+    return contract.Refusal(contract.Code.UNRESOLVABLE if hopeless else contract.Code.UNSCHEDULABLE, tuple(reasons))
+
+
+def _moved(delta: contract.Delta, name: str) -> int:
+    return sum(amounts.true_amount(one.asked, name) for one in delta.added) - sum(
+        amounts.true_amount(one.asked, name) for one in delta.removed
+    )
+
+
+def _wakes(event: events.Event, wanted: Wanted) -> bool:
+    match event:
+        case events.NodeChanged(old, new):
+            return _has_more(old, new, wanted)
+        case events.AssignedPodChanged(old, new):
+            return old is not None and (new is None or _asks_less(old, new, wanted))
+        case events.OwnPodChanged(old, new):
+            return _asks_less(old, new, wanted)
+        case _:
+            return False
+
+
+def _has_more(old: core.Node | None, new: core.Node, wanted: Wanted) -> bool:
+    """Whether a node that could hold the pod alone is new or offers more of something that it asks for."""
+    try:
+        now = usage.amounts(new.status.allocatable)
+        before = usage.amounts(old.status.allocatable) if old is not None else {}
+    except errors.InputError:
+        return True
+    if any(now.get(name, 0) < amount for name, amount in wanted) or now.get("pods", 0) < 1:
+        return False
+    return old is None or any(now.get(name, 0) > before.get(name, 0) for name in ("pods", *dict(wanted)))
+
+
+def _asks_less(old: core.Pod, new: core.Pod, wanted: Wanted) -> bool:
+    try:
+        before, now = demand.of(old), demand.of(new)
+    except errors.InputError:
+        return True
+    return any(amounts.true_amount(now, name) < amounts.true_amount(before, name) for name, _ in wanted)
+
+
+FILTER: Final = contract.Filter(
+    name=NAME,
+    compile=_compile,
+    rows=_rows,
+    cell=_cell,
+    facets=changes.USE | changes.OFFER | changes.ALIVE,
+    wakes=_wakes,
+)
