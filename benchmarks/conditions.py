@@ -29,7 +29,7 @@ def found(options: Mapping[str, Any]) -> Json:
         "etcd": building.ETCD_VERSION,
         "versions": versions,
         "commit": commit,
-        "options": dict(options),
+        "options": {name: value if isinstance(value, int | list) else str(value) for name, value in options.items()},
     }
 
 

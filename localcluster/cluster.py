@@ -156,10 +156,15 @@ class Cluster:
         self.api.request("DELETE", f"/api/v1/nodes/{name}")
         del self.nodes[name]
 
-    def start_kube_scheduler(self, *, qps: int = 5000, burst: int = 5000) -> None:
-        """Start stock kube-scheduler. Its own client limits, 50 and 100, would hide what it can do."""
+    def start_kube_scheduler(
+        self, *, qps: int = 5000, burst: int = 5000, replica: str = "", leader_elect: bool = False
+    ) -> None:
+        """Start stock kube-scheduler. Its own client limits, 50 and 100, would hide what it can do.
+
+        A further replica is named by what follows ``kube-scheduler`` in its program's name, and wants a leader elected.
+        """
         kubeconfig = self._write_kubeconfig("kube-scheduler.kubeconfig", self._plane.scheduler_token)
-        self._plane.start_scheduler(kubeconfig, qps=qps, burst=burst)
+        self._plane.start_scheduler(kubeconfig, qps=qps, burst=burst, replica=replica, leader_elect=leader_elect)
 
     def stop_kube_scheduler(self) -> None:
         """End stock kube-scheduler."""
@@ -177,9 +182,9 @@ class Cluster:
         """Run another program beside the cluster's own: logged, kept and ended with it."""
         self._keeper.start(name, argv)
 
-    def end(self, name: str) -> None:
-        """End a launched program and wait until it is gone."""
-        self._keeper.stop(name)
+    def end(self, name: str, *, grace_s: float = 5.0) -> None:
+        """End a launched program and wait until it is gone; without grace it is killed, as in a crash."""
+        self._keeper.stop(name, grace_s=grace_s)
 
     def wait_until(self, check: Callable[[], bool], *, what: str, timeout_s: float, program: str = "keeper") -> None:
         """Poll until the check holds.

@@ -92,17 +92,22 @@ class ControlPlane:
         }
         self._start("kwok", flags)
 
-    def start_scheduler(self, kubeconfig: pathlib.Path, *, qps: int, burst: int) -> None:
-        """Start stock kube-scheduler with the given client limits."""
+    def start_scheduler(
+        self, kubeconfig: pathlib.Path, *, qps: int, burst: int, replica: str = "", leader_elect: bool = False
+    ) -> None:
+        """Start stock kube-scheduler, or a further replica of it, with the given client limits."""
+        name = f"kube-scheduler{replica}"
         configuration = {
             "apiVersion": "kubescheduler.config.k8s.io/v1",
             "kind": "KubeSchedulerConfiguration",
-            "leaderElection": {"leaderElect": False},
+            "leaderElection": {"leaderElect": leader_elect},
             "clientConnection": {"kubeconfig": str(kubeconfig), "qps": qps, "burst": burst},
         }
-        path = credentials.write_private(self._directory / "kube-scheduler.json", json.dumps(configuration))
-        self._start("kube-scheduler", {"config": path, "secure-port": 0})
+        path = credentials.write_private(self._directory / f"{name}.json", json.dumps(configuration))
+        self._start("kube-scheduler", {"config": path, "secure-port": 0}, name=name)
 
-    def _start(self, name: str, flags: Mapping[str, object], extra: Sequence[str] = ()) -> None:
-        argv = [self._programs[name], *(f"--{flag}={value}" for flag, value in flags.items()), *extra]
-        self._keeper.start(name, argv)
+    def _start(
+        self, program: str, flags: Mapping[str, object], extra: Sequence[str] = (), *, name: str | None = None
+    ) -> None:
+        argv = [self._programs[program], *(f"--{flag}={value}" for flag, value in flags.items()), *extra]
+        self._keeper.start(name or program, argv)

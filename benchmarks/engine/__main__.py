@@ -15,10 +15,10 @@ import pathlib
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks import conditions
+from benchmarks import bounds, conditions
 from benchmarks.engine import door, rival, worlds
 from benchmarks.scheduling import figures
 
@@ -48,8 +48,20 @@ def main() -> None:
     found = {"conditions": about, "kinds": _kinds(options), "growth": _growth(options)}
     if not options.no_skippy:
         found["skippy"] = _beside_skippy(options)
+    for line in bounds.table(list(_verdicts(found))):
+        print(line)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _verdicts(found: Json) -> Iterator[bounds.Verdict]:
+    """What was measured of what is bounded."""
+    measured = {**found["kinds"], "growth": found["growth"]}
+    measured |= {f"skippy-{name}": each for name, each in found.get("skippy", {}).items() if name != "fault"}
+    for bound in bounds.load().decisions:
+        for kind, each in measured.items():
+            if bound.kind in {kind, "any"} and bound.figure in each:
+                yield bounds.Verdict(f"{kind}: {bound.figure}", each[bound.figure], bound)
 
 
 def _kinds(options: argparse.Namespace) -> Json:
@@ -119,10 +131,11 @@ def _growth(options: argparse.Namespace) -> Json:
 
 def _beside_skippy(options: argparse.Namespace) -> Json:
     """Skippy's core and ours, each with plain pods and with pods of one input."""
-    theirs = rival.measure(SKIPPY_NODES, min(options.decisions, 100), options.seed)
-    if isinstance(theirs, str):
-        print(f"\n{theirs}")
-        return {"fault": theirs}
+    try:
+        theirs = rival.measure(SKIPPY_NODES, min(options.decisions, 100), options.seed)
+    except RuntimeError as error:
+        print(f"\nSkippy's core is not compared: {error}")
+        return {"fault": str(error)}
     at_work = door.Door(worlds.nodes(SKIPPY_NODES), (), worlds.objects(SKIPPY_NODES, options.seed), options.seed)
     found: Json = {}
     print(f"\n{SKIPPY_NODES} nodes, beside Skippy's core {rival.VERSION}; median milliseconds a decision\n")

@@ -30,6 +30,7 @@ class Metadata(msgspec.Struct):
 
     name: str = ""
     namespace: str = ""
+    version: str = msgspec.field(name="resourceVersion", default="")
 
 
 class Object(msgspec.Struct):
@@ -107,19 +108,25 @@ class Api:
         return str((await self.request("GET", path, limit="1"))["metadata"]["resourceVersion"])
 
     async def watch(self, path: str, version: str, selector: str = "") -> AsyncIterator[tuple[str, Key, float]]:
-        """Kind of event, namespace and name, and when it came (time.monotonic())."""
-        params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(WATCH_S)}
+        """Kind of event, namespace and name, and when it came (time.monotonic()); for ever.
+
+        The API server ends a watch whose reader is late, as happens on a busy machine; then the next one goes on behind
+        the last event.
+        """
+        params = {"watch": "1", "timeoutSeconds": str(WATCH_S)}
         if selector:
             params["fieldSelector"] = selector
         decoder = msgspec.json.Decoder(Event)
         headers = {"Accept": NAMES_ONLY}
-        async with contextlib.aclosing(self._lines(path, params, headers)) as lines:
-            async for line in lines:
-                event = decoder.decode(line)
-                if event.type == "ERROR":
-                    raise RuntimeError(f"watch of {path}: {line[:500].decode(errors='replace')}")
-                metadata = event.object.metadata
-                yield event.type, (metadata.namespace, metadata.name), time.monotonic()
+        while True:
+            async with contextlib.aclosing(self._lines(path, params | {"resourceVersion": version}, headers)) as lines:
+                async for line in lines:
+                    event = decoder.decode(line)
+                    if event.type == "ERROR":
+                        raise RuntimeError(f"watch of {path}: {line[:500].decode(errors='replace')}")
+                    metadata = event.object.metadata
+                    version = metadata.version or version
+                    yield event.type, (metadata.namespace, metadata.name), time.monotonic()
 
     async def _lines(self, path: str, params: Json, headers: dict[str, str]) -> AsyncGenerator[bytes, None]:
         async with self._session.get(self._server + path, params=params, headers=headers) as answer:

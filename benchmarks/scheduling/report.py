@@ -1,27 +1,45 @@
-"""Turns as JSON and as Markdown."""
+"""Turns as JSON and as Markdown, with what is to hold beside what was measured."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import conditions
+from benchmarks import bounds, conditions
 from benchmarks.scheduling import figures, turns
 
 Json = dict[str, Any]
-Group = tuple[str, str, int, int, int]
-"""Kind, mode, nodes, placed, pods."""
+Contenders = Mapping[str, Sequence[turns.Turn]]
+
+RIVALS = ("stock", "other")
+"""What ours is compared with."""
 
 
-def grouped(done: Sequence[turns.Turn]) -> dict[Group, dict[str, list[turns.Turn]]]:
+class Piece(NamedTuple):
+    """One piece of work."""
+
+    kind: str
+    mode: str
+    nodes: int
+    placed: int
+    pods: int
+    busy: bool
+
+    def __str__(self) -> str:
+        beside = ", beside busy loops" if self.busy else ""
+        return f"{self.kind}, {self.mode}: {self.nodes} nodes, {self.placed} pods placed, {self.pods} pods{beside}"
+
+
+def pieces(done: Sequence[turns.Turn]) -> dict[Piece, Contenders]:
     """Turns that count, by piece of work and contender."""
-    found: dict[Group, dict[str, list[turns.Turn]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+    found: dict[Piece, dict[str, list[turns.Turn]]] = collections.defaultdict(lambda: collections.defaultdict(list))
     for turn in done:
         if not turn.fault:
-            found[turn.kind, turn.mode, turn.nodes, turn.placed, turn.pods][turn.contender].append(turn)
-    return found
+            piece = Piece(turn.kind, turn.mode, turn.nodes, turn.placed, turn.pods, turn.busy)
+            found[piece][turn.contender].append(turn)
+    return dict(found)
 
 
 def as_json(about: Json, done: Sequence[turns.Turn]) -> Json:
@@ -29,12 +47,19 @@ def as_json(about: Json, done: Sequence[turns.Turn]) -> Json:
     return {
         "conditions": about,
         "summaries": [
-            {
-                "kind": kind, "mode": mode, "nodes": nodes, "placed": placed, "pods": pods, "contender": contender,
+            piece._asdict() | {
+                "contender": contender,
                 "figures": {name: dataclasses.asdict(each) for name, each in summaries(runs).items()},
             }
-            for (kind, mode, nodes, placed, pods), contenders in grouped(done).items()
+            for piece, contenders in pieces(done).items()
             for contender, runs in contenders.items()
+        ],
+        "bounds": [
+            {
+                "what": each.what, "value": each.value, "wanted": each.bound.words(), "met": each.is_met,
+                "runs": each.runs,
+            }
+            for each in verdicts(done, bounds.load().turns)
         ],
         "turns": [dataclasses.asdict(turn) for turn in done],
     }  # fmt: skip
@@ -46,44 +71,61 @@ def summaries(runs: Sequence[turns.Turn]) -> dict[str, figures.Summary]:
 
 
 def as_markdown(about: Json, done: Sequence[turns.Turn]) -> str:
-    """Conditions and a table for each piece of work."""
-    return "\n".join(
-        [
-            *conditions.lines(about),
-            *(line for group in grouped(done).items() for line in _table(*group)),
-            *_faults(done),
-        ]
+    """Conditions, a table for each piece of work, and the bounds."""
+    lines = [*conditions.lines(about)]
+    for piece, contenders in pieces(done).items():
+        lines += ["", f"### {piece}", "", *_table(contenders)]
+    lines += bounds.table(list(verdicts(done, bounds.load().turns)))
+    for turn in done:
+        if turn.fault:
+            lines.append(f"\n{turn.contender}, {turn.kind}, {turn.mode}, round {turn.round + 1} fails: {turn.fault}")
+    return "\n".join(lines)
+
+
+def verdicts(done: Sequence[turns.Turn], wanted: Sequence[bounds.Bound]) -> Iterator[bounds.Verdict]:
+    """What was measured of what is bounded."""
+    for piece, contenders in pieces(done).items():
+        for bound in wanted:
+            if _concerns(bound, piece):
+                found = ratios(contenders, bound.figure, "stock")
+                if found:
+                    middle = figures.summary(found)
+                    yield bounds.Verdict(f"{piece}: {bound.figure}, ours / stock", middle.median, bound, middle.runs)
+
+
+def _concerns(bound: bounds.Bound, piece: Piece) -> bool:
+    return (
+        (bound.kind, bound.mode, bound.busy) == (piece.kind, piece.mode, piece.busy)
+        and bound.nodes in {None, piece.nodes}
+        and bound.placed in {None, piece.placed}
     )
 
 
-def _table(group: Group, contenders: Mapping[str, Sequence[turns.Turn]]) -> Iterator[str]:
-    kind, mode, nodes, placed, pods = group
-    yield ""
-    yield f"### {kind}, {mode}: {nodes} nodes, {placed} pods placed, {pods} pods"
-    yield ""
+def ratios(contenders: Contenders, figure: str, rival: str) -> list[float]:
+    """Ours to a rival's in each round that has both: what disturbs a round disturbs both alike."""
+    ours, theirs = (
+        {run.round: run.figures.get(figure, 0.0) for run in contenders.get(name, ())} for name in ("ours", rival)
+    )
+    return [ours[number] / theirs[number] for number in sorted(ours) if theirs.get(number)]
+
+
+def _table(contenders: Contenders) -> Iterator[str]:
     columns = {name: summaries(runs) for name, runs in contenders.items()}
-    has_ratio = {"ours", "stock"} <= set(columns)
-    yield "| figure | " + " | ".join([*columns, *(["ours / stock"] if has_ratio else [])]) + " |"
-    yield "| --- |" + " ---: |" * (len(columns) + has_ratio)
+    rivals = [rival for rival in RIVALS if rival in columns and "ours" in columns]
+    yield "| figure | " + " | ".join([*columns, *(f"ours / {rival}" for rival in rivals)]) + " |"
+    yield "| --- |" + " ---: |" * (len(columns) + len(rivals))
     for figure in dict.fromkeys(name for each in columns.values() for name in each):
-        cells = [_cell(each.get(figure)) for each in columns.values()]
-        if has_ratio:
-            cells.append(_ratio(columns["ours"].get(figure), columns["stock"].get(figure)))
+        cells = [_cell(each[figure]) if figure in each else "" for each in columns.values()]
+        for rival in rivals:
+            found = ratios(contenders, figure, rival)
+            cells.append(_cell(figures.summary(found)) if found else "")
         yield f"| {figure} | {' | '.join(cells)} |"
 
 
-def _cell(value: figures.Summary | None) -> str:
-    if value is None:
-        return ""
-    spread = f" ({value.least:.3g}-{value.most:.3g})" if value.runs > 1 else ""
-    return f"{value.median:.3g}{spread}" if value.median < 1000 else f"{value.median:.0f}{spread}"
+def _cell(value: figures.Summary) -> str:
+    spread = f" ({_short(value.least)}-{_short(value.most)})" if value.runs > 1 else ""
+    return f"{_short(value.median)}{spread}"
 
 
-def _ratio(ours: figures.Summary | None, stock: figures.Summary | None) -> str:
-    return f"{ours.median / stock.median:.2f}" if ours and stock and stock.median else ""
-
-
-def _faults(done: Sequence[turns.Turn]) -> Iterator[str]:
-    for turn in done:
-        if turn.fault:
-            yield f"\n{turn.contender}, {turn.kind}, {turn.mode}, round {turn.round + 1} does not count: {turn.fault}"
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

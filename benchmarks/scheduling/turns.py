@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pathlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from benchmarks.scheduling import api, churn, contenders, figures, procfs, work, world
+from benchmarks.scheduling import api, churn, contenders, figures, procfs, profiles, work, world
 
 BOUND = "spec.nodeName!="
 PENDING = "spec.nodeName="
@@ -38,6 +39,7 @@ class Turn:
     nodes: int
     placed: int
     pods: int
+    busy: bool
     round: int
     figures: dict[str, float] = field(default_factory=dict)
     """By name, with the unit in it."""
@@ -70,23 +72,48 @@ class Bindings:
         return True
 
 
-async def backlog(scene: world.World, contender: contenders.Contender, turn: Turn) -> Turn:
-    """Measure how fast a backlog is bound."""
+async def backlog(
+    scene: world.World, contender: contenders.Contender, turn: Turn, profile: pathlib.Path | None = None
+) -> None:
+    """Measure how fast a backlog is bound; with a folder for profiles, where the time goes."""
     kind = work.KINDS[turn.kind]
-    async with _namespace(scene, kind, turn.pods) as namespace:
+    async with scene.fresh_namespace() as namespace:
+        await scene.prepare(kind, namespace, turn.pods)
         made = work.pods(
             kind, turn.pods, scene.scene(turn.round), contender.scheduler_name, with_data=contender.reads_data
         )
         await scene.client.create_all(world.pods_of(namespace), made)
         await scene.until_quiet()
-        async with _following(scene.client, namespace, BOUND) as bound, churn.churning(scene, wanted=kind.churns):
+        async with following(scene.client, namespace, BOUND) as bound, churn.churning(scene, wanted=kind.churns):
             before = scene.sample()
             contender.start(scene.running)
-            try:
-                await _measure_backlog(scene, contender, turn, namespace=namespace, bound=bound, before=before)
-            finally:
-                contender.stop(scene.running)
-    return turn
+            async with _profiling(scene, contender, turn, bound, profile):
+                try:
+                    await _measure_backlog(scene, contender, turn, namespace=namespace, bound=bound, before=before)
+                finally:
+                    scene.running.end(contender.program)
+
+
+@contextlib.asynccontextmanager
+async def _profiling(
+    scene: world.World, contender: contenders.Contender, turn: Turn, bound: Bindings, folder: pathlib.Path | None
+) -> AsyncIterator[None]:
+    if folder is None:
+        yield
+        return
+    name = f"{turn.kind}-{turn.nodes}-{contender.name}-{turn.round + 1}"
+
+    async def of_apiserver() -> None:
+        if await bound.until(1, START_LIMIT_S):
+            await profiles.of_apiserver(scene.client, folder / f"{name}-apiserver.pprof")
+
+    async with contextlib.AsyncExitStack() as stack:
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(of_apiserver())
+        if contender.is_python:
+            path = folder / f"{name}.stacks"
+            await stack.enter_async_context(profiles.of_process(contender.pid(scene.running), path))
+        yield
 
 
 async def _measure_backlog(
@@ -127,15 +154,16 @@ async def _measure_backlog(
     }
 
 
-async def steady(scene: world.World, contender: contenders.Contender, turn: Turn) -> Turn:
+async def steady(scene: world.World, contender: contenders.Contender, turn: Turn) -> None:
     """Measure how long pods wait that come at a rate."""
     kind = work.KINDS[turn.kind]
-    async with _namespace(scene, kind, turn.pods) as namespace:
+    async with scene.fresh_namespace() as namespace:
+        await scene.prepare(kind, namespace, turn.pods)
         path = world.pods_of(namespace)
         await scene.until_quiet()
         async with (
-            _following(scene.client, namespace, PENDING) as made,
-            _following(scene.client, namespace, BOUND) as bound,
+            following(scene.client, namespace, PENDING) as made,
+            following(scene.client, namespace, BOUND) as bound,
             churn.churning(scene, wanted=kind.churns),
         ):
             contender.start(scene.running)
@@ -150,14 +178,14 @@ async def steady(scene: world.World, contender: contenders.Contender, turn: Turn
                 await scene.client.create_all(path, (next(pods) for _ in range(WARM_UP_PODS)))
                 if not await bound.until(WARM_UP_PODS, START_LIMIT_S):
                     turn.fault = f"nothing was bound: {scene.running.log_tail(contender.program)}"
-                    return turn
+                    return
                 await scene.until_quiet()
                 warm = set(bound.at_s)
                 before = scene.sample([contender.program])
                 await _create_steadily(scene.client, path, list(pods))
                 if not await bound.until(WARM_UP_PODS + turn.pods, STALL_S):
                     turn.fault = f"{len(bound.at_s)} were bound: {scene.running.log_tail(contender.program)}"
-                    return turn
+                    return
                 end = scene.sample([contender.program])
                 waited_ms = [
                     max(0.0, at_s - made.at_s[name]) * 1000 for name, at_s in bound.at_s.items() if name not in warm
@@ -174,8 +202,7 @@ async def steady(scene: world.World, contender: contenders.Contender, turn: Turn
                     "others_cores": end.others_cores(before),
                 }
             finally:
-                contender.stop(scene.running)
-    return turn
+                scene.running.end(contender.program)
 
 
 async def _create_steadily(client: api.Api, path: str, pods: list[work.Json]) -> None:
@@ -201,15 +228,8 @@ async def _until_events(scene: world.World, namespace: str, wanted: int, last_s:
 
 
 @contextlib.asynccontextmanager
-async def _namespace(scene: world.World, kind: work.Kind, pods: int) -> AsyncIterator[str]:
-    namespace = await scene.namespace()
-    await scene.prepare(kind, namespace, pods)
-    yield namespace
-    await scene.empty(namespace)
-
-
-@contextlib.asynccontextmanager
-async def _following(client: api.Api, namespace: str, selector: str) -> AsyncIterator[Bindings]:
+async def following(client: api.Api, namespace: str, selector: str) -> AsyncIterator[Bindings]:
+    """Watch pods that come to match a selector."""
     seen = Bindings()
     version = await client.version(world.pods_of(namespace))
     async with asyncio.TaskGroup() as group:  # should the watch fail, so does the turn

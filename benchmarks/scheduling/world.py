@@ -8,10 +8,13 @@ spend is spent on the contender, and on one watch that tells when pods are bound
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
 import random
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Self
 
 from benchmarks.scheduling import api, procfs, work
@@ -68,11 +71,13 @@ class World:
         """What pods of a turn may refer to; the same turn always gives the same."""
         return work.Scene(self.nodes, random.Random(f"{self.seed}/{turn}"))  # noqa: S311 (repeatable, not secret)
 
-    async def namespace(self) -> str:
-        """A new namespace that takes pods."""
+    @contextlib.asynccontextmanager
+    async def fresh_namespace(self) -> AsyncIterator[str]:
+        """A new namespace that takes pods, and is emptied in the end."""
         name = f"turn-{next(self._numbers)}"
         await self.make_namespace(name)
-        return name
+        yield name
+        await self.empty(name)
 
     async def make_namespace(self, name: str) -> None:
         """A namespace of this name that takes pods, without waiting for a controller to make its account."""
@@ -123,6 +128,11 @@ class World:
             if sum(now.since(before).values()) < QUIET_CORES * QUIET_S:
                 return
             before = now
+
+    def make_busy(self) -> None:
+        """Have a process turn round on each core until the end."""
+        for core in range(os.cpu_count() or 1):
+            self.running.launch(f"busy-{core}", [sys.executable, "-c", "while True: pass"])
 
     def sample(self, programs: Sequence[str] = ()) -> procfs.Sample:
         """CPU of the API server, etcd and the named programs so far."""

@@ -1,6 +1,12 @@
-"""What the report says of turns."""
+"""What the report says of turns, and of the bounds."""
 
-from benchmarks.scheduling import report, turns
+import re
+from xml.dom import minidom
+
+import pytest
+
+from benchmarks import bounds
+from benchmarks.scheduling import plot, report, turns, work
 
 ABOUT = {
     "machine": "m", "cores": 2, "processor": "p", "python": "3", "kubernetes": "v1", "etcd": "v3",
@@ -8,8 +14,8 @@ ABOUT = {
 }  # fmt: skip
 
 
-def turn(contender: str, pods_per_s: float, number: int, fault: str = "") -> turns.Turn:
-    made = turns.Turn(contender, "plain", "backlog", nodes=10, placed=0, pods=5, round=number, fault=fault)
+def turn(contender: str, pods_per_s: float, number: int, fault: str = "", nodes: int = 10) -> turns.Turn:
+    made = turns.Turn(contender, "plain", "backlog", nodes, placed=0, pods=5, busy=False, round=number, fault=fault)
     made.figures = {} if fault else {"pods_per_s": pods_per_s}
     return made
 
@@ -20,13 +26,12 @@ DONE = [
 ]  # fmt: skip
 
 
-def test_the_table_has_medians_spreads_and_their_ratio() -> None:
-    text = report.as_markdown(ABOUT, DONE)
-    assert "| pods_per_s | 150 (100-200) | 400 (300-500) | 2.67 |" in text
+def test_the_table_has_medians_spreads_and_ratios_by_round() -> None:
+    assert "| pods_per_s | 150 (100-200) | 400 (300-500) | 2.75 (2.5-3) |" in report.as_markdown(ABOUT, DONE)
 
 
 def test_a_turn_that_failed_is_named_and_does_not_count() -> None:
-    assert "ours, plain, backlog, round 3 does not count: died" in report.as_markdown(ABOUT, DONE)
+    assert "ours, plain, backlog, round 3 fails: died" in report.as_markdown(ABOUT, DONE)
     summaries = report.as_json(ABOUT, DONE)["summaries"]
     assert {each["contender"]: each["figures"]["pods_per_s"]["runs"] for each in summaries} == {"stock": 2, "ours": 2}
 
@@ -34,3 +39,35 @@ def test_a_turn_that_failed_is_named_and_does_not_count() -> None:
 def test_everything_measured_is_kept() -> None:
     kept = report.as_json(ABOUT, DONE)["turns"]
     assert [each["figures"].get("pods_per_s") for each in kept] == [100, 300, 200, 500, None]
+
+
+def test_a_round_without_a_rival_has_no_ratio() -> None:
+    (contenders,) = report.pieces([*DONE, turn("ours", 900, 3)]).values()
+    assert report.ratios(contenders, "pods_per_s", "stock") == [3.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"), [pytest.param(160, "met (1 of 5 rounds)", id="met"), pytest.param(159, "NOT met", id="below")]
+)
+def test_a_bound_is_judged_by_the_ratio(ours: float, said: str) -> None:
+    wanted = [bounds.Bound(kind="plain", mode="backlog", nodes=1000, figure="pods_per_s", at_least=1.6, because="b")]
+    done = [turn("stock", 100, 0, nodes=1000), turn("ours", ours, 0, nodes=1000), turn("ours", 9, 0, nodes=5000)]
+    judged = list(report.verdicts(done, wanted))
+    assert len(judged) == 1
+    assert said in "\n".join(bounds.table(judged))
+
+
+def test_every_bound_of_turns_is_of_work_and_figures_that_there_are() -> None:
+    wanted = bounds.load()
+    assert {each.kind for each in wanted.turns} <= set(work.KINDS)
+    for each in (*wanted.turns, *wanted.decisions):
+        assert (each.at_least is None) != (each.at_most is None)
+        assert each.because
+
+
+def test_the_picture_has_a_bar_for_each_contender_of_a_backlog() -> None:
+    picture = plot.svg(report.pieces(DONE))
+    assert len(re.findall("<line ", picture)) == 2
+    assert "ours 400" in picture
+    assert minidom.parseString(picture).getElementsByTagName("svg")  # noqa: S318 (our own text)
+    assert "<line " not in plot.svg({})
