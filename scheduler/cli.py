@@ -55,6 +55,11 @@ def main() -> None:
 )
 @click.option("--health-host", default="", help="Address to serve them on. Default: every address.")
 @click.option("--verbose", type=bool, default=False, help="true is the same as --log-level debug.")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="File to record the run in, up to 1 GiB, for decide --replay. Holds what is read of everybody's pods.",
+)
 def run(
     *,
     kubeconfig: str | None,
@@ -64,6 +69,7 @@ def run(
     health_port: int | None,
     health_host: str,
     verbose: bool,
+    record: pathlib.Path | None,
 ) -> None:
     """Run the scheduler."""
     logs.configure(log_format, "debug" if verbose else log_level)
@@ -72,7 +78,7 @@ def run(
 
     try:
         settings = configuration.load(config) if config else configuration.Settings()
-        options = app.Options(kubeconfig=kubeconfig, health_host=health_host, health_port=health_port)
+        options = app.Options(kubeconfig=kubeconfig, health_host=health_host, health_port=health_port, record=record)
         code = asyncio.run(app.run(settings, options))
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
@@ -250,9 +256,16 @@ def webhook(*, log_format: str, log_level: str, **options: Any) -> None:
     show_default=True,
     help="Seed of the generator that breaks ties.",
 )
-def decide(*, config: str | None, seed: int) -> None:
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path),
+    help="Decide a recorded run (run --record) again instead, and compare.",
+)
+def decide(*, config: str | None, seed: int, replay: pathlib.Path | None) -> None:
     """Answer placement questions offline: JSON Lines on standard input and output, one a question."""
     logs.configure("text", "warning")  # on standard error: what happened where a question met a defect
+    if replay is not None:
+        sys.exit(_replay(replay))
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
     from scheduler.offline import door  # noqa: PLC0415
 
@@ -267,6 +280,24 @@ def decide(*, config: str | None, seed: int) -> None:
         if line.strip():
             sys.stdout.buffer.write(door.answer_line(line, settings, seed) + b"\n")
             sys.stdout.buffer.flush()
+
+
+def _replay(file: pathlib.Path) -> int:
+    from scheduler.kernel import recording  # noqa: PLC0415 (only this needs it)
+
+    try:
+        with file.open("rb") as lines:
+            found = recording.replay(lines)
+    except errors.InputError as error:
+        click.echo(f"error: {file}: {error}", err=True)
+        return CANNOT_START
+    if found.difference is None:
+        click.echo(f"{found.inputs} inputs, {found.decisions} decisions: the same commands followed")
+        return 0
+    click.echo(f"input {found.difference.sequence} ({found.difference.event}): other commands followed")
+    click.echo(f"recorded: {found.difference.recorded}")
+    click.echo(f"replayed: {found.difference.replayed}")
+    return 1
 
 
 @main.command()

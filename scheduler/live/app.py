@@ -17,6 +17,7 @@ import asyncio
 import dataclasses
 import datetime
 import os
+import pathlib
 import signal
 import socket
 import time
@@ -55,18 +56,20 @@ class Options:
         kubeconfig: A file, or None for the pod's service account.
         health_host: "" for every address.
         health_port: None for the configuration's; 0 takes a free one.
+        record: A file for a recording of the run.
     """
 
     kubeconfig: str | None = None
     health_host: str = ""
     health_port: int | None = None
+    record: pathlib.Path | None = None
 
 
 async def run(settings: config.Settings, options: Options, stop: asyncio.Event | None = None) -> int:
     """Run the scheduler until a signal, ``stop`` or a failure; returns the exit code.
 
     Raises:
-        InputError: the kubeconfig cannot be used.
+        InputError: the kubeconfig cannot be used, or the file for the recording not be made.
     """
     if settings.ignored:
         log.info("configuration keys without an effect here", keys=settings.ignored)
@@ -99,7 +102,7 @@ class _Process:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._metrics = metrics.Metrics(settings.scheduler_name)
         self._following = following.Following(
-            api=api, settings=settings, home=home, counters=self._metrics, clock=clock, now=_now
+            api=api, settings=settings, home=home, counters=self._metrics, clock=clock, now=_now, record=options.record
         )
         self._leading = leading.Leading(
             api=api,
@@ -142,6 +145,7 @@ class _Process:
             await _cancel(*self._tasks.values())
             await self._server.stop()
             self._release_signals()
+            self._following.close()
         return self._code
 
     async def _start(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib.metadata
+import pathlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
@@ -18,9 +20,9 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import core
-from scheduler.kernel import kernel
+from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
-from scheduler.live import devices, driver, feed, handlers, health, metrics, podfeed
+from scheduler.live import devices, driver, feed, handlers, health, metrics, podfeed, recorder
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,10 @@ class Following:
         home: The scheduler's namespace.
         clock: Monotonic seconds.
         now: The time of day.
+        record: A file for a recording of the kernel's run; None for none.
+
+    Raises:
+        InputError: that file cannot be made.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Following:
         counters: metrics.Metrics,
         clock: Callable[[], float],
         now: Callable[[], datetime.datetime],
+        record: pathlib.Path | None = None,
     ) -> None:
         self._api = api
         self._settings = settings
@@ -54,7 +61,18 @@ class Following:
         failures = counters.failures
         seed = secrets.randbits(63) if settings.seed is None else settings.seed
         self.kernel = kernel.Kernel(settings, home, seed)
-        self.driver = driver.Driver(self.kernel, clock=clock, wall=lambda: now().timestamp(), counters=counters)
+        self._recorder: recorder.Recorder | None = None
+        if record is not None:
+            version = importlib.metadata.version("data-locality-scheduler")
+            header = recording.Header(version=version, settings=settings, home=home, seed=seed)
+            self._recorder = recorder.Recorder(record, header)
+        self.driver = driver.Driver(
+            self.kernel,
+            clock=clock,
+            wall=lambda: now().timestamp(),
+            counters=counters,
+            recorder=self._recorder,
+        )
         self.assigned = feed.AssignedPods(self.driver, counters)
         self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, clock=clock)
         self.resources = feed.CustomResources(api, self.driver, counters)
@@ -112,6 +130,11 @@ class Following:
         if has_devices:
             parts["watch of device classes"] = self._device_classes.run()
         return parts
+
+    def close(self) -> None:
+        """End the recording, if there is one."""
+        if self._recorder is not None:
+            self._recorder.close()
 
     def is_node(self, name: str) -> bool:
         """Whether there is a node of that name, even one that cannot be read."""

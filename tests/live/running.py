@@ -88,11 +88,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def scheduler(
-    fake: server.FakeApi, directory: pathlib.Path, settings: config.Settings = QUICK
+    fake: server.FakeApi,
+    directory: pathlib.Path,
+    settings: config.Settings = QUICK,
+    *,
+    record: pathlib.Path | None = None,
 ) -> AsyncIterator[Running]:
     """Run until the block ends; a scheduler that did not end well fails the test."""
     stop = asyncio.Event()
-    options = app.Options(kubeconfig=fake.kubeconfig(directory), health_host="127.0.0.1")
+    options = app.Options(kubeconfig=fake.kubeconfig(directory), health_host="127.0.0.1", record=record)
     running = Running(fake, stop, asyncio.create_task(app.run(settings, options, stop)))
     try:
         yield running
