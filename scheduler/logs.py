@@ -7,11 +7,14 @@ object look alike and can be searched alike. ``json`` gives one object a line (`
 
 from __future__ import annotations
 
+import datetime
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
+import msgspec
 import structlog
 
 FORMATS: Final = ("json", "text")
@@ -30,24 +33,19 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
         stream: Where to write.
     """
     threshold = getattr(logging, level.upper())
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
+    stream = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, _add_time]
     finish: list[structlog.typing.Processor]
     if log_format == "json":
         # Without local variables: they may hold credentials, and pods by the thousand.
         frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        finish = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer(sort_keys=False)]
+        finish = [structlog.processors.ExceptionRenderer(frames), _as_json]
     else:
         finish = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _object_of_kopf],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _object_of_kopf],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
@@ -56,16 +54,38 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
     root.setLevel(threshold)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(threshold if level == "debug" else logging.WARNING)
+    # Our own lines do not take the way through logging, which would cost each of them 48 us instead of 10.
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[_add_name, *shared, *finish],
+        logger_factory=lambda *names: _Lines(stream, *names),
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
         cache_logger_on_first_use=True,
     )
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes lines for one of our modules, each at once, as whoever looks for the last words of a process needs it."""
+
+    def __init__(self, stream: TextIO, name: str = "") -> None:
+        super().__init__(stream)
+        self.name = name
+
+
+def _add_name(logger: _Lines, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["logger"] = logger.name
+    return event
+
+
+def _add_time(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["timestamp"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return event
+
+
+def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode()
+    except (UnicodeEncodeError, TypeError):  # half a character, a key that is no text
+        return json.dumps({str(key): value for key, value in event.items()}, default=repr)
 
 
 def _object_of_kopf(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -67,3 +67,20 @@ def test_a_traceback_shows_no_local_variables(log_format: str) -> None:
     assert "ValueError" in text
     assert "it failed" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("half a character: \ud800", id="half a character"),
+        pytest.param({("a", 1): "b"}, id="a key that is no text"),
+        pytest.param(object, id="no value of JSON"),
+        pytest.param(float("nan"), id="no number of JSON"),
+    ],
+)
+def test_whatever_is_logged_is_one_line_of_json(odd: object) -> None:
+    stream = io.StringIO()
+    logs.configure("json", "info", stream)
+    structlog.get_logger("scheduler.x").info("odd", odd=odd)
+    structlog.get_logger("scheduler.x").info("even")
+    assert [line["event"] for line in lines(stream)] == ["odd", "even"]
