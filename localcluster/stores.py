@@ -12,11 +12,11 @@ import io
 import pathlib
 import signal
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import minio
 import urllib3
-from minio import datatypes
+from minio import commonconfig, datatypes
 from minio.credentials import providers
 
 from localcluster import certificates, credentials, keeping, names, rest, topology
@@ -63,6 +63,7 @@ class Store:
         self.certificates = keeper.directory / "certificates" / node.name
         self.access_key = credentials.random_token()[:20]
         self.secret_key = credentials.random_token()
+        self._data = keeper.directory / "stores" / node.name
         self._keeper = keeper
         self._program = program
         if authority is not None:
@@ -80,10 +81,9 @@ class Store:
 
     def launch(self) -> None:
         """Start the server without waiting for it."""
-        data = self._keeper.directory / "stores" / self.node
-        data.mkdir(parents=True, exist_ok=True)
+        self._data.mkdir(parents=True, exist_ok=True)
         command = _minio if self.kind == "minio" else _versitygw
-        argv, environment = command(self, data)
+        argv, environment = command(self, self._data)
         self._keeper.start(self.service, [self._program, *argv], environment | self.environment)
 
     def wait(self) -> None:
@@ -125,7 +125,7 @@ class Store:
 
     def client(self) -> minio.Minio:
         """A client with the server's root credentials, which trusts its authority."""
-        context = ssl.create_default_context(cadata=self.ca_pem or None)
+        context = ssl.create_default_context(cadata=self.ca_pem) if self.ca_pem else None
         return minio.Minio(
             f"{self.host}:{self.port}",
             access_key=self.access_key,
@@ -148,6 +148,18 @@ class Store:
         if isinstance(content, int):
             content = (_CHUNK * (content // len(_CHUNK) + 1))[:content]
         client.put_object(bucket, key, io.BytesIO(content), len(content))
+
+    def fill(self, bucket: str, keys: Iterable[str], *, size_bytes: int) -> None:
+        """Store many objects at once in a bucket that is there, without a request for each of them."""
+        content = _CHUNK[:size_bytes]
+        if self.kind == "minio":
+            packed = [commonconfig.SnowballObject(key, data=io.BytesIO(content), length=size_bytes) for key in keys]
+            self.client().upload_snowball_objects(bucket, packed)
+            return
+        for key in keys:
+            file = self._data / bucket / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
     def manifests(self) -> Sequence[tuple[str, rest.Object]]:
         """The objects that announce the store, each with the path to create it under."""

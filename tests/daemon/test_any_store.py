@@ -6,8 +6,7 @@ import http.client
 import http.server
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent import futures
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -56,13 +55,8 @@ def listed(server: servers.Store, *urns: str, limits: contents.Limits = LIMITS) 
 
 def put(server: servers.Store, bucket: str, *keys: str, size: int = 10) -> None:
     api = server.client()
-
-    def put_some(some: Sequence[str]) -> None:
-        for key in some:
-            api.put_object(bucket, key, io.BytesIO(b"x" * size), size)
-
-    with futures.ThreadPoolExecutor(4) as threads:
-        list(threads.map(put_some, (keys[start::4] for start in range(4))))
+    for key in keys:
+        api.put_object(bucket, key, io.BytesIO(b"x" * size), size)
 
 
 def empty(server: servers.Store, bucket: str) -> None:
@@ -98,7 +92,7 @@ def test_buckets_are_counted(any_server: servers.Store, bucket: str) -> None:
 
 
 def test_more_than_a_page_is_counted(any_server: servers.Store, bucket: str) -> None:
-    put(any_server, bucket, *(f"k{number}" for number in range(1001)), size=3)
+    any_server.fill(bucket, (f"k{number}" for number in range(1001)), size_bytes=3)
     content = listed(any_server).buckets[bucket]
     assert content is not None
     assert (content.size_bytes, content.object_count, content.complete) == (3003, 1001, True)
@@ -213,7 +207,7 @@ def relay(server: servers.Store, before: Callable[[str], None]) -> Iterator[mode
 def test_a_bucket_that_is_deleted_while_it_is_listed(
     any_server: servers.Store, bucket: str, keys: int, moment: str
 ) -> None:
-    put(any_server, bucket, *(f"k{number}" for number in range(keys)))
+    any_server.fill(bucket, (f"k{number}" for number in range(keys)), size_bytes=10)
     any_server.upload("other-bucket", "a", 5)
     deleted: list[str] = []
 
