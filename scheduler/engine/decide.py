@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core
-from scheduler.engine import criteria, decision, preemption, profiles, scoring, unsupported, verdict
-from scheduler.engine.criteria import capability as wanted_capability
-from scheduler.engine.criteria import data, place
-from scheduler.plugins import contract, registry, request
+from scheduler.engine import decision, preemption, profiles, scoring, unsupported, verdict
+from scheduler.plugins import contract, criteria, registry, request
+from scheduler.plugins.data import cost
 from scheduler.plugins.pod_affinity import requiring
 from scheduler.state import demand, snapshot
 
@@ -212,20 +211,22 @@ def _choose(
     nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
     if scores.error and count > 1 and nominated not in feasible:
         return decision.replace(found, scores=scores, message=scores.error)
-    moves = data.cost(snap, asked, settings, feasible)
-    profile = profiles.choose(asked.intent, moves, settings)
-    resources_u, affinity_u = scoring.utilities(scores, settings.plugins, count)
+    moves = cost.Kept(settings).cost(snap, asked)
+    seconds = moves.seconds[feasible]
+    profile = profiles.choose(asked.intent, moves, seconds, settings)
     weights = profile.weights
+    resources_u, affinity_u = scoring.utilities(scores, settings.plugins, count)
+    granted = scoring.wishes(snap, asked, settings, feasible)
     terms = {
-        criteria.RESOURCES: criteria.Term(weights.resources, resources_u),
-        criteria.AFFINITY: criteria.Term(weights.affinity, affinity_u),
-        criteria.NODE_TYPE: criteria.Term(weights.node_type, place.utility(snap, asked.intent, feasible)),
-        criteria.CAPABILITY: criteria.Term(weights.capability, wanted_capability.utility(snap, asked.intent, feasible)),
+        criteria.RESOURCES: scoring.Term(weights.resources, resources_u),
+        criteria.AFFINITY: scoring.Term(weights.affinity, affinity_u),
+        criteria.NODE_TYPE: scoring.Term(weights.node_type, granted[criteria.NODE_TYPE]),
+        criteria.CAPABILITY: scoring.Term(weights.capability, granted[criteria.CAPABILITY]),
     }
-    cost = weights.data * moves.seconds / settings.tau_s
+    costs = weights.data * seconds / settings.tau_s
     for term in terms.values():
-        cost = cost + term.cost
-    best = np.flatnonzero(cost <= cost.min() + _TIE)
+        costs = costs + term.cost
+    best = np.flatnonzero(costs <= costs.min() + _TIE)
     if nominated in feasible:
         # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
         best = np.flatnonzero(feasible == nominated)
@@ -237,7 +238,7 @@ def _choose(
         terms=terms,
         data=moves,
         data_weight=weights.data / settings.tau_s,
-        cost=cost,
+        cost=costs,
         best=best,
         position=position,
         node=snap.names[int(feasible[position])],

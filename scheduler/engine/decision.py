@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import criteria, preemption, profiles, scoring, verdict
-from scheduler.engine.criteria import data
-from scheduler.plugins import request
+from scheduler.engine import preemption, profiles, scoring, verdict
+from scheduler.plugins import criteria, request
+from scheduler.plugins.data import cost, moves
 from scheduler.state import network, replicas, snapshot
 
 PASSED: Final = -1
@@ -81,8 +81,8 @@ class Decision:
     feasible: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     scores: scoring.Scores | None = None
     profile: profiles.Profile | None = None
-    terms: dict[str, criteria.Term] = field(default_factory=dict)
-    data: data.DataCost | None = None
+    terms: dict[str, scoring.Term] = field(default_factory=dict)
+    data: cost.DataCost | None = None
     data_weight: float = 0.0
     cost: network.Floats = field(default_factory=lambda: np.zeros(0))
     best: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -114,7 +114,7 @@ class Decision:
     @property
     def data_s(self) -> float:
         """Seconds of all transfers on the chosen node."""
-        return float(self.data.seconds[self.position]) if self.data is not None and self.node else 0.0
+        return self.data.seconds.item(self.feasible.item(self.position)) if self.data is not None and self.node else 0.0
 
     @property
     def unavailable(self) -> dict[str, str]:
@@ -145,26 +145,27 @@ class Decision:
             return TIE
         gains = {name: float(term.cost[runner_up] - term.cost[self.position]) for name, term in self.terms.items()}
         if self.data is not None:
-            gains[criteria.DATA] = self.data_weight * float(
-                self.data.seconds[runner_up] - self.data.seconds[self.position]
-            )
+            there_s, here_s = self.data.seconds[self.feasible[[runner_up, self.position]]].tolist()
+            gains[criteria.DATA] = self.data_weight * (there_s - here_s)
         return max(gains, key=lambda name: gains[name])
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""
         if not self.node or self.data is None:
             return []
-        here, at = int(self.feasible[self.position]), self.position
+        here = self.feasible.item(self.position)
+        site = snap.links.site_of.item(here)
         told = []
         for move in self.data.moves:
-            end = move.nearest.end(at)
-            used = snap.links_of(end, outward=not move.is_output).used(here)
+            end = move.nearest.end(move.size_bytes, here, site)
+            used = snap.link_of(end, here, outward=not move.is_output)
+            otherwise = move.otherwise.end(move.size_bytes, here, site) if move.otherwise is not None else None
             told.append(
                 Transfer(
                     urn=move.urn,
-                    partner=data.end_name(snap, end),
+                    partner=moves.end_name(snap, end),
                     size_bytes=move.size_bytes,
-                    seconds=float(move.seconds[at]),
+                    seconds=move.seconds.at(here, site),
                     remote=end != here,
                     is_output=move.is_output,
                     bandwidth_bytes_per_s=used.bandwidth_bytes_per_s,
@@ -172,7 +173,7 @@ class Decision:
                     age_s=used.age_s,
                     expected=move.is_expected,
                     confidence=move.confidence,
-                    otherwise=data.end_name(snap, move.otherwise.end(at)) if move.otherwise is not None else "",
+                    otherwise=moves.end_name(snap, otherwise) if otherwise is not None else "",
                     assumed=move.is_assumed,
                 )
             )

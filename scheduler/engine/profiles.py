@@ -10,7 +10,8 @@ import numpy as np
 from scheduler import config
 from scheduler.api import annotations as intents
 from scheduler.engine import scoring
-from scheduler.engine.criteria import data
+from scheduler.plugins import contract
+from scheduler.plugins.data import cost
 
 PLAIN: Final = "plain"
 DEFAULT: Final = "default"
@@ -28,12 +29,15 @@ class Profile:
     weights: config.Weights
 
 
-def choose(intent: intents.Intent, moves: data.DataCost, settings: config.Settings) -> Profile:
+def choose(
+    intent: intents.Intent, moves: cost.DataCost, seconds: contract.Floats, settings: config.Settings
+) -> Profile:
     """Pick a pod's profile.
 
     Args:
         intent: What its annotations ask for.
         moves: Its transfers, as far as they are known.
+        seconds: What they take, over the feasible nodes.
         settings: Weights and thresholds.
     """
     known = settings.weights
@@ -46,10 +50,12 @@ def choose(intent: intents.Intent, moves: data.DataCost, settings: config.Settin
         return Profile(DATA_INTENSIVE, "annotated data-intensive", known.data_intensive)
     if intent.compute_intensive:
         return Profile(COMPUTE_INTENSIVE, "annotated compute-intensive", known.compute_intensive)
-    return _by_numbers(intent, moves, settings)
+    return _by_numbers(intent, moves, seconds, settings)
 
 
-def _by_numbers(intent: intents.Intent, moves: data.DataCost, settings: config.Settings) -> Profile:
+def _by_numbers(
+    intent: intents.Intent, moves: cost.DataCost, seconds: contract.Floats, settings: config.Settings
+) -> Profile:
     known = settings.weights
     if not (intent.inputs or intent.outputs):
         return Profile(DEFAULT, "no inputs or outputs", known.default)
@@ -61,7 +67,7 @@ def _by_numbers(intent: intents.Intent, moves: data.DataCost, settings: config.S
     if moves.processing_s <= 0:
         why = "processing seconds are declared only for data that can be had at no known place, which says nothing"
         return Profile(DEFAULT, why, known.default)
-    ordered = np.sort(moves.seconds)  # np.median costs 20 times as much, for checks that are not needed here
+    ordered = np.sort(seconds)  # np.median costs 20 times as much, for checks that are not needed here
     median_s = float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     ratio = median_s / moves.processing_s
     why = f"transfers take {median_s:.3g} s (median over nodes) for {moves.processing_s:.3g} s of processing"

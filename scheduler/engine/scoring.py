@@ -20,6 +20,19 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """A criterion's weight and its utility (0..1) on each feasible node."""
+
+    weight: float
+    utility: NDArray[np.float64]
+
+    @property
+    def cost(self) -> NDArray[np.float64]:
+        """What the criterion adds to each node's cost."""
+        return self.weight * (1.0 - self.utility)
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """Plugin scores over the feasible nodes; a skipped plugin is absent.
 
@@ -72,6 +85,17 @@ def utilities(found: Scores, plugins: config.Plugins, count: int) -> tuple[netwo
         _sum(found.weighted, registry.RESOURCES, count) / max(_maximum(plugins, registry.RESOURCES), 1),
         _sum(found.weighted, registry.AFFINITY, count) / max(_maximum(plugins, registry.AFFINITY), 1),
     )
+
+
+def wishes(
+    view: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings, feasible: Ints
+) -> dict[str, network.Floats]:
+    """By criterion the share of a pod's wishes, 0..1, that each feasible node grants; 1 where it has none."""
+    found: dict[str, network.Floats] = {}
+    for wish in registry.WISHES:
+        wanted = wish.compile(asked, settings)
+        found[wish.name] = np.ones(len(feasible)) if wanted is None else wish.shares(wanted, view)[feasible]
+    return found
 
 
 def plain_weights(plugins: config.Plugins) -> config.Weights:

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler import config
-from scheduler.engine import criteria, decide, decision, verdict
-from scheduler.engine.criteria import data
-from scheduler.plugins import contract, request
+from scheduler.engine import decide, decision, verdict
+from scheduler.plugins import contract, criteria, request
+from scheduler.plugins.data import cost as data_cost
+from scheduler.plugins.data import moves, spread
 from scheduler.state import network, replicas, snapshot
 
 Answer = dict[str, Any]
@@ -58,22 +59,22 @@ def answer(
     return told
 
 
-def _doubtful(moves: data.DataCost) -> Answer:
+def _doubtful(found: data_cost.DataCost) -> Answer:
     """What adds nothing on any node, the copies that were not counted, and the sizes that nobody stated."""
     told: Answer = {}
     assumed = {
         move.urn: f"how much of it is read is not declared; {move.size_bytes} bytes are assumed"
-        for move in moves.moves
+        for move in found.moves
         if move.is_assumed
     }
     if assumed:
         told["assumed"] = assumed
-    if moves.unknown:
-        told["unknown"] = list(moves.unknown)
-    if moves.unavailable:
-        told["unavailable"] = list(moves.unavailable)
-    if moves.absent:
-        told["notCounted"] = {urn: [_absent(one) for one in absent] for urn, absent in moves.absent.items()}
+    if found.unknown:
+        told["unknown"] = list(found.unknown)
+    if found.unavailable:
+        told["unavailable"] = list(found.unavailable)
+    if found.absent:
+        told["notCounted"] = {urn: [_absent(one) for one in absent] for urn, absent in found.absent.items()}
     return told
 
 
@@ -154,7 +155,7 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
     moves = [_transfers(move, snap, found.feasible) for move in found.data.moves]
     told: dict[str, Answer] = {}
-    rows = zip(names, found.cost.tolist(), found.data.seconds.tolist(), strict=True)
+    rows = zip(names, found.cost.tolist(), found.data.seconds[found.feasible].tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
         told[name] = {
             **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
@@ -169,7 +170,7 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     return told
 
 
-def _transfers(move: data.Move, snap: snapshot.Snapshot, feasible: decision.Ints) -> list[Answer]:
+def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: decision.Ints) -> list[Answer]:
     """One input or output as it would be on each feasible node; column by column, for there may be thousands."""
     shared: Answer = {"urn": move.urn, "bytes": move.size_bytes}
     if move.is_expected:
@@ -177,27 +178,37 @@ def _transfers(move: data.Move, snap: snapshot.Snapshot, feasible: decision.Ints
     if move.is_assumed:
         shared["assumed"] = True
     direction = "to" if move.is_output else "from"
-    ends, choice = move.nearest.ends, move.nearest.choice
-    end_names = [data.end_name(snap, end) for end in ends]
-    rows = [snap.links_of(end, outward=not move.is_output) for end in ends]
+    seconds_by_slot = spread.over([move.seconds], snap.links.site_of)
+    ends, rows, choice = _choice(move.nearest, move, snap, feasible)
     bandwidth = np.stack([row.bandwidth[feasible] for row in rows])[choice, np.arange(len(feasible))]
     source = np.stack([row.source[feasible] for row in rows])[choice, np.arange(len(feasible))]
     told = [
         {
             **shared,
-            direction: end_names[end],
+            direction: ends[end],
             "seconds": seconds,
             "bandwidthBytesPerSecond": bytes_per_s,
             "source": _SOURCES[kind],
         }
         for end, seconds, bytes_per_s, kind in zip(
-            choice.tolist(), move.seconds.tolist(), bandwidth.tolist(), source.tolist(), strict=True
+            choice.tolist(), seconds_by_slot[feasible].tolist(), bandwidth.tolist(), source.tolist(), strict=True
         )
     ]
     for position in np.flatnonzero(source == network.Source.MEASURED).tolist():
         used = rows[int(choice[position])].used(int(feasible[position]))
         told[position] |= {"weight": used.weight, "ageSeconds": used.age_s}
     if move.otherwise is not None:
-        for position, entry in enumerate(told):
-            entry["otherwise"] = data.end_name(snap, move.otherwise.end(position))
+        ends, _, choice = _choice(move.otherwise, move, snap, feasible)
+        for entry, end in zip(told, choice.tolist(), strict=True):
+            entry["otherwise"] = ends[end]
     return told
+
+
+def _choice(
+    nearest: moves.Nearest, move: moves.Move, snap: snapshot.Snapshot, feasible: decision.Ints
+) -> tuple[list[str], list[network.Row], decision.Ints]:
+    """The ends by name, how they are reached, and [feasible] which of them is the best."""
+    ends = [way.end for way in nearest.ways]
+    rows = [snap.links_of(end, outward=not move.is_output) for end in ends]
+    times = [row.latency[feasible] + move.size_bytes / row.bandwidth[feasible] for row in rows]
+    return [moves.end_name(snap, end) for end in ends], rows, np.stack(times).argmin(axis=0)

@@ -13,7 +13,7 @@ import numpy as np
 from scheduler import config
 from scheduler.api import annotations as intents
 from scheduler.api import crd
-from scheduler.plugins import contract, events, request
+from scheduler.plugins import contract, criteria, events, request
 from scheduler.state import changes, labels, snapshot, witnesses
 
 
@@ -139,4 +139,26 @@ FILTER: Final = contract.Filter(
     facets=changes.FACTS | changes.ALIVE,
     wakes=_wakes,
     resolve=_resolve,
+)
+
+
+def _wanted(pod: request.PodRequest, _settings: config.Settings) -> tuple[intents.Capability, ...] | None:
+    return pod.intent.wanted or None
+
+
+def _shares(wanted: tuple[intents.Capability, ...], view: snapshot.Snapshot) -> contract.Floats:
+    shares: contract.Floats = np.stack([has(view, one) for one in wanted]).mean(axis=0)
+    return shares
+
+
+def _share(wanted: tuple[intents.Capability, ...], view: snapshot.Snapshot, slot: int) -> float:
+    return sum(has_at(view, one, slot) for one in wanted) / len(wanted)
+
+
+WISH: Final = contract.Wish(
+    name=criteria.CAPABILITY,
+    compile=_wanted,
+    shares=_shares,
+    share=_share,
+    facets=changes.FACTS | changes.ALIVE,
 )

@@ -15,6 +15,7 @@ from scheduler.plugins import (
     image_locality,
     node_affinity,
     node_name,
+    place,
     ports,
     taints,
 )
@@ -43,6 +44,9 @@ SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
     balance.SCORE,
     image_locality.SCORE,
 )
+
+# In the order in which they are explained.
+WISHES: Final[tuple[contract.Wish[Any], ...]] = (place.WISH, capability.WISH)
 
 # The criteria that upstream's scores make up, by the names that their weights have in the settings. A score that is
 # not built counts in what a group could give.

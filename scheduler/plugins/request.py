@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import core
-from scheduler.plugins import wanted
+from scheduler.plugins.data import wanted
 from scheduler.state import demand, podterms
 
 

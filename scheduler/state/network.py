@@ -177,6 +177,16 @@ class Network:
         found[end] = self._defaults.local.bandwidth_bytes_per_s, self._defaults.local.latency_s
         return found
 
+    def used(self, end: int | Site, at: int, *, now_s: float, outward: bool) -> Used:
+        """The link between an end and one node, and where what is known of it comes from."""
+        if end == at:
+            return Used(self._defaults.local.bandwidth_bytes_per_s, Source.LOCAL, 1.0, None)
+        if not isinstance(end, sites.Site) and self._known.nodes.has(self._names[end], outward=outward):
+            indices, measured = self._measured(end, now_s=now_s, outward=outward)
+            if at in indices:
+                return measured.used(indices.index(at))
+        return self.site_row(end, now_s=now_s, outward=outward).used(self.site_of.item(at))
+
     def reach(self, index: int, *, now_s: float, outward: bool) -> tuple[Floats, Floats]:
         """Bandwidth and latency between one node and every node: bytes per second and seconds."""
         row = self.row(index, now_s=now_s, outward=outward)

@@ -85,6 +85,10 @@ class Snapshot:
         """What ``reach`` gives for a node or a place, and where it comes from."""
         return self.links.row(end, now_s=self.now_s, outward=outward)
 
+    def link_of(self, end: int | network.Site, at: int, *, outward: bool) -> network.Used:
+        """One entry of the same."""
+        return self.links.used(end, at, now_s=self.now_s, outward=outward)
+
     def site_row(self, end: int | network.Site, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """[sites] what ``reach`` or ``reach_place`` give at the nodes of each site but for ``exceptions``; read-only.
 

@@ -94,6 +94,11 @@ def test_a_row_says_of_each_slot_what_its_cell_says(
                 assert scoring.normalise.all(values, least, most).tolist() == [
                     scoring.normalise.one(value, least, most) for value in values.tolist()
                 ]
+    for wish in registry.WISHES:
+        if (asked := wish.compile(ready, settings)) is not None:
+            hash(asked)
+            shares = wish.shares(asked, view).tolist()
+            assert shares == [wish.share(asked, view, slot) for slot in range(view.size)], wish.name
 
 
 @many

@@ -1,0 +1,172 @@
+"""All transfers of a pod, and what is kept of them between decisions.
+
+Kept are how ends are reached, single transfers by what is wanted, and whole pods' transfers, for pods often come in
+numbers that read the same. What is resolved of a urn is asked anew for each decision, and what was made of something
+else is not used. What the rest is made of is told by the log of changes: a node that came, went or moved, a link that
+was measured; and by the network's own sign for sites, links of zones and the passing of time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+
+from scheduler import config
+from scheduler.plugins import request
+from scheduler.plugins.data import moves, spread, wanted
+from scheduler.state import changes, replicas, snapshot
+
+# Enough for what a backlog of pods reads again and again at 5,000 nodes; a row over them has 40 KB.
+_KEPT_BYTES: Final = 16 << 20
+# Of what is kept beside arrays: objects, keys, and the entry in a dictionary.
+_OBJECT_BYTES: Final = 1000
+_CELL_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DataCost:
+    """All transfers of a pod.
+
+    Attributes:
+        moves: Those from or to a known place.
+        seconds: [slots] their sum. Not to be written to.
+        unknown: The urns of which no copy is known.
+        unavailable: The urns of which copies are known, none of which can be had now.
+        absent: By urn, the copies that are known where it was looked for and that do not count.
+        processing_s: What the pod declares for the data of ``moves``.
+    """
+
+    moves: tuple[moves.Move, ...]
+    seconds: spread.Floats
+    unknown: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    absent: dict[str, tuple[replicas.Absent, ...]]
+    processing_s: float
+
+
+Value = TypeVar("Value")
+
+
+class _Lately(Generic[Value]):
+    """What was used of late, as far as there is room."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self._room_bytes = room_bytes
+        self._taken_bytes = 0
+        self._found: dict[Hashable, tuple[Value, int]] = {}  # the longest unused first
+
+    def get(self, key: Hashable) -> Value | None:
+        found = self._found.pop(key, None)
+        if found is None:
+            return None
+        self._found[key] = found
+        return found[0]
+
+    def put(self, key: Hashable, value: Value, size_bytes: int) -> None:
+        before = self._found.pop(key, None)
+        self._taken_bytes += size_bytes - (before[1] if before is not None else 0)
+        self._found[key] = value, size_bytes
+        while self._taken_bytes > self._room_bytes:
+            self._taken_bytes -= self._found.pop(next(iter(self._found)))[1]
+
+    def drop(self, key: Hashable) -> None:
+        found = self._found.pop(key, None)
+        if found is not None:
+            self._taken_bytes -= found[1]
+
+    def clear(self) -> None:
+        self._found.clear()
+        self._taken_bytes = 0
+
+
+Entries = tuple[replicas.Entry | None, ...]
+
+
+class Kept:
+    """What transfers take in a cluster, as far as it was worked out before. Decisions are the same without it."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._assumed_bytes = settings.assumed_read_bytes
+        self._made_of: object = None  # the log, and what site rows are made of
+        self._seq = 0  # of the log, up to which what is kept is true
+        self._ways: _Lately[spread.Way] = _Lately(_KEPT_BYTES)
+        self._moves: _Lately[tuple[replicas.Entry, moves.Move]] = _Lately(_KEPT_BYTES)
+        self._costs: _Lately[tuple[Entries, DataCost]] = _Lately(_KEPT_BYTES)
+
+    def cost(self, view: snapshot.Snapshot, pod: request.PodRequest) -> DataCost:
+        """Every transfer of a pod, on every node."""
+        if not pod.transfers:
+            return DataCost((), np.zeros(view.size), (), (), {}, 0.0)
+        self._catch_up(view)
+        namespace = pod.pod.metadata.namespace
+        entries = tuple(
+            [
+                view.stores_for(namespace, one.urn) if one.is_output else view.where_is(namespace, one.urn)
+                for one in pod.transfers
+            ]
+        )
+        before = self._costs.get((namespace, pod.transfers))
+        if before is not None and before[0] == entries:
+            return before[1]
+        found = self._cost(view, namespace, pod.transfers, entries)
+        self._costs.put((namespace, pod.transfers), (entries, found), found.seconds.nbytes + _OBJECT_BYTES)
+        return found
+
+    def _cost(
+        self, view: snapshot.Snapshot, namespace: str, transfers: tuple[wanted.Wanted, ...], entries: Entries
+    ) -> DataCost:
+        found = list(zip(transfers, entries, strict=True))
+        placed = [(one, entry) for one, entry in found if entry is not None and entry.has_place]
+        moved = tuple([self._move(view, namespace, one, entry) for one, entry in placed])
+        seconds = spread.over([each.seconds for each in moved], view.links.site_of[: view.size])
+        seconds.flags.writeable = False
+        absent: dict[str, tuple[replicas.Absent, ...]] = {}
+        for one, entry in found:
+            if entry is not None and entry.absent:
+                absent[one.urn] = tuple(dict.fromkeys((*absent.get(one.urn, ()), *entry.absent)))
+        return DataCost(
+            moves=moved,
+            seconds=seconds,
+            unknown=tuple([one.urn for one, entry in found if entry is None]),
+            unavailable=tuple([one.urn for one, entry in found if entry is not None and not entry.has_place]),
+            absent=absent,
+            processing_s=math.fsum([one.processing_s for one, _ in placed]),
+        )
+
+    def _move(self, view: snapshot.Snapshot, namespace: str, one: wanted.Wanted, entry: replicas.Entry) -> moves.Move:
+        before = self._moves.get((namespace, one))
+        if before is not None and before[0] == entry:
+            return before[1]
+
+        def find(end: spread.End, outward: bool) -> spread.Way:
+            way = self._ways.get((end, outward))
+            if way is None:
+                way = spread.way(view, end, outward=outward)
+                self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
+            return way
+
+        made = moves.move(view, find, one=one, entry=entry, assumed_bytes=self._assumed_bytes)
+        size_bytes = _OBJECT_BYTES + made.seconds.by_site.nbytes + _CELL_BYTES * len(made.seconds.apart)
+        self._moves.put((namespace, one), (entry, made), size_bytes)
+        return made
+
+    def _catch_up(self, view: snapshot.Snapshot) -> None:
+        """Forget what is not true any more."""
+        made_of = view.changes, view.links.made_of(view.now_s)
+        found = view.changes.since(self._seq) if made_of == self._made_of else None
+        self._made_of, self._seq = made_of, view.changes.seq
+        if found is None or any(facets & (changes.ALIVE | changes.PLACE) for facets in found.values()):
+            self._ways.clear()
+        else:
+            measured = [slot for slot, facets in found.items() if facets & changes.LINKS]
+            if not measured:
+                return
+            for slot in measured:  # both ends of a link are noted
+                self._ways.drop((slot, True))
+                self._ways.drop((slot, False))
+        self._moves.clear()
+        self._costs.clear()

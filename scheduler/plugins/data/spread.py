@@ -1,0 +1,113 @@
+"""Seconds over all nodes in short: what the nodes of each site have, and the few nodes that have something else.
+
+All nodes of a site are alike to a replica, but for its own node and those to which the link was measured
+(scheduler.state.network). So the best of several replicas is sought by site, and apart from that at those few nodes,
+and the transfers of a pod add up in this form. The nodes are looked at one by one only at the end, in one gather. Each
+entry is worked out by the same additions in the same order as it would be for its node alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.state import network, snapshot
+
+Floats = NDArray[np.float64]
+SiteIds = NDArray[np.int32]
+# A node's slot, or a place outside the cluster.
+End = int | network.Site
+
+
+class Way(NamedTuple):
+    """An end of transfers, in one direction: how it is reached.
+
+    Attributes:
+        bandwidth, latency: [sites] bytes per second and seconds; ends of the same site share them.
+        apart: By slot, the same of the nodes that differ from their site.
+    """
+
+    end: End
+    bandwidth: Floats
+    latency: Floats
+    apart: Mapping[int, tuple[float, float]]
+
+    def seconds(self, size_bytes: int, slot: int, site: int) -> float:
+        """How long a transfer takes to or from one node."""
+        bandwidth, latency = self.apart.get(slot) or (self.bandwidth.item(site), self.latency.item(site))
+        return latency + size_bytes / bandwidth
+
+
+class Spread(NamedTuple):
+    """Seconds: ``by_site`` [sites], and by slot where a node has something else. Not to be written to."""
+
+    by_site: Floats
+    apart: Mapping[int, float]
+
+    def at(self, slot: int, site: int) -> float:
+        """Those of one node."""
+        found = self.apart.get(slot)
+        return self.by_site.item(site) if found is None else found
+
+
+def way(view: snapshot.Snapshot, end: End, *, outward: bool) -> Way:
+    """How an end reaches all nodes or, if not ``outward``, how they reach it."""
+    return Way(end, *view.site_row(end, outward=outward), view.exceptions(end, outward=outward))
+
+
+def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
+    """How long a transfer takes from or to whichever of several ends is best for each node."""
+    rows: dict[int, Floats] = {}  # by the array that ends of one site share
+    ends: dict[int, int] = {}  # how many share it
+    apart: dict[int, list[tuple[int, float]]] = {}  # slot -> the same key, and seconds
+    for one in ways:
+        shared = id(one.bandwidth)
+        if shared not in rows:
+            rows[shared] = one.latency + size_bytes / one.bandwidth
+        ends[shared] = ends.get(shared, 0) + 1
+        for slot, (bandwidth, latency) in one.apart.items():
+            apart.setdefault(slot, []).append((shared, latency + size_bytes / bandwidth))
+    first, *others = rows.values()
+    by_site = first
+    for row in others:
+        by_site = np.minimum(by_site, row)
+    return Spread(by_site, {slot: _least(said, rows, ends, site_of.item(slot)) for slot, said in apart.items()})
+
+
+def _least(said: Sequence[tuple[int, float]], rows: Mapping[int, Floats], ends: Mapping[int, int], site: int) -> float:
+    """The least of what some ends have for a node apart, and of what the others have for its site."""
+    keys = [shared for shared, _ in said]
+    found = min(seconds for _, seconds in said)
+    return min([found, *(row.item(site) for shared, row in rows.items() if ends[shared] > keys.count(shared))])
+
+
+def mixed(first: Spread, share: float, second: Spread | None, site_of: SiteIds) -> Spread:
+    """What is to be expected: the first with a share (0..1), the second, if it is known, for the rest."""
+    if second is None:
+        return Spread(share * first.by_site, {slot: share * seconds for slot, seconds in first.apart.items()})
+    rest = 1 - share
+    apart = {}
+    for slot in first.apart.keys() | second.apart.keys():
+        site = site_of.item(slot)
+        apart[slot] = share * first.at(slot, site) + rest * second.at(slot, site)
+    return Spread(share * first.by_site + rest * second.by_site, apart)
+
+
+def over(spreads: Sequence[Spread], site_of: SiteIds) -> Floats:
+    """[slots] the sum of several, in their order; zeros for none."""
+    if not spreads:
+        return np.zeros(len(site_of))
+    stacked = np.stack([each.by_site for each in spreads])
+    total: Floats = np.add.reduce(stacked, axis=0).take(site_of)
+    slots = list({slot: None for each in spreads for slot in each.apart})
+    if slots:
+        few = stacked.take(site_of[slots], axis=1)
+        column = {slot: number for number, slot in enumerate(slots)}
+        for row, each in zip(few, spreads, strict=True):
+            for slot, seconds in each.apart.items():
+                row[column[slot]] = seconds
+        total[slots] = np.add.reduce(few, axis=0)
+    return total
