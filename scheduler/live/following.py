@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib
 import importlib.metadata
 import pathlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -22,7 +23,10 @@ from scheduler import config, errors
 from scheduler.api import core
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
-from scheduler.live import devices, driver, feed, handlers, health, metrics, podfeed, recorder
+from scheduler.live import devices, driver, feed, health, metrics, podfeed, recorder
+
+if TYPE_CHECKING:
+    from scheduler.live import handlers
 
 log = structlog.get_logger(__name__)
 
@@ -117,16 +121,8 @@ class Following:
             kopf_started: Called each time after Kopf has taken the process's signals.
         """
         synced = (each.synced.wait() for each in (self._nodes, self._namespaces, self._pods))
-        await asyncio.gather(*synced, self._read_resources())
-        has_devices = await devices.are_listable(self._api)
-        self._operator = await handlers.Operator.for_resources(self._api, self.resources)
-        kopf_started()
-        pod_watch = handlers.PodWatch(self._api, self._settings.scheduler_name, self.pending, started=kopf_started)
-        parts = {
-            "kopf operator": self._operator.run(),
-            "watch of pending pods": pod_watch.run(),
-            "refresh": self._refresh(),
-        }
+        has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced, self._read_resources())
+        parts = {"kopf": self._have_kopf_watch(kopf_started), "refresh": self._refresh()}
         if has_devices:
             parts["watch of device classes"] = self._device_classes.run()
         return parts
@@ -152,6 +148,18 @@ class Following:
                 "not read yet" if self._operator is None or not self.resources.synced else self._operator.not_ready()
             ),
         }
+
+    async def _have_kopf_watch(self, kopf_started: Callable[[], None]) -> None:
+        """Start Kopf beside the first decisions, which need it as little as they need the 0.2 s of its import."""
+        found = await asyncio.to_thread(importlib.import_module, "scheduler.live.handlers")
+        self._operator = await found.Operator.for_resources(self._api, self.resources)
+        kopf_started()
+        pod_watch: handlers.PodWatch = found.PodWatch(
+            self._api, self._settings.scheduler_name, self.pending, started=kopf_started
+        )
+        async with asyncio.TaskGroup() as watches:
+            watches.create_task(self._operator.run(), name="kopf operator")
+            watches.create_task(pod_watch.run(), name="watch of pending pods")
 
     async def _read_resources(self) -> None:
         while not self.resources.synced:
