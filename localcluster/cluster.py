@@ -295,7 +295,7 @@ def start(
         name: The cluster's name; a random one if not given.
         kube_scheduler: Start stock kube-scheduler too.
         knative: Start Knative Serving's controllers and webhook too; see knativeserving for what they do here.
-        apiserver_arguments: Further flags of kube-apiserver, for benchmarks.
+        apiserver_arguments: Further flags of kube-apiserver, for benchmarks, or to have it keep an audit log.
         report: Takes messages about a build, should one be necessary.
 
     Raises:

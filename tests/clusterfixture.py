@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import pytest
@@ -31,6 +31,7 @@ class ClusterFactory(Protocol):
         kube_scheduler: bool = False,
         knative: bool = False,
         crds: bool = False,
+        apiserver_arguments: Sequence[str] = (),
     ) -> cluster.Cluster: ...
 
 
@@ -45,12 +46,14 @@ def cluster_factory(pytestconfig: pytest.Config) -> Iterator[ClusterFactory]:
         kube_scheduler: bool = False,
         knative: bool = False,
         crds: bool = False,
+        apiserver_arguments: Sequence[str] = (),
     ) -> cluster.Cluster:
         try:
             running = cluster.start(
                 wanted,
                 kube_scheduler=kube_scheduler,
                 knative=knative,
+                apiserver_arguments=apiserver_arguments,
                 report=functools.partial(_show, pytestconfig),
             )
         except errors.BinariesError as error:

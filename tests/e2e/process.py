@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,23 @@ class Scheduler:
     def stop(self) -> int:
         """SIGTERM, as a kubelet does; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """The exit code, once there is one."""
         return self._process.wait(60)
+
+    def pause(self) -> None:
+        """SIGSTOP: not an instruction more, until it goes on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def leads(self) -> bool:
+        """Whether it says so itself."""
+        assert self._process.poll() is None, self._log.read_text()
+        return bool(re.search(r"^leader_election_master_status\{.*\} 1\.0$", self.get("/metrics")[1], re.MULTILINE))
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the health server; status 0 while it does not answer."""
