@@ -181,22 +181,31 @@ class Cluster:
         else:
             if placed is not None or uid in self._nominated:
                 self._drop(uid)
-            self._place(pod, pod.spec.node_name, assumed=False)
+            self._place(pod, pod.spec.node_name, demand.of(pod), assumed=False)
 
     def remove_pod(self, uid: str) -> None:
         """Forget a pod that is gone; an unknown one is no error."""
         self._drop(uid)
 
-    def assume(self, pod: core.Pod, node: str) -> None:
+    def assume(self, pod: core.Pod, node: str, asked: demand.Demand | None = None) -> None:
         """Count a pod on the node it is about to be bound to.
+
+        Args:
+            pod: The pod.
+            node: The node's name.
+            asked: What the pod was taken to ask for when it was decided, where the caller has it at hand.
 
         Raises:
             KeyError: the node is unknown, or the pod is counted already.
         """
-        if node not in self._index_of or pod.metadata.uid in self._placed:
+        uid = pod.metadata.uid
+        if node not in self._index_of or uid in self._placed:
             raise KeyError(f"{pod.key} cannot be assumed on {node!r}")
-        self._drop_nomination(pod.metadata.uid)
-        self._place(pod, node, assumed=True)
+        if uid in self._nominated:
+            self._drop_nomination(uid)
+        # A pod that says something of running counts by that too, which its decision did not look at.
+        runs = pod.status.container_statuses or pod.status.init_container_statuses or pod.status.resources
+        self._place(pod, node, demand.of(pod) if asked is None or runs else asked, assumed=True)
 
     def forget(self, uid: str) -> None:
         """Take back an assumption that did not come true; a pod seen as bound meanwhile stays counted."""
@@ -282,18 +291,15 @@ class Cluster:
         if index is not None:
             self.changes.note(index, changes.NOMINATED)
 
-    def _place(self, pod: core.Pod, node: str, *, assumed: bool) -> None:
-        placed = snapshot.Placed(
-            pod=pod,
-            node=node,
-            index=self._index_of.get(node, -1),
-            asked=demand.of(pod),
-            ports=demand.host_ports(pod),
-            assumed=assumed,
-        )
+    def _place(self, pod: core.Pod, node: str, asked: demand.Demand, *, assumed: bool) -> None:
+        placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
         uid = pod.metadata.uid
         self._placed[uid] = placed
-        self._on_node.setdefault(node, set()).add(uid)
+        here = self._on_node.get(node)
+        if here is None:
+            self._on_node[node] = {uid}
+        else:
+            here.add(uid)
         if placed.index >= 0:
             self._count(placed, 1)
 

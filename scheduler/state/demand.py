@@ -143,9 +143,13 @@ def is_extended(name: str) -> bool:
 
 def host_ports(pod: core.Pod) -> tuple[Port, ...]:
     """The host ports that containers and sidecars take; plain init containers take none."""
-    sidecars = tuple(container for container in pod.spec.init_containers if _is_sidecar(container))
+    containers = pod.spec.containers
+    if pod.spec.init_containers:
+        containers += tuple(container for container in pod.spec.init_containers if _is_sidecar(container))
+    if not any(container.ports for container in containers):
+        return ()
     found: dict[Port, None] = {}
-    for container in pod.spec.containers + sidecars:
+    for container in containers:
         for port in container.ports:
             if port.host_port > 0:
                 ip = port.host_ip or ANY_ADDRESS
@@ -239,8 +243,10 @@ def _containers(pod: core.Pod, assumed: Sums, stage: _Stage) -> Sums:
 def _is_settled(pod: core.Pod) -> bool:
     """Whether the node has given what is wished, as it has for nearly every pod: then there is one sum, not three."""
     status = pod.status
-    if status.resources is not None or _is_infeasible(pod):
+    if status.resources is not None or (status.conditions and _is_infeasible(pod)):
         return False
+    if not (status.container_statuses or status.init_container_statuses):
+        return True
     wishes = {one.name: one.resources.requests for one in (*pod.spec.containers, *pod.spec.init_containers)}
     for one in (*status.container_statuses, *status.init_container_statuses):
         wish = wishes.get(one.name)

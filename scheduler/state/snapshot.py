@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import changes, demand, images, labels, neighbours, network, replicas, usage, witnesses
+from scheduler.state import changes, demand, images, labels, neighbours, network, replicas, taints, usage, witnesses
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -51,7 +51,7 @@ class Snapshot:
     alive: Mask
     unschedulable: Mask
     taint_set: NDArray[np.int32]
-    taint_sets: list[tuple[core.Taint, ...]]
+    taint_sets: list[taints.Taints]
     node_labels: labels.LabelTable
     capabilities: labels.LabelTable
     features: labels.LabelTable
@@ -72,6 +72,37 @@ class Snapshot:
     device_resources: frozenset[str]
     now_s: float
     arriving: tuple[tuple[int, core.Pod], ...] = ()
+
+    # One node in plain integers and strings, for what is worked out for one alone: numpy takes longer for one than for
+    # a thousand.
+
+    def offer_of(self, index: int) -> list[int]:
+        """What a node offers, by resource row."""
+        row: list[int] = self.offered[:, index].tolist()
+        return row
+
+    def use_of(self, index: int) -> list[int]:
+        """What is taken of it, by resource row."""
+        row: list[int] = self.taken[:, index].tolist()
+        return row
+
+    def labels_of(self, index: int) -> Mapping[str, str]:
+        """Its labels."""
+        return self.node_labels.of(index)
+
+    def taints_of(self, index: int) -> taints.Taints:
+        """Its taints."""
+        return self.taint_sets[self.taint_set.item(index)]
+
+    def features_of(self, index: int) -> Mapping[str, str]:
+        """The features that its kubelet declared, as keys."""
+        return self.features.of(index)
+
+    def capabilities_of(self, index: int) -> Mapping[str, str]:
+        """Its capabilities with their values."""
+        return self.capabilities.of(index)
+
+    # Many nodes
 
     def reach(self, index: int, *, outward: bool) -> tuple[network.Floats, network.Floats]:
         """Bandwidth (bytes/s) and latency (s) from node ``index`` to every node, or from every node to it."""

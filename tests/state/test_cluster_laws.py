@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.state import cluster, podterms, snapshot, usage
+from scheduler.state import cluster, demand, podterms, snapshot, usage
 from tests.state import build
 from tests.state.build import Object
 
@@ -244,11 +244,12 @@ class Machine(stateful.RuleBasedStateMachine):
     @stateful.rule(data=st.data(), uid=st.sampled_from(PODS), on=node_names)
     def assume(self, data: st.DataObject, uid: str, on: str) -> None:
         obj = data.draw(versions(uid, ""))
+        decided = data.draw(st.sampled_from([None, demand.of(build.as_pod(obj), runs=False)]))
         if on not in self.nodes or uid in self.seen or uid in self.assumed:
             with pytest.raises(KeyError):
                 self.cluster.assume(build.as_pod(obj), on)
             return
-        self.cluster.assume(build.as_pod(obj), on)
+        self.cluster.assume(build.as_pod(obj), on, decided)
         self._gone(uid)
         self.assumed[uid] = (obj, on)
 
@@ -352,7 +353,13 @@ def _describe_neighbours(snap: snapshot.Snapshot) -> dict[str, Any]:
 
 
 def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
-    offered, taken = snap.offered[:, index].tolist(), snap.taken[:, index].tolist()
+    offered, taken = snap.offer_of(index), snap.use_of(index)
+    assert (offered, taken) == (snap.offered[:, index].tolist(), snap.taken[:, index].tolist())
+    assert _columns(snap.node_labels, index, snap.size, list(snap.labels_of(index))) == snap.labels_of(index)
+    assert _columns(snap.capabilities, index, snap.size, list(snap.capabilities_of(index))) == snap.capabilities_of(
+        index
+    )
+    assert snap.taints_of(index) == snap.taint_sets[int(snap.taint_set[index])]
     rows = {name: (offered[row], taken[row]) for name, row in snap.resource_row.items()}
     reach = {}
     for outward in (True, False):
