@@ -33,6 +33,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     nodes: int | None = None
     placed: int | None = None
     busy: bool = False
+    is_absolute: bool = msgspec.field(name="absolute", default=False)
+    """Whether it bounds our own figure, of turns; else its ratio to stock's."""
     at_least: float | None = None
     at_most: float | None = None
     measured: Measured | None = None

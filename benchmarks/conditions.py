@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from localcluster import building
+from localcluster import binaries
 
 Json = dict[str, Any]
 
@@ -25,12 +26,20 @@ def found(options: Mapping[str, Any]) -> Json:
         "cores": os.cpu_count(),
         "processor": _processor(),
         "python": platform.python_version(),
-        "kubernetes": building.KUBERNETES_VERSION,
-        "etcd": building.ETCD_VERSION,
         "versions": versions,
         "commit": commit,
         "options": {name: value if isinstance(value, int | list) else str(value) for name, value in options.items()},
     }
+
+
+def programs(names: Sequence[str]) -> dict[str, str]:
+    """What the programs of the local cluster call themselves, wherever they were found; what is missing is built."""
+    found = binaries.resolve(names, report=binaries.report_to_stderr)
+    answers = {
+        name: subprocess.run([str(path), "--version"], capture_output=True, text=True, check=False).stdout
+        for name, path in found.items()
+    }
+    return {name: next(iter(re.findall(r"v?\d+\.\d+\.\d+", text)), "unknown") for name, text in answers.items()}
 
 
 def _processor() -> str:
@@ -42,5 +51,5 @@ def lines(about: Json) -> Iterator[str]:
     """The same for people."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     yield f"{about['machine']}, {about['cores']} cores ({about['processor']}), Python {about['python']}"
-    yield f"Kubernetes {about['kubernetes']}, etcd {about['etcd']}, {versions}, commit {about['commit']}"
+    yield f"{versions}, commit {about['commit']}"
     yield ", ".join(f"{name} {value}" for name, value in about["options"].items())

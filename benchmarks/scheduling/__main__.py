@@ -52,6 +52,7 @@ def main() -> None:
     if options.profile:
         profiles.install()  # takes a while, which is no time of any turn
     about = conditions.found({name: value for name, value in vars(options).items() if name != "out"})
+    about["versions"] |= conditions.programs(("kube-scheduler", "kube-apiserver", "etcd"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the cluster ends, and what was measured is told
     done: list[turns.Turn] = []
     try:

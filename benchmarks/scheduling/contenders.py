@@ -43,11 +43,13 @@ class Contender:
         return running.pids().get(self.program, 0)
 
 
-def _start_ours(program: pathlib.Path, name: str, running: cluster.Cluster, replica: str, _elect: bool) -> None:
+def _start_ours(program: pathlib.Path, name: str, running: cluster.Cluster, replica: str, elect: bool) -> None:
     kubeconfig = running.service_account_kubeconfig(names.HOME_NAMESPACE, "data-locality-scheduler")
     port = keeping.free_port()
     flags = [f"--kubeconfig={kubeconfig}", "--health-host=127.0.0.1", f"--health-port={port}"]
-    running.launch(f"{name}{replica}", [program, "run", *flags])
+    configuration = running.directory / "leader-election.yaml"
+    configuration.write_text(f"leaderElection: {{leaderElect: {str(elect).lower()}}}\n")
+    running.launch(f"{name}{replica}", [program, "run", f"--config={configuration}", *flags])
 
 
 def _start_stock(running: cluster.Cluster, replica: str, elect: bool) -> None:

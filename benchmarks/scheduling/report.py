@@ -86,11 +86,16 @@ def verdicts(done: Sequence[turns.Turn], wanted: Sequence[bounds.Bound]) -> Iter
     """What was measured of what is bounded."""
     for piece, contenders in pieces(done).items():
         for bound in wanted:
-            if _concerns(bound, piece):
-                found = ratios(contenders, bound.figure, "stock")
-                if found:
-                    middle = figures.summary(found)
-                    yield bounds.Verdict(f"{piece}: {bound.figure}, ours / stock", middle.median, bound, middle.runs)
+            if not _concerns(bound, piece):
+                continue
+            found = ratios(contenders, bound.figure, "stock")
+            what = f"{piece}: {bound.figure}, ours / stock"
+            if bound.is_absolute:
+                found = [run.figures[bound.figure] for run in contenders.get("ours", ())]
+                what = f"{piece}: {bound.figure}, ours"
+            if found:
+                middle = figures.summary(found)
+                yield bounds.Verdict(what, middle.median, bound, middle.runs)
 
 
 def _concerns(bound: bounds.Bound, piece: Piece) -> bool:

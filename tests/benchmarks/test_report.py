@@ -9,7 +9,7 @@ from benchmarks import bounds
 from benchmarks.scheduling import plot, report, turns, work
 
 ABOUT = {
-    "machine": "m", "cores": 2, "processor": "p", "python": "3", "kubernetes": "v1", "etcd": "v3",
+    "machine": "m", "cores": 2, "processor": "p", "python": "3",
     "versions": {"kopf": "1"}, "commit": "abc", "options": {"seed": 1},
 }  # fmt: skip
 
@@ -55,6 +55,13 @@ def test_a_bound_is_judged_by_the_ratio(ours: float, said: str) -> None:
     judged = list(report.verdicts(done, wanted))
     assert len(judged) == 1
     assert said in "\n".join(bounds.table(judged))
+
+
+def test_an_absolute_bound_is_of_our_own_figure() -> None:
+    wanted = [
+        bounds.Bound(kind="plain", mode="backlog", is_absolute=True, figure="pods_per_s", at_most=450, because="b")
+    ]
+    assert [(each.value, each.is_met, each.runs) for each in report.verdicts(DONE, wanted)] == [(400, True, 2)]
 
 
 def test_every_bound_of_turns_is_of_work_and_figures_that_there_are() -> None:
