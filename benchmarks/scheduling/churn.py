@@ -42,9 +42,9 @@ async def _churn(scene: world.World) -> None:
             name, pod = str(node["metadata"]["name"]), f"passing-{number}"
             # No turn's pod may be bound there: it would be lost with the node.
             node["spec"] = {"taints": [{"key": "benchmark/passing", "effect": "NoSchedule"}]}
+            alive.append((name, pod))  # before it is made: whoever is cancelled in between removes it all the same
             await scene.client.request("POST", "/api/v1/nodes", node)
             await scene.client.request("POST", pods, work.pod({"name": pod}, {"nodeName": name}))
-            alive.append((name, pod))
             if len(alive) > LIVE:
                 await _remove(scene, *alive.popleft())
             await asyncio.sleep(EVERY_S)
@@ -54,5 +54,6 @@ async def _churn(scene: world.World) -> None:
 
 
 async def _remove(scene: world.World, node: str, pod: str) -> None:
-    await scene.client.request("DELETE", f"{world.pods_of(NAMESPACE)}/{pod}", gracePeriodSeconds="0")
-    await scene.client.request("DELETE", f"/api/v1/nodes/{node}")
+    for path in (f"{world.pods_of(NAMESPACE)}/{pod}", f"/api/v1/nodes/{node}"):
+        with contextlib.suppress(RuntimeError):  # it was not made any more
+            await scene.client.request("DELETE", path, gracePeriodSeconds="0")
