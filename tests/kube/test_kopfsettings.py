@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import pathlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -55,15 +56,23 @@ async def test_events_come_and_nothing_is_ever_written(fake: server.FakeApi, api
     assert {method for method, _ in fake.requests} == {"GET"}
 
 
-@pytest.mark.parametrize("status", [500, 503, 403])
-async def test_failures_of_any_number_do_not_end_it(fake: server.FakeApi, api: client.Api, status: int) -> None:
-    seen: list[str] = []
-    fake.faults.append(faults.Fault(path="/api/v1/pods", times=4, status=status))
-    async with _operator(api, seen) as running:
-        await server.until(lambda: fake.watches)
-        fake.store.create("pods", objects.pod("late"))
-        await server.until(lambda: "ADDED late" in seen)
-        assert not running.done()
+async def test_failures_of_any_number_do_not_end_it(tmp_path: pathlib.Path) -> None:
+    async def survives(status: int) -> None:
+        seen: list[str] = []
+        async with server.running() as fake:
+            fake.faults.append(faults.Fault(path="/api/v1/pods", times=4, status=status))
+            (directory := tmp_path / str(status)).mkdir()
+            api = await client.Api.connect(fake.kubeconfig(directory))
+            async with _operator(api, seen) as running:
+                await server.until(lambda: fake.watches)
+                fake.store.create("pods", objects.pod("late"))
+                await server.until(lambda: "ADDED late" in seen)
+                assert not running.done()
+            await api.close()
+
+    async with asyncio.TaskGroup() as statuses:  # each waits between its attempts
+        for status in (500, 503, 403):
+            statuses.create_task(survives(status))
 
 
 async def test_a_rotated_token_reaches_kopf(fake: server.FakeApi, tmp_path: Any) -> None:

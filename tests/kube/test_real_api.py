@@ -179,8 +179,10 @@ async def test_verdicts(api: client.Api, namespace: str) -> None:
     assert await read_back(meta.uid, NODE) is binding.Verdict.BOUND
     assert await read_back(meta.uid, "another") is binding.Verdict.CONFLICT
     await api.delete(f"/api/v1/namespaces/{namespace}/pods/p", params={"gracePeriodSeconds": "0"})
+    async with asyncio.timeout(60):  # it may be there for a moment, on its way out
+        while await read_back(meta.uid, NODE) is not binding.Verdict.GONE:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert (await _bind(api, pod)).verdict is binding.Verdict.GONE
-    assert await read_back(meta.uid, NODE) is binding.Verdict.GONE
 
     # An invalid target is answered 500 by the real server (kubernetes#139488): only reading back tells.
     nowhere = await _pod(api, namespace, "q")

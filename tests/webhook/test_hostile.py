@@ -1,7 +1,7 @@
 """Whatever pods, sources and sizes there are: what is added is valid, once, and takes nothing from what the pod says.
 
-Thousands of pods in all. The laws are those of the API server (names of annotations, 256 KiB of them, a patch may be asked
-for twice) and the promise to users (what they wrote stays, and is not made worse).
+Thousands of pods in all. The laws are those of the API server (names of annotations, 256 KiB of them, a patch may be
+asked for twice) and the promise to users (what they wrote stays, and is not made worse).
 """
 
 from __future__ import annotations
