@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import statistics
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -62,24 +63,45 @@ def load() -> Bounds:
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A bound and a figure."""
+    """A bound, and the figures of all rounds."""
 
     what: str
-    value: float
+    values: tuple[float, ...]
     bound: Bound
-    runs: int = ROUNDS
+    rounds: int = ROUNDS
+    """How many were wanted."""
+
+    @property
+    def value(self) -> float:
+        """The one that counts."""
+        return statistics.median(self.values)
 
     @property
     def is_met(self) -> bool:
         """Whether the figure is within the bound."""
         return self.bound.holds(self.value)
 
+    def as_json(self) -> dict[str, object]:
+        """With what `measured` wants to know."""
+        return {
+            "what": self.what,
+            "value": self.value,
+            "wanted": self.bound.words(),
+            "met": self.is_met,
+            "mean": statistics.mean(self.values),
+            "deviation": statistics.stdev(self.values) if len(self.values) > 1 else 0.0,
+            "runs": len(self.values),
+        }
+
 
 def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """The verdicts in Markdown; few rounds are named, as they prove little."""
     if not verdicts:
         return
-    yield from ("", "| bound | figure | wanted | |", "| --- | ---: | ---: | --- |")
+    yield from ("", "| bound | figure | wanted | | when last looked at |", "| --- | ---: | ---: | --- | --- |")
     for each in verdicts:
-        few = f" ({each.runs} of {ROUNDS} rounds)" if each.runs < ROUNDS else ""
-        yield f"| {each.what} | {each.value:.3g} | {each.bound.words()} | {'met' if each.is_met else 'NOT met'}{few} |"
+        runs, last = len(each.values), each.bound.measured
+        few = f" ({runs} of {each.rounds} rounds)" if runs < each.rounds else ""
+        said = f"{'met' if each.is_met else 'NOT met'}{few}"
+        before = f"{last.mean:.3g} ± {last.deviation:.2g}, {last.runs} runs on {last.on}" if last else ""
+        yield f"| {each.what} | {each.value:.3g} | {each.bound.words()} | {said} | {before} |"

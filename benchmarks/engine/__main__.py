@@ -45,11 +45,13 @@ def main() -> None:
     about = conditions.found({name: value for name, value in vars(options).items() if name != "json"})
     for line in conditions.lines(about):
         print(line)
-    found = {"conditions": about, "kinds": _kinds(options), "growth": _growth(options)}
+    found: Json = {"conditions": about, "kinds": _kinds(options), "growth": _growth(options)}
     if not options.no_skippy:
         found["skippy"] = _beside_skippy(options)
-    for line in bounds.table(list(_verdicts(found))):
+    judged = list(_verdicts(found))
+    for line in bounds.table(judged):
         print(line)
+    found["bounds"] = [each.as_json() for each in judged]
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -61,7 +63,7 @@ def _verdicts(found: Json) -> Iterator[bounds.Verdict]:
     for bound in bounds.load().decisions:
         for kind, each in measured.items():
             if bound.kind in {kind, "any"} and bound.figure in each:
-                yield bounds.Verdict(f"{kind}: {bound.figure}", each[bound.figure], bound)
+                yield bounds.Verdict(f"{kind}: {bound.figure}", (each[bound.figure],), bound, rounds=1)
 
 
 def _kinds(options: argparse.Namespace) -> Json:

@@ -54,13 +54,7 @@ def as_json(about: Json, done: Sequence[turns.Turn]) -> Json:
             for piece, contenders in pieces(done).items()
             for contender, runs in contenders.items()
         ],
-        "bounds": [
-            {
-                "what": each.what, "value": each.value, "wanted": each.bound.words(), "met": each.is_met,
-                "runs": each.runs,
-            }
-            for each in verdicts(done, bounds.load().turns)
-        ],
+        "bounds": [each.as_json() for each in verdicts(done, bounds.load().turns)],
         "turns": [dataclasses.asdict(turn) for turn in done],
     }  # fmt: skip
 
@@ -94,8 +88,7 @@ def verdicts(done: Sequence[turns.Turn], wanted: Sequence[bounds.Bound]) -> Iter
                 found = [run.figures[bound.figure] for run in contenders.get("ours", ())]
                 what = f"{piece}: {bound.figure}, ours"
             if found:
-                middle = figures.summary(found)
-                yield bounds.Verdict(what, middle.median, bound, middle.runs)
+                yield bounds.Verdict(what, tuple(found), bound)
 
 
 def _concerns(bound: bounds.Bound, piece: Piece) -> bool:

@@ -61,7 +61,22 @@ def test_an_absolute_bound_is_of_our_own_figure() -> None:
     wanted = [
         bounds.Bound(kind="plain", mode="backlog", is_absolute=True, figure="pods_per_s", at_most=450, because="b")
     ]
-    assert [(each.value, each.is_met, each.runs) for each in report.verdicts(DONE, wanted)] == [(400, True, 2)]
+    assert [(each.value, each.is_met, each.values) for each in report.verdicts(DONE, wanted)] == [
+        (400, True, (300, 500))
+    ]
+
+
+def test_a_verdict_tells_what_a_bound_is_calibrated_by() -> None:
+    bound = bounds.Bound(
+        kind="plain", figure="x", because="b", at_least=2,
+        measured=bounds.Measured(mean=2.5, deviation=0.1, runs=10, on="2 cores"),
+    )  # fmt: skip
+    verdict = bounds.Verdict("plain: x", (1.0, 2.0, 6.0), bound)
+    assert verdict.as_json() == {
+        "what": "plain: x", "value": 2.0, "wanted": ">= 2", "met": True,
+        "mean": 3.0, "deviation": pytest.approx(2.6458, abs=1e-4), "runs": 3,
+    }  # fmt: skip
+    assert "2.5 ± 0.1, 10 runs on 2 cores" in "\n".join(bounds.table([verdict]))
 
 
 def test_every_bound_of_turns_is_of_work_and_figures_that_there_are() -> None:
