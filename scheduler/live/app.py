@@ -199,8 +199,21 @@ class _Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+        if self._election is not None:
+            # Not the loop's way, which comes after what is ready: this comes before the next instruction of Python.
+            signal.signal(signal.SIGCONT, self._go_on)
+
+    def _go_on(self, *_: object) -> None:
+        """The process was stopped and goes on. If that took its lead, it ends here, whatever it was about to send.
+
+        Nothing is logged: what was interrupted may hold the log.
+        """
+        if self._election is not None and self._election.won.is_set() and not self._leads():
+            os.write(2, b'{"event": "stopped for too long to lead, so that the process ends", "level": "error"}\n')
+            os._exit(FAILED)
 
     def _release_signals(self) -> None:
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().remove_signal_handler(number)
 
