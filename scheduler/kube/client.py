@@ -15,6 +15,7 @@ import contextlib
 import email.utils
 import ssl
 import time
+import urllib.parse
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final, Self
 
@@ -24,7 +25,7 @@ import structlog
 import yarl
 
 from scheduler import errors
-from scheduler.kube import credentials, fencing
+from scheduler.kube import credentials, fencing, wire
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ DEADLINE_S: Final = 30.0
 REREAD_S: Final = 60.0  # a projected service account token is renewed at 80% of its life, which is an hour or more
 CLOCK_EVERY_S: Final = 60.0  # how often the server's clock is read off an answer
 URGENT_S: Final = 0.05  # after an urgent request: a decision and an answer, on a machine that has other work too
+USER_AGENT: Final = "data-locality-scheduler"
 CONNECTIONS: Final = 128  # 64 binds in flight, Events, and a watch for each informer
 
 
@@ -80,12 +82,12 @@ class Api:
         self._afresh_at = 0.0
         self._reading = asyncio.Lock()
         self._tls = found.ssl_context() if found.server.startswith("https:") else None
+        make_socket = fencing.sockets(unacknowledged_s)
+        self._wire = wire.Wire(self._tls, make_socket, limit=CONNECTIONS)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS, ssl=self._tls or True, socket_factory=fencing.sockets(unacknowledged_s)
-            ),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True, socket_factory=make_socket),
             # Compressing a list costs the server more CPU than the bytes cost the cluster's network.
-            headers={"Accept-Encoding": "identity", "User-Agent": "data-locality-scheduler"},
+            headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -107,6 +109,7 @@ class Api:
         return cls(login, await login.read(afresh=True), reread_s=reread_s, unacknowledged_s=unacknowledged_s)
 
     async def close(self) -> None:
+        self._wire.close()
         await self._session.close()
 
     @contextlib.contextmanager
@@ -244,6 +247,11 @@ class Api:
                 raise errors.FencedError
         timeout = aiohttp.ClientTimeout(total=deadline_s)
         try:
+            if body and not self.credentials.proxy:
+                async with asyncio.timeout(deadline_s):
+                    return await self._write(
+                        method, path, params=params, body=body, content_type=content_type, fence=fence
+                    )
             async with await self._open(
                 method,
                 path,
@@ -297,10 +305,39 @@ class Api:
             if response.status < 300:
                 return response
             async with response:
-                error = _failure(response.status, response.headers, await response.read())
+                error = _failure(response.status, response.headers.get("Retry-After", ""), await response.read())
             if last or response.status != 401:
                 raise error
             if used is self.credentials and not await self.reread(afresh=True):
+                raise error
+        raise AssertionError("unreachable")  # the second round returns or raises
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: bytes,
+        content_type: str,
+        fence: fencing.Fence | None,
+    ) -> bytes:
+        """Send what is not a mere question, as ``_open`` does, and return the body of the answer."""
+        if time.monotonic() > self._reread_at:
+            await self.reread(afresh=False)
+        target = f"{path}?{urllib.parse.urlencode(params)}" if params else path
+        for last in (False, True):
+            used = self.credentials
+            headers = {"User-Agent": USER_AGENT, "Accept": JSON, "Content-Type": content_type}
+            if used.authorization:
+                headers["Authorization"] = used.authorization
+            origin = wire.origin(used.server, used.tls_server_name)
+            answer = await self._wire.ask(origin, wire.request(origin, method, target, headers, body), fence)
+            self._read_clock(answer.headers.get("date", ""))
+            if answer.status < 300:
+                return answer.body
+            error = _failure(answer.status, answer.headers.get("retry-after", ""), answer.body)
+            if last or answer.status != 401 or (used is self.credentials and not await self.reread(afresh=True)):
                 raise error
         raise AssertionError("unreachable")  # the second round returns or raises
 
@@ -315,8 +352,8 @@ class Api:
 
     def _unreachable(self, error: Exception) -> errors.UnreachableError:
         server = self.credentials.server
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            why = error.certificate_error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+            why = getattr(error, "certificate_error", error)
             remedy = "compare certificate-authority in the kubeconfig with the CA that signed the server's certificate"
             return errors.UnreachableError(0, "Untrusted", f"{server}: its certificate is not trusted: {why}; {remedy}")
         if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
@@ -336,17 +373,17 @@ _CLASSES: Final[Mapping[int, type[errors.ApiError]]] = {
 }
 
 
-def _failure(status: int, headers: Mapping[str, str], body: bytes) -> errors.ApiError:
+def _failure(status: int, retry_after: str, body: bytes) -> errors.ApiError:
     """Turn an answer that is no success into an error, with the server's own words where it gives any."""
     try:
         found = msgspec.json.decode(body, type=_Status)
     except (msgspec.MsgspecError, UnicodeDecodeError):  # a proxy or load balancer answered, not the API server
         found = _Status(message=body[:200].decode("utf-8", "replace").strip())
     retry_after_s = found.details.retry_after_seconds if found.details else 0.0
-    header = headers.get("Retry-After", "")
-    if header:
-        retry_after_s = max(retry_after_s, float(header) if header.isascii() and header.isdecimal() else 1.0)
-    kind = _CLASSES.get(status, errors.ThrottledError if header and status >= 500 else errors.ApiError)
+    if retry_after:
+        seconds = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 1.0
+        retry_after_s = max(retry_after_s, seconds)
+    kind = _CLASSES.get(status, errors.ThrottledError if retry_after and status >= 500 else errors.ApiError)
     return kind(status, found.reason or "HTTP", found.message or f"status {status}", retry_after_s)
 
 
@@ -356,4 +393,4 @@ def failure_in_stream(status: bytes | msgspec.Raw) -> errors.ApiError:
         code = msgspec.json.decode(status, type=_Status).code
     except msgspec.MsgspecError:
         code = 0
-    return _failure(code or 500, {}, bytes(status))
+    return _failure(code or 500, "", bytes(status))

@@ -27,7 +27,7 @@ from scheduler import errors
 
 Fence = Callable[[], float]
 
-_Address = tuple[int, int, int, str, tuple[Any, ...]]  # as getaddrinfo gives it
+Address = tuple[int, int, int, str, tuple[Any, ...]]  # as getaddrinfo gives it
 
 
 class Body(payload.BytesPayload):
@@ -47,14 +47,14 @@ class Body(payload.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-def sockets(unacknowledged_s: float | None) -> Callable[[_Address], socket.socket] | None:
+def sockets(unacknowledged_s: float | None) -> Callable[[Address], socket.socket] | None:
     """What makes the sockets of a connector; None where the usual ones will do."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux alone has it
     if unacknowledged_s is None or option is None:
         return None
     limit_ms = max(1, int(unacknowledged_s * 1000))
 
-    def make(address: _Address) -> socket.socket:
+    def make(address: Address) -> socket.socket:
         family, kind, protocol, _, _ = address
         made = socket.socket(family, kind, protocol)
         made.setsockopt(socket.IPPROTO_TCP, option, limit_ms)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import pytest
 import structlog.testing
 from kubernetes_asyncio.config import incluster_config
@@ -77,18 +79,34 @@ async def test_an_answer_that_is_no_status_is_quoted(fake: server.FakeApi, api: 
         await api.get(PODS)
 
 
-async def test_a_late_answer_misses_the_deadline(fake: server.FakeApi, api: client.Api) -> None:
+async def read(api: client.Api, deadline_s: float = 30.0) -> None:
+    await api.get(PODS, deadline_s=deadline_s)
+
+
+async def write(api: client.Api, deadline_s: float = 30.0) -> None:
+    pod = objects.pod(f"p{time.monotonic_ns()}")
+    await api.post(PODS, msgspec.json.encode(pod), deadline_s=deadline_s)
+
+
+Request = Callable[..., Awaitable[None]]
+either = pytest.mark.parametrize("ask", [pytest.param(read, id="read"), pytest.param(write, id="write")])
+
+
+@either
+async def test_a_late_answer_misses_the_deadline(fake: server.FakeApi, api: client.Api, ask: Request) -> None:
     fake.faults.append(faults.Fault(delay_s=30))
     with pytest.raises(errors.UnreachableError, match="no answer in time"):
-        await api.get(PODS, deadline_s=0.1)
+        await ask(api, deadline_s=0.1)
 
 
-async def test_a_server_that_is_not_there(fake: server.FakeApi, api: client.Api) -> None:
+@either
+async def test_a_server_that_is_not_there(fake: server.FakeApi, api: client.Api, ask: Request) -> None:
+    await ask(api)
     await fake.stop()
     with pytest.raises(errors.UnreachableError, match=fake.url):
-        await api.get(PODS)
+        await ask(api)
     await fake.start()
-    await api.get(PODS)
+    await ask(api)
 
 
 async def test_stream_yields_whole_lines_however_long(fake: server.FakeApi, api: client.Api) -> None:
@@ -214,23 +232,25 @@ async def test_in_cluster_credentials(tmp_path: pathlib.Path, monkeypatch: pytes
         await api.close()
 
 
-async def test_tls_is_verified(tmp_path: pathlib.Path) -> None:
+@either
+async def test_tls_is_verified(tmp_path: pathlib.Path, ask: Request) -> None:
     right, wrong = certificates.make(tmp_path, "right"), certificates.make(tmp_path, "wrong")
     async with server.running(right.server_context()) as fake:
         for authority, trusted in ((right, True), (wrong, False), (None, False)):
             cluster = {"certificate-authority": str(authority.cert)} if authority else {}
             api = await client.Api.connect(fake.kubeconfig(tmp_path, cluster=cluster))
             if trusted:
-                await api.get(PODS)
+                await ask(api)
             else:
                 with pytest.raises(
                     errors.UnreachableError, match=r"its certificate is not trusted: .*certificate-auth"
                 ):
-                    await api.get(PODS)
+                    await ask(api)
             await api.close()
 
 
-async def test_a_client_certificate_identifies_us(tmp_path: pathlib.Path) -> None:
+@either
+async def test_a_client_certificate_identifies_us(tmp_path: pathlib.Path, ask: Request) -> None:
     ours, theirs, other = (certificates.make(tmp_path, name) for name in ("ours", "theirs", "other"))
     async with server.running(theirs.server_context(client_authority=ours.cert)) as fake:
         cluster = {"certificate-authority": str(theirs.cert)}
@@ -238,10 +258,10 @@ async def test_a_client_certificate_identifies_us(tmp_path: pathlib.Path) -> Non
             user = {"client-certificate": str(identity.cert), "client-key": str(identity.key)}
             api = await client.Api.connect(fake.kubeconfig(tmp_path, user=user, cluster=cluster))
             if accepted:
-                await api.get(PODS)
+                await ask(api)
             else:
                 with pytest.raises(errors.UnreachableError):
-                    await api.get(PODS)
+                    await ask(api)
             await api.close()
 
 
@@ -305,12 +325,13 @@ async def test_outside_a_cluster_a_kubeconfig_is_asked_for(monkeypatch: pytest.M
         await client.Api.connect()
 
 
-async def test_skipping_verification_is_obeyed_and_said(tmp_path: pathlib.Path) -> None:
+@either
+async def test_skipping_verification_is_obeyed_and_said(tmp_path: pathlib.Path, ask: Request) -> None:
     authority = certificates.make(tmp_path, "authority")
     async with server.running(authority.server_context()) as fake:
         with structlog.testing.capture_logs() as logs:
             api = await client.Api.connect(fake.kubeconfig(tmp_path, cluster={"insecure-skip-tls-verify": True}))
-        await api.get(PODS)
+        await ask(api)
         await api.close()
     assert [entry["log_level"] for entry in logs] == ["warning"]
 
