@@ -25,7 +25,7 @@ from scheduler import config, errors
 from scheduler.api import verdicts
 from scheduler.engine import decide, decision
 from scheduler.kernel import bindings, commands, events, journal, queue, world
-from scheduler.plugins import request
+from scheduler.plugins import registry, request
 from scheduler.state import facts, snapshot
 
 Verdict = verdicts.Verdict
@@ -219,13 +219,25 @@ class Kernel:
         else:
             record.outcome = "unschedulable"
         self._out.append(commands.Unplaced(entry.pod, record))
-        self.queue.put_back(entry, found.unschedulable_plugins)
+        self.queue.put_back(entry, self._refusers(found))
+
+    def _refusers(self, found: decision.Decision) -> dict[str, queue.Asked]:
+        """Which filters keep a pod from its node, and what it asked of them."""
+        if found.fault:
+            return {queue.UNSUPPORTED: None}
+        rules = {one.name: one for one in registry.FILTERS}
+        return {
+            plugin: rules[plugin].compile(found.asked, self._settings) if plugin in rules else None
+            for plugin in sorted(found.unschedulable_plugins)
+        }
 
     def _abandon(self, entry: queue.Entry) -> None:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
         if entry.uid in self.bindings:
             return
-        self.state.forget(entry.uid)
+        if (placed := self.state.freeze(self._wall_s).placed.get(entry.uid)) is not None:
+            self.world.forget(entry.pod, placed.node)
+            self.world.nominate(entry.uid, entry.pod)
         self.queue.fail(entry)
 
     def _give_up(self, entry: queue.Entry, record: journal.Record, message: str) -> None:
@@ -257,7 +269,7 @@ class Kernel:
             freed = self.bindings.looked(event.uid, event.verdict, self.now_s)
             if freed is not None:
                 self._out.append(commands.Freed(freed.pod, freed.node))
-                self._forget(event.uid)
+                self.world.forget(freed.pod, freed.node)
                 self.queue.remove(event.uid)  # one that is pending all the same is found again by the next list
                 self.world.nominate(event.uid, None)
             return
@@ -280,7 +292,7 @@ class Kernel:
             self._out.append(commands.Scheduled(pod, flight.record, elapsed_s))
             return
         flight.record.outcome, flight.record.message = verdict.value, message
-        self._forget(uid)
+        self.world.forget(pod, flight.node)
         entry = self.queue.get(uid)
         if verdict in {Verdict.CONFLICT, Verdict.GONE}:
             self.queue.remove(uid)
@@ -289,12 +301,6 @@ class Kernel:
         entry = self.queue.get(uid)
         self.world.nominate(uid, entry.pod if entry is not None else None)
         self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))
-
-    def _forget(self, uid: str) -> None:
-        """Take an assumption back; what it held may be what another pod waits for."""
-        if self.state.is_assumed(uid):
-            self.state.forget(uid)
-            self.world.wake()
 
 
 def _fill(record: journal.Record, found: decision.Decision, view: snapshot.Snapshot) -> None:

@@ -26,7 +26,9 @@ import dataclasses
 import enum
 import heapq
 import itertools
-from collections.abc import Callable, Iterable
+import types
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Final
 
 from scheduler.api import core
 from scheduler.plugins import request
@@ -35,6 +37,10 @@ FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
+UNSUPPORTED = "unsupported"  # refuses who needs what is not built
+
+Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
+NOBODY: Final[Mapping[str, Asked]] = types.MappingProxyType({})
 
 
 class Place(enum.Enum):
@@ -79,7 +85,8 @@ class Entry:
     attempts: int = 0  # decisions that found no node
     errors: int = 0  # consecutive failures that were not the pod's fault
     ready_at: float = 0.0  # end of its backoff
-    refused_by: tuple[str, ...] = ()  # while it sleeps: the filters that refused it
+    # While it sleeps: the filters that refused it, and what it asked of them.
+    refused_by: Mapping[str, Asked] = dataclasses.field(default_factory=lambda: NOBODY)
     asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
     is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
     annotations_reported: bool = False
@@ -155,7 +162,8 @@ class Queue:
         self.lines: dict[Place, Line] = {place: Line() for place in Place if place is not Place.GONE}
         self._least: dict[Room, Line] = {room: Line() for room in Room}  # who waits, the least urgent first
         self._crowded: dict[str, Line] = {}  # namespace -> who waits for its bindings
-        self._refused: dict[str, dict[str, Entry]] = {}  # filter -> the sleepers that it refused, by uid
+        # filter -> what was asked of it -> the sleepers that it refused, by uid
+        self._refused: dict[str, dict[Asked, dict[str, Entry]]] = {}
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
 
@@ -217,9 +225,13 @@ class Queue:
                 self.observe(pod)
         return len(absent)
 
-    def sleepers(self, plugin: str) -> list[Entry]:
-        """Who fits nowhere because of a filter, or of none in particular (NO_FILTER)."""
-        return list(self._refused.get(plugin, {}).values())
+    def refusers(self) -> list[str]:
+        """The filters that keep anybody asleep, NO_FILTER and UNSUPPORTED among them."""
+        return list(self._refused)
+
+    def sleepers(self, plugin: str) -> list[tuple[Asked, list[Entry]]]:
+        """Who fits nowhere because of a filter, by what they ask of it."""
+        return [(asked, list(entries.values())) for asked, entries in self._refused.get(plugin, {}).items()]
 
     def rouse(self, entry: Entry) -> None:
         """Something happened that may help a pod that sleeps, or is held: it goes back to its rank, or backs off."""
@@ -296,17 +308,17 @@ class Queue:
             entry = self._entries[head[1]]
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
 
-    def put_back(self, entry: Entry, refused_by: Iterable[str] = ()) -> None:
-        """No node fits, by these filters: sleep until something happens."""
+    def put_back(self, entry: Entry, refused_by: Mapping[str, Asked] = NOBODY) -> None:
+        """No node fits, by these filters, of which so much was asked: sleep until something happens."""
         if entry.place is Place.GONE:
             return
         entry.attempts += 1
         entry.errors = 0
         self._start_backoff(entry, entry.attempts)
         self._move(entry, Place.UNSCHEDULABLE, entry.queued + FLUSH_AFTER_S)
-        entry.refused_by = tuple(sorted(refused_by)) or (NO_FILTER,)
-        for plugin in entry.refused_by:
-            self._refused.setdefault(plugin, {})[entry.uid] = entry
+        entry.refused_by = refused_by or {NO_FILTER: None}
+        for plugin, asked in entry.refused_by.items():
+            self._refused.setdefault(plugin, {}).setdefault(asked, {})[entry.uid] = entry
 
     def fail(self, entry: Entry) -> None:
         """Something else than the fit went wrong: try again after a backoff that nothing shortens."""
@@ -394,11 +406,14 @@ class Queue:
             line.discard(uid)
             if not line:
                 del self._crowded[entry.namespace]
-        for plugin in entry.refused_by:
-            del self._refused[plugin][uid]
+        for plugin, asked in entry.refused_by.items():
+            alike = self._refused[plugin][asked]
+            del alike[uid]
+            if not alike:
+                del self._refused[plugin][asked]
             if not self._refused[plugin]:
                 del self._refused[plugin]
-        entry.refused_by = ()
+        entry.refused_by = NOBODY
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:

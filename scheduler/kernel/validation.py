@@ -34,7 +34,11 @@ def _of_queue(waiting: queue.Queue) -> list[str]:
             found.append(f"{entry.pod.key} is not in its place {entry.place.value}")
         if (entry.place is Place.UNSCHEDULABLE) != bool(entry.refused_by):
             found.append(f"{entry.pod.key} in {entry.place.value} is refused by {entry.refused_by}")
-        deaf = [plugin for plugin in entry.refused_by if entry not in waiting.sleepers(plugin)]
+        deaf = [
+            plugin
+            for plugin, asked in entry.refused_by.items()
+            if entry not in dict(waiting.sleepers(plugin)).get(asked, ())
+        ]
         if deaf:
             found.append(f"{entry.pod.key} is not found by {deaf}")
     if members[Place.IN_CYCLE]:

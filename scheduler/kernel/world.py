@@ -6,14 +6,14 @@ what a new version changes, and to hand out the question of a decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import msgspec
 
 from scheduler import config, errors
 from scheduler.api import core, crd
 from scheduler.kernel import commands, events, queue
-from scheduler.plugins import capability as node_capability
-from scheduler.plugins.pod_affinity import requiring
-from scheduler.state import cluster, podterms, witnesses
+from scheduler.plugins import contract, registry
+from scheduler.plugins import events as changes
+from scheduler.state import cluster
 
 Place = tuple[str, str]
 
@@ -35,6 +35,7 @@ class World:
         self.capabilities: dict[str, crd.NodeCapability] = {}
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
         self.nominated: dict[str, core.Pod] = {}  # by uid: those of ours that wait and have a node reserved by eviction
+        self._filters = {one.name: one for one in registry.FILTERS}
         self._queue = waiting
         self._told: list[commands.Command] = []
 
@@ -57,10 +58,7 @@ class World:
         self.unreadable_nodes.discard(name)
         before = self.nodes.get(name)
         self.nodes[name] = node
-        if before is None or _offer(before) != _offer(node):
-            self.wake()
-        elif witnesses.is_ready(node) and not witnesses.is_ready(before):
-            self._wake_refused(node_capability.FILTER.name)  # its stores can be had again
+        self.wake(changes.NodeChanged(before, node))
 
     def node_gone(self, event: events.NodeGone) -> None:
         self.unreadable_nodes.discard(event.name)
@@ -72,45 +70,49 @@ class World:
     def namespace_seen(self, event: events.NamespaceSeen) -> None:
         namespace = event.namespace
         self.state.apply_namespace(namespace)
-        before = self.namespaces.get(namespace.metadata.name)
-        self.namespaces[namespace.metadata.name] = namespace
-        if before is None or before.metadata.labels != namespace.metadata.labels:
-            self._wake_refused(requiring.FILTER.name)
+        name, labels = namespace.metadata.name, namespace.metadata.labels
+        before = self.namespaces.get(name)
+        self.namespaces[name] = namespace
+        self.wake(changes.NamespaceChanged(name, before.metadata.labels if before is not None else None, labels))
 
     def namespace_gone(self, event: events.NamespaceGone) -> None:
-        self.namespaces.pop(event.name, None)
+        before = self.namespaces.pop(event.name, None)
         self.state.remove_namespace(event.name)
+        if before is not None:
+            self.wake(changes.NamespaceChanged(event.name, before.metadata.labels, None))
 
     def device_class_seen(self, event: events.DeviceClassSeen) -> None:
         self.device_classes[event.device_class.metadata.name] = event.device_class
         self.state.apply_device_class(event.device_class)
-        self.wake()
+        self._wake_unsupported()
 
     def device_class_gone(self, event: events.DeviceClassGone) -> None:
         self.device_classes.pop(event.name, None)
         self.state.remove_device_class(event.name)
-        self.wake()
+        self._wake_unsupported()
 
     # -------------------------------------------------------------------------------------------------------- data
 
     def object_seen(self, event: events.ObjectSeen) -> None:
         obj = event.obj
-        self.objects[obj.metadata.namespace, obj.metadata.name] = obj
+        place = (obj.metadata.namespace, obj.metadata.name)
+        before = self.objects.get(place)
+        self.objects[place] = obj
         self.state.apply_data_object(obj)
+        self.wake(changes.DataObjectChanged(before, obj))
 
     def object_gone(self, event: events.ObjectGone) -> None:
-        self.objects.pop((event.namespace, event.name), None)
+        before = self.objects.pop((event.namespace, event.name), None)
         self.state.remove_data_object(event.namespace, event.name)
+        if before is not None:
+            self.wake(changes.DataObjectChanged(before, None))
 
     def capability_seen(self, event: events.CapabilitySeen) -> None:
         capability = event.capability
         before = self.capabilities.get(capability.metadata.name)
         self.capabilities[capability.metadata.name] = capability
         came_back = self.state.apply_capability(capability)
-        if before is None or _abilities(before) != _abilities(capability):
-            self.wake()
-        elif came_back:
-            self._wake_refused(node_capability.FILTER.name)
+        self.wake(changes.CapabilityChanged(before, capability, came_back))
 
     def capability_gone(self, event: events.CapabilityGone) -> None:
         self.capabilities.pop(event.name, None)
@@ -129,72 +131,71 @@ class World:
         self.nominated.pop(uid, None)
         before = self.pods.get(uid)
         self.pods[uid] = pod
-        if before is None:
-            self._wake_refused(requiring.FILTER.name, lambda waiting: self._may_draw(waiting, pod))
-        elif before.metadata.labels != pod.metadata.labels:
-            self._wake_refused(requiring.FILTER.name)
-        if before is not None and before.status.phase == "Running" and _footprint(before) != _footprint(pod):
-            self.wake()  # resized in place, perhaps to less
+        self.wake(changes.AssignedPodChanged(before, pod))
 
     def pod_gone(self, uid: str) -> None:
-        self.pods.pop(uid, None)
+        before = self.pods.pop(uid, None) or self.nominated.get(uid)
         self.nominated.pop(uid, None)
         self.state.remove_pod(uid)
-        self.wake()
+        if before is not None:
+            self.wake(changes.AssignedPodChanged(before, None))
+
+    def forget(self, pod: core.Pod, node: str) -> None:
+        """Take an assumption back; what it held may be what another pod waits for."""
+        uid = pod.metadata.uid
+        if self.state.is_assumed(uid):
+            self.state.forget(uid)
+            self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `nominate`
+            self.wake(changes.AssignedPodChanged(_on(pod, node), None))
 
     def nominate(self, uid: str, pod: core.Pod | None) -> None:
         """Count a pod that waits where eviction makes room for it, or (None, or no node named) no longer."""
+        before = self.nominated.pop(uid, None)
         if self.state.is_placed(uid):
-            self.nominated.pop(uid, None)
-        elif pod is not None and pod.status.nominated_node_name:
+            return
+        if before is not None:
+            self.state.remove_pod(uid)
+        node = pod.status.nominated_node_name if pod is not None else ""
+        if pod is not None and node:
             self.nominated[uid] = pod
             self.state.apply_pod(pod)
-        elif self.nominated.pop(uid, None) is not None:
-            self.state.remove_pod(uid)
-            self.wake()  # what was kept for it is free
+        if before is not None and before.status.nominated_node_name != node:
+            self.wake(changes.AssignedPodChanged(_on(before, before.status.nominated_node_name), None))
 
     # ---------------------------------------------------------------------------------------------------- wake-ups
 
-    def wake(self) -> None:
-        """Something happened that may let any pod fit that did not."""
-        for uid in self._queue.lines[queue.Place.UNSCHEDULABLE].uids():
-            entry = self._queue.get(uid)
-            if entry is not None:
+    def wake(self, event: changes.Event) -> None:
+        """Rouse those of whom a filter that refused them says that this may help, each once."""
+        roused: dict[str, queue.Entry] = {}
+        for plugin in self._queue.refusers():
+            if plugin == queue.UNSUPPORTED:
+                continue
+            for asked, entries in self._queue.sleepers(plugin):
+                if self._helps(plugin, event, asked):
+                    roused.update((entry.uid, entry) for entry in entries)
+        for entry in roused.values():
+            self._queue.rouse(entry)
+
+    def _wake_unsupported(self) -> None:
+        """Which device classes there are decides whether a pod needs what is not built."""
+        for _, entries in self._queue.sleepers(queue.UNSUPPORTED):
+            for entry in entries:
                 self._queue.rouse(entry)
 
-    def _wake_refused(self, plugin: str, may_help: Callable[[core.Pod], bool] | None = None) -> None:
-        """Something happened that may change what a filter says of those pods, or of all (None)."""
-        for entry in self._queue.sleepers(plugin):
-            if may_help is None or may_help(entry.pod):
-                self._queue.rouse(entry)
-
-    def _may_draw(self, waiting: core.Pod, pod: core.Pod) -> bool:
-        """Whether the company of a pod may help one that waits; one of which that cannot be told is tried again."""
+    def _helps(self, plugin: str, event: changes.Event, asked: queue.Asked) -> bool:
+        """Whether an event may help who asked a filter for this; where that cannot be told, it may."""
+        rule = self._filters.get(plugin)
+        if rule is None or asked is None:
+            return True
+        if isinstance(asked, contract.Refuse):
+            return False  # only another version of the pod would help
         try:
-            return podterms.may_draw(waiting, pod)
+            return rule.wakes(event, asked)
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
-            self._told.append(commands.Defect("queue", waiting.key, bug))
+            self._told.append(commands.Defect("queue", plugin, bug))
             return True
 
 
-def _offer(node: core.Node) -> tuple[object, ...]:
-    """What of a node decides whether a pod fits."""
-    return node.spec, node.metadata.labels, node.status.allocatable, node.status.declared_features
-
-
-def _footprint(pod: core.Pod) -> tuple[object, ...]:
-    """What of an assigned pod decides how much it holds."""
-    spec, status = pod.spec, pod.status
-    granted = [
-        (container.name, container.allocated_resources, container.resources)
-        for container in (*status.container_statuses, *status.init_container_statuses)
-    ]
-    whole = status.allocated_resources, status.resources
-    return spec.containers, spec.init_containers, spec.resources, granted, whole
-
-
-def _abilities(capability: crd.NodeCapability) -> tuple[object, ...]:
-    """What of a NodeCapability decides whether a pod fits; probe times and link rates do not."""
-    status = capability.status
-    stores = [(store.name, store.namespace, store.available) for store in status.stores]
-    return capability.spec, status.node_type, status.capabilities, status.accelerators, stores
+def _on(pod: core.Pod, node: str) -> core.Pod:
+    """The pod, with a node."""
+    return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=node))

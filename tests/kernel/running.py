@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scheduler import config
-from scheduler.api import core, verdicts
+from scheduler.api import core, crd, verdicts
 from scheduler.kernel import commands, events, kernel, queue
 from tests.fakeapi import objects
 
 C = TypeVar("C", bound=commands.Command)
+Json = dict[str, Any]
 
 SETTINGS = config.Settings(backoff_initial_s=1, backoff_max_s=10, seed=1)
 
 
-def node(name: str, *, cpu: str = "4", labels: dict[str, str] | None = None) -> core.Node:
-    return core.convert(objects.node(name, cpu=cpu, labels=labels or {}), core.Node, name)
+def node(name: str, *, cpu: str = "4", labels: dict[str, str] | None = None, **changes: Json) -> core.Node:
+    """A node; ``changes`` are those of its spec, status and metadata."""
+    body = objects.node(name, cpu=cpu, labels=labels)
+    for part, change in changes.items():
+        body[part] = body[part] | change
+    return core.convert(body, core.Node, name)
 
 
 def pod(
-    name: str, *, cpu: str = "1", node: str = "", nominated: str = "", namespace: str = "default", priority: int = 0
+    name: str,
+    *,
+    cpu: str = "1",
+    node: str = "",
+    namespace: str = "default",
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    status: Json | None = None,
+    **spec: Any,
 ) -> core.Pod:
     body = objects.pod(name, namespace=namespace, node=node)
-    body["metadata"]["uid"] = f"uid-{name}"
+    body["metadata"] |= {"uid": f"uid-{name}", "labels": labels or {}, "annotations": annotations or {}}
     body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
-    body["spec"]["priority"] = priority
-    body["status"] = {"phase": "Pending", "nominatedNodeName": nominated}
+    body["spec"] |= spec
+    body["status"] = {"phase": "Pending"} | (status or {})
     return core.convert(body, core.Pod, name)
+
+
+def capability(name: str, **status: Any) -> crd.NodeCapability:
+    return core.convert({"metadata": {"name": name}, "status": status}, crd.NodeCapability, name)
 
 
 @dataclasses.dataclass
@@ -48,8 +65,8 @@ class Bare:
     def pending(self, *pods: core.Pod) -> list[commands.Command]:
         return [out for one in pods for out in self.kernel.handle(events.PendingSeen(self.now_s, one))]
 
-    def seen(self, one: core.Pod) -> list[commands.Command]:
-        return self.kernel.handle(events.PodSeen(self.now_s, one))
+    def seen(self, *pods: core.Pod) -> list[commands.Command]:
+        return [out for one in pods for out in self.kernel.handle(events.PodSeen(self.now_s, one))]
 
     def gone(self, name: str) -> list[commands.Command]:
         return self.kernel.handle(events.PodGone(self.now_s, f"uid-{name}"))

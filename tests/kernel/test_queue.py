@@ -32,9 +32,15 @@ def popped(waiting: queue.Queue) -> queue.Entry:
 
 def wake(waiting: queue.Queue, *plugins: str) -> None:
     """Rouse whom those filters refused, or (none given) all sleepers."""
-    asleep = [entry for entry in waiting.entries() if entry.place is Place.UNSCHEDULABLE]
-    for entry in [each for plugin in plugins for each in waiting.sleepers(plugin)] if plugins else asleep:
-        waiting.rouse(entry)
+    for plugin in plugins or waiting.refusers():
+        for _, entries in waiting.sleepers(plugin):
+            for entry in entries:
+                waiting.rouse(entry)
+
+
+def by(*plugins: str) -> dict[str, queue.Asked]:
+    """Refused by these filters, each asked for the same."""
+    return dict.fromkeys(plugins, "something")
 
 
 def names(waiting: queue.Queue) -> list[str]:
@@ -131,11 +137,26 @@ def test_an_unschedulable_pod_sleeps_until_something_helps(waiting: queue.Queue,
 
 
 def test_a_sleeper_is_found_by_each_filter_that_refused_it(waiting: queue.Queue) -> None:
-    for name, refused_by in (("both", {"F", "G"}), ("one", {"F"}), ("other", {"G"}), ("nobody", set[str]())):
+    for name, refused_by in (
+        ("both", {"F": 1, "G": 2}),
+        ("one", {"F": 1}),
+        ("asks other things", {"G": 3}),
+        ("nobody", dict[str, int]()),
+    ):
         waiting.observe(builders.pod(name))
         waiting.put_back(popped(waiting), refused_by)
-    found = {plugin: [entry.pod.metadata.name for entry in waiting.sleepers(plugin)] for plugin in ("F", "G", "H", "")}
-    assert found == {"F": ["both", "one"], "G": ["both", "other"], "H": [], "": ["nobody"]}
+    assert waiting.refusers() == ["F", "G", ""]
+    found = {
+        (plugin, asked): [entry.pod.metadata.name for entry in entries]
+        for plugin in ("F", "G", "H", "")
+        for asked, entries in waiting.sleepers(plugin)
+    }
+    assert found == {
+        ("F", 1): ["both", "one"],
+        ("G", 2): ["both"],
+        ("G", 3): ["asks other things"],
+        ("", None): ["nobody"],
+    }
     wake(waiting, "F")
     assert sorted(names(waiting)) == ["both", "one"]
     assert waiting.sleepers("F") == []
@@ -144,7 +165,7 @@ def test_a_sleeper_is_found_by_each_filter_that_refused_it(waiting: queue.Queue)
 
 def test_a_sleeper_that_goes_is_not_woken(waiting: queue.Queue) -> None:
     waiting.observe(builders.pod("a"))
-    waiting.put_back(popped(waiting), {"F"})
+    waiting.put_back(popped(waiting), by("F"))
     waiting.remove("uid-a")
     assert waiting.sleepers("F") == []
     assert waiting.pop() is None
@@ -210,7 +231,7 @@ def fill(waiting: queue.Queue, kind: str, priority: int = 0, count: int = 100) -
     for number in range(count):
         waiting.observe(builders.pod(f"{kind}{number}", priority=priority, gates=("g",) if kind == "gated" else ()))
         if kind == "asleep":
-            waiting.put_back(popped(waiting), {"F"})
+            waiting.put_back(popped(waiting), by("F"))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +259,7 @@ def test_in_a_full_queue_the_least_urgent_makes_way(
 def test_of_sleepers_the_last_of_the_least_urgent_goes_first(waiting: queue.Queue, clock: builders.Clock) -> None:
     for name, priority in (("low-early", 0), ("high", 5), ("low-late", 0)):
         waiting.observe(builders.pod(name, priority=priority))
-        waiting.put_back(popped(waiting), {"F"})
+        waiting.put_back(popped(waiting), by("F"))
         clock.now += 1
     fill(waiting, "ready", -1, 97)
     gone = []
@@ -352,7 +373,7 @@ class QueueLaws(stateful.RuleBasedStateMachine):
         if outcome == "hold":
             more = (self.clock.now + 5,)
         elif outcome == "put_back":
-            more = (frozenset(data.draw(st.sets(st.sampled_from("FG")))),)
+            more = (by(*data.draw(st.sets(st.sampled_from("FG")))),)
         getattr(self.queue, outcome)(entry, *more)
         if outcome != "bind" or entry.place is Place.GONE:
             del self.out[name]
@@ -422,7 +443,7 @@ def test_what_has_left_a_line_takes_no_more_room_than_what_is_in_it(steps: list[
         elif step == "leave":
             waiting.remove(f"uid-p{number}")
         elif step == "decide" and (entry := waiting.pop()) is not None:
-            waiting.put_back(entry, frozenset({f"f{number % 2}"}))
+            waiting.put_back(entry, by(f"f{number % 2}"))
         elif step == "wake":
             wake(waiting)
         else:

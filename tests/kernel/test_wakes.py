@@ -1,0 +1,235 @@
+"""Which events wake a pod that fits nowhere: those that its refusers say may help it, and no others."""
+
+import pytest
+
+from scheduler.api import core, names
+from scheduler.kernel import commands, events, queue
+from scheduler.plugins import registry
+from tests.kernel import running
+from tests.kernel.running import capability, node, pod
+
+Place = queue.Place
+
+TAINT = {"taints": [{"key": "k", "effect": "NoSchedule"}]}
+STORAGE = {names.REQUIRES_LOCAL_STORAGE: "true"}
+
+
+def wants(kind: str, **term: object) -> dict[str, object]:
+    """Affinity of a kind for pods of app x on the same node."""
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}} | term
+    return {"affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+
+
+NEAR, FAR = wants("podAffinity"), wants("podAntiAffinity")
+HOST = {"kubernetes.io/hostname": "n1"}
+X, Y = {"app": "x"}, {"app": "y"}
+
+
+def store(available: bool = True) -> list[dict[str, object]]:
+    return [{"name": "s", "available": available, "lastProbeTime": "1970-01-01T00:16:40Z"}]
+
+
+T = 1000.0
+CASES = [
+    # who waits, for what; what there was; what happens; whether that wakes it
+    pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", labels=HOST)), False, id="a node as it was"),
+    pytest.param(
+        pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", labels=HOST | X)), False, id="a label, to who needs room"
+    ),
+    pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", cpu="9")), True, id="a node that grows"),
+    pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", cpu="7")), False, id="one that grows too little"),
+    pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n2", cpu="9")), True, id="a new node"),
+    pytest.param(
+        pod("w", cpu="8"), [], events.NodeSeen(T, node("n2", cpu="1")), False, id="a new one that is too small"
+    ),
+    pytest.param(
+        pod("w", nodeSelector=X),
+        [],
+        events.NodeSeen(T, node("n1", labels=HOST | X)),
+        True,
+        id="a label that is selected",
+    ),
+    pytest.param(
+        pod("w", nodeSelector=X), [], events.NodeSeen(T, node("n1", labels=HOST | Y)), False, id="another label"
+    ),
+    pytest.param(
+        pod("w", cpu="3"), [pod("a", cpu="2", node="n1")], events.PodGone(T, "uid-a"), True, id="a pod that goes"
+    ),
+    pytest.param(
+        pod("w", nodeSelector=X),
+        [pod("a", cpu="2", node="n1")],
+        events.PodGone(T, "uid-a"),
+        False,
+        id="a pod that goes, to who waits for a label",
+    ),
+    pytest.param(
+        pod("w", cpu="3"),
+        [pod("a", cpu="2", node="n1")],
+        events.PodSeen(T, pod("a", cpu="1", node="n1", status={"phase": "Running"})),
+        True,
+        id="a pod that asks for less",
+    ),
+    pytest.param(
+        pod("w", cpu="3"),
+        [pod("a", cpu="2", node="n1")],
+        events.PodSeen(T, pod("a", cpu="2", node="n1", status={"phase": "Running"})),
+        False,
+        id="a pod that starts",
+    ),
+    pytest.param(pod("w", **NEAR), [], events.PodSeen(T, pod("a", node="n1", labels=X)), True, id="company"),
+    pytest.param(pod("w", **NEAR), [], events.PodSeen(T, pod("a", node="n1", labels=Y)), False, id="other company"),
+    pytest.param(
+        pod("w", **NEAR),
+        [],
+        events.PodSeen(T, pod("a", node="n1", labels=X, namespace="other")),
+        False,
+        id="company in another namespace",
+    ),
+    pytest.param(
+        pod("w", **wants("podAffinity", namespaces=["other"])),
+        [],
+        events.PodSeen(T, pod("a", node="n1", labels=X, namespace="other")),
+        True,
+        id="company in the namespace that is named",
+    ),
+    pytest.param(
+        pod("w", **NEAR),
+        [pod("a", node="n1", labels=Y)],
+        events.PodSeen(T, pod("a", node="n1", labels=X)),
+        True,
+        id="a pod that becomes company",
+    ),
+    pytest.param(
+        pod("w", **FAR), [pod("a", node="n1", labels=X)], events.PodGone(T, "uid-a"), True, id="what it flees goes"
+    ),
+    pytest.param(
+        pod("w", **FAR),
+        [pod("a", node="n1", labels=X)],
+        events.PodSeen(T, pod("b", node="n1", labels=X)),
+        False,
+        id="more of what it flees comes",
+    ),
+    pytest.param(
+        pod("w", **wants("podAffinity", namespaceSelector={"matchLabels": {"team": "t"}})),
+        [pod("a", node="n1", labels=X, namespace="other")],
+        events.NamespaceSeen(T, core.Namespace(core.ObjectMeta(name="other", labels={"team": "t"}))),
+        True,
+        id="a namespace's labels",
+    ),
+    pytest.param(
+        pod("w", cpu="8"),
+        [],
+        events.NamespaceSeen(T, core.Namespace(core.ObjectMeta(name="other", labels={"team": "t"}))),
+        False,
+        id="a namespace's labels, to who needs room",
+    ),
+    pytest.param(
+        pod("w", annotations=STORAGE),
+        [],
+        events.CapabilitySeen(T, capability("n1", stores=store())),
+        True,
+        id="a store",
+    ),
+    pytest.param(
+        pod("w", cpu="8"), [], events.CapabilitySeen(T, capability("n1", stores=store())), False, id="not for room"
+    ),
+    pytest.param(
+        pod("w", schedulingGroup={"podGroupName": "g"}),
+        [],
+        events.NodeSeen(T, node("n2")),
+        False,
+        id="nothing helps who needs what is not built",
+    ),
+    pytest.param(
+        pod("w", schedulingGroup={"podGroupName": "g"}),
+        [],
+        events.DeviceClassGone(T, "c"),
+        True,
+        id="but perhaps device classes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("waits", "there", "event", "wakes"), CASES)
+def test_an_event_wakes_whom_it_may_help(
+    bare: running.Bare, waits: core.Pod, there: list[core.Pod], event: events.Event, wakes: bool
+) -> None:
+    bare.nodes(node("n1", labels=HOST))
+    bare.seen(*there)
+    bare.pending(waits)
+    bare.step()
+    assert bare.place("w") is Place.UNSCHEDULABLE
+    bare.kernel.handle(event)
+    assert (bare.place("w") is Place.BACKOFF) is wakes
+
+
+def test_a_taint_that_goes_wakes_whom_it_kept_away(bare: running.Bare) -> None:
+    bare.nodes(node("n1", spec=TAINT))
+    bare.pending(pod("w"))
+    bare.step()
+    bare.seen(pod("a", node="n1"))
+    bare.gone("a")
+    assert bare.place("w") is Place.UNSCHEDULABLE
+    bare.nodes(node("n1"))
+    assert running.bound(bare.step()) == {"w": "n1"}
+
+
+def test_who_sees_no_nodes_is_woken_by_the_first(bare: running.Bare) -> None:
+    bare.pending(pod("w"))
+    bare.step()
+    bare.nodes(node("n1"))
+    assert running.bound(bare.step()) == {"w": "n1"}
+
+
+def test_a_node_that_is_ready_again_wakes_who_waits_for_its_store(bare: running.Bare) -> None:
+    bare.kernel.handle(events.CapabilitySeen(T, capability("n1", stores=store())))
+    bare.nodes(node("n1", status={"conditions": [{"type": "Ready", "status": "Unknown"}]}))
+    bare.pending(pod("w", annotations=STORAGE), pod("big", cpu="8"))
+    bare.step()
+    bare.nodes(node("n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
+    assert (bare.place("w"), bare.place("big")) == (Place.BACKOFF, Place.UNSCHEDULABLE)
+
+
+def test_a_pod_that_is_gone_before_it_was_counted_wakes_nobody(bare: running.Bare) -> None:
+    bare.nodes(node("n1"))
+    bare.pending(pod("w", cpu="8"))
+    bare.step()
+    bare.gone("unheard of")
+    assert bare.place("w") is Place.UNSCHEDULABLE
+
+
+def test_a_rule_that_meets_a_defect_wakes_and_is_told(bare: running.Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name = "NodeResourcesFit"
+
+        def wakes(self, *_: object) -> bool:
+            raise ZeroDivisionError
+
+    bare.nodes(node("n1"))
+    bare.pending(pod("w", cpu="8"))
+    bare.step()
+    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Broken())  # type: ignore[arg-type]
+    given = bare.seen(pod("a", node="n1"))
+    assert [one.part for one in running.only(commands.Defect, given)] == ["queue"]
+    assert bare.place("w") is Place.BACKOFF
+
+
+def test_every_filter_that_can_refuse_is_known_by_its_name() -> None:
+    assert len({one.name for one in registry.FILTERS}) == len(registry.FILTERS)
+
+
+def test_many_who_wait_for_the_same_are_asked_about_once(bare: running.Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare.nodes(node("n1"))
+    bare.pending(*(pod(f"w{number}", cpu="8") for number in range(300)))
+    bare.step()
+    rule, asked = bare.kernel.world._filters["NodeResourcesFit"], []
+
+    class Counting:
+        def wakes(self, *question: object) -> bool:
+            asked.append(question)
+            return rule.wakes(*question)  # type: ignore[arg-type]
+
+    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Counting())  # type: ignore[arg-type]
+    bare.seen(pod("a", node="n1"))
+    assert len(asked) == 1
+    assert bare.kernel.queue.count(Place.UNSCHEDULABLE) == 300
