@@ -1,5 +1,7 @@
 """Which events wake a pod that fits nowhere: those that its refusers say may help it, and no others."""
 
+from typing import Any
+
 import pytest
 
 from scheduler.api import core, names
@@ -14,7 +16,7 @@ TAINT = {"taints": [{"key": "k", "effect": "NoSchedule"}]}
 STORAGE = {names.REQUIRES_LOCAL_STORAGE: "true"}
 
 
-def wants(kind: str, **term: object) -> dict[str, object]:
+def wants(kind: str, **term: Any) -> dict[str, Any]:
     """Affinity of a kind for pods of app x on the same node."""
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}} | term
     return {"affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
@@ -25,7 +27,7 @@ HOST = {"kubernetes.io/hostname": "n1"}
 X, Y = {"app": "x"}, {"app": "y"}
 
 
-def store(available: bool = True) -> list[dict[str, object]]:
+def store(available: bool = True) -> list[dict[str, Any]]:
     return [{"name": "s", "available": available, "lastProbeTime": "1970-01-01T00:16:40Z"}]
 
 
@@ -39,15 +41,13 @@ CASES = [
     pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", cpu="9")), True, id="a node that grows"),
     pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n1", cpu="7")), False, id="one that grows too little"),
     pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n2", cpu="9")), True, id="a new node"),
-    pytest.param(
-        pod("w", cpu="8"), [], events.NodeSeen(T, node("n2", cpu="1")), False, id="a new one that is too small"
-    ),
+    pytest.param(pod("w", cpu="8"), [], events.NodeSeen(T, node("n2", cpu="1")), False, id="a new one too small"),
     pytest.param(
         pod("w", nodeSelector=X),
         [],
         events.NodeSeen(T, node("n1", labels=HOST | X)),
         True,
-        id="a label that is selected",
+        id="a selected label",
     ),
     pytest.param(
         pod("w", nodeSelector=X), [], events.NodeSeen(T, node("n1", labels=HOST | Y)), False, id="another label"
@@ -208,7 +208,7 @@ def test_a_rule_that_meets_a_defect_wakes_and_is_told(bare: running.Bare, monkey
     bare.nodes(node("n1"))
     bare.pending(pod("w", cpu="8"))
     bare.step()
-    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Broken())  # type: ignore[arg-type]
+    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Broken())
     given = bare.seen(pod("a", node="n1"))
     assert [one.part for one in running.only(commands.Defect, given)] == ["queue"]
     assert bare.place("w") is Place.BACKOFF
@@ -225,11 +225,11 @@ def test_many_who_wait_for_the_same_are_asked_about_once(bare: running.Bare, mon
     rule, asked = bare.kernel.world._filters["NodeResourcesFit"], []
 
     class Counting:
-        def wakes(self, *question: object) -> bool:
+        def wakes(self, *question: Any) -> bool:
             asked.append(question)
-            return rule.wakes(*question)  # type: ignore[arg-type]
+            return rule.wakes(*question)
 
-    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Counting())  # type: ignore[arg-type]
+    monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Counting())
     bare.seen(pod("a", node="n1"))
     assert len(asked) == 1
     assert bare.kernel.queue.count(Place.UNSCHEDULABLE) == 300

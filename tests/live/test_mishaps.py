@@ -14,7 +14,8 @@ from scheduler.engine import decide
 from scheduler.kernel import queue
 from scheduler.kube import binding
 from scheduler.live import clerk, departed, expected, metrics, ondemand, podfeed, reports
-from scheduler.state import cluster, podterms
+from scheduler.plugins.pod_affinity import waking
+from scheduler.state import cluster
 from tests.fakeapi import objects, server
 from tests.live import builders, running
 
@@ -184,7 +185,7 @@ async def test_a_binding_of_which_nobody_knows_what_became_is_read(
 async def test_a_waiting_pod_that_cannot_be_compared_is_tried_again_and_the_others_too(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(podterms, "may_draw", poisoned(lambda *_: True))
+    monkeypatch.setattr(waking, "_company_helps", poisoned(lambda *_: False))
     term = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "kubernetes.io/hostname"}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     fake.store.create("nodes", objects.node("n2", labels={names.HOSTNAME_LABEL: "n2"}))

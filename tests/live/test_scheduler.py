@@ -97,7 +97,8 @@ async def test_a_condition_that_says_the_same_is_not_written_again(world: runnin
     world.create("big", cpu="3")
     await world.until(lambda: world.condition("big") and world.events("big", "FailedScheduling"))
     for number in range(3):  # each wakes the pod, which fails as before
-        world.fake.store.patch("nodes", "n1", {"metadata": {"labels": {"round": str(number)}}})
+        world.fake.store.create("pods", objects.pod(f"goes-{number}", node="n1", scheduler="other"))
+        world.fake.store.delete("pods", f"goes-{number}", "default")
         attempts = len(world.events("big", "FailedScheduling"))
         assert attempts == 1, "a repeated Event counts up, it does not multiply"
         await asyncio.sleep(0.1)
