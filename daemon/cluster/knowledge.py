@@ -297,6 +297,7 @@ class Cluster:
             metadata_only=metadata_only,
             failures=self._failures,
             watch_s=WATCH_S,
+            first_from_cache=True,
         )
         self._tasks.create_task(watch.run(), name=f"watch {path}")
         return sources.Watched(watch)

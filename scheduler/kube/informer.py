@@ -121,6 +121,9 @@ class Informer(Generic[T]):
         params: Query parameters for list and watch alike, such as a fieldSelector.
         metadata_only: Have the server send the metadata of objects alone; ``kind`` must need no more.
         watch_s: How long a watch is open before it is opened anew, at least and at most.
+        first_from_cache: The first list may be some moments old, which saves the server a look into its database: for
+            the many who begin at once. The watch brings what it lacks. Every further list is as new as can be, as it
+            must not be older than what was seen (client-go's Reflector does the same).
 
     Attributes:
         synced: Set from the first full list on.
@@ -143,6 +146,7 @@ class Informer(Generic[T]):
         backoff_max_s: float = BACKOFF_MAX_S,
         failures: mishaps.Mishaps | None = None,
         watch_s: tuple[int, int] = WATCH_S,
+        first_from_cache: bool = False,
     ) -> None:
         self.synced = asyncio.Event()
         self.is_following = False
@@ -163,6 +167,7 @@ class Informer(Generic[T]):
         self._backoff_max_s = backoff_max_s
         self._failures = failures or mishaps.Mishaps()
         self._watch_s = watch_s
+        self._may_be_old = first_from_cache
         self._pause_s = BACKOFF_MIN_S
         self._known: dict[tuple[str, str], str] = {}  # (namespace, name) -> uid
         self._version = ""  # "" means: list first
@@ -184,7 +189,7 @@ class Informer(Generic[T]):
     async def _list(self) -> None:
         """List everything in chunks, apply it, and remove what is known but was not listed."""
         seen: set[tuple[str, str]] = set()
-        chunk = {"limit": str(self._chunk)}
+        chunk = {"limit": str(self._chunk)} | ({"resourceVersion": "0"} if self._may_be_old else {})
         while True:
             try:
                 data = await self._api.get(self._path, self._params | chunk, accept=self._accept[0])
@@ -210,6 +215,7 @@ class Informer(Generic[T]):
         self.misfits &= seen
         self.fault = None
         self._version = page.metadata.resource_version
+        self._may_be_old = False
         self.relists += self.synced.is_set()
         with self._failures.contained("informer", path=self._path):
             self._handler.replaced(len(self._known))

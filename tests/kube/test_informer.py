@@ -36,6 +36,22 @@ async def test_lists_in_chunks_then_follows(fake: server.FakeApi, api: client.Ap
         assert mirror.removed == ["p1"]
 
 
+async def test_only_the_first_list_may_be_old(fake: server.FakeApi, api: client.Api) -> None:
+    for n in range(5):
+        fake.store.create("pods", objects.pod(f"p{n}"))
+    mirror = mirrors.Mirror()
+    following = informer.Informer(api, PODS, core.Pod, mirror, chunk=3, backoff_max_s=0.4, first_from_cache=True)
+    async with mirrors.running(following):
+        await server.until(lambda: fake.watches)
+        fake.gone_as_event = True
+        fake.drop_watches()
+        fake.store.create("pods", objects.pod("new"))
+        fake.store.compact()
+        await server.until(lambda: following.relists == 1 and mirror.view() == mirrors.on_server(fake))
+    lists = [path for _, path in fake.requests if "watch" not in path]
+    assert ["resourceVersion=0" in path for path in lists] == [True, False, False, False]
+
+
 async def test_a_field_selector_is_the_servers_work(fake: server.FakeApi, api: client.Api) -> None:
     for n in range(3):
         fake.store.create("pods", objects.pod(f"p{n}"))

@@ -90,14 +90,18 @@ async def _following(
             await task
 
 
-async def test_informers_see_pods_come_get_bound_and_go(api: client.Api, namespace: str) -> None:
+@pytest.mark.parametrize("first_from_cache", [False, True])
+async def test_informers_see_pods_come_get_bound_and_go(
+    api: client.Api, namespace: str, first_from_cache: bool
+) -> None:
+    options = {"chunk": 3, "first_from_cache": first_from_cache}
     for n in range(7):
         await _pod(api, namespace, f"p{n}")
     async with (
-        _following(api, namespace, "spec.nodeName=,spec.schedulerName=nobody", chunk=3) as (pending, _),
-        _following(api, namespace, "spec.nodeName!=", chunk=3) as (assigned, _),
+        _following(api, namespace, "spec.nodeName=,spec.schedulerName=nobody", **options) as (pending, _),
+        _following(api, namespace, "spec.nodeName!=", **options) as (assigned, _),
     ):
-        assert (len(pending.held), len(assigned.held)) == (7, 0)
+        await server.until(lambda: (len(pending.held), len(assigned.held)) == (7, 0))
         late = await _pod(api, namespace, "late")
         await server.until(lambda: len(pending.held) == 8)
         outcome = await _bind(api, late)
