@@ -3,7 +3,8 @@
     python -m benchmarks.engine [--nodes 5000] [--placed 50000] [--decisions 300] [--seed 1] [--kinds plain-known ...]
 
 A decision is all between a pod that has been read and a node whose room is taken. The first of a kind is told apart,
-for what it makes anew stops the loop, and so is the worst of the others.
+for what it makes anew stops the loop, and so is the worst of the others. Time is the thread's CPU time: decisions wait
+for nothing, so what is more by the clock went to others on the machine.
 """
 
 from __future__ import annotations
@@ -102,12 +103,12 @@ def _decide(at_work: door.Door, name: str, kind: worlds.Kind, count: int, seed: 
     took_ms: list[float] = []
     end_s = time.perf_counter() + LIMIT_S
     for each in asked:
-        began_s = time.perf_counter()
+        began_s = time.thread_time()
         node = at_work.place(each)
-        took_ms.append((time.perf_counter() - began_s) * 1000)
+        took_ms.append((time.thread_time() - began_s) * 1000)
         if not node:
             sys.exit(f"{kind.story}: there is no room")
-        if began_s > end_s:
+        if time.perf_counter() > end_s:
             break
     return took_ms
 

@@ -76,9 +76,9 @@ def measure(nodes: int, decisions: int, seed: int) -> dict[str, list[float]]:
             requests = model.ResourceRequirements({"cpu": 100, "memory": 500 * 2**20})
             spec = model.PodSpec([model.Container(IMAGE, requests)], labels)
             pod = model.Pod(f"pod-{number}", "default", spec)
-            began_s = time.perf_counter()
+            began_s = time.thread_time()
             chosen = decider.schedule(pod).suggested_host
-            found[kind].append((time.perf_counter() - began_s) * 1000)
+            found[kind].append((time.thread_time() - began_s) * 1000)
             assert chosen is not None
     return found
 
