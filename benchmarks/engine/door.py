@@ -23,6 +23,7 @@ class Door:
 
     def __init__(self, nodes: Iterable[Json], pods: Iterable[Json], objects: Iterable[Json], seed: int) -> None:
         self._settings = config.Settings()
+        self._engine = decide.Engine(self._settings)
         self._rng = np.random.default_rng(seed)
         self._state = cluster.Cluster(self._settings.network, names.HOME_NAMESPACE)
         for node in nodes:
@@ -38,7 +39,7 @@ class Door:
 
     def place(self, asked: request.PodRequest) -> str:
         """Decide about a pod and take its room; returns its node, or "" if there is none."""
-        found = decide.decide(self._state.freeze(NOW_S), asked, self._settings, self._rng)
+        found = self._engine.decide(self._state.freeze(NOW_S), asked, self._rng)
         if found.node:
             self._state.assume(asked.pod, found.node)
         return found.node

@@ -4,242 +4,197 @@
 
 with t(n) the seconds of the pod's transfers on node n and u_i in 0..1; the least cost wins, and ties are broken at
 random from the given generator, as upstream does, for an order by name would pile pods up. Pure: the same snapshot,
-pod, settings and generator state give the same decision, live and offline.
+pod, settings and generator state give the same decision, live and offline, whatever was decided before.
+
+What was worked out for one pod is kept for the next ones: rows by what a plugin asks, sheets by shape.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.api import core
-from scheduler.engine import decision, preemption, profiles, scoring, unsupported, verdict
-from scheduler.plugins import contract, criteria, registry, request
+from scheduler.engine import decision, preemption, profiles, rows, shapes, sheet, unsupported, verdict
+from scheduler.plugins import contract, request
+from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
-from scheduler.plugins.pod_affinity import requiring
-from scheduler.state import demand, snapshot
-
-Ints = NDArray[np.int64]
+from scheduler.state import changes, demand, snapshot
 
 # Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
 # difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
 _TIE: Final = 1e-9
+# A sheet counts with the rows that were made for it; at 5,000 nodes a plain one takes 0.25 MB.
+_SHEETS_BYTES: Final = 96 << 20
+_ROWS_BYTES: Final = 32 << 20
+
+P = TypeVar("P", contract.Filter[Any, Any], contract.Score[Any, Any])
+K = TypeVar("K", rows.FilterRow, rows.ScoreRow, rows.WishRow)
 
 
-def decide(
-    snap: snapshot.Snapshot,
-    asked: request.PodRequest,
-    settings: config.Settings,
-    rng: np.random.Generator,
-) -> decision.Decision:
-    """Choose a node for a pod, or say why there is none."""
-    fault = unsupported.find(asked, snap)
-    if fault:
-        return decision.Decision(fault=fault, asked=asked)
-    refusal = _refuse_pod(snap, asked, settings)
-    if refusal is not None and refusal.message:
-        return decision.Decision(
-            asked=asked,
-            pod_verdict=refusal,
-            message=decision.pod_message(snap, refusal),
-            preemption=preemption.outlook(asked.pod, snap, np.zeros(snap.size, np.bool_)) if snap.count else None,
+class Engine:
+    """Decides pods on the views of one cluster; another one's may be shown to it, too, but then nothing kept helps."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._settings = settings
+        self._shapes = shapes.Shapes(settings)
+        self._plain = profiles.plain(settings.plugins)
+        self._data = cost.Kept(settings)
+        self._log: changes.Log | None = None
+        self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
+        self._rows: lately.Lately[rows.Row] = lately.Lately(_ROWS_BYTES)
+
+    def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, rng: np.random.Generator) -> decision.Decision:
+        """Choose a node for a pod, or say why there is none."""
+        shape = self._shapes.of(asked)
+        if shape.may_lack and (fault := unsupported.find(asked, view)):
+            return decision.Decision(asked, view, fault=fault)
+        refused = shape.gated
+        if refused is None and view.count:  # without any node upstream gives up before it looks at the pod
+            refused = shape.refused
+        if refused is not None and refused.message:
+            return decision.Decision(
+                asked,
+                view,
+                pod_verdict=refused,
+                message=decision.pod_message(view, refused),
+                preemption=preemption.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
+                unschedulable_plugins=frozenset(refused.plugins),
+            )
+        made_of = self._sheet(view, shape)
+        deltas = _arriving(view, asked) if view.nominated_pods else None
+        if deltas:
+            made_of = made_of.with_deltas(view, deltas)
+        if not made_of.count:
+            return _nothing_fits(view, asked, shape, made_of, refused)
+        return self._choose(view, asked, rng, shape=shape, made_of=made_of, narrowed=refused)
+
+    def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape) -> sheet.Sheet:
+        if view.changes is not self._log:
+            self._log = view.changes
+            self._sheets.clear()
+            self._rows.clear()
+        filters, scores = _now(shape.filters, view), _now(shape.scores, view)
+        key = (
+            shape.number,
+            *[asked for plugin, asked in filters if plugin.resolve is not None],
+            None,
+            *[asked for plugin, asked in scores if plugin.resolve is not None],
         )
-    verdicts = _run_filters_twice(snap, asked, settings)
-    refuser, feasible = _fold(snap, verdicts, refusal)
-    if not len(feasible):
-        return decision.Decision(
-            asked=asked,
-            pod_verdict=refusal,
-            verdicts=verdicts,
-            refuser=refuser,
-            message=decision.nodes_message(snap, verdicts, refuser, refusal),
-            preemption=_outlook(snap, asked, verdicts, refuser) if snap.count else None,
-        )
-    return _choose(
-        snap,
-        settings,
-        rng,
-        decision.Decision(asked=asked, pod_verdict=refusal, verdicts=verdicts, refuser=refuser, feasible=feasible),
-    )
-
-
-def run_filters(
-    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> tuple[verdict.Told, ...]:
-    """The verdicts of all enabled filters that refuse some node, in order."""
-    found: list[verdict.Told] = []
-    for plugin in registry.FILTERS:
-        if plugin.name not in settings.plugins.disabled_filters:
-            one = _rows(plugin, snap, asked, settings)
-            if one is not None:
-                found.append(verdict.Told(plugin.name, one))
-    return tuple(found)
-
-
-def _rows(
-    plugin: contract.Filter[Any, Any], snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> contract.Verdict | None:
-    wanted = _wanted(plugin, snap, asked, settings)
-    return None if wanted is None else plugin.rows(wanted, snap)
-
-
-def _wanted(
-    plugin: contract.Filter[Any, Any], snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> Any:  # noqa: ANN401 (each plugin's own)
-    wanted = plugin.compile(asked, settings)
-    if wanted is None or isinstance(wanted, contract.Refuse):
-        return None
-    return wanted if plugin.resolve is None else plugin.resolve(wanted, snap)
-
-
-def _refuse_pod(
-    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> verdict.PodVerdict | None:
-    gates = asked.pod.spec.scheduling_gates
-    if gates:
-        names = " ".join(gate.name for gate in gates)
-        return verdict.PodVerdict(("SchedulingGates",), message=f"waiting for scheduling gates: [{names}]")
-    if not snap.count:
-        return None  # upstream gives up before it looks at the pod
-    found: verdict.PodVerdict | None = None
-    for plugin in registry.FILTERS:
-        if plugin.name in settings.plugins.disabled_filters:
-            continue
-        wanted = plugin.compile(asked, settings)
-        if isinstance(wanted, contract.Refuse):
-            return verdict.PodVerdict((plugin.name,), message=wanted.message)
-        only = plugin.narrows(wanted) if plugin.narrows is not None and wanted is not None else None
-        if only is not None:
-            found = verdict.narrow(found, verdict.PodVerdict((plugin.name,), only=only))
-        if found is not None and found.message:
+        found = self._sheets.get(key)
+        if found is not None:
+            found.catch_up(view)
             return found
-    return found
+        made: list[rows.Row] = []
+        found = sheet.Sheet(
+            [self._row(rows.FilterRow, plugin, asked, made) for plugin, asked in filters],
+            [self._row(rows.ScoreRow, plugin, asked, made) for plugin, asked in scores],
+            [self._row(rows.WishRow, plugin, asked, made) for plugin, asked in shape.wishes],
+            only=shape.refused.only if shape.refused is not None else None,
+            plugins=self._settings.plugins,
+        )
+        found.catch_up(view)
+        for row in made:
+            self._rows.put((type(row), row.plugin.name, row.asked), row, row.size_bytes)
+        self._sheets.put(key, found, found.size_bytes + sum(row.size_bytes for row in made))
+        return found
+
+    def _row(self, kind: type[K], plugin: Any, asked: object, made: list[rows.Row]) -> K:  # noqa: ANN401 (of its kind)
+        found = self._rows.get((kind, plugin.name, asked))
+        if isinstance(found, kind):
+            return found
+        row = kind(plugin, asked)
+        made.append(row)
+        return row
+
+    def _choose(
+        self,
+        view: snapshot.Snapshot,
+        asked: request.PodRequest,
+        rng: np.random.Generator,
+        *,
+        shape: shapes.Shape,
+        made_of: sheet.Sheet,
+        narrowed: verdict.PodVerdict | None,
+    ) -> decision.Decision:
+        nominated = view.index_of.get(asked.pod.status.nominated_node_name, -1)
+        if nominated >= 0 and made_of.refuser.item(nominated) != sheet.PASSED:
+            nominated = -1
+        error = shape.error or made_of.error
+        if error and made_of.count > 1 and nominated < 0:
+            return decision.Decision(
+                asked, view, made_of=made_of, pod_verdict=narrowed, message=error, score_error=error
+            )
+        moves = self._data.cost(view, asked)
+        profile = self._plain
+        if not asked.intent.is_plain:
+            among = moves.seconds[made_of.refuser == sheet.PASSED]
+            profile = profiles.choose(asked.intent, moves, among, self._settings)
+        data_weight = profile.weights.data / self._settings.tau_s
+        costs = made_of.costs(profile.weights)
+        if moves.moves:
+            costs = costs + profile.weights.data * moves.seconds / self._settings.tau_s
+        best = np.flatnonzero(costs <= costs.min() + _TIE)
+        if nominated >= 0:
+            # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
+            best = np.array([nominated])
+        slot = best.item(0 if len(best) == 1 else int(rng.integers(len(best))))
+        choice = decision.Choice(
+            profile=profile,
+            data=moves,
+            data_weight=data_weight,
+            cost=costs,
+            best=best,
+            slot=slot,
+            chosen_cost=costs.item(slot),
+        )
+        return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 
 
-def _run_filters_twice(
-    snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> tuple[verdict.Told, ...]:
-    """The filters' verdicts, counting pods of at least this priority where they are nominated to.
+def _now(asked_of: tuple[tuple[P, Any], ...], view: snapshot.Snapshot) -> list[tuple[P, Any]]:
+    """What plugins ask now, of those that do."""
+    return [
+        (plugin, now)
+        for plugin, asked in asked_of
+        if (now := asked if plugin.resolve is None else plugin.resolve(asked, view)) is not None
+    ]
+
+
+def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Deltas:
+    """The other pods of at least this priority, where they are nominated to.
 
     Upstream filters such a node twice, with and without them. They take room and ports, so that what fits with them
-    fits without. Only as company that the pod requires may they be missed: that alone is asked once more.
+    fits without; only as company that the pod requires may they be missed.
     """
     pod = asked.pod
-    arriving = [
-        (snap.index_of[other.status.nominated_node_name], other)
-        for uid, other in snap.nominated_pods.items()
-        if uid != pod.metadata.uid
-        and other.spec.priority >= pod.spec.priority
-        and other.status.nominated_node_name in snap.index_of
-    ]
-    if not arriving:
-        return run_filters(snap, asked, settings)
-    found: list[verdict.Told] = []
-    for plugin in registry.FILTERS:
-        if plugin.name in settings.plugins.disabled_filters:
-            continue
-        wanted = _wanted(plugin, snap, asked, settings)
-        if wanted is not None:
-            one = _with_arriving(plugin, wanted, snap, arriving)
-            found.append(verdict.Told(plugin.name, one))
-    if not asked.terms.required or requiring.FILTER.name in settings.plugins.disabled_filters:
-        return tuple(found)
-    without = _rows(requiring.FILTER, snap, asked, settings)
-    return tuple(found) if without is None else (*found, verdict.Told(requiring.FILTER.name, without))
+    found: dict[int, list[snapshot.Placed]] = {}
+    for uid, other in view.nominated_pods.items():
+        node = other.status.nominated_node_name
+        slot = view.index_of.get(node)
+        if slot is not None and uid != pod.metadata.uid and other.spec.priority >= pod.spec.priority:
+            placed = snapshot.Placed(other, node, slot, demand.of(other), demand.host_ports(other), assumed=True)
+            found.setdefault(slot, []).append(placed)
+    return {slot: contract.Delta(added=tuple(pods)) for slot, pods in found.items()}
 
 
-def _with_arriving(
-    plugin: contract.Filter[Any, Any], wanted: object, snap: snapshot.Snapshot, arriving: list[tuple[int, core.Pod]]
-) -> contract.Verdict:
-    row = plugin.rows(wanted, snap)
-    code = row.code.copy() if row is not None else np.zeros(snap.size, np.int8)
-    reason = row.reason.copy() if row is not None else np.zeros(snap.size, np.int32)
-    reasons = list(row.reasons) if row is not None else []
-    for slot in {slot for slot, _ in arriving}:
-        added = tuple(
-            snapshot.Placed(pod, "", slot, demand.of(pod), demand.host_ports(pod), assumed=False)
-            for at, pod in arriving
-            if at == slot
-        )
-        refusal = plugin.cell(wanted, snap, slot, contract.Delta(added=added))
-        code[slot] = contract.Code.SUCCESS if refusal is None else refusal.code
-        if refusal is not None:
-            reason[slot] = len(reasons)
-            reasons.append(refusal.reasons)
-    return contract.Verdict(code, reason, reasons)
-
-
-def _fold(
-    snap: snapshot.Snapshot, verdicts: tuple[verdict.Told, ...], narrowed: verdict.PodVerdict | None
-) -> tuple[NDArray[np.int16], Ints]:
-    """Which filter refused each slot first, and the indices of the nodes that none did.
-
-    Returns:
-        [slots] index into ``verdicts``, decision.PASSED, decision.NARROWED or decision.NO_NODE; and feasible indices.
-    """
-    refuser = np.where(snap.alive, np.int16(decision.PASSED), np.int16(decision.NO_NODE))
-    if narrowed is not None and narrowed.only is not None:
-        kept = np.zeros(snap.size, np.bool_)
-        kept[[snap.index_of[name] for name in narrowed.only if name in snap.index_of]] = True
-        refuser[snap.alive & ~kept] = decision.NARROWED
-    for number, one in enumerate(verdicts):
-        refuser[(refuser == decision.PASSED) & (one.verdict.code != contract.Code.SUCCESS)] = number
-    return refuser, np.flatnonzero(refuser == decision.PASSED)
-
-
-def _outlook(
-    snap: snapshot.Snapshot,
+def _nothing_fits(
+    view: snapshot.Snapshot,
     asked: request.PodRequest,
-    verdicts: tuple[verdict.Told, ...],
-    refuser: NDArray[np.int16],
-) -> preemption.Outlook:
-    resolvable = np.zeros(snap.size, np.bool_)
-    for number, one in enumerate(verdicts):
-        resolvable |= (refuser == number) & (one.verdict.code == contract.Code.UNSCHEDULABLE)
-    return preemption.outlook(asked.pod, snap, resolvable)
-
-
-def _choose(
-    snap: snapshot.Snapshot, settings: config.Settings, rng: np.random.Generator, found: decision.Decision
+    shape: shapes.Shape,
+    made_of: sheet.Sheet,
+    narrowed: verdict.PodVerdict | None,
 ) -> decision.Decision:
-    asked, feasible = found.asked, found.feasible
-    count = len(feasible)
-    scores = scoring.score(snap, asked, settings, feasible)
-    nominated = snap.index_of.get(asked.pod.status.nominated_node_name, -1)
-    if scores.error and count > 1 and nominated not in feasible:
-        return decision.replace(found, scores=scores, message=scores.error)
-    moves = cost.Kept(settings).cost(snap, asked)
-    seconds = moves.seconds[feasible]
-    profile = profiles.choose(asked.intent, moves, seconds, settings)
-    weights = profile.weights
-    resources_u, affinity_u = scoring.utilities(scores, settings.plugins, count)
-    granted = scoring.wishes(snap, asked, settings, feasible)
-    terms = {
-        criteria.RESOURCES: scoring.Term(weights.resources, resources_u),
-        criteria.AFFINITY: scoring.Term(weights.affinity, affinity_u),
-        criteria.NODE_TYPE: scoring.Term(weights.node_type, granted[criteria.NODE_TYPE]),
-        criteria.CAPABILITY: scoring.Term(weights.capability, granted[criteria.CAPABILITY]),
-    }
-    costs = weights.data * seconds / settings.tau_s
-    for term in terms.values():
-        costs = costs + term.cost
-    best = np.flatnonzero(costs <= costs.min() + _TIE)
-    if nominated in feasible:
-        # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
-        best = np.flatnonzero(feasible == nominated)
-    position = int(best[0] if len(best) == 1 else best[rng.integers(len(best))])
-    return decision.replace(
-        found,
-        scores=scores,
-        profile=profile,
-        terms=terms,
-        data=moves,
-        data_weight=weights.data / settings.tau_s,
-        cost=costs,
-        best=best,
-        position=position,
-        node=snap.names[int(feasible[position])],
+    reasons, resolvable, plugins = made_of.refused()
+    if narrowed is not None and bool((made_of.refuser == sheet.NARROWED).any()):
+        plugins |= set(narrowed.plugins)
+    return decision.Decision(
+        asked,
+        view,
+        made_of=made_of,
+        pod_verdict=narrowed,
+        message=decision.nodes_message(view, made_of, reasons, narrowed),
+        preemption=preemption.outlook(asked.pod, view, resolvable) if view.count else None,
+        unschedulable_plugins=plugins,
+        refusers=tuple([one for one in shape.filters if one[0].name in plugins]),
     )

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import preemption, profiles, scoring, verdict
-from scheduler.plugins import criteria, request
+from scheduler.engine import preemption, profiles, scoring, shapes, sheet, verdict
+from scheduler.plugins import contract, criteria, request
 from scheduler.plugins.data import cost, moves
-from scheduler.state import network, replicas, snapshot
-
-PASSED: Final = -1
-NARROWED: Final = -2
-NO_NODE: Final = -3
+from scheduler.state import replicas, snapshot
 
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
 ONLY_NODE: Final = "only node"
@@ -57,54 +53,108 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """How a node was chosen among the feasible ones; arrays are over slots.
+
+    Attributes:
+        profile, data: The pod's weights, and what its transfers take.
+        data_weight: What a second of transfer costs.
+        cost: What each node costs; infinite where it is not feasible.
+        best: The slots that tie for the least cost.
+        slot, chosen_cost: The one taken, and what it costs.
+    """
+
+    profile: profiles.Profile
+    data: cost.DataCost
+    data_weight: float
+    cost: contract.Floats
+    best: Ints
+    slot: int
+    chosen_cost: float
+
+
 class Decision:
-    """The outcome for one pod; arrays are over slots or over feasible nodes, as said.
+    """The outcome for one pod.
+
+    What only explanations need is worked out when it is asked for, of the sheet and the view that the decision was made
+    of. It can be asked for as long as the state stays as it was then, that is: in the step that decided.
 
     Attributes:
         asked: The pod.
         fault: Why no decision can be made (a feature that is not built); "" otherwise.
         pod_verdict: The whole pod was refused or narrowed to some nodes.
-        verdicts, refuser: Filters that refuse some node, and [slots] which of them did so first.
-        feasible: Indices of the nodes that pass all filters.
-        scores, profile, terms, data, data_weight, cost: Over feasible nodes; data_weight is per second.
-        best, position: Positions in ``feasible`` that tie for the least cost, and the one taken (-1: none).
         node: The chosen node, or "".
         message: Why there is none, in kube-scheduler's words.
+        score_error: Why upstream fails the cycle (reason SchedulerError); "" when it does not.
         preemption: What preemption could do about it.
+        unschedulable_plugins: The filters that refused some node first.
+        refusers: Those, with what they asked: which events may help the pod is theirs to say.
+        choice: How the node was chosen; None where there is none.
     """
 
-    asked: request.PodRequest
-    fault: str = ""
-    pod_verdict: verdict.PodVerdict | None = None
-    verdicts: tuple[verdict.Told, ...] = ()
-    refuser: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
-    feasible: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    scores: scoring.Scores | None = None
-    profile: profiles.Profile | None = None
-    terms: dict[str, scoring.Term] = field(default_factory=dict)
-    data: cost.DataCost | None = None
-    data_weight: float = 0.0
-    cost: network.Floats = field(default_factory=lambda: np.zeros(0))
-    best: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    position: int = -1
-    node: str = ""
-    message: str = ""
-    preemption: preemption.Outlook | None = None
+    def __init__(
+        self,
+        asked: request.PodRequest,
+        view: snapshot.Snapshot,
+        *,
+        made_of: sheet.Sheet | None = None,
+        choice: Choice | None = None,
+        fault: str = "",
+        pod_verdict: verdict.PodVerdict | None = None,
+        message: str = "",
+        score_error: str = "",
+        preemption: preemption.Outlook | None = None,
+        unschedulable_plugins: frozenset[str] = frozenset(),
+        refusers: tuple[shapes.AskedFilter, ...] = (),
+    ) -> None:
+        self.asked = asked
+        self.fault = fault
+        self.pod_verdict = pod_verdict
+        self.node = view.names[choice.slot] if choice is not None else ""
+        self.message = message
+        self.score_error = score_error
+        self.preemption = preemption
+        self.unschedulable_plugins = unschedulable_plugins
+        self.refusers = refusers
+        self.choice = choice
+        self._made_of = made_of
+        self._view = view
+        self._seq = view.changes.seq
 
     @property
-    def unschedulable_plugins(self) -> frozenset[str]:
-        """The filters that refused some node first."""
-        if self.pod_verdict is not None and self.pod_verdict.message:
-            return frozenset(self.pod_verdict.plugins)
-        found = {self.verdicts[number].plugin for number in np.unique(self.refuser) if number >= 0}
-        if self.pod_verdict is not None and (self.refuser == NARROWED).any():
-            found.update(self.pod_verdict.plugins)
-        return frozenset(found)
+    def made_of(self) -> sheet.Sheet | None:
+        """What filters and scores said; None where no node was looked at.
+
+        Raises:
+            RuntimeError: the state has changed since, and with it the sheet.
+        """
+        if self._view.changes.seq != self._seq:
+            raise RuntimeError("the state has changed since this was decided")
+        return self._made_of
+
+    @functools.cached_property
+    def feasible(self) -> Ints:
+        """The slots that passed all filters."""
+        return (
+            np.flatnonzero(self.made_of.refuser == sheet.PASSED) if self.made_of is not None else np.zeros(0, np.int64)
+        )
 
     @property
-    def score_error(self) -> str:
-        """Why upstream fails the cycle (reason SchedulerError); "" when it does not."""
-        return self.scores.error if self.scores is not None and not self.node else ""
+    def profile(self) -> profiles.Profile | None:
+        """The pod's weights, if nodes were weighed."""
+        return self.choice.profile if self.choice is not None else None
+
+    @property
+    def data(self) -> cost.DataCost | None:
+        """Its transfers, likewise."""
+        return self.choice.data if self.choice is not None else None
+
+    @property
+    def terms(self) -> dict[str, scoring.Term]:
+        """By criterion but data, its weight and [feasible] utility."""
+        if self.choice is None or self.made_of is None:
+            return {}
+        return self._terms(self.choice, self.made_of, self.feasible)
 
     @property
     def full_message(self) -> str:
@@ -114,7 +164,7 @@ class Decision:
     @property
     def data_s(self) -> float:
         """Seconds of all transfers on the chosen node."""
-        return self.data.seconds.item(self.feasible.item(self.position)) if self.data is not None and self.node else 0.0
+        return self.choice.data.seconds.item(self.choice.slot) if self.choice is not None else 0.0
 
     @property
     def unavailable(self) -> dict[str, str]:
@@ -126,37 +176,51 @@ class Decision:
     @property
     def chosen_cost(self) -> float:
         """Cost of the chosen node."""
-        return float(self.cost[self.position]) if self.node else 0.0
+        return self.choice.chosen_cost if self.choice is not None else 0.0
 
     @property
     def chosen_cost_s(self) -> float:
         """The same in seconds of transfer; 0 where data has no weight."""
-        return self.chosen_cost / self.data_weight if self.data_weight else 0.0
+        return (
+            self.chosen_cost / self.choice.data_weight if self.choice is not None and self.choice.data_weight else 0.0
+        )
 
     @property
     def deciding(self) -> str:
         """The criterion that speaks most for the chosen node against the runner-up; ``only node`` or ``tie``."""
-        if not self.node or len(self.feasible) == 1:
-            return ONLY_NODE if self.node else ""
-        others = self.cost.copy()
-        others[self.best] = np.inf
+        choice, made_of = self.choice, self.made_of
+        if choice is None or made_of is None:
+            return ""
+        if made_of.count == 1:
+            return ONLY_NODE
+        if made_of.count == len(choice.best):
+            return TIE
+        others = choice.cost.copy()
+        others[choice.best] = np.inf
         runner_up = int(others.argmin())
         if others[runner_up] == np.inf:
             return TIE
-        gains = {name: float(term.cost[runner_up] - term.cost[self.position]) for name, term in self.terms.items()}
-        if self.data is not None:
-            there_s, here_s = self.data.seconds[self.feasible[[runner_up, self.position]]].tolist()
-            gains[criteria.DATA] = self.data_weight * (there_s - here_s)
+        both = np.array([runner_up, choice.slot])
+        gains = {name: float(np.subtract(*term.cost)) for name, term in self._terms(choice, made_of, both).items()}
+        there_s, here_s = choice.data.seconds[both].tolist()
+        gains[criteria.DATA] = choice.data_weight * (there_s - here_s)
         return max(gains, key=lambda name: gains[name])
+
+    def _terms(self, choice: Choice, made_of: sheet.Sheet, slots: Ints) -> dict[str, scoring.Term]:
+        weights = choice.profile.weights
+        return {
+            name: scoring.Term(scoring.weight_of(weights, name), utility)
+            for name, utility in made_of.utilities(slots).items()
+        }
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""
-        if not self.node or self.data is None:
+        if self.choice is None:
             return []
-        here = self.feasible.item(self.position)
+        here = self.choice.slot
         site = snap.links.site_of.item(here)
         told = []
-        for move in self.data.moves:
+        for move in self.choice.data.moves:
             end = move.nearest.end(move.size_bytes, here, site)
             used = snap.link_of(end, here, outward=not move.is_output)
             otherwise = move.otherwise.end(move.size_bytes, here, site) if move.otherwise is not None else None
@@ -180,11 +244,6 @@ class Decision:
         return told
 
 
-def replace(found: Decision, **changes: Any) -> Decision:
-    """The decision with some fields changed."""
-    return dataclasses.replace(found, **changes)
-
-
 def _sentence(absent: tuple[replicas.Absent, ...]) -> str:
     told = [f"{one.copy.store or 'data'} on {one.copy.where}: {one.doubt.message}" for one in absent[:_FEW]]
     if len(absent) > _FEW:
@@ -198,20 +257,11 @@ def pod_message(snap: snapshot.Snapshot, refusal: verdict.PodVerdict) -> str:
 
 
 def nodes_message(
-    snap: snapshot.Snapshot,
-    verdicts: tuple[verdict.Told, ...],
-    refuser: NDArray[np.int16],
-    narrowed: verdict.PodVerdict | None,
+    snap: snapshot.Snapshot, made_of: sheet.Sheet, reasons: Counter[str], narrowed: verdict.PodVerdict | None
 ) -> str:
     """The FailedScheduling text: each reason with the number of nodes that gave it, sorted as text, like upstream."""
     if not snap.count:
         return NO_NODES_TEXT
-    counts: Counter[str] = Counter()
     if narrowed is not None:
-        counts[narrowed.narrowing] = int((refuser == NARROWED).sum())
-    for number, (_, one) in enumerate(verdicts):
-        per_reason = np.bincount(one.reason[refuser == number], minlength=len(one.reasons))
-        for reasons, nodes in zip(one.reasons, per_reason.tolist(), strict=False):
-            for reason in reasons:
-                counts[reason] += nodes
-    return verdict.count_text(snap.count, counts)
+        reasons[narrowed.narrowing] += int((made_of.refuser == sheet.NARROWED).sum())
+    return verdict.count_text(snap.count, reasons)

@@ -29,10 +29,15 @@ class Profile:
     weights: config.Weights
 
 
+def plain(plugins: config.Plugins) -> Profile:
+    """That of a pod without annotations."""
+    return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(plugins))
+
+
 def choose(
     intent: intents.Intent, moves: cost.DataCost, seconds: contract.Floats, settings: config.Settings
 ) -> Profile:
-    """Pick a pod's profile.
+    """Pick the profile of a pod that is not plain.
 
     Args:
         intent: What its annotations ask for.
@@ -41,8 +46,6 @@ def choose(
         settings: Weights and thresholds.
     """
     known = settings.weights
-    if intent.is_plain:
-        return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(settings.plugins))
     if intent.data_intensive and intent.compute_intensive:
         mean = _mean(known.data_intensive, known.compute_intensive)
         return Profile(MIXED, "annotated both data-intensive and compute-intensive: the mean of both", mean)

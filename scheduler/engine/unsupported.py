@@ -26,6 +26,19 @@ _PLACED_VOLUMES: Final = {
 _DEVICE_CLASS: Final = "deviceclass.resource.kubernetes.io/"
 
 
+def may_lack(asked: request.PodRequest) -> bool:
+    """Whether there may be such a feature, in some cluster."""
+    spec = asked.pod.spec
+    return bool(
+        spec.scheduling_group is not None
+        or spec.workload_ref is not None
+        or spec.topology_spread_constraints
+        or spec.volumes
+        or spec.resource_claims
+        or asked.asked.scalars
+    )
+
+
 def find(asked: request.PodRequest, snap: snapshot.Snapshot) -> str:
     """Name the first feature that the pod needs and this version lacks; "" when there is none."""
     spec = asked.pod.spec

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
-
-from scheduler.plugins import contract
-
-
-class Told(NamedTuple):
-    """A filter that refuses some node, and what it says of every slot."""
-
-    plugin: str
-    verdict: contract.Verdict
 
 
 def count_text(nodes: int, counts: Mapping[str, int]) -> str:

@@ -59,6 +59,7 @@ class Kernel:
         self.bindings = bindings.Bindings(settings.binds_in_flight)
         self.journal = journal.Journal()
         self._settings = settings
+        self._engine = decide.Engine(settings)
         self._rng = np.random.default_rng(seed)
         self._wall_s = 0.0
         self._out: list[commands.Command] = []
@@ -193,7 +194,7 @@ class Kernel:
             self._report_problems(entry, asked, record)
             view = self.state.freeze(self._wall_s)
             record.draw = int(self._rng.integers(2**63))
-            found = decide.decide(view, asked, self._settings, np.random.default_rng(record.draw))
+            found = self._engine.decide(view, asked, np.random.default_rng(record.draw))
             _fill(record, found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))

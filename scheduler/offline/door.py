@@ -82,8 +82,8 @@ def answer(asked: questions.Question, default: config.Settings, rng: np.random.G
         pod = request.prepare(_with_uid(asked.pod))
     except errors.InputError as error:
         raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
-    found = decide.decide(snap, pod, settings, rng)
-    told = explain.answer(found, snap, pod, settings)
+    found = decide.Engine(settings).decide(snap, pod, rng)
+    told = explain.answer(found, snap)
     if pod.problems:
         told["problems"] = [str(problem) for problem in pod.problems]
     return told

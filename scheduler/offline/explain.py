@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from scheduler import config
-from scheduler.engine import decide, decision, verdict
-from scheduler.plugins import contract, criteria, request
+from scheduler.engine import decision, sheet, verdict
+from scheduler.plugins import contract, criteria
 from scheduler.plugins.data import cost as data_cost
 from scheduler.plugins.data import moves, spread
 from scheduler.state import network, replicas, snapshot
@@ -21,9 +20,7 @@ Answer = dict[str, Any]
 _SOURCES: Final = {int(source): source.name.lower() for source in network.Source}
 
 
-def answer(
-    found: decision.Decision, snap: snapshot.Snapshot, asked: request.PodRequest, settings: config.Settings
-) -> Answer:
+def answer(found: decision.Decision, snap: snapshot.Snapshot) -> Answer:
     """Everything known about a decision, by the keys of the decide format."""
     if found.fault:
         return {"fault": found.fault}
@@ -40,17 +37,17 @@ def answer(
     if refusal is not None and refusal.only is not None and snap.count:
         told["preFilterNodes"] = sorted(refusal.only)
     told["nodes"] = _first_verdicts(found, snap)
-    told["plugins"] = _each_verdict(decide.run_filters(snap, asked, settings), snap)
+    told["plugins"] = _each_verdict(found, snap)
     names = [snap.names[index] for index in found.feasible.tolist()]
     told["feasible"] = sorted(names)
     if not names:
         told.update(_nothing_fits(found))
         return told
     told.update(_scores(found, names))
-    if found.node:
+    if found.choice is not None:
         told["criteria"] = _criteria(found, snap, names)
         told["chosen"] = found.node
-        told["best"] = sorted(names[position] for position in found.best.tolist())
+        told["best"] = sorted(snap.names[slot] for slot in found.choice.best.tolist())
         told["deciding"] = found.deciding
     if found.profile is not None:
         told["profile"] = {"name": found.profile.name, "why": found.profile.why}
@@ -93,20 +90,17 @@ def _nothing_fits(found: decision.Decision) -> Answer:
 
 
 def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[str, Answer]:
+    if found.made_of is None:
+        return {}
     passed = {"code": contract.Code.SUCCESS.title}
     told: dict[str, Answer] = {}
-    shared: dict[tuple[int, int, int], Answer] = {}
-    for index, (name, number) in enumerate(zip(snap.names, found.refuser.tolist(), strict=True)):
-        if number == decision.PASSED:
-            told[name] = passed
-        elif number == decision.NARROWED and found.pod_verdict is not None:
-            told[name] = _narrowed(found.pod_verdict)
-        elif number >= 0:
-            plugin, one = found.verdicts[number]
-            key = (number, int(one.code[index]), int(one.reason[index]))
-            if key not in shared:
-                shared[key] = {"plugin": plugin, **_code_and_reasons(one, index)}
-            told[name] = shared[key]
+    for slot, number in enumerate(found.made_of.refuser.tolist()):
+        if number == sheet.PASSED:
+            told[snap.names[slot]] = passed
+        elif number == sheet.NARROWED and found.pod_verdict is not None:
+            told[snap.names[slot]] = _narrowed(found.pod_verdict)
+        elif (first := found.made_of.refusal(slot)) is not None:
+            told[snap.names[slot]] = {"plugin": first[0], **_code_and_reasons(first[1])}
     return told
 
 
@@ -118,28 +112,32 @@ def _narrowed(refusal: verdict.PodVerdict) -> Answer:
     }
 
 
-def _each_verdict(verdicts: tuple[verdict.Told, ...], snap: snapshot.Snapshot) -> dict[str, Answer]:
+def _each_verdict(found: decision.Decision, snap: snapshot.Snapshot) -> dict[str, Answer]:
+    """Each filter asked alone, about the pods that are there."""
     told: dict[str, Answer] = {}
-    for plugin, one in verdicts:
-        for index in np.flatnonzero(snap.alive & (one.code != contract.Code.SUCCESS)).tolist():
-            told.setdefault(snap.names[index], {})[plugin] = _code_and_reasons(one, index)
+    for row in found.made_of.filters if found.made_of is not None else ():
+        for slot in row.refused():
+            refusal = row.at(slot)
+            if refusal is not None and snap.alive[slot]:
+                told.setdefault(snap.names[slot], {})[row.plugin.name] = _code_and_reasons(refusal)
     return told
 
 
-def _code_and_reasons(one: contract.Verdict, index: int) -> Answer:
-    return {"code": contract.Code(int(one.code[index])).title, "reasons": list(one.reasons[int(one.reason[index])])}
+def _code_and_reasons(refusal: contract.Refusal) -> Answer:
+    return {"code": refusal.code.title, "reasons": list(refusal.reasons)}
 
 
 def _scores(found: decision.Decision, names: list[str]) -> Answer:
     """Upstream's scores; it skips scoring when only one node is feasible."""
-    if found.scores is None or len(names) < 2:
+    if found.score_error:
+        return {"scoreError": found.score_error}
+    if len(names) < 2 or found.made_of is None or found.made_of.error:
         return {}
-    if found.scores.error:
-        return {"scoreError": found.scores.error} if found.score_error else {}
+    scores = found.made_of.scores(found.feasible)
     return {
-        "raw": {plugin: _by_name(names, values) for plugin, values in found.scores.raw.items()},
-        "scores": {plugin: _by_name(names, values) for plugin, values in found.scores.weighted.items()},
-        "totals": _by_name(names, found.scores.total(len(names))),
+        "raw": {plugin: _by_name(names, values) for plugin, values in scores.raw.items()},
+        "scores": {plugin: _by_name(names, values) for plugin, values in scores.weighted.items()},
+        "totals": _by_name(names, scores.total(len(names))),
     }
 
 
@@ -149,13 +147,14 @@ def _by_name(names: list[str], values: np.ndarray[tuple[int, ...], np.dtype[Any]
 
 def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str]) -> dict[str, Answer]:
     """Per feasible node: each criterion's utility and weight, the transfers, and the cost they add up to."""
-    if found.data is None or found.profile is None:
+    choice = found.choice
+    if choice is None:
         return {}
-    data_weight, per_second = found.profile.weights.data, found.data_weight
+    data_weight, per_second = choice.profile.weights.data, choice.data_weight
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
-    moves = [_transfers(move, snap, found.feasible) for move in found.data.moves]
+    moves = [_transfers(move, snap, found.feasible) for move in choice.data.moves]
     told: dict[str, Answer] = {}
-    rows = zip(names, found.cost.tolist(), found.data.seconds[found.feasible].tolist(), strict=True)
+    rows = zip(names, choice.cost[found.feasible].tolist(), choice.data.seconds[found.feasible].tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
         told[name] = {
             **{criterion: {"u": values[position], "weight": weight} for criterion, weight, values in utilities},
@@ -170,7 +169,7 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     return told
 
 
-def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: decision.Ints) -> list[Answer]:
+def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: contract.Ints) -> list[Answer]:
     """One input or output as it would be on each feasible node; column by column, for there may be thousands."""
     shared: Answer = {"urn": move.urn, "bytes": move.size_bytes}
     if move.is_expected:
@@ -205,8 +204,8 @@ def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: decision.Int
 
 
 def _choice(
-    nearest: moves.Nearest, move: moves.Move, snap: snapshot.Snapshot, feasible: decision.Ints
-) -> tuple[list[str], list[network.Row], decision.Ints]:
+    nearest: moves.Nearest, move: moves.Move, snap: snapshot.Snapshot, feasible: contract.Ints
+) -> tuple[list[str], list[network.Row], contract.Ints]:
     """The ends by name, how they are reached, and [feasible] which of them is the best."""
     ends = [way.end for way in nearest.ways]
     rows = [snap.links_of(end, outward=not move.is_output) for end in ends]

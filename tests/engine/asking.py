@@ -63,4 +63,4 @@ def decide_on(
     snap: snapshot.Snapshot, pod: Object, *, seed: int = 0, settings: config.Settings | None = None
 ) -> decision.Decision:
     asked = request.prepare(core.convert(pod, core.Pod, "pod"))
-    return decide.decide(snap, asked, settings or config.Settings(), np.random.default_rng(seed))
+    return decide.Engine(settings or config.Settings()).decide(snap, asked, np.random.default_rng(seed))

@@ -202,14 +202,14 @@ async def test_a_waiting_pod_that_cannot_be_compared_is_tried_again_and_the_othe
 async def test_a_decision_that_fails_is_told_to_that_pod(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = decide.decide
+    real = decide.Engine.decide
 
-    def fail(view: Any, asked: Any, *rest: Any) -> Any:
+    def fail(engine: decide.Engine, view: Any, asked: Any, *rest: Any) -> Any:
         if asked.pod.metadata.name == "poison":
             raise ZeroDivisionError
-        return real(view, asked, *rest)
+        return real(engine, view, asked, *rest)
 
-    monkeypatch.setattr(decide, "decide", fail)
+    monkeypatch.setattr(decide.Engine, "decide", fail)
     async with running.scheduler(fake, tmp_path) as world:
         world.create("poison")
         world.create("fine")

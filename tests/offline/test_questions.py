@@ -218,14 +218,14 @@ def line_of(identity: object, **changes: Any) -> bytes:
 
 
 def test_a_defect_costs_the_question_that_meets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = decide.decide
+    real = decide.Engine.decide
 
     def sometimes(*arguments: Any) -> Any:
-        if arguments[1].pod.metadata.name == "bad":
+        if arguments[2].pod.metadata.name == "bad":
             raise ZeroDivisionError("a defect")
         return real(*arguments)
 
-    monkeypatch.setattr(decide, "decide", sometimes)
+    monkeypatch.setattr(decide.Engine, "decide", sometimes)
     result = run(lines=[line_of(1), line_of(2, pod=pod("bad")), line_of(3)])
     told = [json.loads(line) for line in result.stdout.splitlines()]
     assert [one["id"] for one in told] == [1, 2, 3]

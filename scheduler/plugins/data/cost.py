@@ -9,14 +9,14 @@ was measured; and by the network's own sign for sites, links of zones and the pa
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import numpy as np
 
 from scheduler import config
 from scheduler.plugins import request
+from scheduler.plugins.common import lately
 from scheduler.plugins.data import moves, spread, wanted
 from scheduler.state import changes, replicas, snapshot
 
@@ -48,41 +48,6 @@ class DataCost:
     processing_s: float
 
 
-Value = TypeVar("Value")
-
-
-class _Lately(Generic[Value]):
-    """What was used of late, as far as there is room."""
-
-    def __init__(self, room_bytes: int) -> None:
-        self._room_bytes = room_bytes
-        self._taken_bytes = 0
-        self._found: dict[Hashable, tuple[Value, int]] = {}  # the longest unused first
-
-    def get(self, key: Hashable) -> Value | None:
-        found = self._found.pop(key, None)
-        if found is None:
-            return None
-        self._found[key] = found
-        return found[0]
-
-    def put(self, key: Hashable, value: Value, size_bytes: int) -> None:
-        before = self._found.pop(key, None)
-        self._taken_bytes += size_bytes - (before[1] if before is not None else 0)
-        self._found[key] = value, size_bytes
-        while self._taken_bytes > self._room_bytes:
-            self._taken_bytes -= self._found.pop(next(iter(self._found)))[1]
-
-    def drop(self, key: Hashable) -> None:
-        found = self._found.pop(key, None)
-        if found is not None:
-            self._taken_bytes -= found[1]
-
-    def clear(self) -> None:
-        self._found.clear()
-        self._taken_bytes = 0
-
-
 Entries = tuple[replicas.Entry | None, ...]
 
 
@@ -93,9 +58,9 @@ class Kept:
         self._assumed_bytes = settings.assumed_read_bytes
         self._made_of: object = None  # the log, and what site rows are made of
         self._seq = 0  # of the log, up to which what is kept is true
-        self._ways: _Lately[spread.Way] = _Lately(_KEPT_BYTES)
-        self._moves: _Lately[tuple[replicas.Entry, moves.Move]] = _Lately(_KEPT_BYTES)
-        self._costs: _Lately[tuple[Entries, DataCost]] = _Lately(_KEPT_BYTES)
+        self._ways: lately.Lately[spread.Way] = lately.Lately(_KEPT_BYTES)
+        self._moves: lately.Lately[tuple[replicas.Entry, moves.Move]] = lately.Lately(_KEPT_BYTES)
+        self._costs: lately.Lately[tuple[Entries, DataCost]] = lately.Lately(_KEPT_BYTES)
 
     def cost(self, view: snapshot.Snapshot, pod: request.PodRequest) -> DataCost:
         """Every transfer of a pod, on every node."""

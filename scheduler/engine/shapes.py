@@ -1,0 +1,151 @@
+"""The shape of a pod: all that decides about it but the data that it moves. Pods of one template have one shape.
+
+A shape holds what each plugin reads of the pod, worked out once. Pods whose plugins read the same share it under one
+number, whoever owns them; so do pods that differ only in labels, as long as no term of pod affinity tells them apart:
+what such a plugin makes of the labels is looked up for each decision (``resolve`` in the plugins' contract).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from scheduler import config
+from scheduler.api import core
+from scheduler.engine import unsupported, verdict
+from scheduler.plugins import contract, registry, request
+
+# Pods seen of late that differ in something that a plugin reads. Each holds a pod, some 3 kB.
+_KEPT: Final = 4096
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+
+AskedFilter = tuple[contract.Filter[Any, Any], Any]
+AskedScore = tuple[contract.Score[Any, Any], Any]
+AskedWish = tuple[contract.Wish[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is asked of every node.
+
+    Attributes:
+        number: Shapes of which no plugin reads a difference but by way of ``resolve`` have the same.
+        gated: It is not to be scheduled yet.
+        refused: The pod as a whole is refused, or narrowed to some nodes.
+        may_lack: Whether it may need something that is not built.
+        filters, scores, wishes: The plugins that have something to say, with what they read.
+        error: Why upstream cannot score nodes for it; ``scores`` is empty then.
+    """
+
+    number: int
+    gated: verdict.PodVerdict | None
+    refused: verdict.PodVerdict | None
+    may_lack: bool
+    filters: tuple[AskedFilter, ...]
+    scores: tuple[AskedScore, ...]
+    wishes: tuple[AskedWish, ...]
+    error: str
+
+
+class Shapes:
+    """The shapes of the pods seen of late.
+
+    Args:
+        settings: Which plugins there are, and what they are told.
+    """
+
+    def __init__(self, settings: config.Settings) -> None:
+        plugins = settings.plugins
+        self._settings = settings
+        self._filters = [one for one in registry.FILTERS if one.name not in plugins.disabled_filters]
+        self._scores = [one for one in registry.SCORES if plugins.score_weights.get(one.name, 0)]
+        self._shapes: dict[bytes, Shape] = {}
+        self._numbers: dict[Hashable, int] = {}
+        self._next = 0
+
+    def of(self, pod: request.PodRequest) -> Shape:
+        """The shape of a pod."""
+        key = _key(pod)
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= _KEPT:
+                self._shapes.clear()
+                self._numbers.clear()
+            shape = self._shapes[key] = self._read(pod)
+        return shape
+
+    def _read(self, pod: request.PodRequest) -> Shape:
+        settings = self._settings
+        refused: verdict.PodVerdict | None = None
+        filters: list[AskedFilter] = []
+        for plugin in self._filters:
+            asked = plugin.compile(pod, settings)
+            if isinstance(asked, contract.Refuse):
+                refused = verdict.PodVerdict((plugin.name,), message=asked.message)
+                break
+            if asked is None:
+                continue
+            filters.append((plugin, asked))
+            only = plugin.narrows(asked) if plugin.narrows is not None else None
+            if only is not None:
+                refused = verdict.narrow(refused, verdict.PodVerdict((plugin.name,), only=only))
+                if refused is not None and refused.message:
+                    break
+        scores: list[AskedScore] = []
+        error = ""
+        for scoring in self._scores:
+            asked = scoring.compile(pod, settings)
+            if isinstance(asked, contract.Refuse):
+                scores, error = [], asked.message
+                break
+            if asked is not None:
+                scores.append((scoring, asked))
+        wishes = [(wish, asked) for wish in registry.WISHES if (asked := wish.compile(pod, settings)) is not None]
+        may_lack = unsupported.may_lack(pod)
+        gated = _gated(pod.pod)
+        same = (
+            gated, refused, may_lack, error,
+            *((plugin.name, asked if plugin.resolve is None else None) for plugin, asked in filters), None,
+            *((plugin.name, asked if plugin.resolve is None else None) for plugin, asked in scores), None,
+            *((wish.name, asked) for wish, asked in wishes),
+        )  # fmt: skip
+        number = self._numbers.get(same)
+        if number is None:
+            number = self._numbers[same] = self._next
+            self._next += 1
+        return Shape(
+            number=number,
+            gated=gated,
+            refused=refused,
+            may_lack=may_lack,
+            filters=tuple(filters),
+            scores=tuple(scores),
+            wishes=tuple(wishes),
+            error=error,
+        )
+
+
+def _gated(pod: core.Pod) -> verdict.PodVerdict | None:
+    gates = pod.spec.scheduling_gates
+    if not gates:
+        return None
+    names = " ".join(gate.name for gate in gates)
+    return verdict.PodVerdict(("SchedulingGates",), message=f"waiting for scheduling gates: [{names}]")
+
+
+def _key(pod: request.PodRequest) -> bytes:
+    """All that a plugin may read of a pod. Each pod has a volume of its own for its token, which nobody reads."""
+    meta, spec, intent = pod.pod.metadata, pod.pod.spec, pod.intent
+    hints = () if intent.is_plain else msgspec.structs.replace(intent, inputs=(), outputs=(), sources=())
+    volumes = [volume for volume in spec.volumes if volume != core.Volume(name=volume.name)] if spec.volumes else ()
+    return _ENCODE(
+        (
+            meta.namespace, meta.labels, hints, volumes, spec.node_name, spec.node_selector, spec.affinity,
+            spec.tolerations, spec.containers, spec.init_containers, spec.ephemeral_containers, spec.overhead,
+            spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, spec.resource_claims,
+            spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,
+        )
+    )  # fmt: skip

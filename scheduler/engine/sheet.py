@@ -1,0 +1,299 @@
+"""What all plugins together say of every slot to one shape of pod: who refuses it first, and what it would cost there.
+
+A sheet adds up rows. When one slot changes it looks at that slot again, in plain numbers, as long as the least and
+greatest of each normalised score stay as they are among the feasible nodes; otherwise it adds up anew, as vectors.
+Either way the sums are the same to the bit. It holds everything but data, whose seconds come with each decision.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler import config
+from scheduler.engine import rows, scoring
+from scheduler.plugins import contract, criteria, registry
+from scheduler.state import changes, snapshot
+
+PASSED: Final = -1
+NARROWED: Final = -2
+NO_NODE: Final = -3
+
+Deltas = Mapping[int, contract.Delta]  # slot -> the pods that are thought to be there
+
+
+class _Scored:
+    """A score's row in a sheet, with the range that normalises it.
+
+    ``seen`` are the values that the range was found of; ``lows`` and ``highs`` count the feasible nodes at its ends.
+    """
+
+    __slots__ = ("highs", "is_resources", "least", "lows", "most", "row", "seen", "weight")
+
+    def __init__(self, row: rows.ScoreRow, weight: int) -> None:
+        self.row = row
+        self.weight = weight
+        self.is_resources = row.plugin.name in registry.RESOURCES
+        self.seen: contract.Ints = np.zeros(0, np.int64)
+        self.least = self.most = self.lows = self.highs = 0
+
+    def all(self, mask: contract.Mask, count: int) -> contract.Ints:
+        """[slots] the normalised scores; those that are not feasible have no meaning."""
+        values = self.row.values
+        if self.row.plugin.normalise is None:
+            return values
+        self.seen = values.copy()
+        if not count:
+            self.lows = self.highs = 0
+            return values
+        among = values[mask]
+        self.least, self.most = int(among.min()), int(among.max())
+        self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
+        return self.row.plugin.normalise.all(values, self.least, self.most)
+
+    def moves(self, slot: int, *, passed: bool, passes: bool) -> bool:
+        """Take in the new value of a slot; returns whether the range stays."""
+        value, before = self.row.values.item(slot), self.seen.item(slot)
+        self.seen[slot] = value
+        if passed:
+            self.lows -= before == self.least
+            self.highs -= before == self.most
+        if passes:
+            if not self.least <= value <= self.most:
+                return False
+            self.lows += value == self.least
+            self.highs += value == self.most
+        return self.lows > 0 and self.highs > 0
+
+    def one(self, slot: int) -> int:
+        """The normalised score of a slot."""
+        value = self.row.values.item(slot)
+        normalise = self.row.plugin.normalise
+        return value if normalise is None else normalise.one(value, self.least, self.most)
+
+
+class Sheet:
+    """See the module. Whoever uses it calls ``catch_up`` first.
+
+    Args:
+        filters, scores, wishes: Rows that nobody else need keep up to date.
+        only: The names to which the pod is narrowed; None for all.
+        plugins: The weights of the scores.
+
+    Attributes:
+        seq: The state of the log that it is up to date with.
+        count: Feasible nodes.
+        refuser: [slots] the number of the filter that refuses it first, or one of the constants above.
+        error: Why the scores are not valid; they count nothing then.
+    """
+
+    def __init__(
+        self,
+        filters: Sequence[rows.FilterRow],
+        scores: Sequence[rows.ScoreRow],
+        wishes: Sequence[rows.WishRow],
+        *,
+        only: frozenset[str] | None,
+        plugins: config.Plugins,
+    ) -> None:
+        self.seq = -1
+        self.count = 0
+        self.refuser: NDArray[np.int8] = np.zeros(0, np.int8)
+        self.error = ""
+        self.filters = filters
+        self.wishes = wishes
+        self._only = only
+        self._plugins = plugins
+        self._scored = [_Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
+        self._scaled = [one for one in self._scored if one.row.plugin.normalise is not None]
+        self._rows: tuple[rows.Row, ...] = (*filters, *scores, *wishes)
+        self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
+        self._most = scoring.most(plugins, registry.RESOURCES), scoring.most(plugins, registry.AFFINITY)
+        self._costs: dict[config.Weights, contract.Floats] = {}
+        self._overrides: dict[int, tuple[int, contract.Refusal]] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory beside its rows, about."""
+        return len(self.refuser) * (17 + 8 * len(self._scaled) + 8 * len(self._costs))
+
+    def catch_up(self, view: snapshot.Snapshot) -> None:
+        """Bring the sheet and its rows up to date."""
+        log = view.changes
+        if self.seq == log.seq:
+            return
+        changed = log.since(self.seq) if self.seq >= 0 and len(self.refuser) == view.size else None
+        dirty: set[int] = set()
+        is_known = changed is not None
+        for row in self._rows:
+            slots = row.catch_up(view, self.seq, changed)
+            if slots is None or not is_known:
+                is_known = False
+            else:
+                dirty.update(slots)
+        if changed is not None and is_known:
+            dirty.update(slot for slot, noted in changed.items() if noted & changes.ALIVE)
+        if not is_known or len(dirty) > rows.FEW or self.error or not all(self._look_again(view, at) for at in dirty):
+            self._add_up(view)
+        self.seq = log.seq
+
+    def with_deltas(self, view: snapshot.Snapshot, deltas: Deltas) -> Sheet:
+        """A sheet of the moment, in which nodes must pass with more pods on them, too.
+
+        Only nodes are filtered so: scores are those of the pods that are there.
+        """
+        other = Sheet(
+            self.filters, [one.row for one in self._scored], self.wishes, only=self._only, plugins=self._plugins
+        )
+        for slot, delta in deltas.items():
+            for number, row in enumerate(self.filters):
+                refusal = row.plugin.cell(row.asked, view, slot, delta)
+                if refusal is not None:
+                    other._overrides[slot] = (number, refusal)
+                    break
+        other._add_up(view)
+        other.seq = view.changes.seq
+        return other
+
+    def costs(self, weights: config.Weights) -> contract.Floats:
+        """[slots] what a node costs without its data; infinite where it is not feasible. Not to be written to."""
+        found = self._costs.get(weights)
+        if found is None:
+            found = self._costs[weights] = self._cost(weights)
+        return found
+
+    def utilities(self, slots: contract.Ints) -> dict[str, contract.Floats]:
+        """Each criterion but data, 0..1, on some slots."""
+        found = {
+            criteria.RESOURCES: self._resources[slots] / self._most[0],
+            criteria.AFFINITY: self._affinity[slots] / self._most[1],
+        }
+        granted = {row.plugin.name: row.values[slots] for row in self.wishes}
+        for wish in registry.WISHES:
+            found[wish.name] = granted.get(wish.name, np.ones(len(slots)))
+        return found
+
+    def scores(self, slots: contract.Ints) -> scoring.Scores:
+        """Upstream's scores of some feasible slots."""
+        if self.error:
+            return scoring.Scores(raw={}, weighted={}, error=self.error)
+        mask = self.refuser == PASSED
+        return scoring.Scores(
+            raw={one.row.plugin.name: one.row.values[slots] for one in self._scored},
+            weighted={one.row.plugin.name: one.weight * one.all(mask, self.count)[slots] for one in self._scored},
+        )
+
+    def refusal(self, slot: int) -> tuple[str, contract.Refusal] | None:
+        """Which filter refuses a slot first, and why."""
+        number = self.refuser.item(slot)
+        if number < 0:
+            return None
+        if slot in self._overrides:
+            return self.filters[number].plugin.name, self._overrides[slot][1]
+        refusal = self.filters[number].at(slot)
+        return (self.filters[number].plugin.name, refusal) if refusal is not None else None
+
+    def refused(self) -> tuple[Counter[str], contract.Mask, frozenset[str]]:
+        """How many nodes give each reason, [slots] where removing pods may help, and the filters that refuse some."""
+        reasons: Counter[str] = Counter()
+        resolvable = np.zeros(len(self.refuser), np.bool_)
+        plugins = set()
+        for number, row in enumerate(self.filters):
+            here = self.refuser == number
+            here[list(self._overrides)] = False
+            if row.code is None or not here.any():
+                continue
+            plugins.add(row.plugin.name)
+            resolvable |= here & (row.code == contract.Code.UNSCHEDULABLE)
+            counts = np.bincount(row.reason[here], minlength=len(row.reasons))
+            for told, nodes in zip(row.reasons, counts.tolist(), strict=True):
+                for reason in told:
+                    reasons[reason] += nodes
+        for slot, (number, refusal) in self._overrides.items():
+            if self.refuser.item(slot) >= 0:
+                plugins.add(self.filters[number].plugin.name)
+                reasons.update(refusal.reasons)
+                resolvable[slot] = refusal.code == contract.Code.UNSCHEDULABLE
+        return reasons, resolvable, frozenset(plugins)
+
+    def _add_up(self, view: snapshot.Snapshot) -> None:
+        refuser = np.where(view.alive, np.int8(PASSED), np.int8(NO_NODE))
+        if self._only is not None:
+            kept = np.zeros(view.size, np.bool_)
+            kept[[view.index_of[name] for name in self._only if name in view.index_of]] = True
+            refuser[view.alive & ~kept] = NARROWED
+        for number, row in enumerate(self.filters):
+            if row.code is not None:
+                refuser[(refuser == PASSED) & (row.code != 0)] = number
+        for slot, (number, _) in self._overrides.items():
+            if refuser[slot] not in (NARROWED, NO_NODE):
+                refuser[slot] = number
+        self.refuser = refuser
+        mask = refuser == PASSED
+        self.count = int(np.count_nonzero(mask))
+        self.error = ""
+        self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
+        for one in self._scored:
+            normal = one.all(mask, self.count)
+            invalid = normal[mask & ((normal < 0) | (normal > contract.MAX_SCORE))]
+            if len(invalid):
+                self.error = scoring.invalid(one.row.plugin.name, int(invalid[0]))
+                self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
+                break
+            total = self._resources if one.is_resources else self._affinity
+            total += normal * one.weight
+        self._costs = {weights: self._cost(weights) for weights in self._costs}
+
+    def _cost(self, weights: config.Weights) -> contract.Floats:
+        cost: contract.Floats = weights.resources * (1.0 - self._resources / self._most[0])
+        cost = cost + weights.affinity * (1.0 - self._affinity / self._most[1])
+        for row in self.wishes:
+            cost = cost + scoring.weight_of(weights, row.plugin.name) * (1.0 - row.values)
+        cost[self.refuser != PASSED] = np.inf
+        return cost
+
+    def _look_again(self, view: snapshot.Snapshot, slot: int) -> bool:
+        """Add up one slot; returns False where that is not enough."""
+        passed = self.refuser.item(slot) == PASSED
+        refuser = self._refuser_of(view, slot)
+        self.refuser[slot] = refuser
+        passes = refuser == PASSED
+        self.count += passes - passed
+        for one in self._scaled:
+            if not one.moves(slot, passed=passed, passes=passes):
+                return False
+        if not passes:
+            for costs in self._costs.values():
+                costs[slot] = np.inf
+            return True
+        resources = affinity = 0
+        for one in self._scored:
+            normal = one.one(slot)
+            if not 0 <= normal <= contract.MAX_SCORE:
+                return False
+            if one.is_resources:
+                resources += normal * one.weight
+            else:
+                affinity += normal * one.weight
+        self._resources[slot], self._affinity[slot] = resources, affinity
+        for weights, costs in self._costs.items():
+            cost = weights.resources * (1.0 - resources / self._most[0])
+            cost = cost + weights.affinity * (1.0 - affinity / self._most[1])
+            for row in self.wishes:
+                cost = cost + scoring.weight_of(weights, row.plugin.name) * (1.0 - row.values.item(slot))
+            costs[slot] = cost
+        return True
+
+    def _refuser_of(self, view: snapshot.Snapshot, slot: int) -> int:
+        if not view.alive.item(slot):
+            return NO_NODE
+        if self._only is not None and view.names[slot] not in self._only:
+            return NARROWED
+        for number, row in enumerate(self.filters):
+            if row.code is not None and row.code.item(slot):
+                return number
+        return PASSED
