@@ -162,20 +162,17 @@ async def test_3_3_a_key_that_changes_all_the_time_is_looked_up_once_a_second() 
         await until(lambda: store.count("HEAD /bucket/hot") == before + looked + 1)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param(b'{"x":' * 10_000, id="nested deeply"),
-        pytest.param(b"x" * 300_000, id="without end"),
-        pytest.param(b"nonsense", id="no notice"),
-    ],
-)
-async def test_3_4_what_is_announced_and_thrown_away_is_found_by_listing(line: bytes) -> None:
-    async with running(wanted("bucket/key")) as (store, one):
-        await heard(store, one, "bucket/key")
-        counted, looked = store.count("GET /bucket"), store.count("HEAD /bucket/key")
-        await store.announce(line)
-        await until(lambda: store.count("GET /bucket") > counted and store.count("HEAD /bucket/key") > looked)
+async def test_3_4_what_is_announced_and_thrown_away_is_found_by_listing() -> None:
+    async def is_found(line: bytes) -> None:
+        async with running(wanted("bucket/key")) as (store, one):
+            await heard(store, one, "bucket/key")
+            counted, looked = store.count("GET /bucket"), store.count("HEAD /bucket/key")
+            await store.announce(line)
+            await until(lambda: store.count("GET /bucket") > counted and store.count("HEAD /bucket/key") > looked)
+
+    async with asyncio.TaskGroup() as lines:
+        for line in (b'{"x":' * 10_000, b"x" * 300_000, b"nonsense"):
+            lines.create_task(is_found(line))
 
 
 async def test_3_4_a_key_of_slashes_and_a_flood_of_unknown_buckets_cost_little() -> None:

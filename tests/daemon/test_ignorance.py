@@ -1,7 +1,9 @@
 """What a daemon cannot read, it leaves as it was and says so: nothing true is written over, whatever fails."""
 
+import asyncio
+import contextlib
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ from tests.fakeapi import faults, server
 FOREVER = 10**9
 
 
-@pytest.fixture
-async def fake() -> AsyncIterator[server.FakeApi]:
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[server.FakeApi]:
     """A server with one node, a pod on it before a Service that announces a store, and what is known of the store."""
     async with server.running() as running:
         for namespace in (agents.HOME, "team"):
@@ -31,6 +33,36 @@ async def fake() -> AsyncIterator[server.FakeApi]:
         running.store.create(names.DATA_OBJECTS, agents.data_object("photos", store=f"{agents.HOME}/s3"))
         running.store.create(names.DATA_OBJECTS, agents.data_object("scans/a", store="team/s3", namespace="team"))
         yield running
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[server.FakeApi]:
+    async with serving() as running:
+        yield running
+
+
+async def at_once(
+    directory: pathlib.Path,
+    paths: tuple[str, ...],
+    check: Callable[[server.FakeApi, client.Api, pathlib.Path, str], Awaitable[None]],
+) -> None:
+    """Check for each path that a daemon may not read, before a server of its own: together, because all mostly wait."""
+
+    async def one(number: int, path: str) -> None:
+        (own := directory / str(number)).mkdir()
+        async with serving() as fake:
+            connected = await client.Api.connect(fake.kubeconfig(own))
+            try:
+                await check(fake, connected, own, path)
+            except BaseException as error:
+                error.add_note(f"where {path} cannot be read")
+                raise
+            finally:
+                await connected.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        for number, path in enumerate(paths):
+            tasks.create_task(one(number, path))
 
 
 @pytest.fixture
@@ -55,30 +87,25 @@ def facts(fake: server.FakeApi) -> dict[str, Any]:
     return {"stores": stores, "objects": objects}
 
 
-@pytest.mark.parametrize(
-    ("path", "named"),
-    [
-        pytest.param(r"/api/v1/pods", "pods", id="pods"),
-        pytest.param(r"/services", "Services of team", id="Services"),
-        pytest.param(r"/api/v1/nodes", "Node", id="the own Node"),
-    ],
-)
-async def test_what_cannot_be_read_at_the_start_changes_nothing(
-    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path, path: str, named: str
-) -> None:
-    before = facts(fake)
-    fault = refuse(fake, path)
-    async with agents.running(fake, api, tmp_path) as daemon:
-        await server.until(lambda: daemon.condition()[:2] == ("Unknown", "ClusterUnread"))
-        await daemon.rounds(3)
-        assert named in daemon.condition()[2]
-        assert "403 Forbidden" in daemon.condition()[2]
-        assert daemon.condition("StoresAvailable")[:2] == ("Unknown", "ClusterUnread")
-        assert facts(fake) == before
-        assert daemon.figure("cluster_unread") > 0
-        # Once it can be read, what is true is written down: nobody listens at either store's address.
-        fault.times = 0
-        await server.until(lambda: daemon.condition()[:2] == ("False", "StoreUnavailable"))
+async def test_what_cannot_be_read_at_the_start_changes_nothing(tmp_path: pathlib.Path) -> None:
+    named = {r"/api/v1/pods": "pods", r"/services": "Services of team", r"/api/v1/nodes": "Node"}
+
+    async def changes_nothing(fake: server.FakeApi, api: client.Api, directory: pathlib.Path, path: str) -> None:
+        before = facts(fake)
+        fault = refuse(fake, path)
+        async with agents.running(fake, api, directory) as daemon:
+            await server.until(lambda: daemon.condition()[:2] == ("Unknown", "ClusterUnread"))
+            await daemon.rounds(3)
+            assert named[path] in daemon.condition()[2]
+            assert "403 Forbidden" in daemon.condition()[2]
+            assert daemon.condition("StoresAvailable")[:2] == ("Unknown", "ClusterUnread")
+            assert facts(fake) == before
+            assert daemon.figure("cluster_unread") > 0
+            # Once it can be read, what is true is written down: nobody listens at either store's address.
+            fault.times = 0
+            await server.until(lambda: daemon.condition()[:2] == ("False", "StoreUnavailable"))
+
+    await at_once(tmp_path, tuple(named), changes_nothing)
 
 
 async def test_one_namespace_that_cannot_be_read_does_not_blind_the_daemon_for_the_others(
@@ -197,25 +224,17 @@ def replica(fake: server.FakeApi, name: str, namespace: str = agents.HOME) -> di
     return dict(found[0]) if found else {"available": None}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(r"/api/v1/pods", id="pods"),
-        pytest.param(r"/services", id="Services"),
-        pytest.param(r"/api/v1/nodes", id="the own Node"),
-        pytest.param(r"/api/v1/namespaces\?", id="namespaces"),
-        pytest.param(r"/dataobjects", id="DataObjects"),
-    ],
-)
-async def test_what_was_read_once_stays_when_it_is_refused_later(
-    fake: server.FakeApi, api: client.Api, tmp_path: pathlib.Path, path: str
-) -> None:
-    async with agents.running(fake, api, tmp_path) as daemon:
-        await server.until(lambda: set(stores(fake).values()) == {False})
-        refuse(fake, path)
-        fake.store.compact()
-        fake.drop_watches()
-        await daemon.rounds(4)
-        assert set(stores(fake)) == {f"{agents.HOME}/s3", "team/s3"}
-        assert replica(fake, "photos")["store"] == f"{agents.HOME}/s3"
-        assert replica(fake, "scans-a", "team")["store"] == "team/s3"
+async def test_what_was_read_once_stays_when_it_is_refused_later(tmp_path: pathlib.Path) -> None:
+    async def stays(fake: server.FakeApi, api: client.Api, directory: pathlib.Path, path: str) -> None:
+        async with agents.running(fake, api, directory) as daemon:
+            await server.until(lambda: set(stores(fake).values()) == {False})
+            refuse(fake, path)
+            fake.store.compact()
+            fake.drop_watches()
+            await daemon.rounds(4)
+            assert set(stores(fake)) == {f"{agents.HOME}/s3", "team/s3"}
+            assert replica(fake, "photos")["store"] == f"{agents.HOME}/s3"
+            assert replica(fake, "scans-a", "team")["store"] == "team/s3"
+
+    paths = (r"/api/v1/pods", r"/services", r"/api/v1/nodes", r"/api/v1/namespaces\?", r"/dataobjects")
+    await at_once(tmp_path, paths, stays)
