@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,7 +25,7 @@ class Door:
     def __init__(self, nodes: Iterable[Json], pods: Iterable[Json], objects: Iterable[Json], seed: int) -> None:
         self._settings = config.Settings()
         self._engine = decide.Engine(self._settings)
-        self._rng = np.random.default_rng(seed)
+        self._draws = random.Random(seed)  # noqa: S311 (repeatable, not secret)
         self._state = cluster.Cluster(self._settings.network, names.HOME_NAMESPACE)
         for node in nodes:
             self._state.apply_node(msgspec.convert(node, core.Node))
@@ -39,7 +40,9 @@ class Door:
 
     def place(self, asked: request.PodRequest) -> str:
         """Decide about a pod and take its room; returns its node, or "" if there is none."""
-        found = self._engine.decide(self._state.freeze(NOW_S), asked, self._rng)
+        found = self._engine.decide(
+            self._state.freeze(NOW_S), asked, np.random.default_rng(self._draws.getrandbits(63))
+        )
         if found.node:
             self._state.assume(asked.pod, found.node)
         return found.node
