@@ -39,7 +39,9 @@ REREAD_S: Final = 60.0  # a projected service account token is renewed at 80% of
 CLOCK_EVERY_S: Final = 60.0  # how often the server's clock is read off an answer
 URGENT_S: Final = 0.05  # after an urgent request: a decision and an answer, on a machine that has other work too
 USER_AGENT: Final = "data-locality-scheduler"
-CONNECTIONS: Final = 128  # 64 binds in flight, Events, and a watch for each informer
+CONNECTIONS: Final = 128  # of lists and watches: a daemon has a hundred of them
+# A TLS handshake costs either side as much as ten requests. What is beyond these waits here instead of at the server.
+WRITE_CONNECTIONS: Final = 32
 
 
 class _Details(msgspec.Struct, rename="camel"):
@@ -83,7 +85,7 @@ class Api:
         self._reading = asyncio.Lock()
         self._tls = found.ssl_context() if found.server.startswith("https:") else None
         make_socket = fencing.sockets(unacknowledged_s)
-        self._wire = wire.Wire(self._tls, make_socket, limit=CONNECTIONS)
+        self._wire = wire.Wire(self._tls, make_socket, limit=WRITE_CONNECTIONS)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True, socket_factory=make_socket),
             # Compressing a list costs the server more CPU than the bytes cost the cluster's network.

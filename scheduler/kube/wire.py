@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, cast
 from scheduler import errors
 from scheduler.kube import fencing
 
-IDLE_S: Final = 15.0  # a Go server closes a connection that is idle for 90 s (IdleTimeout in net/http), proxies sooner
+IDLE_S: Final = 30.0  # an API server ends an idle connection after 90 s (secure_serving.go), proxies often after 60
 HEAD_BYTES: Final = 2**16
 BODY_BYTES: Final = 2**25  # an object is at most 1.5 MB (etcd's --max-request-bytes)
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
