@@ -221,24 +221,11 @@ async def fake() -> AsyncIterator[server.FakeApi]:
         yield fake
 
 
-def only(door: str, patch: pytest.MonkeyPatch) -> None:
-    """Silence the other door, or have them change places all the time."""
-    patch.setattr(handlers, "STARTS_WITHIN_S", 0.05)
-    patch.setattr(handlers, "REMIND_EVERY_S", 0.05)
-    if door == "informer":
-        patch.setattr(podfeed, "LAW", dataclasses.replace(podfeed.LAW, quiet_s=1e9))
-    elif door == "kopf":
-        patch.setattr(podfeed, "LAW", podfeed.Law(surge_pods_per_s=10**9, quiet_s=0.0, late_s=1e9))
-        patch.setattr(podfeed.PendingPods, "seen", lambda _self, _pod: None)
-    else:
-        patch.setattr(podfeed, "LAW", podfeed.Law(surge_pods_per_s=1, quiet_s=0.1, late_s=0.2))
-
-
-@pytest.mark.parametrize("door", ["kopf", "informer", "switching"])
+@pytest.mark.parametrize("door", running.DOORS)
 async def test_each_pod_is_bound_once_by_either_door_and_while_they_change(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
-    only(door, monkeypatch)
+    running.through(door, monkeypatch)
     async with running.scheduler(fake, tmp_path) as world:
         for number in range(4):
             world.create(f"a{number}", cpu="10m")

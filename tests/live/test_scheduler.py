@@ -1,6 +1,7 @@
 """What the whole scheduler does for pods, seen from the API server: bindings, Events, conditions, and nothing else."""
 
 import asyncio
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -27,8 +28,11 @@ async def fake() -> AsyncIterator[server.FakeApi]:
         running.never_patched(fake)
 
 
-@pytest.fixture
-async def world(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[running.Running]:
+@pytest.fixture(params=running.DOORS)
+async def world(
+    fake: server.FakeApi, tmp_path: pathlib.Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[running.Running]:
+    running.through(request.param, monkeypatch)
     async with running.scheduler(fake, tmp_path) as world:
         yield world
 
@@ -336,8 +340,7 @@ async def test_who_waits_for_room_is_decided_again_without_a_question_to_the_ser
 async def test_a_binding_that_goes_wrong_is_settled_and_repeated_only_if_it_must(
     world: running.Running, fault: faults.Fault, requests: int, reported: str
 ) -> None:
-    fault.method, fault.path = "POST", "/binding"
-    world.fake.faults.append(fault)
+    world.fake.faults.append(dataclasses.replace(fault, method="POST", path="/binding"))
     world.create("a", cpu="2")
     await world.until(
         lambda: world.events("a", "Scheduled") and len(world.events("a", "FailedScheduling")) >= bool(reported)
