@@ -108,5 +108,4 @@ def daemons(running: cluster.Cluster, logs: pathlib.Path, *options: str) -> Iter
 
 def apply_rights(running: cluster.Cluster) -> None:
     base = processes.ROOT / "manifests/base"
-    running.apply(base / "namespace.yaml")
-    running.apply(base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
+    running.apply(base / "namespace.yaml", base / "rbac-daemon.yaml", base / "policy-daemon.yaml")

@@ -30,10 +30,7 @@ NODES = topology.Topology((
 @pytest.fixture(scope="module")
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     with cluster_factory(NODES, crds=True) as started:
-        base = processes.ROOT / "manifests/base"
-        started.apply(base / "namespace.yaml")
-        started.apply(base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
-        started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
+        processes.install(started)
         yield started
 
 

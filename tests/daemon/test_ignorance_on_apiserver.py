@@ -20,9 +20,7 @@ ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/data-locality-daemon"
 @pytest.fixture(scope="module")
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     with cluster_factory(topology.Topology((topology.Node("here", store="minio"),)), crds=True) as started:
-        base = processes.ROOT / "manifests/base"
-        started.apply(base / "namespace.yaml", base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
-        started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
+        processes.install(started)
         yield started
 
 

@@ -105,11 +105,7 @@ class Swallower:
 @pytest.fixture(scope="module")
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     with cluster_factory(NODES, crds=True) as started:
-        started.apply(processes.ROOT / "manifests/base/namespace.yaml")
-        started.apply(
-            processes.ROOT / "manifests/base/rbac-daemon.yaml", processes.ROOT / "manifests/base/policy-daemon.yaml"
-        )
-        started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
+        processes.install(started)
         servers.replicate(started.stores["left"], started.stores["right"])
         yield started
 

@@ -62,9 +62,7 @@ def labels(running: cluster.Cluster, name: str) -> dict[str, str]:
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     """A cluster in which node "here" has this machine's boot id, as its kubelet would report it."""
     with cluster_factory(NODES, crds=True) as started:
-        base = processes.ROOT / "manifests/base"
-        started.apply(base / "namespace.yaml", base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
-        started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
+        processes.install(started)
         here = node(started, "here")
         here["status"]["nodeInfo"]["bootID"] = BOOT_ID.read_text().strip()
         started.api.request("PUT", "/api/v1/nodes/here/status", here)

@@ -25,9 +25,7 @@ REFERENCED = 5
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     """One node, with a versitygw whose bucket is a directory that is filled without asking it."""
     with cluster_factory(topology.Topology((topology.Node("big", store="versitygw"),)), crds=True) as started:
-        started.apply(processes.ROOT / "manifests/base/namespace.yaml")
-        started.apply(processes.ROOT / "manifests/base/rbac-daemon.yaml")
-        started.apply(processes.ROOT / "manifests/examples/store-access.yaml")
+        processes.install(started)
         yield started
 
 

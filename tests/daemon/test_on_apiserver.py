@@ -95,13 +95,20 @@ def after_rounds(daemons: Iterable[Daemon], number: int) -> None:
     eventually(lambda: all(daemon.rounds() >= rounds for daemon, rounds in wanted))
 
 
+def install(running: cluster.Cluster) -> None:
+    """The daemons' account with its rights, which may also read the Secrets of the cluster's own stores."""
+    base = ROOT / "manifests/base"
+    running.apply(
+        *(base / name for name in ("namespace.yaml", "rbac-daemon.yaml", "policy-daemon.yaml")),
+        ROOT / "manifests/examples/store-access.yaml",
+    )
+
+
 @pytest.fixture(scope="module")
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     """Three nodes, two stores, our CRDs and the daemons' ServiceAccount with its rights."""
     with cluster_factory(NODES, crds=True) as started:
-        started.apply(ROOT / "manifests/base/namespace.yaml")
-        started.apply(ROOT / "manifests/base/rbac-daemon.yaml", ROOT / "manifests/base/policy-daemon.yaml")
-        started.apply(ROOT / "manifests/examples/store-access.yaml")
+        install(started)
         yield started
 
 

@@ -39,8 +39,8 @@ PAIRS = [("west/a", "west/b"), ("west/a", "east/a"), ("west/b", "east/a"), ("wes
 @pytest.fixture(scope="module")
 def running(cluster_factory: ClusterFactory) -> Iterator[cluster.Cluster]:
     with cluster_factory(NODES, crds=True) as started:
-        started.apply(ROOT / "manifests/base/namespace.yaml")
-        started.apply(ROOT / "manifests/base/rbac-daemon.yaml", ROOT / "manifests/base/policy-daemon.yaml")
+        base = ROOT / "manifests/base"
+        started.apply(base / "namespace.yaml", base / "rbac-daemon.yaml", base / "policy-daemon.yaml")
         for node in NODES.nodes:
             body = {"apiVersion": names.API_VERSION, "kind": "NodeCapability", "metadata": {"name": node.name}}
             made = started.api.request("POST", COLLECTION, body)
