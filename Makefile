@@ -36,7 +36,7 @@ demo: $(STAMP)  ## a real control plane on this machine, pods placed by data, co
 	$(PY) -m demo $(if $(KEEP),--keep)
 
 test: $(STAMP)  ## everything that CI runs: units, laws, compatibility, end to end on the local control plane
-	$(PY) -m pytest -m "not kind" $(ARGS)
+	$(PY) -m tests $(ARGS)
 
 lint: $(STAMP)  ## style, formatting, layers
 	$(VENV)/bin/ruff check $(CODE)
