@@ -60,7 +60,7 @@ def _compile(pod: request.PodRequest, _settings: config.Settings) -> Asked | Non
 
 def _resolve(asked: Asked, view: snapshot.Snapshot) -> Resolved:
     namespace = asked.storage_for
-    storage = frozenset(np.flatnonzero(view.has_local_storage(namespace)).tolist()) if namespace is not None else None
+    storage = view.local_storage(namespace) if namespace is not None else None
     return Resolved(asked.required, asked.needs_gpu, asked.needs_fast_storage, storage)
 
 

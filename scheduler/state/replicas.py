@@ -8,7 +8,8 @@ had: that of a namespace's own stores beside its own objects, that of everybody'
 
 The first of these that knows of any copy is the answer, even if none of its copies can be had now: a key that is known
 to lie on a store that is down is not in another store just because that one has its bucket. What knows of no copy at
-all is passed over. Which copies can be had is decided when it is asked (scheduler.state.witnesses).
+all is passed over. Which copies can be had is decided when it is asked (scheduler.state.witnesses), and the answer is
+kept for as long as it rests on the same (scheduler.state.answers).
 
 Data can lie on a node or, for a store outside the cluster, at a place (region and zone). Whether a node stores the
 bytes or serves what others hold makes no difference: what counts is from where they can be had.
@@ -21,10 +22,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from scheduler.api import copies, crd, names, units
-from scheduler.state import network, served, witnesses
+from scheduler.state import answers, network, served, storage, witnesses
 
 Places = tuple[network.Site, ...]
 
@@ -133,7 +135,10 @@ class ReplicaTable:
         self.witnesses = seen
         self._known: dict[tuple[str, str], dict[str, Known]] = {}  # (namespace, urn) -> object name -> what it says
         self._urn_of: dict[tuple[str, str], str] = {}  # (namespace, object name) -> urn
-        self.served = served.ServedTable(home_namespace)
+        self._answers: answers.Answers[Entry] = answers.Answers()
+        self.served = served.ServedTable(home_namespace, self._served_changed)
+        self.storage = storage.LocalStorage(self.served, seen)
+        seen.tell(self._place_changed)
 
     def apply(self, obj: crd.DataObject) -> bool:
         """Add or replace a DataObject; returns whether it says something else than before."""
@@ -145,6 +150,7 @@ class ReplicaTable:
         self.remove(namespace, name)
         self._urn_of[namespace, name] = known.urn
         self._known.setdefault((namespace, known.urn), {})[name] = known
+        self._answers.forget_bucket(_bucket(known.urn))
         return True
 
     def remove(self, namespace: str, name: str) -> bool:
@@ -156,6 +162,7 @@ class ReplicaTable:
         del by_name[name]
         if not by_name:
             del self._known[namespace, urn]
+        self._answers.forget_bucket(_bucket(urn))
         return True
 
     def newest_s(self) -> float:
@@ -176,7 +183,7 @@ class ReplicaTable:
     def doubts(self, namespace: str, name: str, now_s: float) -> tuple[Absent, ...]:
         """The copies that a DataObject knows of and that do not count at a time."""
         urn = self._urn_of.get((namespace, name))
-        return () if urn is None else self._judge(self._known[namespace, urn][name], now_s).absent
+        return () if urn is None else self._judge(self._known[namespace, urn][name], now_s, answers.Basis()).absent
 
     def speaks_in(self, namespace: str, bucket: str) -> str | None:
         """In which namespace stands what counts first for a namespace's pods of a bucket; None where nothing does."""
@@ -185,48 +192,62 @@ class ReplicaTable:
 
     def resolve(self, namespace: str, urn: str, now_s: float) -> Entry | None:
         """Find where a urn can be had at a time, or will be; None when nothing is known of any copy."""
+        bucket = _bucket(urn)
+        kept = self._answers.get(bucket, (namespace, urn), now_s)
+        if kept is not None:
+            return kept[0]
+        basis = answers.Basis()
+        found = self._resolve(namespace, urn, now_s, basis)
+        self._answers.put(bucket, (namespace, urn), found, basis)
+        return found
+
+    def stores(self, namespace: str, urn: str, now_s: float) -> Entry | None:
+        """Find the stores to which an output can be written: those of its bucket, else wherever the urn lies."""
+        bucket = self.resolve(namespace, _bucket(urn), now_s)
+        if bucket is not None and bucket.has_place:
+            return bucket
+        own = self.resolve(namespace, urn, now_s)
+        return own if own is not None and (own.has_place or bucket is None) else bucket
+
+    def _resolve(self, namespace: str, urn: str, now_s: float, basis: answers.Basis) -> Entry | None:
         promised: Entry | None = None
         for candidate in _candidates(urn):
             for home in self._homes(namespace):
                 absent: list[Absent] = []
                 for known in self._said(home, candidate):
-                    here = self._judge(known, now_s)
+                    here = self._judge(known, now_s, basis)
                     if here.is_there:
                         if promised is None:
                             return here
                         return dataclasses.replace(promised, nodes=here.nodes, places=here.places, absent=here.absent)
-                    if promised is None and (expected := self._coming(known.expected)) is not None:
+                    if promised is None and (expected := self._coming(known.expected, basis)) is not None:
                         promised = Entry(known.urn, known.size_bytes, expected=expected)
                     absent += here.absent
                 if absent:
                     return dataclasses.replace(promised or Entry(candidate, None), absent=tuple(absent))
         return promised
 
-    def stores(self, namespace: str, urn: str, now_s: float) -> Entry | None:
-        """Find the stores to which an output can be written: those of its bucket, else wherever the urn lies."""
-        bucket = self.resolve(namespace, urn.partition("/")[0], now_s)
-        if bucket is not None and bucket.has_place:
-            return bucket
-        own = self.resolve(namespace, urn, now_s)
-        return own if own is not None and (own.has_place or bucket is None) else bucket
-
     def _homes(self, namespace: str) -> tuple[str, ...]:
         return (namespace, self._home) if namespace != self._home else (namespace,)
 
     def _said(self, home: str, urn: str) -> Iterator[Known]:
         """All that counts for a namespace and is said of exactly this urn, best first."""
-        for _, known in sorted(self._known.get((home, urn), {}).items()):
-            yield known
+        by_name = self._known.get((home, urn))
+        if by_name is not None:
+            yield from by_name.values() if len(by_name) == 1 else [by_name[name] for name in sorted(by_name)]
         if serving := self.served.copies(home, urn):  # a bucket
             yield Known(urn, None, serving)
 
-    def _judge(self, known: Known, now_s: float) -> Entry:
+    def _judge(self, known: Known, now_s: float, basis: answers.Basis) -> Entry:
         """What can be had of it, and why the rest cannot."""
         nodes: dict[str, None] = {}
         places: dict[network.Site, None] = {}
         absent = []
         for copy in known.copies:
-            doubt = self.witnesses.doubt(copy, now_s)
+            doubt, span = self.witnesses.judge(copy, now_s)
+            basis.places.add(copy.node)
+            if span is not answers.ALWAYS:
+                basis.span &= span
             if doubt is not None:
                 absent.append(Absent(copy, doubt))
             elif copy.place is None:
@@ -235,12 +256,26 @@ class ReplicaTable:
                 places[copy.place] = None
         return Entry(known.urn, known.size_bytes, tuple(nodes), tuple(places), absent=tuple(absent))
 
-    def _coming(self, expected: Expected | None) -> Expected | None:
+    def _coming(self, expected: Expected | None, basis: answers.Basis) -> Expected | None:
         """The expectation without nodes on which nothing can be written now; None where none is left."""
         if expected is None:
             return None
+        basis.places.update(expected.nodes)
         nodes = tuple(node for node in expected.nodes if self.witnesses.is_ready(node))
         return dataclasses.replace(expected, nodes=nodes) if nodes or expected.places else None
+
+    def _place_changed(self, place: str) -> None:
+        self._answers.forget_place(place)
+        self.storage.look_again(place)
+
+    def _served_changed(self, node: str, buckets: AbstractSet[str]) -> None:
+        for bucket in buckets:
+            self._answers.forget_bucket(bucket)
+        self.storage.look_again(node)
+
+
+def _bucket(urn: str) -> str:
+    return urn.partition("/")[0]
 
 
 def _copy(seen: crd.Replica, *, is_todays: bool) -> witnesses.Copy:

@@ -6,9 +6,14 @@ namespace, which every pod may use.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final
 
 from scheduler.state import witnesses
+
+_NONE: Final[Mapping[str, list[witnesses.Copy]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,11 @@ class ServedTable:
 
     Args:
         home_namespace: Where stands what speaks for everybody.
+        changed: Told of a node that serves something else than before, with all buckets that it served or serves.
     """
 
-    def __init__(self, home_namespace: str) -> None:
+    def __init__(self, home_namespace: str, changed: Callable[[str, AbstractSet[str]], None]) -> None:
+        self._changed = changed
         self._home = home_namespace
         self._stores: dict[str, tuple[Store, ...]] = {}  # by node name
         # (namespace, bucket) or (namespace, None) for storage of any kind -> node name -> its stores as copies
@@ -63,6 +70,7 @@ class ServedTable:
             for key in self._keys(store):
                 self._in_order.pop(key, None)
                 self._copies.setdefault(key, {}).setdefault(node, []).append(copy)
+        self._changed(node, {bucket for store in (*before, *stores) for bucket in store.buckets})
         return True
 
     def knows(self, namespace: str, bucket: str) -> bool:
@@ -73,10 +81,14 @@ class ServedTable:
         """The copies of a bucket for which stores of a namespace speak, those of nodes in the order of their names."""
         return self._of((namespace, bucket))
 
-    def storage(self, namespace: str) -> tuple[witnesses.Copy, ...]:
-        """The stores that a namespace's pods may count on to be on their nodes."""
-        everybodys = self._of((self._home, None))
-        return everybodys if namespace == self._home else (*everybodys, *self._of((namespace, None)))
+    def storage_on(self, namespace: str, node: str) -> Iterator[witnesses.Copy]:
+        """The stores of a node that a namespace's pods may count on to be there."""
+        for home in {self._home, namespace}:
+            yield from self._copies.get((home, None), _NONE).get(node, ())
+
+    def storage_nodes(self, namespace: str) -> set[str]:
+        """The nodes that have such."""
+        return {node for home in {self._home, namespace} for node in self._copies.get((home, None), _NONE)}
 
     def _of(self, key: tuple[str, str | None]) -> tuple[witnesses.Copy, ...]:
         found = self._in_order.get(key)

@@ -140,13 +140,9 @@ class Snapshot:
         """Where they can write it."""
         return self.locations.stores(namespace, urn, self.now_s)
 
-    def has_local_storage(self, namespace: str) -> Mask:
-        """Nodes with a store that can be had now and that speaks for a namespace."""
-        doubt, now_s = self.witnesses.doubt, self.now_s
-        stores = self.locations.served.storage(namespace)
-        found = np.zeros(self.size, np.bool_)
-        found[[self.index_of[copy.node] for copy in stores if doubt(copy, now_s) is None]] = True
-        return found
+    def local_storage(self, namespace: str) -> frozenset[int]:
+        """The slots of nodes with a store that can be had now and that speaks for a namespace."""
+        return self.locations.storage.slots(namespace, self.now_s, self.index_of)
 
     def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
         """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""

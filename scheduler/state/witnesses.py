@@ -12,15 +12,21 @@ a function of the state and of the time that the caller gives.
 from __future__ import annotations
 
 import enum
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from scheduler.api import core, crd, names, units
-from scheduler.state import network
+from scheduler.state import answers, network
 
 # The node lifecycle controller's, for what the condition Ready says (pkg/controller/nodelifecycle); an administrator
 # may set them too.
 _AWAY_TAINTS: Final = frozenset({"node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"})
+
+
+# Taken off both ends of a span, as sums of times are rounded and differences of near ones are not.
+_EDGE_S: Final = 1e-3
 
 
 class Doubt(enum.StrEnum):
@@ -86,17 +92,25 @@ class Witnesses:
         self._ready: dict[str, bool] = {}  # of the nodes that there are
         self._asked: dict[str, tuple[crd.Store, ...]] = {}  # node name -> as its NodeCapability lists them
         self._seen: dict[tuple[str, str], dict[str, float]] = {}  # (node or EXTERNAL, store) -> who asked it -> when
+        self._changed: Callable[[str], None] = _nobody
+
+    def tell(self, changed: Callable[[str], None]) -> None:
+        """Have a node's name told, or names.EXTERNAL, whenever copies there may count otherwise than before."""
+        self._changed = changed
 
     def set_node(self, node: core.Node) -> bool:
         """Take in a node; returns whether it became ready, or ceased to be."""
         name, ready = node.metadata.name, is_ready(node)
         before = self._ready.get(name)
         self._ready[name] = ready
+        if ready != before:
+            self._changed(name)
         return ready != before
 
     def remove_node(self, name: str) -> None:
         """Forget a node."""
-        self._ready.pop(name, None)
+        if self._ready.pop(name, None) is not None:
+            self._changed(name)
 
     def set_stores(self, reporter: str, stores: tuple[crd.Store, ...]) -> bool:
         """Replace when the stores of a node's NodeCapability were asked.
@@ -104,6 +118,11 @@ class Witnesses:
         Returns:
             Whether one of them was silent for so long before that it may count again only now.
         """
+        told = self._asked.get(reporter, ())
+        if stores == told:
+            return False
+        for place in {_where(reporter, store) for store in (*told, *stores)}:
+            self._changed(place)
         before: dict[tuple[str, str], float] = {}
         for store in self._asked.pop(reporter, ()):
             key = _where(reporter, store), store.name
@@ -133,20 +152,26 @@ class Witnesses:
 
     def doubt(self, copy: Copy, now_s: float) -> Doubt | None:
         """Why a copy does not count at a time; None where it does."""
+        return self.judge(copy, now_s)[0]
+
+    def judge(self, copy: Copy, now_s: float) -> tuple[Doubt | None, answers.Span]:
+        """The same, and a span of time for which it holds if nothing else changes; it may not reach to ``now_s``."""
         if copy.doubt is not None:
-            return copy.doubt
+            return copy.doubt, answers.ALWAYS
         if copy.place is None and not self._ready.get(copy.node, False):
-            return Doubt.NODE_NOT_READY if copy.node in self._ready else Doubt.NODE_GONE
+            return Doubt.NODE_NOT_READY if copy.node in self._ready else Doubt.NODE_GONE, answers.ALWAYS
         asked = self._seen.get((copy.node, copy.store))
-        if copy.seen_s is None:
-            if asked is None:
-                return None
-        elif self._is_fresh(copy.seen_s, now_s):
-            return None
-        for asked_s in asked.values() if asked is not None else ():
-            if self._is_fresh(asked_s, now_s):
-                return None
-        return Doubt.WITNESS_SILENT
+        if copy.seen_s is None and asked is None:
+            return None, answers.ALWAYS
+        times = [*(asked.values() if asked is not None else ()), *(() if copy.seen_s is None else (copy.seen_s,))]
+        fresh = [seen_s for seen_s in times if self._is_fresh(seen_s, now_s)]
+        reach_s = self._max_age_s
+        if fresh:
+            latest_s = max(fresh)
+            return None, answers.Span(latest_s - reach_s + _EDGE_S, latest_s + reach_s - _EDGE_S)
+        before_s = max((seen_s for seen_s in times if seen_s < now_s), default=-math.inf)
+        after_s = min((seen_s for seen_s in times if seen_s > now_s), default=math.inf)
+        return Doubt.WITNESS_SILENT, answers.Span(before_s + reach_s + _EDGE_S, after_s - reach_s - _EDGE_S)
 
     def last_seen_s(self, copy: Copy) -> float | None:
         """When anybody last saw a copy; None where nobody dated it."""
@@ -155,6 +180,10 @@ class Witnesses:
 
     def _is_fresh(self, seen_s: float, now_s: float) -> bool:
         return abs(now_s - seen_s) <= self._max_age_s
+
+
+def _nobody(_place: str) -> None:
+    """Is told."""
 
 
 def _where(reporter: str, store: crd.Store) -> str:

@@ -215,6 +215,9 @@ class Machine(stateful.RuleBasedStateMachine):
             found = self.kept.cost(view, pod)
             assert found.seconds.tolist() == alone(view, found).tolist()
             assert told(view, found) == told(fresh, cost.Kept(SETTINGS).cost(fresh, pod))
+        for namespace in ("default", "other"):
+            here, there = ({one.names[slot] for slot in one.local_storage(namespace)} for one in (view, fresh))
+            assert here == there
 
 
 TestWhatIsKept = Machine.TestCase

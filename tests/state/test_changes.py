@@ -136,7 +136,7 @@ def read_slot(snap: snapshot.Snapshot, index: int) -> Iterator[tuple[int, Any, A
     yield changes.PLACE, "", snap.names[index] and snap.links.sites[int(snap.links.site_of[index])]
     yield changes.IMAGES, "", {name for name, image in snap.images.items() if image.held[index]}
     for namespace in NAMESPACES:
-        yield changes.STORES, namespace, snap.has_local_storage(namespace)[index]
+        yield changes.STORES, namespace, index in snap.local_storage(namespace)
     for key, by_ip in snap.ports.items():
         for ip, counts in by_ip.items():
             yield changes.PORTS, (key, ip), int(counts[index])

@@ -382,7 +382,7 @@ def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
             int(snap.node_type[index]),
             bool(snap.has_gpu[index]),
             bool(snap.has_fast_storage[index]),
-            *(bool(snap.has_local_storage(namespace)[index]) for namespace in ("default", "other")),
+            *(index in snap.local_storage(namespace) for namespace in ("default", "other")),
         ),
         "images": {name for name, image in snap.images.items() if image.held[index]},
         "site": snap.links.sites[int(snap.links.site_of[index])],
