@@ -155,17 +155,31 @@ class Machine(stateful.RuleBasedStateMachine):
         self.objects: dict[tuple[str, str], Object] = {}
 
     @stateful.initialize(
-        made=st.tuples(*(nodes(name) for name in NODES)), known=st.lists(objects(), min_size=2, max_size=4)
+        made=st.tuples(*(nodes(name) for name in NODES)),
+        known=st.lists(objects(), min_size=2, max_size=4),
+        serving=st.lists(stores(), min_size=2, max_size=4),
     )
-    def begin(self, made: tuple[Object, ...], known: list[Object]) -> None:
+    def begin(self, made: tuple[Object, ...], known: list[Object], serving: list[Object]) -> None:
         for node in made:
             self.apply_node(node)
+        for name, store in zip(NODES, serving, strict=False):
+            self.apply_capability(name, [store], [])
         for obj in known:
             self.apply_object(obj)
 
     @stateful.rule(now_s=times_s)
     def time_is(self, now_s: float) -> None:
         self.now_s = now_s
+
+    @stateful.rule(by_s=st.sampled_from([1.0, 300.0, 850.0, 901.0]))
+    def time_passes(self, by_s: float) -> None:
+        self.now_s += by_s
+
+    @stateful.rule(name=node_names, ready=st.sampled_from(["True", "False"]))
+    def is_ready(self, name: str, ready: str) -> None:
+        if name in self.nodes:
+            status = self.nodes[name]["status"] | {"conditions": [{"type": "Ready", "status": ready}]}
+            self.apply_node(self.nodes[name] | {"status": status})
 
     @stateful.rule(obj=nodes())
     def apply_node(self, obj: Object) -> None:
