@@ -11,6 +11,7 @@ What was worked out for one pod is kept for the next ones: rows by what a plugin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -75,18 +76,15 @@ class Engine:
             self._log = view.changes
             self._sheets.clear()
             self._rows.clear()
-        filters, scores = _now(shape.filters, view), _now(shape.scores, view)
-        key = (
-            shape.number,
-            *[asked for plugin, asked in filters if plugin.resolve is not None],
-            None,
-            *[asked for plugin, asked in scores if plugin.resolve is not None],
-        )
+        now = [plugin.resolve(asked, view) for plugin, asked in shape.open if plugin.resolve is not None]
+        key = (shape.number, *now)
         found = self._sheets.get(key)
         if found is not None:
             found.catch_up(view)
             return found
         made: list[rows.Row] = []
+        remaining = iter(now)
+        filters, scores = _resolved(shape.filters, remaining), _resolved(shape.scores, remaining)
         found = sheet.Sheet(
             [self._row(rows.FilterRow, plugin, asked, made) for plugin, asked in filters],
             [self._row(rows.ScoreRow, plugin, asked, made) for plugin, asked in scores],
@@ -135,7 +133,7 @@ class Engine:
         costs = made_of.costs(profile.weights)
         if moves.moves:
             costs = costs + profile.weights.data * moves.seconds / self._settings.tau_s
-        best = np.flatnonzero(costs <= costs.min() + _TIE)
+        best = (costs <= costs.min() + _TIE).nonzero()[0]
         if nominated >= 0:
             # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
             best = np.array([nominated])
@@ -152,13 +150,10 @@ class Engine:
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 
 
-def _now(asked_of: tuple[tuple[P, Any], ...], view: snapshot.Snapshot) -> list[tuple[P, Any]]:
-    """What plugins ask now, of those that do."""
-    return [
-        (plugin, now)
-        for plugin, asked in asked_of
-        if (now := asked if plugin.resolve is None else plugin.resolve(asked, view)) is not None
-    ]
+def _resolved(asked_of: tuple[tuple[P, Any], ...], now: Iterator[object]) -> list[tuple[P, Any]]:
+    """The plugins that say something now, with what they ask; ``now`` is that of those whose ``resolve`` says it."""
+    found = [(plugin, asked if plugin.resolve is None else next(now)) for plugin, asked in asked_of]
+    return [(plugin, asked) for plugin, asked in found if asked is not None]
 
 
 def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Deltas:

@@ -37,6 +37,7 @@ class Shape:
         refused: The pod as a whole is refused, or narrowed to some nodes.
         may_lack: Whether it may need something that is not built.
         filters, scores, wishes: The plugins that have something to say, with what they read.
+        open: Those of them for which that must be resolved in the cluster as it is.
         error: Why upstream cannot score nodes for it; ``scores`` is empty then.
     """
 
@@ -48,6 +49,7 @@ class Shape:
     scores: tuple[AskedScore, ...]
     wishes: tuple[AskedWish, ...]
     error: str
+    open: tuple[AskedFilter | AskedScore, ...]
 
 
 class Shapes:
@@ -125,6 +127,10 @@ class Shapes:
             scores=tuple(scores),
             wishes=tuple(wishes),
             error=error,
+            open=(
+                *(one for one in filters if one[0].resolve is not None),
+                *(one for one in scores if one[0].resolve is not None),
+            ),
         )
 
 

@@ -7,6 +7,8 @@ Either way the sums are the same to the bit. It holds everything but data, whose
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -129,14 +131,18 @@ class Sheet:
         changed = log.since(self.seq) if self.seq >= 0 and len(self.refuser) == view.size else None
         dirty: set[int] = set()
         is_known = changed is not None
+        noted = functools.reduce(operator.or_, changed.values(), 0) if changed is not None else changes.EVERY
         for row in self._rows:
+            if not noted & row.plugin.facets and row.seq == self.seq:
+                row.seq = log.seq
+                continue
             slots = row.catch_up(view, self.seq, changed)
             if slots is None or not is_known:
                 is_known = False
             else:
                 dirty.update(slots)
-        if changed is not None and is_known:
-            dirty.update(slot for slot, noted in changed.items() if noted & changes.ALIVE)
+        if changed is not None and noted & changes.ALIVE:
+            dirty.update(slot for slot, facets in changed.items() if facets & changes.ALIVE)
         if not is_known or len(dirty) > rows.FEW or self.error or not all(self._look_again(view, at) for at in dirty):
             self._add_up(view)
         self.seq = log.seq

@@ -26,14 +26,19 @@ def true_amount(pod: demand.Demand, name: str) -> int:
             return pod.scalars.get(name, 0)
 
 
+def is_left_out(name: str, own: int) -> bool:
+    """Whether scores leave out a resource, as the pod asks for none of it."""
+    return own == 0 and demand.is_scalar(name)
+
+
 def allocations(view: snapshot.Snapshot, name: str, own: int, *, nonzero: bool) -> tuple[contract.Ints, contract.Ints]:
-    """[slots] what would be requested of a resource with the pod there, and what the node offers; 0, 0 leaves it out.
+    """[slots] what would be requested of a resource with the pod there, and what the node offers; 0 and 0 for nothing.
 
     Args:
         own: What the pod asks for.
         nonzero: Count containers without a request at upstream's defaults; otherwise true requests.
     """
-    row = _row(view, name, own)
+    row = view.resource_row.get(name)
     if row is None:
         return np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
     in_use = view.taken[_NONZERO_ROWS.get(name, row) if nonzero else row]
@@ -43,7 +48,7 @@ def allocations(view: snapshot.Snapshot, name: str, own: int, *, nonzero: bool) 
 
 def allocation(view: snapshot.Snapshot, slot: int, name: str, own: int, *, nonzero: bool) -> tuple[int, int]:
     """The same of one slot."""
-    row = _row(view, name, own)
+    row = view.resource_row.get(name)
     if row is None:
         return 0, 0
     allocatable = view.offered.item(row, slot)
@@ -51,8 +56,3 @@ def allocation(view: snapshot.Snapshot, slot: int, name: str, own: int, *, nonze
         return 0, 0
     in_use = view.taken.item(_NONZERO_ROWS.get(name, row) if nonzero else row, slot)
     return int64.wrap(in_use + own), allocatable
-
-
-def _row(view: snapshot.Snapshot, name: str, own: int) -> int | None:
-    """Where the resource is counted; None where the pod leaves it out."""
-    return None if demand.is_scalar(name) and own == 0 else view.resource_row.get(name)

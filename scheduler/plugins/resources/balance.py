@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.plugins import contract, request
@@ -22,7 +23,11 @@ Asked = tuple[tuple[str, int], ...]  # resource, what the pod asks for
 
 def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | None:
     """None for a pod that requests none of the resources."""
-    asked = tuple((name, amounts.true_amount(pod.asked, name)) for name in settings.plugins.balanced_resources)
+    asked = tuple(
+        (name, own)
+        for name in settings.plugins.balanced_resources
+        if not amounts.is_left_out(name, own := amounts.true_amount(pod.asked, name))
+    )
     return asked if any(own for _, own in asked) else None
 
 
@@ -43,15 +48,25 @@ def _raws(asked: Asked, view: snapshot.Snapshot) -> contract.Ints:
 def _evenness(requested: contract.Ints, allocatable: contract.Ints) -> contract.Ints:
     """(1 - deviation of the used fractions) * 100; [resources, nodes] in, [nodes] out."""
     counted = allocatable != 0
+    if len(counted) == 2:
+        return _evenness_of_two(requested, allocatable, counted)
     fractions = np.minimum(requested / np.where(counted, allocatable, 1), 1.0)
     fractions = np.where(counted, fractions, 0.0)
     number = counted.sum(axis=0)
     mean = _sum_rows(fractions) / np.maximum(number, 1)
     squares = np.where(counted, (fractions - mean) * (fractions - mean), 0.0)
     deviation = np.sqrt(_sum_rows(squares) / np.maximum(number, 1))
-    if len(fractions) >= 2:
-        deviation = np.where(number == 2, _half_distance(fractions, counted), deviation)
+    deviation = np.where(number == 2, _half_distance(fractions, counted), deviation)
     return ((1.0 - np.where(number < 2, 0.0, deviation)) * contract.MAX_SCORE).astype(np.int64)
+
+
+def _evenness_of_two(requested: contract.Ints, allocatable: contract.Ints, counted: NDArray[np.bool_]) -> contract.Ints:
+    """The same of two resources, as is usual: in a tenth of the time."""
+    first, second = np.minimum(requested / np.where(counted, allocatable, 1), 1.0)
+    half = np.abs(first - second) / 2
+    half[~(counted[0] & counted[1])] = 0.0
+    evenness: contract.Ints = ((1.0 - half) * contract.MAX_SCORE).astype(np.int64)
+    return evenness
 
 
 def _half_distance(fractions: contract.Floats, counted: contract.Mask) -> contract.Floats:

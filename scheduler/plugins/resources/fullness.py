@@ -39,7 +39,11 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked:
     return Asked(
         strategy=plugins.fit_strategy,
         shape=tuple(plugins.fit_shape) if plugins.fit_strategy == _RATIO else (),
-        resources=tuple((name, weight, pod.asked.scored.get(name, 0)) for name, weight in plugins.fit_resources),
+        resources=tuple(
+            (name, weight, own)
+            for name, weight in plugins.fit_resources
+            if not amounts.is_left_out(name, own := pod.asked.scored.get(name, 0))
+        ),
     )
 
 

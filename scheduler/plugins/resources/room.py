@@ -62,19 +62,24 @@ def _rows(wanted: Wanted, view: snapshot.Snapshot) -> contract.Verdict | None:
     refused = np.logical_or.reduce(lacks)
     if not refused.any():
         return None
-    # One bit a lack, so that equal combinations of lacks get equal numbers; counted anew before the bits run out.
-    combination = np.zeros(view.size, np.int64)
+    # One bit a lack, so that equal combinations of lacks get equal numbers; counted anew before the bits run out. Among
+    # those that lack something, for to sort them takes long.
+    hit = np.flatnonzero(refused)
+    combination = np.zeros(len(hit), np.int64)
     for number, lack in enumerate(lacks, start=1):
-        combination = 2 * combination + lack
+        combination = 2 * combination + lack[hit]
         if number % 30 == 0:
             combination = np.unique(combination, return_inverse=True)[1]
-    _, examples, reason = np.unique(combination, return_index=True, return_inverse=True)
+    _, examples, kinds = np.unique(combination, return_index=True, return_inverse=True)
+    reason = np.zeros(view.size, np.int32)
+    reason[hit] = kinds
     code = np.where(hopeless, np.int8(contract.Code.UNRESOLVABLE), np.int8(contract.Code.UNSCHEDULABLE))
     return contract.Verdict(
         code=np.where(refused, code, np.int8(contract.Code.SUCCESS)),
-        reason=reason.astype(np.int32),
+        reason=reason,
         reasons=[
-            tuple(label for label, lack in zip(labels, lacks, strict=True) if lack[example]) for example in examples
+            tuple(label for label, lack in zip(labels, lacks, strict=True) if lack[example])
+            for example in hit[examples].tolist()
         ],
     )
 
