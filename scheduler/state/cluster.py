@@ -57,7 +57,7 @@ class Cluster:
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
-        self._neighbours = neighbours.Neighbours(self._placed)
+        self._neighbours = neighbours.Neighbours(self._nodes.labels)
         self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
 
     @property
@@ -74,19 +74,30 @@ class Cluster:
             InputError: a quantity of it cannot be read; nothing is changed then.
         """
         name = node.metadata.name
-        is_new = name not in self._index_of
-        changed = self._nodes.apply(node)
-        here = self._on_node.get(name)
-        if not here:
-            return
-        if is_new:
-            index = self._index_of[name]
-            for uid in here:
-                placed = self._placed[uid]
-                placed.index = index
-                self._usage.add(index, placed.asked, placed.ports, 1)
-                self._neighbours.add(placed.pod, index, 1)
-        elif changed & changes.LABELS:
+        here = [self._placed[uid] for uid in self._on_node.get(name, ())]
+        index = self._index_of.get(name)
+        if index is None:
+            self._nodes.apply(node)
+            for placed in here:
+                placed.index = self._index_of[name]
+                self._usage.add(placed.index, placed.asked, placed.ports, 1)
+                placed.company = self._neighbours.enter(placed.pod, placed.index)
+        elif here and self._nodes.labels.of(index) != node.metadata.labels:
+            self._relabel(node, index, here)
+        else:
+            self._nodes.apply(node)
+
+    def _relabel(self, node: core.Node, index: int, here: list[snapshot.Placed]) -> None:
+        """Take in a node whose pods come into other domains."""
+        before, after = self._nodes.labels.of(index), node.metadata.labels
+        keys = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        companies = [placed.company for placed in here if placed.company is not None]
+        self._neighbours.move(companies, index, keys, -1)
+        try:
+            self._nodes.apply(node)
+        finally:
+            self._neighbours.move(companies, index, keys, 1)
+        if self._neighbours.are_asked(keys):
             self.changes.note(changes.ALL, changes.COMPANY)
 
     def remove_node(self, name: str) -> None:
@@ -94,11 +105,11 @@ class Cluster:
         index = self._index_of.get(name)
         if index is None:
             return
-        here = self._on_node.get(name, ())
-        for uid in here:
-            placed = self._placed[uid]
-            self._neighbours.add(placed.pod, index, -1)
-            placed.index = -1
+        here = [self._placed[uid] for uid in self._on_node.get(name, ())]
+        for placed in here:
+            if placed.company is not None:
+                self._neighbours.leave(placed.company, index)
+            placed.index, placed.company = -1, None
         self._nodes.remove(name)
         if here:
             self.changes.note(changes.ALL, changes.COMPANY)
@@ -318,7 +329,11 @@ class Cluster:
     def _count(self, placed: snapshot.Placed, sign: int) -> None:
         """Count a pod in (sign 1) or out (sign -1) on the node that it is placed on."""
         self._usage.add(placed.index, placed.asked, placed.ports, sign)
-        self._neighbours.add(placed.pod, placed.index, sign)
+        if placed.company is not None:
+            self._neighbours.leave(placed.company, placed.index)
+            placed.company = None
+        else:
+            placed.company = self._neighbours.enter(placed.pod, placed.index)
         changed = changes.USE | changes.COMPANY | changes.PORTS if placed.ports else changes.USE | changes.COMPANY
         self.changes.note(placed.index, changed)
 

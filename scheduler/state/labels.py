@@ -17,43 +17,70 @@ from scheduler.api import requirements
 
 Mask = NDArray[np.bool_]
 
-# Values kept beyond what nodes could hold, so that forgetting is rare.
-_SPARE_VALUES = 64
 _NONE: Final[Mapping[str, str]] = {}
 
 
 class Column:
-    """The values of one label key over all nodes."""
+    """The values of one label key over all nodes.
 
-    __slots__ = ("_integers", "holders", "ids", "values")
+    A value keeps its id for as long as a node has it; then the next new value gets it.
+
+    Attributes:
+        ids: [capacity] the id of each node's value, -1 where the label is absent.
+        values: Ids by value.
+        width: All ids are below this.
+        holders: Nodes that have the label.
+    """
+
+    __slots__ = ("_held", "_integers", "_unused", "holders", "ids", "values")
 
     def __init__(self, capacity: int) -> None:
-        self.ids = np.full(capacity, -1, np.int32)  # [capacity]; -1 where the label is absent
-        self.values: dict[str, int] = {}  # value -> id
-        self.holders = 0  # nodes that have the label
-        self._integers: tuple[int, NDArray[np.int64], Mask] | None = None
+        self.ids = np.full(capacity, -1, np.int32)
+        self.values: dict[str, int] = {}
+        self.holders = 0
+        self._held: list[int] = []  # by id, the nodes that have the value
+        self._unused: list[int] = []
+        self._integers: tuple[NDArray[np.int64], Mask] | None = None
 
-    def set(self, index: int, value: str) -> None:
-        """Give node ``index`` this value."""
-        if self.ids[index] < 0:
-            self.holders += 1
-        self.ids[index] = self.values.setdefault(value, len(self.values))
-        if len(self.values) > 2 * len(self.ids) + _SPARE_VALUES:
-            self._forget_unused()
+    @property
+    def width(self) -> int:
+        """See the class."""
+        return len(self._held)
 
-    def clear(self, index: int) -> None:
-        """Take the label from node ``index``, which has it."""
+    def set(self, index: int, value: str, before_value: str | None) -> None:
+        """Give node ``index`` this value instead of the one that it had, if it had one."""
+        before = self.ids.item(index)
+        found = self.values.get(value)
+        if found is None:
+            found = self.values[value] = self._take()
+        elif found == before:
+            return
+        self._held[found] += 1
+        self.ids[index] = found
+        self.holders += 1
+        if before_value is not None:
+            self._release(before, before_value)
+
+    def clear(self, index: int, value: str) -> None:
+        """Take the label from node ``index``, which has it with this value."""
+        before = self.ids.item(index)
         self.ids[index] = -1
-        self.holders -= 1
+        self._release(before, value)
 
-    def _forget_unused(self) -> None:
-        """Drop values that no node has any more: a label such as a timestamp would collect them for ever."""
-        by_id = list(self.values)
-        used, renumbered = np.unique(self.ids, return_inverse=True)
-        absent = int(used[0] == -1)
-        self.ids = (renumbered - absent).astype(np.int32)
-        self.values = {by_id[old]: new for new, old in enumerate(used[absent:].tolist())}
+    def _take(self) -> int:
         self._integers = None
+        if self._unused:
+            return self._unused.pop()
+        self._held.append(0)
+        return len(self._held) - 1
+
+    def _release(self, used: int, value: str) -> None:
+        self.holders -= 1
+        self._held[used] -= 1
+        if not self._held[used]:
+            self._integers = None
+            del self.values[value]
+            self._unused.append(used)
 
     def present(self, size: int) -> Mask:
         """Where the label exists, whatever its value."""
@@ -65,7 +92,7 @@ class Column:
         if len(known) == 1:
             equal: Mask = self.ids[:size] == known[0]
             return equal
-        table = np.zeros(len(self.values) + 1, np.bool_)
+        table = np.zeros(self.width + 1, np.bool_)
         table[known] = True
         return table[self.ids[:size]]
 
@@ -76,12 +103,14 @@ class Column:
         return table[self.ids[:size]]
 
     def _as_integers(self) -> tuple[NDArray[np.int64], Mask]:
-        if self._integers is None or self._integers[0] != len(self.values):
-            parsed = [requirements.parse_int64(value) for value in self.values]
-            numbers = np.array([*(value or 0 for value in parsed), 0], np.int64)
-            valid = np.array([*(value is not None for value in parsed), False], np.bool_)
-            self._integers = (len(self.values), numbers, valid)
-        return self._integers[1], self._integers[2]
+        if self._integers is None:
+            numbers, valid = np.zeros(self.width + 1, np.int64), np.zeros(self.width + 1, np.bool_)
+            for value, found in self.values.items():
+                parsed = requirements.parse_int64(value)
+                if parsed is not None:
+                    numbers[found], valid[found] = parsed, True
+            self._integers = numbers, valid
+        return self._integers
 
 
 class LabelTable:
@@ -104,7 +133,7 @@ class LabelTable:
         if before == labels:
             return False
         for key in before.keys() - labels.keys():
-            self._columns[key].clear(index)
+            self._columns[key].clear(index, before[key])
             if not self._columns[key].holders:
                 del self._columns[key]
         columns = self._columns
@@ -112,7 +141,7 @@ class LabelTable:
             column = columns.get(key)
             if column is None:
                 column = columns[key] = Column(self._capacity)
-            column.set(index, value)
+            column.set(index, value, before.get(key))
         if labels:
             self._rows[index] = labels
         else:

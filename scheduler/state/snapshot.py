@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 
 class Placed(msgspec.Struct):
-    """An assigned pod: ``index`` is its node's slot, or -1 while that node is unknown."""
+    """An assigned pod: ``index`` is its node's slot, or -1 while that node is unknown; then it has no ``company``."""
 
     pod: core.Pod
     node: str
@@ -31,6 +31,7 @@ class Placed(msgspec.Struct):
     asked: demand.Demand
     ports: tuple[demand.Port, ...]
     assumed: bool
+    company: neighbours.Company | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.plugins.common import domains
 from scheduler.state import changes, podterms, snapshot
 from tests.state import build, test_cluster_laws
 from tests.state.build import Object
@@ -149,7 +148,7 @@ def read_company(snap: snapshot.Snapshot, index: int) -> Read:
             continue
         domain = tuple(np.flatnonzero(column.ids[: snap.size] == column.ids[index]).tolist())
         for number, wanted in enumerate((EVERYBODY, LABELLED_X)):
-            here = domains.near(snap, key, [cohort.at for cohort in snap.neighbours.cohorts.find([wanted])])
+            here = snap.neighbours.near([wanted], key).row(snap.size)
             if here is not None:
                 yield changes.COMPANY | changes.LABELS, domain, ("company", index, key, number), here[index]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.state import cluster, demand, podterms, snapshot, usage
+from scheduler.state import cluster, demand, podterms, snapshot, tallies, usage
 from tests.state import build
 from tests.state.build import Object
 
@@ -39,7 +39,9 @@ SELECTORS: list[Object] = [
     {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x", "x"]}]},
     {"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]},
 ]
-TERMS: list[Object] = [{"topologyKey": "zone", "labelSelector": selector} for selector in SELECTORS]
+TERMS: list[Object] = [
+    {"topologyKey": KEYS[number % 2], "labelSelector": selector} for number, selector in enumerate(SELECTORS)
+]
 REQUIRED, PREFERRED = (
     "requiredDuringSchedulingIgnoredDuringExecution",
     "preferredDuringSchedulingIgnoredDuringExecution",
@@ -331,23 +333,23 @@ def describe(of: cluster.Cluster) -> dict[str, Any]:
 def _describe_neighbours(snap: snapshot.Snapshot) -> dict[str, Any]:
     """Who is where and wants what, as every term finds it that asks for one label or one namespace, and for nothing."""
 
-    def where(at: dict[int, int]) -> dict[str, int]:
-        return {snap.names[index]: count for index, count in at.items()}
+    def where(tally: tallies.Tally) -> dict[str, int]:
+        return {name: tally.of(index) for name, index in snap.index_of.items() if tally.of(index)}
 
     found: dict[str, Any] = {"namespaces": {name: dict(of) for name, of in snap.neighbours.namespaces.items()}}
+    tier_one = podterms.Wanted(core.LabelSelector({"tier": "1"}), None, "disk")
     for selector in SELECTORS:
         for namespaces in (None, frozenset(), frozenset({"default"}), frozenset({"default", "other"})):
             term = podterms.Wanted(core.convert(selector, core.LabelSelector, "s"), namespaces, "zone")
-            cohorts = snap.neighbours.cohorts.find([term])
-            by_labels = {(each.namespace, *sorted(each.labels.items())): where(each.at) for each in cohorts}
-            assert len(by_labels) == len(cohorts), "pods that look alike are one cohort"
-            found[f"{selector} in {namespaces}"] = by_labels
+            for meant in ([term], [term, tier_one]):
+                for key in ("disk", "tier", tallies.BY_SLOT):
+                    found[f"{meant} by {key}"] = where(snap.neighbours.near(meant, key))
     for name, table in (("repelling", snap.neighbours.repelling), ("drawing", snap.neighbours.drawing)):
         for labels in ({}, {"app": "x"}, {"app": "y", "tier": "1"}):
             asking = build.as_pod(build.pod("asking", labels=labels))
             terms = table.meaning(asking, snap.neighbours.namespaces)
             found[f"{name} {labels}"] = sorted(
-                (str(each.term), str(each.weight), sorted(where(each.at).items())) for each in terms
+                (str(each.term), str(each.weight), each.pods, sorted(where(each.tally).items())) for each in terms
             )
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import core
-from scheduler.state import cluster, podterms
+from scheduler.state import cluster, cohorts, podterms, snapshot, tallies
 from tests.state import build
 from tests.state.build import Object
 
@@ -29,11 +29,15 @@ def found(of: cluster.Cluster, **selector: Any) -> dict[str, int]:
     """Pods by node that a selector finds (without one: app x)."""
     wanted = core.convert(selector or {"matchLabels": {"app": "x"}}, core.LabelSelector, "selector")
     snap = of.freeze()
-    cohorts = snap.neighbours.cohorts.find([podterms.Wanted(wanted, None, "zone")])
-    counts: dict[str, int] = {}
-    for cohort in cohorts:
-        for index, count in cohort.at.items():
-            counts[snap.names[index]] = counts.get(snap.names[index], 0) + count
+    return by_node(snap, snap.neighbours.near([podterms.Wanted(wanted, None, "zone")], "zone"))
+
+
+def by_node(snap: snapshot.Snapshot, tally: tallies.Tally) -> dict[str, int]:
+    """What is counted, by node: each is a zone of its own here."""
+    row = tally.row(snap.size)
+    counts = {name: tally.of(index) for name, index in snap.index_of.items() if tally.of(index)}
+    assert counts == {name: int(row[index]) for name, index in snap.index_of.items() if row is not None and row[index]}
+    assert tally.total == sum(counts.values())
     return counts
 
 
@@ -43,7 +47,7 @@ def carried(of: cluster.Cluster) -> list[tuple[int | None, dict[str, int]]]:
     asking = build.as_pod(build.pod("asking", labels={"app": "x"}))
     tables = (snap.neighbours.repelling, snap.neighbours.drawing)
     return [
-        (each.weight, {snap.names[index]: count for index, count in each.at.items()})
+        (each.weight, by_node(snap, each.tally))
         for table in tables
         for each in sorted(table.meaning(asking, {}), key=lambda each: each.weight or 0)
     ]
@@ -54,7 +58,11 @@ def pod(name: str = "p", app: str = "x", on: str = "a") -> core.Pod:
 
 
 def node(name: str) -> core.Node:
-    return build.as_node(build.node(name))
+    return build.as_node(zone(name))
+
+
+def zone(name: str) -> Object:
+    return build.node(name, labels={"zone": name})
 
 
 @pytest.mark.parametrize("is_asked_before", [True, False], ids=["asked before", "asked first now"])
@@ -81,7 +89,7 @@ def node(name: str) -> core.Node:
 def test_pods_and_their_terms_are_where_the_pods_are(
     event: Callable[[cluster.Cluster], object], where: dict[str, int], carriers: dict[str, int], is_asked_before: bool
 ) -> None:
-    made = build.state([build.node("a"), build.node("b")])
+    made = build.state([zone("a"), zone("b")])
     for name in ("p", "q"):
         made.apply_pod(pod(name))
     if is_asked_before:
@@ -103,7 +111,54 @@ def test_pods_and_their_terms_are_where_the_pods_are(
 )
 def test_each_pod_is_found_once(requirement: Object, where: dict[str, int]) -> None:
     others = [build.pod(f"n{number}", on="b", labels={"name": str(number)}) for number in range(4)]
-    made = build.state([build.node("a"), build.node("b")], pods=others)
+    made = build.state([zone("a"), zone("b")], pods=others)
     for name, app in (("p", "x"), ("q", "x"), ("r", "y")):
         made.apply_pod(pod(name, app))
     assert found(made, matchExpressions=[{"key": "app", **requirement}]) == where
+
+
+def test_pods_move_with_the_zone_of_their_node() -> None:
+    made = build.state([zone("a"), zone("b")])
+    for name in ("p", "q"):
+        made.apply_pod(pod(name))
+    assert found(made) == {"a": 2}
+    made.apply_node(build.as_node(build.node("a", labels={"zone": "b"})))
+    assert found_in_zones(made) == {"b": 2}
+    made.apply_node(build.as_node(build.node("a")))
+    assert found_in_zones(made) == {}
+    made.apply_node(node("a"))
+    assert found(made) == {"a": 2}
+
+
+def found_in_zones(of: cluster.Cluster) -> dict[str, int]:
+    snap = of.freeze()
+    tally = snap.neighbours.near([podterms.Wanted(core.LabelSelector(), None, "zone")], "zone")
+    return {snap.labels_of(index)["zone"]: tally.of(index) for index in range(snap.size) if tally.of(index)}
+
+
+def test_groups_that_nobody_asked_for_longest_are_forgotten_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cohorts, "_KEPT_GROUPS", 2)
+    made = build.state([zone("a"), zone("b")])
+    for turn in range(3):
+        made.apply_pod(pod(f"p{turn}"))
+        made.apply_pod(pod(f"q{turn}", app="y", on="b"))
+        for _ in range(2):
+            assert found(made) == {"a": turn + 1}
+            assert found(made, matchExpressions=[{"key": "app", "operator": "Exists"}]) == {
+                "a": turn + 1,
+                "b": turn + 1,
+            }
+            assert found(made, matchLabels={"app": "y"}) == {"b": turn + 1}
+
+
+def test_pods_that_all_look_different_are_counted_together() -> None:
+    made = build.state([build.node(str(number), labels={"zone": str(number % 3)}) for number in range(200)])
+    for number in range(400):
+        labels = {"app": "x", "name": str(number)}
+        made.apply_pod(build.as_pod(build.pod(f"p{number}", on=str(number % 200), labels=labels)))
+        if number % 100 == 0:
+            assert found_in_zones(made)
+    assert sum(found_in_zones(made).values()) == 400
+    snap = made.freeze()
+    hosts = snap.neighbours.near([podterms.Wanted(core.LabelSelector({"app": "x"}), None, "")], tallies.BY_SLOT)
+    assert [hosts.of(index) for index in range(200)] == [2] * 200

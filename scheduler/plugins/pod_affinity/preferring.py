@@ -9,7 +9,7 @@ Source: pkg/scheduler/framework/plugins/interpodaffinity/scoring.go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,7 +19,8 @@ from scheduler import config
 from scheduler.plugins import contract, request
 from scheduler.plugins.common import domains
 from scheduler.plugins.pod_affinity import terms
-from scheduler.state import changes, neighbours, snapshot
+from scheduler.state import carried as carriers
+from scheduler.state import changes, snapshot, tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Resolved(NamedTuple):
     """Its own terms, and with their weights those of others that mean it."""
 
     own: tuple[terms.Sought, ...]
-    carried: tuple[tuple[neighbours.Carried, int], ...]
+    carried: tuple[tuple[carriers.Carried, int], ...]
 
 
 def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | contract.Refuse:
@@ -54,9 +55,7 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | cont
 def _resolve(asked: Asked, view: snapshot.Snapshot) -> Resolved | None:
     """None where no pod that shares a domain with a node has anything to say."""
     own, carried = tuple(_sought(asked.own, view)), tuple(_carried(asked, view))
-    speaks = any(one.is_anywhere(view) for one in own) or any(
-        domains.is_anywhere(view, one.term.topology_key, (one.at,)) for one, _ in carried
-    )
+    speaks = any(one.tally(view).total for one in own) or any(one.tally.total for one, _ in carried)
     return Resolved(own, carried) if speaks else None
 
 
@@ -67,7 +66,7 @@ def _sought(asked: terms.Asked, view: snapshot.Snapshot) -> Iterator[terms.Sough
         yield terms.seek(asked, weighted.pod_affinity_term, view, -weighted.weight)
 
 
-def _carried(asked: Asked, view: snapshot.Snapshot) -> Iterator[tuple[neighbours.Carried, int]]:
+def _carried(asked: Asked, view: snapshot.Snapshot) -> Iterator[tuple[carriers.Carried, int]]:
     if asked.asks_others:
         for one in view.neighbours.drawing.meaning(asked.own.pod, view.neighbours.namespaces):
             weight = asked.hard_weight if one.weight is None else one.weight
@@ -75,25 +74,25 @@ def _carried(asked: Asked, view: snapshot.Snapshot) -> Iterator[tuple[neighbours
                 yield one, weight
 
 
-def _preferences(asked: Resolved, view: snapshot.Snapshot) -> Iterator[tuple[str, int, Sequence[neighbours.PodsAt]]]:
-    """Topology key, weight and the pods that it counts for."""
+def _preferences(asked: Resolved, view: snapshot.Snapshot) -> Iterator[tuple[int, tallies.Tally]]:
+    """A weight and the pods that it counts for."""
     for term in asked.own:
-        yield term.topology_key, term.weight, term.groups(view)
+        yield term.weight, term.tally(view)
     for one, weight in asked.carried:
-        yield one.term.topology_key, weight, (one.at,)
+        yield weight, one.tally
 
 
 def _raws(asked: Resolved, view: snapshot.Snapshot) -> contract.Ints:
     total = np.zeros(view.size, np.int64)
-    for key, weight, groups in _preferences(asked, view):
-        here = domains.near(view, key, groups)
+    for weight, tally in _preferences(asked, view):
+        here = tally.row(view.size)
         if here is not None:
             total += weight * here
     return total
 
 
 def _raw(asked: Resolved, view: snapshot.Snapshot, slot: int) -> int:
-    return sum(weight * domains.near_one(view, key, at, slot) for key, weight, at in _preferences(asked, view))
+    return sum(weight * tally.of(slot) for weight, tally in _preferences(asked, view))
 
 
 def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes) -> Collection[int] | None:

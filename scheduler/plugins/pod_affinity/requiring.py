@@ -20,7 +20,8 @@ from scheduler import config
 from scheduler.plugins import contract, request
 from scheduler.plugins.common import domains
 from scheduler.plugins.pod_affinity import terms, waking
-from scheduler.state import changes, neighbours, podterms, snapshot
+from scheduler.state import carried as carriers
+from scheduler.state import changes, podterms, snapshot, tallies
 
 _ALONE: Final = contract.Refusal(contract.Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",))
 _CROWDED: Final = contract.Refusal(contract.Code.UNSCHEDULABLE, ("node(s) didn't match pod anti-affinity rules",))
@@ -43,7 +44,7 @@ class Resolved(NamedTuple):
     required: tuple[terms.Sought, ...]
     averse: tuple[terms.Sought, ...]
     leads: bool
-    carried: tuple[neighbours.Carried, ...]
+    carried: tuple[carriers.Carried, ...]
 
 
 def _compile(pod: request.PodRequest, _settings: config.Settings) -> terms.Asked | contract.Refuse:
@@ -55,9 +56,7 @@ def _resolve(asked: terms.Asked, view: snapshot.Snapshot) -> Resolved | None:
     """Upstream asks nothing, not even of pods nominated to a node, where there is nothing to ask of those on nodes."""
     own = asked.terms
     carried = tuple(
-        one
-        for one in view.neighbours.repelling.meaning(asked.pod, view.neighbours.namespaces)
-        if domains.is_anywhere(view, one.term.topology_key, (one.at,))
+        one for one in view.neighbours.repelling.meaning(asked.pod, view.neighbours.namespaces) if one.tally.total
     )
     if not (own.required or own.required_anti or carried):
         return None
@@ -74,8 +73,8 @@ def _resolve(asked: terms.Asked, view: snapshot.Snapshot) -> Resolved | None:
 
 def _rows(asked: Resolved, view: snapshot.Snapshot) -> contract.Verdict | None:
     alone = _lonely(view, asked)
-    crowded = _near_any(view, [(term.topology_key, term.groups(view)) for term in asked.averse])
-    unwelcome = _near_any(view, [(one.term.topology_key, (one.at,)) for one in asked.carried])
+    crowded = _near_any(view, [term.tally(view) for term in asked.averse])
+    unwelcome = _near_any(view, [one.tally for one in asked.carried])
     refused = alone | crowded | unwelcome
     if not refused.any():
         return None
@@ -91,11 +90,10 @@ def _lonely(view: snapshot.Snapshot, asked: Resolved) -> contract.Mask:
     """Nodes where a required affinity is not met."""
     if not asked.required:
         return np.zeros(view.size, np.bool_)
-    groups = _company(view, asked)
     labelled, met = np.ones(view.size, np.bool_), np.ones(view.size, np.bool_)
     is_anywhere = False
     for key in {term.topology_key for term in asked.required}:
-        here = domains.near(view, key, groups)
+        here = _company(view, asked, key).row(view.size)
         is_anywhere |= here is not None
         labelled &= domains.present(view, key)
         met &= here > 0 if here is not None else False
@@ -104,16 +102,16 @@ def _lonely(view: snapshot.Snapshot, asked: Resolved) -> contract.Mask:
     return ~(labelled & met)
 
 
-def _company(view: snapshot.Snapshot, asked: Resolved) -> list[neighbours.PodsAt]:
-    """The pods that match all the required terms."""
-    return [cohort.at for cohort in view.neighbours.cohorts.find([term.wanted for term in asked.required])]
+def _company(view: snapshot.Snapshot, asked: Resolved, key: str) -> tallies.Tally:
+    """The pods that match all the required terms, by the domains of a label."""
+    return view.neighbours.near([term.wanted for term in asked.required], key)
 
 
-def _near_any(view: snapshot.Snapshot, groups: Sequence[tuple[str, Sequence[neighbours.PodsAt]]]) -> contract.Mask:
-    """Nodes that share a domain, each by its own label, with a pod of some group."""
+def _near_any(view: snapshot.Snapshot, counted: Sequence[tallies.Tally]) -> contract.Mask:
+    """Nodes that share a domain, each by its own label, with a pod that is counted."""
     found = np.zeros(view.size, np.bool_)
-    for key, at in groups:
-        here = domains.near(view, key, at)
+    for tally in counted:
+        here = tally.row(view.size)
         if here is not None:
             found |= here > 0
     return found
@@ -126,14 +124,10 @@ def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.D
         return _ALONE
     for term in asked.averse:
         if term.topology_key in labels:
-            count = domains.near_one(view, term.topology_key, term.groups(view), slot)
+            count = term.tally(view).of(slot)
             if count + _moved(delta, (term.wanted,)) > 0:
                 return _CROWDED
-    held = [
-        (one.term.topology_key, domains.near_one(view, one.term.topology_key, (one.at,), slot))
-        for one in asked.carried
-        if one.term.topology_key in labels
-    ]
+    held = [(one.term.topology_key, one.tally.of(slot)) for one in asked.carried if one.term.topology_key in labels]
     for placed, sign in _moves(delta):
         meta = placed.pod.metadata
         held += [
@@ -150,17 +144,16 @@ def _is_alone(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contra
     keys = {term.topology_key for term in asked.required}
     if any(key not in labels for key in keys):
         return True
-    groups = _company(view, asked)
+    company = [_company(view, asked, key) for key in keys]
     moved = _moved(delta, [term.wanted for term in asked.required])
-    if all(domains.near_one(view, key, groups, slot) + moved > 0 for key in keys):
+    if all(tally.of(slot) + moved > 0 for tally in company):
         return False
     if not asked.leads:
         return True
     if moved >= 0:
-        return any(domains.is_anywhere(view, key, groups) for key in keys)
-    left = [{at: pods for at, pods in group.items() if at != slot} for group in groups]
-    here = sum(group.get(slot, 0) for group in groups) + moved
-    return here > 0 or any(domains.is_anywhere(view, key, left) for key in keys)
+        return any(tally.total for tally in company)
+    here = _company(view, asked, tallies.BY_SLOT).of(slot)
+    return here + moved > 0 or any(tally.total > here for tally in company)
 
 
 def _moved(delta: contract.Delta, wanted: Sequence[podterms.Wanted]) -> int:

@@ -13,8 +13,7 @@ import msgspec
 
 from scheduler.api import core
 from scheduler.plugins import request
-from scheduler.plugins.common import domains
-from scheduler.state import neighbours, podterms, snapshot
+from scheduler.state import podterms, snapshot, tallies
 
 NAME: Final = "InterPodAffinity"
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -39,13 +38,9 @@ class Sought:
     weight: int
     wanted: podterms.Wanted = field(compare=False)
 
-    def groups(self, view: snapshot.Snapshot) -> list[neighbours.PodsAt]:
-        """The pods that it means, by slot."""
-        return [cohort.at for cohort in view.neighbours.cohorts.find((self.wanted,))]
-
-    def is_anywhere(self, view: snapshot.Snapshot) -> bool:
-        """Whether a domain holds any of them."""
-        return domains.is_anywhere(view, self.topology_key, self.groups(view))
+    def tally(self, view: snapshot.Snapshot) -> tallies.Tally:
+        """The pods that it means, by domain."""
+        return view.neighbours.near((self.wanted,), self.topology_key)
 
 
 def read(pod: request.PodRequest) -> Asked:

@@ -1,0 +1,232 @@
+"""Who runs where, as affinity asks it: pods by namespace and labels, and tallies of those that terms mean.
+
+Pods with the same namespace and labels are one cohort, on which a selector is judged once for all of them. A cohort is
+found by each of its labels; pods of a StatefulSet have one that is unique to each, so that there may be as many cohorts
+as pods, and a cohort of one pod is kept small.
+
+What some terms together mean is a group: its tallies (one a topology) are made when first asked for, which takes time
+in proportion to the cohorts that may be meant, and are kept up to date from then on by the cohorts, which know the
+groups that mean them. The groups that nobody asked for longest are forgotten.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from scheduler.api import core
+from scheduler.state import carried, labels, podterms, tallies
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+# Groups kept, and domains counted in all their tallies together (about 100 bytes each).
+_KEPT_GROUPS: Final = 1024
+_KEPT_DOMAINS: Final = 1_000_000
+
+Key = tuple[str, ...]
+Meant = frozenset[tuple[bytes, frozenset[str] | None]]  # selector as written, namespaces
+
+
+class Group:
+    """The pods that every one of some terms means; ``tallies`` by topology key."""
+
+    __slots__ = ("label", "tallies", "wanted")
+
+    def __init__(self, wanted: Sequence[podterms.Wanted]) -> None:
+        self.wanted = tuple(wanted)
+        self.label: carried.Pair | None = None
+        self.tallies: dict[str, tallies.Tally] = {}
+
+    def means(self, cohort: Cohort) -> bool:
+        """Whether a cohort's pods belong to it."""
+        return all(term.means(cohort.namespace, cohort.labels) for term in self.wanted)
+
+
+class Cohort:
+    """Pods of one namespace with the same labels, on known nodes; ``groups`` are those that mean it."""
+
+    __slots__ = ("_at", "groups", "key", "labels", "namespace")
+
+    def __init__(self, key: Key, namespace: str, its_labels: podterms.Labels) -> None:
+        self.key = key
+        self.namespace = namespace
+        self.labels = its_labels
+        self.groups: tuple[Group, ...] = ()
+        self._at: int | dict[int, int] | None = None  # the slot of its only pod, or pods by slot
+
+    def places(self) -> Iterable[tuple[int, int]]:
+        """Slots with the pods there."""
+        if isinstance(self._at, dict):
+            return self._at.items()
+        return () if self._at is None else ((self._at, 1),)
+
+    def step(self, slot: int, sign: int) -> bool:
+        """Count a pod in or out; returns whether any is left."""
+        at = self._at
+        if at is None:
+            self._at = slot
+            return True
+        if isinstance(at, int):
+            if sign < 0:
+                self._at = None
+                return False
+            at = self._at = {at: 1}
+        count = at.get(slot, 0) + sign
+        if count:
+            at[slot] = count
+        else:
+            del at[slot]
+        return bool(at)
+
+
+class CohortTable:
+    """All pods on known nodes, by namespace and labels."""
+
+    def __init__(self, node_labels: labels.LabelTable) -> None:
+        self._labels = node_labels
+        self._cohorts: dict[Key, Cohort] = {}
+        self._by_label: dict[str, dict[str, Cohort | set[Cohort]]] = {}  # label -> value -> one or several
+        self._by_namespace: dict[str, set[Cohort]] = {}
+        self._groups: dict[Meant, Group] = {}  # the longest unasked first
+        self._filed: dict[carried.Pair | None, set[Group]] = {}  # by a label that all they mean have
+
+    def __len__(self) -> int:
+        return len(self._cohorts)
+
+    def enter(self, pod: core.Pod, slot: int) -> Cohort:
+        """Count in a pod on a node."""
+        meta = pod.metadata
+        # The API server hands out labels in order; in another order they make another cohort, which counts as well.
+        key = (meta.namespace, *meta.labels, *meta.labels.values())
+        cohort = self._cohorts.get(key)
+        if cohort is None:
+            cohort = self._add(key, meta.namespace, meta.labels)
+        cohort.step(slot, 1)
+        for group in cohort.groups:
+            for tally in group.tallies.values():
+                tally.step(slot, 1)
+        return cohort
+
+    def leave(self, cohort: Cohort, slot: int) -> None:
+        """Count one out again."""
+        if not cohort.step(slot, -1):
+            self._remove(cohort)
+        for group in cohort.groups:
+            for tally in group.tallies.values():
+                tally.step(slot, -1)
+
+    def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
+        """The cohorts that every one of some terms (at least one) means."""
+        group = Group(wanted)
+        nearest = min((self._candidates(term) for term in wanted), key=len)
+        return [cohort for cohort in nearest if group.means(cohort)]
+
+    def tally(self, wanted: Sequence[podterms.Wanted], topology_key: str) -> tallies.Tally:
+        """The pods that every one of some terms (at least one) means, by the domains of a label."""
+        meant = frozenset([(_ENCODER.encode(term.selector), term.namespaces) for term in wanted])
+        group = self._groups.pop(meant, None)
+        if group is None:
+            group = self._make_group(wanted)
+        self._groups[meant] = group  # now the last
+        tally = group.tallies.get(topology_key)
+        if tally is None:
+            tally = group.tallies[topology_key] = tallies.Tally(topology_key, self._labels)
+            places = itertools.chain.from_iterable([cohort.places() for cohort in self._meant_by(group)])
+            for slot, pods in places:
+                tally.step(slot, pods)
+            self._forget_groups()
+        return tally
+
+    def _make_group(self, wanted: Sequence[podterms.Wanted]) -> Group:
+        group = Group(wanted)
+        joined: dict[tuple[Group, ...], tuple[Group, ...]] = {}  # cohorts that the same groups mean share one tuple
+        for cohort in self.find(wanted):
+            more = joined.get(cohort.groups)
+            if more is None:
+                more = joined[cohort.groups] = (*cohort.groups, group)
+            cohort.groups = more
+        pairs = itertools.chain.from_iterable(carried.labels_of(term.selector) for term in wanted)
+        group.label = carried.least_common(pairs, self._filed)
+        self._filed.setdefault(group.label, set()).add(group)
+        return group
+
+    def _meant_by(self, group: Group) -> list[Cohort]:
+        nearest = min((self._candidates(term) for term in group.wanted), key=len)
+        return [cohort for cohort in nearest if group in cohort.groups]
+
+    def _forget_groups(self) -> None:
+        counted = sum([len(tally) for group in self._groups.values() for tally in group.tallies.values()])
+        while len(self._groups) > 1 and (len(self._groups) > _KEPT_GROUPS or counted > _KEPT_DOMAINS):
+            oldest = self._groups.pop(next(iter(self._groups)))
+            counted -= sum(len(tally) for tally in oldest.tallies.values())
+            carried.discard(self._filed, oldest.label, oldest)
+            for cohort in self._meant_by(oldest):
+                cohort.groups = tuple([group for group in cohort.groups if group is not oldest])
+
+    def _candidates(self, wanted: podterms.Wanted) -> Collection[Cohort]:
+        """The smallest of the collections known to hold every cohort that a term means."""
+        selector = wanted.selector
+        if selector is None:
+            return ()
+        found: list[Collection[Cohort]] = [self._cohorts.values()]
+        found += [self._labelled(key, (value,)) for key, value in selector.match_labels.items()]
+        for requirement in selector.match_expressions:
+            if requirement.operator == "In":
+                found.append(self._labelled(requirement.key, set(requirement.values)))
+            elif requirement.operator == "Exists":
+                found.append(self._labelled(requirement.key, self._by_label.get(requirement.key, ())))
+        if wanted.namespaces is not None:
+            parts = [self._by_namespace.get(name, ()) for name in wanted.namespaces]
+            found.append(parts[0] if len(parts) == 1 else list(itertools.chain.from_iterable(parts)))
+        return min(found, key=len)
+
+    def _labelled(self, key: str, values: Iterable[str]) -> Collection[Cohort]:
+        """The cohorts that have a label with one of those values."""
+        by_value = self._by_label.get(key)
+        if by_value is None:
+            return ()
+        parts = [by_value[value] for value in values if value in by_value]
+        if len(parts) == 1 and isinstance(parts[0], set):
+            return parts[0]
+        return list(_flat(parts))
+
+    def _add(self, key: Key, namespace: str, its_labels: podterms.Labels) -> Cohort:
+        cohort = self._cohorts[key] = Cohort(key, namespace, its_labels)
+        self._by_namespace.setdefault(namespace, set()).add(cohort)
+        for label, value in its_labels.items():
+            by_value = self._by_label.setdefault(label, {})
+            others = by_value.get(value)
+            if others is None:
+                by_value[value] = cohort
+            elif isinstance(others, set):
+                others.add(cohort)
+            else:
+                by_value[value] = {others, cohort}
+        if self._groups:
+            pairs: Iterable[carried.Pair | None] = itertools.chain((None,), its_labels.items())
+            filed = itertools.chain.from_iterable([self._filed.get(pair, ()) for pair in pairs])
+            cohort.groups = tuple([group for group in filed if group.means(cohort)])
+        return cohort
+
+    def _remove(self, cohort: Cohort) -> None:
+        del self._cohorts[cohort.key]
+        carried.discard(self._by_namespace, cohort.namespace, cohort)
+        for label, value in cohort.labels.items():
+            by_value = self._by_label[label]
+            others = by_value[value]
+            if isinstance(others, set):
+                others.discard(cohort)
+            if others is cohort or not others:
+                del by_value[value]
+                if not by_value:
+                    del self._by_label[label]
+
+
+def _flat(parts: Iterable[Cohort | set[Cohort]]) -> Iterator[Cohort]:
+    for part in parts:
+        if isinstance(part, set):
+            yield from part
+        else:
+            yield part
