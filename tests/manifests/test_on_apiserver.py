@@ -80,6 +80,7 @@ WEBHOOK = "data-locality-webhook"
 KEEPER = "data-locality-webhook-certificate"
 ADMISSION = "admissionregistration.k8s.io"
 HOOKS = "mutatingwebhookconfigurations"
+LEASES = "coordination.k8s.io"
 RIGHTS = [
     pytest.param(SCHEDULER, "watch", "", "pods", True, id="scheduler watches pods"),
     pytest.param(SCHEDULER, "watch", "", "nodes", True, id="scheduler watches nodes"),
@@ -144,6 +145,10 @@ def test_rights_are_what_the_roles_promise(
 
 
 IN_OUR_NAMESPACE = [
+    pytest.param(SCHEDULER, "patch", LEASES, "leases", NAMESPACE, True, id="scheduler holds its lease"),
+    pytest.param(SCHEDULER, "watch", LEASES, "leases", NAMESPACE, True, id="scheduler follows its lease"),
+    pytest.param(SCHEDULER, "delete", LEASES, "leases", NAMESPACE, False, id="scheduler deletes no lease"),
+    pytest.param(SCHEDULER, "patch", LEASES, "leases", "other", False, id="scheduler holds no other lease"),
     pytest.param(WEBHOOK, "update", "", "configmaps", "data-x", True, id="webhook keeps what events said"),
     pytest.param(WEBHOOK, "get", "", "secrets", "data-locality-webhook-tls", False, id="webhook reads no secret"),
     pytest.param(KEEPER, "update", "", "secrets", "data-locality-webhook-tls", True, id="keeper writes certificate"),
@@ -226,11 +231,11 @@ def test_kind_overlay_uses_the_image_that_was_built_here(bare_cluster: cluster.C
     assert len(containers) == 4
 
 
-def test_kind_overlay_runs_one_webhook_that_may_be_evicted(bare_cluster: cluster.Cluster) -> None:
+def test_kind_overlay_runs_one_of_each_that_may_be_evicted(bare_cluster: cluster.Cluster) -> None:
     rendered = bare_cluster.kubectl("kustomize", str(manifests.ROOT / "manifests/overlays/kind"))
     items = list(yaml.safe_load_all(rendered))
-    (deployment,) = (item for item in items if item["metadata"]["name"] == SERVICE and item["kind"] == "Deployment")
-    assert deployment["spec"]["replicas"] == 1
+    replicas = {item["metadata"]["name"]: item["spec"]["replicas"] for item in items if item["kind"] == "Deployment"}
+    assert replicas == {SERVICE: 1, "data-locality-scheduler": 1}
     assert "PodDisruptionBudget" not in {item["kind"] for item in items}
 
 
