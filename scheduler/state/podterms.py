@@ -94,20 +94,6 @@ def means(term: core.PodAffinityTerm, namespace: str, pod: core.Pod, known: Name
     return included and matches(term.label_selector, pod.metadata.labels)
 
 
-def may_draw(owner: core.Pod, pod: core.Pod) -> bool:
-    """Whether ``pod`` may be one that the required affinity of ``owner`` waits for, however namespaces are labelled."""
-    affinity = owner.spec.affinity
-    required = affinity.pod_affinity.required if affinity is not None and affinity.pod_affinity is not None else ()
-    return bool(required) and all(
-        (
-            term.namespace_selector is not None
-            or pod.metadata.namespace in (term.namespaces or (owner.metadata.namespace,))
-        )
-        and matches(term.label_selector, pod.metadata.labels)
-        for term in required
-    )
-
-
 def _holds(requirement: core.Requirement, labels: Labels) -> bool:
     value = labels.get(requirement.key)
     if requirement.operator == "In":

@@ -185,7 +185,14 @@ async def test_a_binding_of_which_nobody_knows_what_became_is_read(
 async def test_a_waiting_pod_that_cannot_be_compared_is_tried_again_and_the_others_too(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waking, "_company_helps", poisoned(lambda *_: False))
+    real = waking._company_helps
+
+    def fail(asked: Any, *rest: Any) -> bool:
+        if asked.pod.metadata.name == "poison":
+            raise ZeroDivisionError
+        return real(asked, *rest)
+
+    monkeypatch.setattr(waking, "_company_helps", fail)
     term = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "kubernetes.io/hostname"}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     fake.store.create("nodes", objects.node("n2", labels={names.HOSTNAME_LABEL: "n2"}))

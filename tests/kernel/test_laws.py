@@ -1,0 +1,254 @@
+"""Whatever happens, in whatever order: nothing is lost or counted twice, nobody sleeps who could be placed, and a recording
+of it comes out the same when it is run again.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import Any
+
+import hypothesis
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from scheduler.api import core, verdicts
+from scheduler.engine import decide
+from scheduler.kernel import commands, events, kernel, queue, recording, validation
+from scheduler.plugins import request
+from tests.kernel import running
+from tests.kernel.running import capability, node, pod
+
+Verdict = verdicts.Verdict
+Place = queue.Place
+
+SEQUENCES = hypothesis.settings(max_examples=1000, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+
+SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=2)  # so that bindings are in each other's way
+
+NODES = ("n0", "n1", "n2")
+NAMES = tuple(f"p{number}" for number in range(6))
+TAINT: dict[str, Any] = {"taints": [{"key": "k", "effect": "NoSchedule"}]}
+CORDON: dict[str, Any] = {"unschedulable": True}
+
+
+def term(kind: str, app: str) -> dict[str, Any]:
+    selector = {"matchLabels": {"app": app}}
+    one = {"topologyKey": "zone", "labelSelector": selector}
+    return {"affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [one]}}}
+
+
+SPECS: tuple[dict[str, Any], ...] = (
+    {},
+    {},
+    {},
+    {"nodeSelector": {"zone": "a"}},
+    {"tolerations": [{"operator": "Exists"}]},
+    {"schedulingGroup": {"podGroupName": "g"}},
+    term("podAffinity", "x"),
+    term("podAffinity", "y"),
+    term("podAntiAffinity", "x"),
+)
+
+nodes = st.builds(
+    lambda name, cpu, zone, spec: node(name, cpu=cpu, labels={"zone": zone}, spec=spec),
+    st.sampled_from(NODES),
+    st.sampled_from(["1", "2", "3"]),
+    st.sampled_from("ab"),
+    st.sampled_from([{}, {}, {}, TAINT, CORDON]),
+)
+pods = st.builds(
+    lambda name, namespace, cpu, priority, app, spec, nominated, annotations: pod(
+        name,
+        namespace=namespace,
+        cpu=cpu,
+        priority=priority,
+        labels={"app": app},
+        annotations=annotations,
+        status={"nominatedNodeName": nominated},
+        **spec,
+    ),
+    st.sampled_from(NAMES),
+    st.sampled_from(["default", "other"]),
+    st.sampled_from(["1", "2", "3"]),
+    st.integers(0, 2),
+    st.sampled_from("xy"),
+    st.sampled_from(SPECS),
+    st.sampled_from(["", "", "", *NODES]),
+    st.sampled_from([{}, {}, {"data.scheduler.thesis/input-1": "bucket/key,5"}]),
+)
+others = st.builds(
+    lambda number, name, cpu, app: pod(f"other{number}", cpu=cpu, node=name, labels={"app": app}),
+    st.integers(0, 3),
+    st.sampled_from(NODES),
+    st.sampled_from(["1", "2"]),
+    st.sampled_from("xy"),
+)
+ACTS = st.one_of(
+    nodes,
+    pods,
+    pods,
+    others,
+    st.tuples(st.just("node gone"), st.sampled_from(NODES)),
+    st.tuples(st.just("other gone"), st.integers(0, 3)),
+    st.tuples(st.just("deleted"), st.sampled_from(NAMES)),
+    st.tuples(st.just("step"), st.integers(1, 3)),
+    st.tuples(st.just("step"), st.just(10)),
+    st.tuples(st.just("answer"), st.sampled_from(list(Verdict))),
+    st.tuples(st.just("answer"), st.sampled_from([Verdict.BOUND, Verdict.REFUSED])),
+    st.tuples(st.just("later"), st.sampled_from([0.1, 1.0, 40.0])),
+    st.tuples(st.just("list"), st.none()),
+    st.tuples(st.just("capability"), st.sampled_from(NODES)),
+)
+# A cluster to begin with, most of whose pods fit nowhere, and then anything.
+STEPS = st.tuples(
+    st.lists(nodes, min_size=1, max_size=2),
+    st.lists(pods, min_size=3, max_size=6),
+    st.lists(ACTS, min_size=5, max_size=40),
+).map(lambda parts: [*parts[0], *parts[1], ("step", 10), *parts[2]])
+
+
+class World:
+    """An API server so small that it fits in here, and a driver that does what the kernel asks of it.
+
+    It answers bindings as told, but never that a pod is bound that is not there, and shows the kernel what it binds.
+    """
+
+    def __init__(self) -> None:
+        self.kernel = kernel.Kernel(SETTINGS, "home", seed=3)
+        self.now_s = 1000.0
+        self.waits: dict[str, core.Pod] = {}  # the pods of ours that have no node, by uid
+        self.assigned: dict[str, core.Pod] = {}
+        self.unanswered: collections.OrderedDict[str, commands.Bind | commands.LookUp] = collections.OrderedDict()
+        self.bound: set[str] = set()
+        self.lines = [recording.first_line(recording.Header(version="test", settings=SETTINGS, home="home", seed=3))]
+
+    def take(self, event: events.Event) -> None:
+        """One input: recorded, its transitions counted, and what follows begun."""
+        given = recording.perform(self.kernel, event)
+        self.lines.append(recording.line(self.kernel.sequence, event, given))
+        assert len(given) <= 3 * (len(NAMES) + 1), "a loop"
+        validation.check(self.kernel)
+        for one in given:
+            if isinstance(one, commands.Bind):
+                assert one.uid not in self.unanswered, "two requests for one pod at a time"
+            if isinstance(one, commands.Bind | commands.LookUp):
+                self.unanswered[one.uid] = one
+            if isinstance(one, commands.AskData):
+                until_s = self.now_s + 5 if one.arrived_s == self.now_s else None
+                self.take(events.DataAnswered(self.now_s, one.pod.metadata.uid, until_s))
+            assert not isinstance(one, commands.Defect), one
+
+    def step(self, budget: int) -> None:
+        self.take(events.Turn(self.now_s, self.now_s, budget))
+
+    def act(self, what: Any) -> None:
+        if isinstance(what, core.Node):
+            self.take(events.NodeSeen(self.now_s, what))
+        elif isinstance(what, core.Pod) and what.spec.node_name:
+            self.assigned[what.metadata.uid] = what
+            self.take(events.PodSeen(self.now_s, what))
+        elif isinstance(what, core.Pod):
+            if what.metadata.uid not in self.assigned and what.metadata.uid not in self.bound:
+                self.waits[what.metadata.uid] = what
+                self.take(events.PendingSeen(self.now_s, what))
+        else:
+            getattr(self, f"_{what[0].replace(' ', '_')}")(what[1])
+
+    def _node_gone(self, name: str) -> None:
+        self.take(events.NodeGone(self.now_s, name))
+        for uid in [uid for uid, one in self.assigned.items() if one.spec.node_name == name]:
+            del self.assigned[uid]  # as the API server's collector does
+            self.take(events.PodGone(self.now_s, uid))
+
+    def _other_gone(self, number: int) -> None:
+        if self.assigned.pop(f"uid-other{number}", None) is not None:
+            self.take(events.PodGone(self.now_s, f"uid-other{number}"))
+
+    def _deleted(self, name: str) -> None:
+        if self.waits.pop(f"uid-{name}", None) is not None:
+            self.take(events.PendingGone(self.now_s, f"uid-{name}"))
+        if self.assigned.pop(f"uid-{name}", None) is not None:
+            self.take(events.PodGone(self.now_s, f"uid-{name}"))
+
+    def _step(self, budget: int) -> None:
+        self.step(budget)
+
+    def _later(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.step(10)
+
+    def _list(self, _: None) -> None:
+        self.take(events.PendingListed(self.now_s, self.now_s, tuple(self.waits.values())))
+
+    def _capability(self, name: str) -> None:
+        self.take(events.CapabilitySeen(self.now_s, capability(name, nodeType="edge")))
+
+    def _answer(self, verdict: Verdict) -> None:
+        """The next request is answered so, where that can be."""
+        if not self.unanswered:
+            return
+        uid, command = self.unanswered.popitem(last=False)
+        if isinstance(command, commands.LookUp):
+            verdict = verdict if verdict is Verdict.UNKNOWN else self._truth(uid, command.node)
+            self.take(events.LookedUp(self.now_s, uid, verdict))
+        else:
+            if verdict in {Verdict.BOUND, Verdict.FINISHED} and uid in self.waits:
+                self._bind(uid, command.node)
+                verdict = Verdict.BOUND if verdict is Verdict.BOUND else Verdict.UNKNOWN  # its answer was lost
+            elif verdict in {Verdict.BOUND, Verdict.FINISHED, Verdict.UNBOUND, Verdict.GONE}:
+                verdict = Verdict.REFUSED if uid in self.waits else Verdict.GONE
+            self.take(events.BindAnswered(self.now_s, uid, verdict))
+        if uid in self.assigned:
+            self.take(events.PendingGone(self.now_s, uid))
+            self.take(events.PodSeen(self.now_s, self.assigned[uid]))
+
+    def _bind(self, uid: str, node: str) -> None:
+        assert uid not in self.bound, "bound twice"
+        self.bound.add(uid)
+        waited = self.waits.pop(uid)
+        spec = msgspec.structs.replace(waited.spec, node_name=node)
+        self.assigned[uid] = msgspec.structs.replace(waited, spec=spec)
+
+    def _truth(self, uid: str, node: str) -> Verdict:
+        if uid in self.assigned:
+            return Verdict.BOUND if self.assigned[uid].spec.node_name == node else Verdict.CONFLICT
+        return Verdict.UNBOUND if uid in self.waits else Verdict.GONE
+
+    def settle(self) -> None:
+        """Let everything end that is under way, and nothing else happen."""
+        for _ in range(100):
+            self.step(100)
+            while self.unanswered:
+                self._answer(Verdict.BOUND)
+            self.now_s += 11.0  # past every backoff, and short of the flush of who sleeps
+            if not self.kernel.queue.count(*queue.AWAKE):
+                return
+        pytest.fail("it does not come to rest")
+
+
+@SEQUENCES
+@hypothesis.given(STEPS)
+def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
+    world = World()
+    for what in steps:
+        world.act(what)
+    world.settle()
+    scheduling = world.kernel
+    # Nobody is lost, and nobody is here who is gone.
+    asleep = {entry.uid for entry in scheduling.queue.entries() if entry.place is Place.UNSCHEDULABLE}
+    assert asleep == set(world.waits), "who waits is known, and asleep once all has been tried"
+    # Nobody sleeps who could be placed: each is decided anew, on the state as it is.
+    view = scheduling.state.freeze(world.now_s)
+    for uid in asleep:
+        found = decide.decide(view, request.prepare(world.waits[uid]), SETTINGS, np.random.default_rng(0))
+        assert not found.node, f"{uid} sleeps, and fits on {found.node}"
+    # What is counted is what is there.
+    assert set(view.placed) == {uid for uid, one in world.assigned.items()}
+    assert not any(one.assumed for one in view.placed.values())
+    # And it can be had again.
+    again = recording.replay(world.lines)
+    assert again.difference is None
+    assert again.decisions == scheduling.journal.added
