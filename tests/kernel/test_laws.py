@@ -1,5 +1,6 @@
-"""Whatever happens, in whatever order: nothing is lost or counted twice, nobody sleeps who could be placed, and a recording
-of it comes out the same when it is run again.
+"""Whatever happens, in whatever order: nothing is lost or counted twice, and nobody sleeps who could be placed.
+
+What was recorded of it comes out the same again.
 """
 
 from __future__ import annotations
