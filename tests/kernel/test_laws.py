@@ -27,7 +27,7 @@ Place = queue.Place
 
 SEQUENCES = hypothesis.settings(max_examples=1000, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 
-SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=2)  # so that bindings are in each other's way
+SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that bindings are in each other's way
 
 NODES = ("n0", "n1", "n2")
 NAMES = tuple(f"p{number}" for number in range(6))
@@ -244,7 +244,7 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
     # Nobody sleeps who could be placed: each is decided anew, on the state as it is.
     view = scheduling.state.freeze(world.now_s)
     for uid in asleep:
-        found = decide.decide(view, request.prepare(world.waits[uid]), SETTINGS, np.random.default_rng(0))
+        found = decide.Engine(SETTINGS).decide(view, request.prepare(world.waits[uid]), np.random.default_rng(0))
         assert not found.node, f"{uid} sleeps, and fits on {found.node}"
     # What is counted is what is there.
     assert set(view.placed) == {uid for uid, one in world.assigned.items()}
