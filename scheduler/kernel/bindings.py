@@ -97,6 +97,11 @@ class Bindings:
         """The pod whose binding is under way."""
         return self._flights[uid].pod
 
+    def assumed(self, uid: str) -> tuple[core.Pod, str] | None:
+        """The pod as it was decided, and its node, while the watch has not shown what became of it."""
+        one = self._flights.get(uid) or self.unconfirmed.get(uid)
+        return (one.pod, one.node) if one is not None else None
+
     @property
     def free(self) -> int:
         return self._limit - len(self._flights)

@@ -131,13 +131,16 @@ class Kernel:
     # ------------------------------------------------------------------------------------------------- what is seen
 
     def _pod_seen(self, event: events.PodSeen) -> None:
-        self.bindings.confirm(event.pod.metadata.uid)
-        self.world.pod_seen(event)
+        uid = event.pod.metadata.uid
+        assumed = self.bindings.assumed(uid) if self.state.is_assumed(uid) else None
+        self.bindings.confirm(uid)
+        self.world.pod_seen(event.pod, assumed)
 
     def _pod_gone(self, event: events.PodGone) -> None:
+        assumed = self.bindings.assumed(event.uid) if self.state.is_assumed(event.uid) else None
         self.bindings.confirm(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
-        self.world.pod_gone(event.uid)
+        self.world.pod_gone(event.uid, assumed)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid = event.pod.metadata.uid
@@ -204,8 +207,7 @@ class Kernel:
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
             return
         if found.node:
-            self.state.assume(pod, found.node)
-            self.world.nominated.pop(entry.uid, None)
+            self.world.assume(pod, found.node)
             self.queue.bind(entry)
             self._out.append(self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s)))
         else:

@@ -120,25 +120,39 @@ class World:
 
     # -------------------------------------------------------------------------------------------------------- pods
 
-    def pod_seen(self, event: events.PodSeen) -> None:
-        pod = event.pod
+    def pod_seen(self, pod: core.Pod, assumed: tuple[core.Pod, str] | None) -> None:
+        """A pod is on its node; ``assumed``: as it was counted until now, and where, as its binding was under way."""
         uid = pod.metadata.uid
         try:
             self.state.apply_pod(pod)
         except errors.InputError as error:
             self._told.append(commands.Unreadable("Pod", pod.key, str(error)))
             return
-        self.nominated.pop(uid, None)
         before = self.pods.get(uid)
         self.pods[uid] = pod
         self.wake(changes.AssignedPodChanged(before, pod))
+        self._end_nomination(uid, pod.spec.node_name)
+        if assumed is None:
+            return
+        decided, node = assumed
+        was = _on(decided, node)
+        if node != pod.spec.node_name:
+            self.wake(changes.AssignedPodChanged(was, None))
+        elif was.spec != pod.spec or was.metadata.labels != pod.metadata.labels:
+            self.wake(changes.AssignedPodChanged(was, pod))
 
-    def pod_gone(self, uid: str) -> None:
-        before = self.pods.pop(uid, None) or self.nominated.get(uid)
-        self.nominated.pop(uid, None)
+    def pod_gone(self, uid: str, assumed: tuple[core.Pod, str] | None) -> None:
+        """A pod is on no node any more; ``assumed`` as above."""
+        before = self.pods.pop(uid, None) or (_on(*assumed) if assumed is not None else None)
         self.state.remove_pod(uid)
         if before is not None:
             self.wake(changes.AssignedPodChanged(before, None))
+        self._end_nomination(uid)
+
+    def assume(self, pod: core.Pod, node: str) -> None:
+        """Count a pod on the node that it is about to be bound to."""
+        self.state.assume(pod, node)
+        self._end_nomination(pod.metadata.uid, node)
 
     def forget(self, pod: core.Pod, node: str) -> None:
         """Take an assumption back; what it held may be what another pod waits for."""
@@ -150,16 +164,20 @@ class World:
 
     def nominate(self, uid: str, pod: core.Pod | None) -> None:
         """Count a pod that waits where eviction makes room for it, or (None, or no node named) no longer."""
-        before = self.nominated.pop(uid, None)
         if self.state.is_placed(uid):
             return
-        if before is not None:
-            self.state.remove_pod(uid)
         node = pod.status.nominated_node_name if pod is not None else ""
+        if uid in self.nominated:
+            self.state.remove_pod(uid)
+        self._end_nomination(uid, node)
         if pod is not None and node:
             self.nominated[uid] = pod
             self.state.apply_pod(pod)
-        if before is not None and before.status.nominated_node_name != node:
+
+    def _end_nomination(self, uid: str, stays: str = "") -> None:
+        """A pod waits for a node no longer; what was kept for it is free, unless it is there or waits there anew."""
+        before = self.nominated.pop(uid, None)
+        if before is not None and before.status.nominated_node_name != stays:
             self.wake(changes.AssignedPodChanged(_on(before, before.status.nominated_node_name), None))
 
     # ---------------------------------------------------------------------------------------------------- wake-ups

@@ -25,7 +25,8 @@ from tests.kernel.running import capability, node, pod
 Verdict = verdicts.Verdict
 Place = queue.Place
 
-SEQUENCES = hypothesis.settings(max_examples=1000, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# A thousand in CI; a sequence takes 20 ms.
+SEQUENCES = hypothesis.settings(max_examples=5 * hypothesis.settings.default.max_examples)
 
 SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that bindings are in each other's way
 
@@ -230,6 +231,7 @@ class World:
         pytest.fail("it does not come to rest")
 
 
+@pytest.mark.timeout(600)  # whoever shares the machine
 @SEQUENCES
 @hypothesis.given(STEPS)
 def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:

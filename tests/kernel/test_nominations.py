@@ -49,6 +49,12 @@ def test_it_ends_with_its_pod_and_who_waits_for_the_room_gets_it(bare: running.B
         assert running.bound(bare.step()) == {"w": "n1"}
 
 
+def test_it_ends_when_its_pod_goes_elsewhere(bare: running.Bare) -> None:
+    bare.nodes(node("n2", cpu="4", labels={"not": "yet"}))
+    assert running.bound(bare.later(10)) == {"n": "n2", "w": "n1"}
+    assert kept(bare) == set()
+
+
 def test_it_moves_with_its_pod(bare: running.Bare) -> None:
     bare.nodes(node("n2", cpu="1"))
     bare.pending(nominated(to="n2"))

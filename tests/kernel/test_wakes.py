@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import core, names
+from scheduler.api import core, names, verdicts
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import registry
 from tests.kernel import running
@@ -161,6 +161,22 @@ def test_an_event_wakes_whom_it_may_help(
     assert bare.place("w") is Place.UNSCHEDULABLE
     bare.kernel.handle(event)
     assert (bare.place("w") is Place.BACKOFF) is wakes
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(pod("a", cpu="1", node="n1"), id="asks for less than was decided"),
+        pytest.param(pod("a", cpu="3", node="elsewhere"), id="somebody bound it elsewhere"),
+    ],
+)
+def test_what_a_pod_turns_out_not_to_take_is_for_who_waits(bare: running.Bare, seen: core.Pod) -> None:
+    bare.nodes(node("n1"))
+    bare.pending(pod("a", cpu="3", priority=1), pod("w", cpu="3"))
+    assert running.bound(bare.step()) == {"a": "n1"}
+    bare.seen(seen)
+    assert bare.place("w") is Place.BACKOFF
+    bare.answer("a", verdicts.Verdict.BOUND)
 
 
 def test_a_taint_that_goes_wakes_whom_it_kept_away(bare: running.Bare) -> None:
