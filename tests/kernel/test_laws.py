@@ -26,7 +26,7 @@ Verdict = verdicts.Verdict
 Place = queue.Place
 
 # A thousand in CI; a sequence takes 20 ms.
-SEQUENCES = hypothesis.settings(max_examples=5 * hypothesis.settings.default.max_examples)
+SEQUENCES = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples)
 
 SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that bindings are in each other's way
 
