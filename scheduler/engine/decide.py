@@ -127,12 +127,11 @@ class Engine:
         moves = self._data.cost(view, asked)
         profile = self._plain
         if not asked.intent.is_plain:
-            among = moves.seconds[made_of.refuser == sheet.PASSED]
-            profile = profiles.choose(asked.intent, moves, among, self._settings)
+            profile = profiles.choose(asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings)
         data_weight = profile.weights.data / self._settings.tau_s
         costs = made_of.costs(profile.weights)
         if moves.moves:
-            costs = costs + profile.weights.data * moves.seconds / self._settings.tau_s
+            costs = costs + moves.costs(profile.weights.data, self._settings.tau_s)
         best = (costs <= costs.min() + _TIE).nonzero()[0]
         if nominated >= 0:
             # Upstream tries the node that preemption made room on before any other, and takes it if it passes.

@@ -164,7 +164,7 @@ class Decision:
     @property
     def data_s(self) -> float:
         """Seconds of all transfers on the chosen node."""
-        return self.choice.data.seconds.item(self.choice.slot) if self.choice is not None else 0.0
+        return self.choice.data.seconds_at(self.choice.slot) if self.choice is not None else 0.0
 
     @property
     def unavailable(self) -> dict[str, str]:
@@ -202,8 +202,8 @@ class Decision:
             return TIE
         both = np.array([runner_up, choice.slot])
         gains = {name: float(np.subtract(*term.cost)) for name, term in self._terms(choice, made_of, both).items()}
-        there_s, here_s = choice.data.seconds[both].tolist()
-        gains[criteria.DATA] = choice.data_weight * (there_s - here_s)
+        saved_s = choice.data.seconds_at(runner_up) - choice.data.seconds_at(choice.slot)
+        gains[criteria.DATA] = choice.data_weight * saved_s
         return max(gains, key=lambda name: gains[name])
 
     def _terms(self, choice: Choice, made_of: sheet.Sheet, slots: Ints) -> dict[str, scoring.Term]:

@@ -34,15 +34,13 @@ def plain(plugins: config.Plugins) -> Profile:
     return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(plugins))
 
 
-def choose(
-    intent: intents.Intent, moves: cost.DataCost, seconds: contract.Floats, settings: config.Settings
-) -> Profile:
+def choose(intent: intents.Intent, moves: cost.DataCost, feasible: contract.Mask, settings: config.Settings) -> Profile:
     """Pick the profile of a pod that is not plain.
 
     Args:
         intent: What its annotations ask for.
         moves: Its transfers, as far as they are known.
-        seconds: What they take, over the feasible nodes.
+        feasible: [slots] the nodes that can be chosen.
         settings: Weights and thresholds.
     """
     known = settings.weights
@@ -53,11 +51,11 @@ def choose(
         return Profile(DATA_INTENSIVE, "annotated data-intensive", known.data_intensive)
     if intent.compute_intensive:
         return Profile(COMPUTE_INTENSIVE, "annotated compute-intensive", known.compute_intensive)
-    return _by_numbers(intent, moves, seconds, settings)
+    return _by_numbers(intent, moves, feasible, settings)
 
 
 def _by_numbers(
-    intent: intents.Intent, moves: cost.DataCost, seconds: contract.Floats, settings: config.Settings
+    intent: intents.Intent, moves: cost.DataCost, feasible: contract.Mask, settings: config.Settings
 ) -> Profile:
     known = settings.weights
     if not (intent.inputs or intent.outputs):
@@ -70,7 +68,7 @@ def _by_numbers(
     if moves.processing_s <= 0:
         why = "processing seconds are declared only for data that can be had at no known place, which says nothing"
         return Profile(DEFAULT, why, known.default)
-    ordered = np.sort(seconds)  # np.median costs 20 times as much, for checks that are not needed here
+    ordered = np.sort(moves.seconds[feasible])  # np.median costs 20 times as much, for checks that are not needed here
     median_s = float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     ratio = median_s / moves.processing_s
     why = f"transfers take {median_s:.3g} s (median over nodes) for {moves.processing_s:.3g} s of processing"

@@ -177,7 +177,7 @@ def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: contract.Int
     if move.is_assumed:
         shared["assumed"] = True
     direction = "to" if move.is_output else "from"
-    seconds_by_slot = spread.over([move.seconds], snap.links.site_of)
+    seconds_by_slot = spread.over(move.seconds, snap.links.site_of)
     ends, rows, choice = _choice(move.nearest, move, snap, feasible)
     bandwidth = np.stack([row.bandwidth[feasible] for row in rows])[choice, np.arange(len(feasible))]
     source = np.stack([row.source[feasible] for row in rows])[choice, np.arange(len(feasible))]

@@ -228,6 +228,8 @@ class Machine(stateful.RuleBasedStateMachine):
         for pod in PODS:
             found = self.kept.cost(view, pod)
             assert found.seconds.tolist() == alone(view, found).tolist()
+            assert found.costs(0.3, 5.0).tolist() == (0.3 * found.seconds / 5.0).tolist()
+            assert [found.seconds_at(slot) for slot in range(view.size)] == found.seconds.tolist()
             assert told(view, found) == told(fresh, cost.Kept(SETTINGS).cost(fresh, pod))
         for namespace in ("default", "other"):
             here, there = ({one.names[slot] for slot in one.local_storage(namespace)} for one in (view, fresh))

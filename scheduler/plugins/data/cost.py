@@ -20,7 +20,7 @@ from scheduler.plugins.common import lately
 from scheduler.plugins.data import moves, spread, wanted
 from scheduler.state import changes, replicas, snapshot
 
-# Enough for what a backlog of pods reads again and again at 5,000 nodes; a row over them has 40 KB.
+# Enough for some 10,000 transfers, and as many pods' and ends, of a cluster with a hundred sites.
 _KEPT_BYTES: Final = 16 << 20
 # Of what is kept beside arrays: objects, keys, and the entry in a dictionary.
 _OBJECT_BYTES: Final = 1000
@@ -33,7 +33,8 @@ class DataCost:
 
     Attributes:
         moves: Those from or to a known place.
-        seconds: [slots] their sum. Not to be written to.
+        total: The seconds that they take together; None without any.
+        site_of: [slots] site ids.
         unknown: The urns of which no copy is known.
         unavailable: The urns of which copies are known, none of which can be had now.
         absent: By urn, the copies that are known where it was looked for and that do not count.
@@ -41,11 +42,29 @@ class DataCost:
     """
 
     moves: tuple[moves.Move, ...]
-    seconds: spread.Floats
+    total: spread.Spread | None
+    site_of: spread.SiteIds
     unknown: tuple[str, ...]
     unavailable: tuple[str, ...]
     absent: dict[str, tuple[replicas.Absent, ...]]
     processing_s: float
+
+    @property
+    def seconds(self) -> spread.Floats:
+        """[slots] how long all transfers take."""
+        return spread.over(self.total, self.site_of) if self.total is not None else np.zeros(len(self.site_of))
+
+    def seconds_at(self, slot: int) -> float:
+        """Those of one node."""
+        return self.total.at(slot, self.site_of.item(slot)) if self.total is not None else 0.0
+
+    def costs(self, weight: float, tau_s: float) -> spread.Floats:
+        """[slots] weight * seconds / tau; zeros without transfers."""
+        if self.total is None:
+            return np.zeros(len(self.site_of))
+        by_site, apart = self.total
+        scaled = {slot: weight * seconds / tau_s for slot, seconds in apart.items()}
+        return spread.over(spread.Spread(weight * by_site / tau_s, scaled), self.site_of)
 
 
 Entries = tuple[replicas.Entry | None, ...]
@@ -65,7 +84,7 @@ class Kept:
     def cost(self, view: snapshot.Snapshot, pod: request.PodRequest) -> DataCost:
         """Every transfer of a pod, on every node."""
         if not pod.transfers:
-            return DataCost((), np.zeros(view.size), (), (), {}, 0.0)
+            return DataCost((), None, view.links.site_of[: view.size], (), (), {}, 0.0)
         self._catch_up(view)
         namespace = pod.pod.metadata.namespace
         entries = tuple(
@@ -78,7 +97,7 @@ class Kept:
         if before is not None and before[0] == entries:
             return before[1]
         found = self._cost(view, namespace, pod.transfers, entries)
-        self._costs.put((namespace, pod.transfers), (entries, found), found.seconds.nbytes + _OBJECT_BYTES)
+        self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
         return found
 
     def _cost(
@@ -87,15 +106,15 @@ class Kept:
         found = list(zip(transfers, entries, strict=True))
         placed = [(one, entry) for one, entry in found if entry is not None and entry.has_place]
         moved = tuple([self._move(view, namespace, one, entry) for one, entry in placed])
-        seconds = spread.over([each.seconds for each in moved], view.links.site_of[: view.size])
-        seconds.flags.writeable = False
+        site_of = view.links.site_of[: view.size]
         absent: dict[str, tuple[replicas.Absent, ...]] = {}
         for one, entry in found:
             if entry is not None and entry.absent:
                 absent[one.urn] = tuple(dict.fromkeys((*absent.get(one.urn, ()), *entry.absent)))
         return DataCost(
             moves=moved,
-            seconds=seconds,
+            total=spread.total([each.seconds for each in moved], site_of) if moved else None,
+            site_of=site_of,
             unknown=tuple([one.urn for one, entry in found if entry is None]),
             unavailable=tuple([one.urn for one, entry in found if entry is not None and not entry.has_place]),
             absent=absent,
@@ -115,13 +134,14 @@ class Kept:
             return way
 
         made = moves.move(view, find, one=one, entry=entry, assumed_bytes=self._assumed_bytes)
-        size_bytes = _OBJECT_BYTES + made.seconds.by_site.nbytes + _CELL_BYTES * len(made.seconds.apart)
-        self._moves.put((namespace, one), (entry, made), size_bytes)
+        self._moves.put((namespace, one), (entry, made), _size_bytes(made.seconds))
         return made
 
     def _catch_up(self, view: snapshot.Snapshot) -> None:
         """Forget what is not true any more."""
         made_of = view.changes, view.links.made_of(view.now_s)
+        if made_of == self._made_of and view.changes.seq == self._seq:
+            return
         found = view.changes.since(self._seq) if made_of == self._made_of else None
         self._made_of, self._seq = made_of, view.changes.seq
         if found is None or any(facets & (changes.ALIVE | changes.PLACE) for facets in found.values()):
@@ -135,3 +155,7 @@ class Kept:
                 self._ways.drop((slot, False))
         self._moves.clear()
         self._costs.clear()
+
+
+def _size_bytes(found: spread.Spread | None) -> int:
+    return _OBJECT_BYTES + (found.by_site.nbytes + _CELL_BYTES * len(found.apart) if found is not None else 0)

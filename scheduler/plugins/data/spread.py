@@ -80,8 +80,11 @@ def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
 def _least(said: Sequence[tuple[int, float]], rows: Mapping[int, Floats], ends: Mapping[int, int], site: int) -> float:
     """The least of what some ends have for a node apart, and of what the others have for its site."""
     keys = [shared for shared, _ in said]
-    found = min(seconds for _, seconds in said)
-    return min([found, *(row.item(site) for shared, row in rows.items() if ends[shared] > keys.count(shared))])
+    found = min([seconds for _, seconds in said])
+    for shared, row in rows.items():
+        if ends[shared] > keys.count(shared):
+            found = min(found, row.item(site))
+    return found
 
 
 def mixed(first: Spread, share: float, second: Spread | None, site_of: SiteIds) -> Spread:
@@ -96,18 +99,21 @@ def mixed(first: Spread, share: float, second: Spread | None, site_of: SiteIds) 
     return Spread(share * first.by_site + rest * second.by_site, apart)
 
 
-def over(spreads: Sequence[Spread], site_of: SiteIds) -> Floats:
-    """[slots] the sum of several, in their order; zeros for none."""
-    if not spreads:
-        return np.zeros(len(site_of))
-    stacked = np.stack([each.by_site for each in spreads])
-    total: Floats = np.add.reduce(stacked, axis=0).take(site_of)
-    slots = list({slot: None for each in spreads for slot in each.apart})
-    if slots:
-        few = stacked.take(site_of[slots], axis=1)
-        column = {slot: number for number, slot in enumerate(slots)}
-        for row, each in zip(few, spreads, strict=True):
-            for slot, seconds in each.apart.items():
-                row[column[slot]] = seconds
-        total[slots] = np.add.reduce(few, axis=0)
-    return total
+def total(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
+    """The sum of several, at least one, in their order."""
+    stacked = np.array([each.by_site for each in spreads])
+    slots = list(dict.fromkeys([slot for each in spreads for slot in each.apart]))
+    few = stacked.take(site_of[slots], axis=1)
+    column = {slot: number for number, slot in enumerate(slots)}
+    for row, each in zip(few, spreads, strict=True):
+        for slot, seconds in each.apart.items():
+            row[column[slot]] = seconds
+    return Spread(np.add.reduce(stacked, axis=0), dict(zip(slots, np.add.reduce(few, axis=0).tolist(), strict=True)))
+
+
+def over(found: Spread, site_of: SiteIds) -> Floats:
+    """[slots] the same for each node."""
+    row: Floats = found.by_site.take(site_of)
+    for slot, seconds in found.apart.items():
+        row[slot] = seconds
+    return row

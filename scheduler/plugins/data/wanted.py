@@ -7,11 +7,9 @@ input without a size, unless an input lies in it, which says better what is read
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from scheduler.api import annotations as intents
 from scheduler.api import names
@@ -21,8 +19,7 @@ _WORDS: Final = re.compile("[ ,;]+")
 _CUT: Final = " more from "
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Data that is read or written.
 
     Attributes:
@@ -45,13 +42,15 @@ def of(intent: intents.Intent, annotations: Mapping[str, str]) -> tuple[Wanted, 
         intent: What the annotations ask for.
         annotations: The pod's, in which the webhook notes what it has added.
     """
-    told = {transfer.bucket for transfer in intent.inputs}
-    sources = (Wanted(bucket, 0, 0.0, is_output=False) for bucket in intent.sources if bucket not in told)
-    filled_in = _filled_in(intent, annotations)
-    inputs = (
-        dataclasses.replace(one, is_filled_in=one.urn in filled_in) for one in _once(intent.inputs, is_output=False)
-    )
-    return (*inputs, *sources, *_once(intent.outputs, is_output=True))
+    if not (intent.inputs or intent.outputs or intent.sources):
+        return ()
+    inputs = _once(intent.inputs, is_output=False)
+    if intent.sources:
+        told = {transfer.bucket for transfer in intent.inputs}
+        filled_in = _filled_in(intent, annotations)
+        inputs = [one._replace(is_filled_in=one.urn in filled_in) for one in inputs]
+        inputs += [Wanted(bucket, 0, 0.0, is_output=False) for bucket in intent.sources if bucket not in told]
+    return (*inputs, *_once(intent.outputs, is_output=True))
 
 
 def _filled_in(intent: intents.Intent, annotations: Mapping[str, str]) -> frozenset[str]:
@@ -68,7 +67,7 @@ def _filled_in(intent: intents.Intent, annotations: Mapping[str, str]) -> frozen
     )
 
 
-def _once(transfers: Iterable[intents.Transfer], *, is_output: bool) -> Iterable[Wanted]:
+def _once(transfers: Iterable[intents.Transfer], *, is_output: bool) -> list[Wanted]:
     found: dict[str, Wanted] = {}
     for one in transfers:
         before = found.get(one.urn)
@@ -76,4 +75,4 @@ def _once(transfers: Iterable[intents.Transfer], *, is_output: bool) -> Iterable
         if before is not None:
             size_bytes, processing_s = max(size_bytes, before.size_bytes), max(processing_s, before.processing_s)
         found[one.urn] = Wanted(one.urn, size_bytes, processing_s, is_output)
-    return found.values()
+    return list(found.values())
