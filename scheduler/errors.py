@@ -2,6 +2,7 @@
 
     LocalityError
     ├── InputError            a value somebody wrote is not usable: names key, value and remedy
+    ├── LostError             this process led and does not any longer, so that it has to end
     └── ApiError              the API server (or the way to it) did not do what was asked
         ├── UnreachableError  no answer: refused, timed out, broken off; the outcome is unknown
         ├── FencedError       not sent, as this process may not write now: another one leads, or may soon
@@ -42,6 +43,10 @@ class InputError(LocalityError):
         moved.value = self.value
         moved.args = (f"{where}: {self.value}: {self.remedy}",)
         return moved
+
+
+class LostError(LocalityError):
+    """This process led, and does not any longer."""
 
 
 class ApiError(LocalityError):

@@ -34,10 +34,6 @@ RELEASE_WITHIN_S: Final = 1.5  # in all; if it takes longer, the others wait for
 _RELEASE_ROUNDS: Final = 4
 
 
-class LostError(errors.LocalityError):
-    """This process led, and does not any longer."""
-
-
 def collection(namespace: str) -> str:
     return f"/apis/{API_VERSION}/namespaces/{namespace}/leases"
 
@@ -112,7 +108,9 @@ class Election:
         while True:
             now_s = self._clock()
             if self.won.is_set() and now_s >= self._candidate.leads_until_s():
-                raise LostError(f"the lease was not renewed within {self._terms.renew_within_s:g} s, or taken over")
+                raise errors.LostError(
+                    f"the lease was not renewed within {self._terms.renew_within_s:g} s, or taken over"
+                )
             request = self._candidate.plan(now_s, self._now())
             if request is not None:
                 await self._pause(await self._ask(request, self._patience_s(now_s)))

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 import structlog
 
-from scheduler import config
+from scheduler import config, errors
 from scheduler.api import names
 from scheduler.kernel import queue
 from scheduler.kube import client, election, lease
@@ -190,7 +190,7 @@ class _Process:
         error = None if task.cancelled() else task.exception()
         if self._stop.is_set() or (name == _START and error is None):
             return
-        if isinstance(error, election.LostError):
+        if isinstance(error, errors.LostError):
             log.error("no longer leading, so that the process ends, to be started anew", why=str(error))
         else:
             log.error("a part of the scheduler ended, so all of it does", part=name, error=repr(error), exc_info=error)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from scheduler import errors
 from scheduler.kube import client, election, lease
 from tests.fakeapi import faults, server
 
@@ -185,7 +186,7 @@ async def test_whoever_cannot_renew_in_time_writes_no_more(fake: server.FakeApi,
         assert one.remaining_s() > 0
         clock.now_s += 1.1
         assert one.remaining_s() == 0, "though it has not yet noticed"
-        with pytest.raises(election.LostError):
+        with pytest.raises(errors.LostError):
             await running
 
 
@@ -197,7 +198,7 @@ async def test_whoever_was_stopped_for_too_long_does_not_renew(
         await one.won.wait()
         clock.now_s += 3600.0
         before = len(fake.requests)
-        with pytest.raises(election.LostError):
+        with pytest.raises(errors.LostError):
             await running
         assert fake.requests[before:] == []
 
@@ -207,7 +208,7 @@ async def test_a_lease_in_other_hands_is_lost(fake: server.FakeApi, api: client.
     async with taking_part(one) as running:
         await one.won.wait()
         hold(fake, "other")
-        with pytest.raises(election.LostError):
+        with pytest.raises(errors.LostError):
             await running
     assert one.remaining_s() == 0
     assert held(fake)["holderIdentity"] == one.holder == "other"
