@@ -190,7 +190,7 @@ class PodWatch:
         if self._pods.surge.left_s() > 0:
             return
         self._pods.hand_over()
-        while self._pods.source is podfeed.KOPF and not watching.done():
+        while self._pods.source == podfeed.KOPF and not watching.done():
             surge = asyncio.create_task(self._pods.taken_over.wait())
             await asyncio.wait([watching, surge], timeout=REMIND_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
             surge.cancel()

@@ -99,7 +99,6 @@ class PendingPods:
     """Our pods without a node, as both doors tell of them.
 
     Attributes:
-        source: Which door speaks, KOPF or INFORMER.
         taken_over: Set while the informer speaks.
         surge: Whether many come.
     """
@@ -115,7 +114,6 @@ class PendingPods:
         law: Law | None = None,
     ) -> None:
         self.on_seen: list[Callable[[core.Pod], None]] = []
-        self.source = INFORMER
         self.taken_over = asyncio.Event()
         self.taken_over.set()
         self._law = law or LAW
@@ -130,6 +128,11 @@ class PendingPods:
         self._untold: dict[str, float] = {}  # of those the uids that the queue has not heard of, since when
         self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()  # uids, the latest last
 
+    @property
+    def source(self) -> str:
+        """Which door speaks, KOPF or INFORMER."""
+        return INFORMER if self.taken_over.is_set() else KOPF
+
     # ------------------------------------------------------------------------------------------------ what Kopf says
 
     def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
@@ -137,7 +140,7 @@ class PendingPods:
         with self._metrics.failures.contained("watch", pod=feed.name_of(body)):
             if kind == "DELETED":  # bound, deleted, or finished: it has left the selector, perhaps not the cluster
                 self.gone(body["metadata"]["uid"])
-            elif self.source is KOPF:
+            elif self.source == KOPF:
                 self._event(body)
 
     def _event(self, body: Mapping[str, Any]) -> None:
@@ -159,7 +162,7 @@ class PendingPods:
                 self.surge.came()
             if not self._is_news(pod, told=INFORMER):
                 return
-            if self.source is INFORMER:
+            if self.source == INFORMER:
                 self._tell(pod)
                 return
             self._untold.setdefault(pod.metadata.uid, self._clock())
@@ -179,13 +182,11 @@ class PendingPods:
 
     def take_over(self) -> None:
         """From now on the informer tells, beginning with what Kopf has not told yet."""
-        self.source = INFORMER
         self.taken_over.set()
         self._tell_since(self._clock())
 
     def hand_over(self) -> None:
         """From now on Kopf tells."""
-        self.source = KOPF
         self.taken_over.clear()
 
     def remind(self) -> None:
@@ -213,7 +214,7 @@ class PendingPods:
         known = self._known.get(uid)
         if known is not None and _version(pod):
             ahead = _version(known) - _version(pod)
-            if ahead > 0 or (ahead == 0 and (told is INFORMER or uid not in self._untold)):
+            if ahead > 0 or (ahead == 0 and (told == INFORMER or uid not in self._untold)):
                 return False
         self._known[uid] = pod
         return True
