@@ -61,7 +61,7 @@ class Engine:
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
                 preemption=preemption.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
-                unschedulable_plugins=frozenset(refused.plugins),
+                refusers={plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
             )
         made_of = self._sheet(view, shape)
         deltas = _arriving(view, asked) if view.nominated_pods else None
@@ -189,6 +189,5 @@ def _nothing_fits(
         pod_verdict=narrowed,
         message=decision.nodes_message(view, made_of, reasons, narrowed),
         preemption=preemption.outlook(asked.pod, view, resolvable) if view.count else None,
-        unschedulable_plugins=plugins,
-        refusers=tuple([one for one in shape.filters if one[0].name in plugins]),
+        refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
     )

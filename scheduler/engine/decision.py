@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections import Counter
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import preemption, profiles, scoring, shapes, sheet, verdict
+from scheduler.engine import preemption, profiles, scoring, sheet, verdict
 from scheduler.plugins import contract, criteria, request
 from scheduler.plugins.data import cost, moves
 from scheduler.state import replicas, snapshot
@@ -18,6 +20,7 @@ from scheduler.state import replicas, snapshot
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
 ONLY_NODE: Final = "only node"
 TIE: Final = "tie"
+_NOBODY: Final[Mapping[str, Hashable]] = types.MappingProxyType({})
 # Copies that are told of in a sentence.
 _FEW: Final = 4
 
@@ -87,8 +90,8 @@ class Decision:
         message: Why there is none, in kube-scheduler's words.
         score_error: Why upstream fails the cycle (reason SchedulerError); "" when it does not.
         preemption: What preemption could do about it.
-        unschedulable_plugins: The filters that refused some node first.
-        refusers: Those, with what they asked: which events may help the pod is theirs to say.
+        refusers: By name the filters that refused some node first, or the pod as a whole, with what they asked or
+            why they refused it: which events may help the pod is theirs to say.
         choice: How the node was chosen; None where there is none.
     """
 
@@ -104,8 +107,7 @@ class Decision:
         message: str = "",
         score_error: str = "",
         preemption: preemption.Outlook | None = None,
-        unschedulable_plugins: frozenset[str] = frozenset(),
-        refusers: tuple[shapes.AskedFilter, ...] = (),
+        refusers: Mapping[str, Hashable] = _NOBODY,
     ) -> None:
         self.asked = asked
         self.fault = fault
@@ -114,7 +116,6 @@ class Decision:
         self.message = message
         self.score_error = score_error
         self.preemption = preemption
-        self.unschedulable_plugins = unschedulable_plugins
         self.refusers = refusers
         self.choice = choice
         self._made_of = made_of

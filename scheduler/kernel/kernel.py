@@ -25,7 +25,7 @@ from scheduler import config, errors
 from scheduler.api import verdicts
 from scheduler.engine import decide, decision
 from scheduler.kernel import bindings, commands, events, journal, queue, world
-from scheduler.plugins import registry, request
+from scheduler.plugins import request
 from scheduler.state import facts, snapshot
 
 Verdict = verdicts.Verdict
@@ -222,17 +222,7 @@ class Kernel:
         else:
             record.outcome = "unschedulable"
         self._out.append(commands.Unplaced(entry.pod, record))
-        self.queue.put_back(entry, self._refusers(found))
-
-    def _refusers(self, found: decision.Decision) -> dict[str, queue.Asked]:
-        """Which filters keep a pod from its node, and what it asked of them."""
-        if found.fault:
-            return {queue.UNSUPPORTED: None}
-        rules = {one.name: one for one in registry.FILTERS}
-        return {
-            plugin: rules[plugin].compile(found.asked, self._settings) if plugin in rules else None
-            for plugin in sorted(found.unschedulable_plugins)
-        }
+        self.queue.put_back(entry, {queue.UNSUPPORTED: None} if found.fault else found.refusers)
 
     def _abandon(self, entry: queue.Entry) -> None:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""

@@ -161,7 +161,7 @@ def test_who_refused_is_known_to_whoever_wakes_the_pod(asked: Object, plugins: s
     snap = build.state([node("a", cpu="2", labels={"disk": "ssd"}), node("b")]).freeze()
     decision = asking.decide_on(snap, asked)
     assert decision.node == ""
-    assert decision.unschedulable_plugins == plugins
+    assert decision.refusers.keys() == plugins
 
 
 def test_more_kinds_of_lack_than_an_integer_has_bits_still_refuse() -> None:

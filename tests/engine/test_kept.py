@@ -95,7 +95,7 @@ def test_what_is_kept_changes_no_decision(
             )
             assert found.node == fresh.node
             assert found.full_message == fresh.full_message
-            assert found.unschedulable_plugins == fresh.unschedulable_plugins
+            assert found.refusers == fresh.refusers
             assert found.deciding == fresh.deciding
             assert explain.answer(found, view) == explain.answer(fresh, view)
             is_taken = made.is_placed(one.pod.metadata.uid)
