@@ -44,13 +44,18 @@ def outlook(pod: core.Pod, snap: snapshot.Snapshot, resolvable: NDArray[np.bool_
     """
     if pod.spec.preemption_policy == _NEVER:
         return Outlook(False, False, f"preemption: not eligible due to preemptionPolicy={_NEVER}.")
-    victims = sum(
-        placed.index >= 0 and bool(resolvable[placed.index]) and placed.pod.spec.priority < pod.spec.priority
-        for placed in snap.placed.values()
+    hopeful = int(resolvable.sum())
+    has_lower = any(priority < pod.spec.priority for priority in snap.priorities)
+    victims = (
+        0
+        if not (hopeful and has_lower)
+        else sum(
+            placed.index >= 0 and bool(resolvable[placed.index]) and placed.pod.spec.priority < pod.spec.priority
+            for placed in snap.placed.values()
+        )
     )
     if victims:
         return Outlook(True, True, f"preemption is not supported yet: {victims} pod(s) of lower priority stay.")
-    hopeful = int(resolvable.sum())
     counts = Counter(
         {
             "No preemption victims found for incoming pod": hopeful,

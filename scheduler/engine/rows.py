@@ -23,14 +23,17 @@ class Row:
 
     Attributes:
         asked: What it was asked, resolved.
+        facets: The changes after which it may say something else.
         seq: The state of the log that it is up to date with; -1 before it was made.
     """
 
-    __slots__ = ("asked", "plugin", "seq", "size")
+    __slots__ = ("_reach", "asked", "facets", "plugin", "seq", "size")
 
     def __init__(self, plugin: Plugin, asked: Asked) -> None:
         self.plugin = plugin
         self.asked = asked
+        self.facets = plugin.facets
+        self._reach = None if isinstance(plugin, contract.Wish) else plugin.touched
         self.seq = -1
         self.size = -1
 
@@ -46,10 +49,11 @@ class Row:
             The slots that may differ from how they were at ``since``; None for all.
         """
         log = view.changes
-        slots = self._touched(view, changed) if changed is not None and self.size == view.size else None
-        if self.seq == log.seq and self.size == view.size:
+        fits = self.size == view.size
+        slots = self._touched(view, changed) if fits and changed is not None else None
+        if fits and self.seq == log.seq:
             return slots
-        if self.size != view.size or self.seq < 0:
+        if not fits:
             own = None
         elif self.seq == since:
             own = slots
@@ -65,13 +69,13 @@ class Row:
         return slots
 
     def _touched(self, view: snapshot.Snapshot, changed: Mapping[int, int]) -> Collection[int] | None:
-        facets = self.plugin.facets
+        facets = self.facets
         hits = {slot: noted for slot, noted in changed.items() if noted & facets}
         if not hits:
             return ()
-        if isinstance(self.plugin, contract.Wish) or self.plugin.touched is None:
-            return None if changes.ALL in hits else hits
-        return self.plugin.touched(self.asked, view, hits)
+        if self._reach is not None:
+            return self._reach(self.asked, view, hits)
+        return None if changes.ALL in hits else hits
 
     @property
     def size_bytes(self) -> int:

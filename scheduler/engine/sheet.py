@@ -34,11 +34,12 @@ class _Scored:
     ``seen`` are the values that the range was found of; ``lows`` and ``highs`` count the feasible nodes at its ends.
     """
 
-    __slots__ = ("highs", "is_resources", "least", "lows", "most", "row", "seen", "weight")
+    __slots__ = ("highs", "is_resources", "least", "lows", "most", "normalise", "row", "seen", "weight")
 
     def __init__(self, row: rows.ScoreRow, weight: int) -> None:
         self.row = row
         self.weight = weight
+        self.normalise = row.plugin.normalise
         self.is_resources = row.plugin.name in registry.RESOURCES
         self.seen: contract.Ints = np.zeros(0, np.int64)
         self.least = self.most = self.lows = self.highs = 0
@@ -46,7 +47,7 @@ class _Scored:
     def all(self, mask: contract.Mask, count: int) -> contract.Ints:
         """[slots] the normalised scores; those that are not feasible have no meaning."""
         values = self.row.values
-        if self.row.plugin.normalise is None:
+        if self.normalise is None:
             return values
         self.seen = values.copy()
         if not count:
@@ -55,11 +56,13 @@ class _Scored:
         among = values[mask]
         self.least, self.most = int(among.min()), int(among.max())
         self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
-        return self.row.plugin.normalise.all(values, self.least, self.most)
+        return self.normalise.all(values, self.least, self.most)
 
     def moves(self, slot: int, *, passed: bool, passes: bool) -> bool:
         """Take in the new value of a slot; returns whether the range stays."""
         value, before = self.row.values.item(slot), self.seen.item(slot)
+        if value == before and passed == passes:
+            return True
         self.seen[slot] = value
         if passed:
             self.lows -= before == self.least
@@ -70,12 +73,6 @@ class _Scored:
             self.lows += value == self.least
             self.highs += value == self.most
         return self.lows > 0 and self.highs > 0
-
-    def one(self, slot: int) -> int:
-        """The normalised score of a slot."""
-        value = self.row.values.item(slot)
-        normalise = self.row.plugin.normalise
-        return value if normalise is None else normalise.one(value, self.least, self.most)
 
 
 class Sheet:
@@ -111,7 +108,7 @@ class Sheet:
         self._only = only
         self._plugins = plugins
         self._scored = [_Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
-        self._scaled = [one for one in self._scored if one.row.plugin.normalise is not None]
+        self._scaled = [one for one in self._scored if one.normalise is not None]
         self._rows: tuple[rows.Row, ...] = (*filters, *scores, *wishes)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
         self._most = scoring.most(plugins, registry.RESOURCES), scoring.most(plugins, registry.AFFINITY)
@@ -133,7 +130,7 @@ class Sheet:
         is_known = changed is not None
         noted = functools.reduce(operator.or_, changed.values(), 0) if changed is not None else changes.EVERY
         for row in self._rows:
-            if not noted & row.plugin.facets and row.seq == self.seq:
+            if not noted & row.facets and row.seq == self.seq:
                 row.seq = log.seq
                 continue
             slots = row.catch_up(view, self.seq, changed)
@@ -278,7 +275,8 @@ class Sheet:
             return True
         resources = affinity = 0
         for one in self._scored:
-            normal = one.one(slot)
+            value = one.row.values.item(slot)
+            normal = value if one.normalise is None else one.normalise.one(value, one.least, one.most)
             if not 0 <= normal <= contract.MAX_SCORE:
                 return False
             if one.is_resources:

@@ -58,6 +58,8 @@ class Cluster:
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
         self._neighbours = neighbours.Neighbours(self._nodes.labels)
+        self._priorities: dict[int, int] = {}  # of the placed pods, to how many have it
+        self._last: snapshot.Snapshot | None = None
         self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
 
     @property
@@ -149,11 +151,13 @@ class Cluster:
             self.remove_device_class(name)
         elif self._device_classes.get(name) != resource:
             self._device_classes[name] = resource
+            self._last = None
             self.changes.note(changes.ALL, changes.DEVICES)
 
     def remove_device_class(self, name: str) -> None:
         """Forget a device class."""
         if self._device_classes.pop(name, None) is not None:
+            self._last = None
             self.changes.note(changes.ALL, changes.DEVICES)
 
     # Data
@@ -249,13 +253,14 @@ class Cluster:
             now_s: The time to which the ages of measurements and of copies are reckoned, in seconds since 1970; None
                 takes that of the latest of them.
         """
-        of = self._nodes
+        of, last = self._nodes, self._last
         if now_s is None:
             now_s = max(of.network.newest_s(), self.witnesses.newest_s(), self.replicas.newest_s())
         size = len(of.names)
+        if last is not None and last.now_s == now_s and self._is_as_it_was(last):
+            return last
         view = slice(0, size)
-        return snapshot.Snapshot(
-            generation=self.generation,
+        self._last = snapshot.Snapshot(
             changes=self.changes,
             size=size,
             count=len(of.index_of),
@@ -279,14 +284,27 @@ class Cluster:
             neighbours=self._neighbours,
             nominated_pods=self._nominated,
             placed=self._placed,
+            priorities=self._priorities,
             locations=self.replicas,
             witnesses=self.witnesses,
             links=of.network,
             device_resources=frozenset(self._device_classes.values()),
             now_s=now_s,
         )
+        return self._last
 
     # Inside
+
+    def _is_as_it_was(self, last: snapshot.Snapshot) -> bool:
+        """Whether a snapshot still shows the state: its arrays and tables are the state's own, unless these grew."""
+        of = self._nodes
+        return (
+            last.size == len(of.names)
+            and last.count == len(of.index_of)
+            and last.alive.base is of.alive
+            and last.offered.base is of.usage.offered
+            and last.taken.base is of.usage.taken
+        )
 
     def _nominate(self, pod: core.Pod) -> None:
         self._nominated[pod.metadata.uid] = pod
@@ -306,6 +324,8 @@ class Cluster:
         placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
         uid = pod.metadata.uid
         self._placed[uid] = placed
+        priority = pod.spec.priority
+        self._priorities[priority] = self._priorities.get(priority, 0) + 1
         here = self._on_node.get(node)
         if here is None:
             self._on_node[node] = {uid}
@@ -319,6 +339,10 @@ class Cluster:
         placed = self._placed.pop(uid, None)
         if placed is None:
             return
+        priority = placed.pod.spec.priority
+        self._priorities[priority] -= 1
+        if not self._priorities[priority]:
+            del self._priorities[priority]
         uids = self._on_node[placed.node]
         uids.discard(uid)
         if not uids:
@@ -342,6 +366,7 @@ def _counts_alike(old: core.Pod, new: core.Pod) -> bool:
     """Whether two versions of a pod count alike, so that most status updates cost a comparison only."""
     return (
         old.metadata.labels == new.metadata.labels
+        and old.spec.priority == new.spec.priority
         and old.spec.affinity == new.spec.affinity
         and old.spec.containers == new.spec.containers
         and old.spec.init_containers == new.spec.init_containers

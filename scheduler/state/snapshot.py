@@ -7,8 +7,7 @@ an entry whose ``alive`` is false is a free slot, not a node.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -39,11 +38,10 @@ class Snapshot:
     """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
 
     ``features`` are those that kubelets declared, each a label without value; ``device_resources`` are the extended
-    resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970. ``arriving`` are
-    the pods that ``with_pods`` added: they are counted in ``taken`` and ``ports``, but not among the ``neighbours``.
+    resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970.
+    ``priorities`` are those of the placed pods, with how many have each.
     """
 
-    generation: int
     changes: changes.Log
     size: int
     count: int
@@ -67,12 +65,12 @@ class Snapshot:
     neighbours: neighbours.Neighbours
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
+    priorities: Mapping[int, int]
     locations: replicas.ReplicaTable
     witnesses: witnesses.Witnesses
     links: network.Network
     device_resources: frozenset[str]
     now_s: float
-    arriving: tuple[tuple[int, core.Pod], ...] = ()
 
     # One node in plain integers and strings, for what is worked out for one alone: numpy takes longer for one than for
     # a thousand.
@@ -144,23 +142,3 @@ class Snapshot:
     def local_storage(self, namespace: str) -> frozenset[int]:
         """The slots of nodes with a store that can be had now and that speaks for a namespace."""
         return self.locations.storage.slots(namespace, self.now_s, self.index_of)
-
-    def with_pods(self, arriving: Iterable[tuple[int, core.Pod]]) -> Snapshot:
-        """The snapshot with more pods counted, each on its node's slot; this one stays as it is."""
-        use = usage.Usage(self.size)
-        use.rows = dict(self.resource_row)
-        use.offered, use.taken = self.offered.copy(), self.taken.copy()
-        use.ports = {
-            key: {ip: counts[: self.size].copy() for ip, counts in by_ip.items()} for key, by_ip in self.ports.items()
-        }
-        arriving = tuple(arriving)
-        for index, pod in arriving:
-            use.add(index, demand.of(pod), demand.host_ports(pod), 1)
-        return dataclasses.replace(
-            self,
-            resource_row=use.rows,
-            offered=use.offered,
-            taken=use.taken,
-            ports=use.ports,
-            arriving=arriving,
-        )

@@ -25,12 +25,12 @@ TAU_S = 5.0
 def test_a_decision_is_pure(asked: Object, seed: int) -> None:
     """Same snapshot, pod, settings and seed: the same answer to the last bit, and the snapshot is as it was."""
     made = asking.state_of(asked)
-    snap = made.freeze()
+    snap, generation = made.freeze(), made.generation
     before = repr(test_cluster_laws.describe(made))
     told = [repr(explain.answer(asking.decide_on(snap, asked["pod"], seed=seed), snap)) for _ in range(2)]
     assert told[0] == told[1]
     assert repr(test_cluster_laws.describe(made)) == before
-    assert made.freeze().generation == snap.generation
+    assert made.generation == generation
     # A cluster put together in another order decides alike, but for ties.
     other = asking.state_of(asked | {"nodes": asked["nodes"][::-1], "pods": asked["pods"][::-1]}).freeze()
     first, second = (asking.decide_on(each, asked["pod"], seed=seed) for each in (snap, other))

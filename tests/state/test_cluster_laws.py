@@ -423,22 +423,6 @@ def test_a_snapshot_cannot_be_written_to() -> None:
     assert made.freeze().taken[usage.PODS].tolist() == [2]
 
 
-def test_counting_more_pods_in_leaves_the_snapshot_as_it_was() -> None:
-    port = [{"hostPort": 80}]
-    made = build.state(
-        [build.node("a"), build.node("b")], pods=[build.pod("p", build.container(ports=port, cpu="1"), on="a")]
-    )
-    before = describe(made)
-    arriving = build.as_pod(build.pod("q", build.container(ports=port, cpu="2", **{GPU: "1"})))
-    snap = made.freeze()
-    more = snap.with_pods([(snap.index_of["b"], arriving), (snap.index_of["a"], arriving)])
-    assert describe(made) == before
-    assert more.taken[usage.PODS].tolist() == [2, 1]
-    assert more.taken[more.resource_row["cpu"]].tolist() == [3000, 2000]
-    assert more.taken[more.resource_row[GPU]].tolist() == [1, 1]
-    assert more.ports["TCP", 80]["0.0.0.0"].tolist() == [2, 1]  # noqa: S104
-
-
 def test_a_pod_is_counted_from_its_assumption_on_and_once_only() -> None:
     made = build.state([build.node("a")])
     mine = build.pod("p", build.container(cpu="1"))
