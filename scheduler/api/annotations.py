@@ -21,6 +21,7 @@ rest counts. The pod is then placed by what is left, which is what its user sees
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,11 @@ from scheduler.api import eventdata, names, units, urns
 MAX_TRANSFERS: Final = 64
 # A billion seconds are 31 years; the bound keeps sums finite.
 MAX_PROCESSING_S: Final = 1e9
+
+# A pod is read when it is seen, when it is decided about, and again with each attempt; others of its kind read the same.
+# What is longer than most is read each time, so that what is kept has some 10 MB, and 50 MB at worst.
+_KEPT: Final = 8192
+_KEPT_LENGTH: Final = 1000
 
 _INDEX: Final = re.compile(r"[0-9]{1,18}")
 _DECIMAL: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -132,6 +138,15 @@ def parse(annotations: Mapping[str, str], *, sized: bool = True) -> tuple[Intent
     ours = [key for key in annotations if key.startswith(_PREFIXES)]
     if not ours:
         return _PLAIN, ()
+    told = tuple([(key, annotations[key]) for key in ours])
+    if sum([len(key) + len(text) for key, text in told]) > _KEPT_LENGTH:
+        return _read(told, sized=sized)
+    return _read_lately(told, sized=sized)
+
+
+def _read(told: tuple[tuple[str, str], ...], *, sized: bool) -> tuple[Intent, tuple[errors.InputError, ...]]:
+    annotations = dict(told)
+    ours = list(annotations)
     problems: Problems = [
         errors.InputError(key, annotations[key], f"not known; write {names.INPUT_PREFIX}N or {names.OUTPUT_PREFIX}N")
         for key in ours
@@ -159,6 +174,9 @@ def parse(annotations: Mapping[str, str], *, sized: bool = True) -> tuple[Intent
         **flags,
     )
     return intent, tuple(problems)
+
+
+_read_lately: Final = functools.lru_cache(_KEPT)(_read)
 
 
 def index(key: str, prefix: str) -> int | None:

@@ -50,8 +50,11 @@ class Mentions:
         """Take in a pending or assigned pod; returns what it names where that is news."""
         uid, is_pending = pod.metadata.uid, not pod.spec.node_name
         before = self._named.get(uid)
-        if before is not None and before.is_pending == is_pending and before.annotations == pod.metadata.annotations:
-            return None
+        if before is not None and before.annotations == pod.metadata.annotations:
+            if before.is_pending == is_pending:
+                return None
+            named = self._named[uid] = dataclasses.replace(before, is_pending=is_pending)
+            return named
         self.forget(uid)
         intent = intents.parse(pod.metadata.annotations)[0]
         inputs, outputs = ([each.urn for each in some] for some in (intent.inputs, intent.outputs))
