@@ -37,8 +37,8 @@ MAX_TRANSFERS: Final = 64
 # A billion seconds are 31 years; the bound keeps sums finite.
 MAX_PROCESSING_S: Final = 1e9
 
-# A pod is read when it is seen, when it is decided about, and again with each attempt; others of its kind read the same.
-# What is longer than most is read each time, so that what is kept has some 10 MB, and 50 MB at worst.
+# A pod is read when it is seen, when it is decided about, and with each attempt; others of its kind read the same. What
+# is longer than most is read each time, so that what is kept has some 10 MB, and 50 MB at worst.
 _KEPT: Final = 8192
 _KEPT_LENGTH: Final = 1000
 

@@ -8,8 +8,9 @@ entry is worked out by the same additions in the same order as it would be for i
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,31 +61,37 @@ def way(view: snapshot.Snapshot, end: End, *, outward: bool) -> Way:
 
 def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
     """How long a transfer takes from or to whichever of several ends is best for each node."""
+    if len(ways) == 1:
+        only = ways[0]
+        times = {slot: latency + size_bytes / bandwidth for slot, (bandwidth, latency) in only.apart.items()}
+        return Spread(only.latency + size_bytes / only.bandwidth, times)
     rows: dict[int, Floats] = {}  # by the array that ends of one site share
     ends: dict[int, int] = {}  # how many share it
     apart: dict[int, list[tuple[int, float]]] = {}  # slot -> the same key, and seconds
     for one in ways:
         shared = id(one.bandwidth)
-        if shared not in rows:
+        if shared in rows:
+            ends[shared] += 1
+        else:
             rows[shared] = one.latency + size_bytes / one.bandwidth
-        ends[shared] = ends.get(shared, 0) + 1
+            ends[shared] = 1
         for slot, (bandwidth, latency) in one.apart.items():
             apart.setdefault(slot, []).append((shared, latency + size_bytes / bandwidth))
-    first, *others = rows.values()
-    by_site = first
+    by_site, *others = rows.values()
     for row in others:
         by_site = np.minimum(by_site, row)
-    return Spread(by_site, {slot: _least(said, rows, ends, site_of.item(slot)) for slot, said in apart.items()})
+    least: dict[int, float] = {}
+    for slot, said in apart.items():
+        found = min(said, key=_seconds)[1]
+        site = site_of.item(slot)
+        for shared, row in rows.items():
+            if ends[shared] > len([key for key, _ in said if key == shared]):  # another end of that site has no more
+                found = min(found, row.item(site))
+        least[slot] = found
+    return Spread(by_site, least)
 
 
-def _least(said: Sequence[tuple[int, float]], rows: Mapping[int, Floats], ends: Mapping[int, int], site: int) -> float:
-    """The least of what some ends have for a node apart, and of what the others have for its site."""
-    keys = [shared for shared, _ in said]
-    found = min([seconds for _, seconds in said])
-    for shared, row in rows.items():
-        if ends[shared] > keys.count(shared):
-            found = min(found, row.item(site))
-    return found
+_seconds: Final = operator.itemgetter(1)
 
 
 def mixed(first: Spread, share: float, second: Spread | None, site_of: SiteIds) -> Spread:
@@ -101,6 +108,8 @@ def mixed(first: Spread, share: float, second: Spread | None, site_of: SiteIds) 
 
 def total(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
     """The sum of several, at least one, in their order."""
+    if len(spreads) == 1:
+        return spreads[0]
     stacked = np.array([each.by_site for each in spreads])
     slots = list(dict.fromkeys([slot for each in spreads for slot in each.apart]))
     few = stacked.take(site_of[slots], axis=1)
