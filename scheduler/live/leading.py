@@ -71,11 +71,11 @@ class Leading:
     def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to run while this replica leads, by name; ``decisions`` ends before ``hand_over``."""
         return {
+            "look after data objects": self.upkeep.run(),  # which first asks for the keys of pods that wait already
             "decisions": self._cycle.run(),
             "writer of events": self.sink.run(),
             "writer of conditions": self.reporter.run(),
             "writer of data objects": self.upkeep.writer.run(),
-            "look after data objects": self.upkeep.run(),
         }
 
     async def hand_over(self, *, binds_within_s: float, reports_within_s: float) -> None:
