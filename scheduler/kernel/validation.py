@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scheduler.kernel import kernel, queue
+from scheduler.state import validation as state_validation
 
 Place = queue.Place
 
@@ -20,7 +21,8 @@ def check(subject: kernel.Kernel) -> None:
 
 def problems(subject: kernel.Kernel) -> list[str]:
     """All that does not hold."""
-    return [*_of_queue(subject.queue), *_of_bindings(subject), *_of_nominations(subject)]
+    own = [*_of_queue(subject.queue), *_of_bindings(subject), *_of_nominations(subject)]
+    return own + state_validation.problems(subject.state)
 
 
 def _of_queue(waiting: queue.Queue) -> list[str]:

@@ -35,13 +35,13 @@ def _rows(ports: Ports, view: snapshot.Snapshot) -> contract.Verdict | None:
     for port in ports:
         for ip, counts in view.ports.get((port.protocol, port.number), {}).items():
             if _overlaps(port.ip, ip):
-                clash |= counts[: view.size] > 0
+                clash[list(counts)] = True
     return contract.refuse(clash, _REFUSAL)
 
 
 def _cell(ports: Ports, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
     for port in ports:
-        taken = {ip: counts.item(slot) for ip, counts in view.ports.get((port.protocol, port.number), {}).items()}
+        taken = {ip: counts.get(slot, 0) for ip, counts in view.ports.get((port.protocol, port.number), {}).items()}
         for placed, sign in (*((one, 1) for one in delta.added), *((one, -1) for one in delta.removed)):
             for other in placed.ports:
                 if (other.protocol, other.number) == (port.protocol, port.number):

@@ -52,9 +52,6 @@ class CarriedTable:
         self._terms: dict[tuple[str, int | None, bytes], Carried] = {}
         self._by_label: dict[Pair | None, set[Carried]] = {}  # None: terms that ask for no single label
 
-    def __len__(self) -> int:
-        return len(self._terms)
-
     def enter(self, term: core.PodAffinityTerm, namespace: str, weight: int | None, slot: int) -> Carried:
         """Count in a pod on a node that carries a term."""
         key = (namespace, weight, _ENCODER.encode(term))
@@ -74,6 +71,10 @@ class CarriedTable:
         if not carried.pods:
             del self._terms[carried.key]
             discard(self._by_label, carried.label, carried)
+
+    def terms(self) -> Iterable[Carried]:
+        """All of them."""
+        return self._terms.values()
 
     def meaning(self, pod: core.Pod, known: podterms.Namespaces) -> list[Carried]:
         """The terms that mean a pod to place."""

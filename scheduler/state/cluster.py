@@ -8,6 +8,7 @@ All methods are synchronous and run on the loop's thread.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,6 +28,16 @@ class Counts(NamedTuple):
     nodes: int
     pods: int
     assumed: int
+
+
+class Held(NamedTuple):
+    """The objects that a state is made of, but for the DataObjects, of which only what they say is kept."""
+
+    nodes: list[core.Node]
+    capabilities: list[crd.NodeCapability]
+    namespaces: Mapping[str, Mapping[str, str]]
+    placed: list[snapshot.Placed]
+    nominated: list[core.Pod]
 
 
 class Cluster:
@@ -109,6 +120,7 @@ class Cluster:
             return
         here = [self._placed[uid] for uid in self._on_node.get(name, ())]
         for placed in here:
+            self._usage.add(index, placed.asked, placed.ports, -1)
             if placed.company is not None:
                 self._neighbours.leave(placed.company, index)
             placed.index, placed.company = -1, None
@@ -245,6 +257,17 @@ class Cluster:
         """How much is known."""
         assumed = sum(placed.assumed for placed in self._placed.values())
         return Counts(nodes=len(self._index_of), pods=len(self._placed), assumed=assumed)
+
+    def held(self) -> Held:
+        """The objects that the state is made of."""
+        nodes_held, capabilities = self._nodes.held()
+        return Held(
+            nodes=nodes_held,
+            capabilities=capabilities,
+            namespaces=self._neighbours.namespaces,
+            placed=list(self._placed.values()),
+            nominated=list(self._nominated.values()),
+        )
 
     def freeze(self, now_s: float | None = None) -> snapshot.Snapshot:
         """The state as the engine reads it; valid until the next change.

@@ -92,9 +92,6 @@ class CohortTable:
         self._groups: dict[Meant, Group] = {}  # the longest unasked first
         self._filed: dict[carried.Pair | None, set[Group]] = {}  # by a label that all they mean have
 
-    def __len__(self) -> int:
-        return len(self._cohorts)
-
     def enter(self, pod: core.Pod, slot: int) -> Cohort:
         """Count in a pod on a node."""
         meta = pod.metadata
@@ -116,6 +113,14 @@ class CohortTable:
         for group in cohort.groups:
             for tally in group.tallies.values():
                 tally.step(slot, -1)
+
+    def counts(self) -> dict[Key, int]:
+        """Pods by namespace and labels."""
+        return {key: sum(pods for _, pods in cohort.places()) for key, cohort in self._cohorts.items()}
+
+    def kept(self) -> list[tuple[Sequence[podterms.Wanted], str]]:
+        """The terms and topology keys whose tallies are kept up to date at the moment."""
+        return [(group.wanted, key) for group in self._groups.values() for key in group.tallies]
 
     def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
         """The cohorts that every one of some terms (at least one) means."""

@@ -152,6 +152,10 @@ class LabelTable:
         """The labels of node ``index``."""
         return self._rows.get(index, _NONE)
 
+    def columns(self) -> Mapping[str, Column]:
+        """The columns of all keys that nodes have."""
+        return self._columns
+
     def column(self, key: str) -> Column | None:
         """The column of a key, or None when no node has it."""
         return self._columns.get(key)

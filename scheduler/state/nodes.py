@@ -82,7 +82,7 @@ class NodeTable:
         """Forget a node that is known."""
         index = self.index_of.pop(name)
         self.images.replace(index, self._nodes.pop(name).status.images, ())
-        self.usage.clear_node(index)
+        self.usage.set_node(index, {})
         self.taints.set(index, ())
         for table in (self.labels, self.features, self.capabilities):
             table.set_row(index, {})
@@ -118,6 +118,10 @@ class NodeTable:
             if changed:
                 self._log.note(index, changed)
         return came_back
+
+    def held(self) -> tuple[list[core.Node], list[crd.NodeCapability]]:
+        """All nodes and all NodeCapabilities, as last applied."""
+        return list(self._nodes.values()), list(self._capabilities.values())
 
     def _take_slot(self, name: str) -> int:
         if self._free:

@@ -20,14 +20,15 @@ CPU, MEMORY, EPHEMERAL, NONZERO_CPU, NONZERO_MEMORY, PODS = range(6)
 _ROWS: Final = {"cpu": CPU, "memory": MEMORY, "ephemeral-storage": EPHEMERAL, "pods": PODS}
 
 Ints = NDArray[np.int64]
-PortCounts = dict[tuple[str, int], dict[str, NDArray[np.int32]]]  # (protocol, port) -> ip -> pods per node
+PortCounts = dict[tuple[str, int], dict[str, dict[int, int]]]  # (protocol, port) -> ip -> slot -> pods, never 0
 
 
 class Usage:
     """Matrices over nodes; one writer.
 
     Attributes:
-        rows: Resource name to row of ``offered`` and ``taken``.
+        rows: Resource name to row of ``offered`` and ``taken``. A row whose resource no node offers and no pod asks for
+            any more is empty, and the next new resource gets it.
         offered, taken: [rows, capacity], milli-cores, bytes or units. int64 wraps around like Go's, so that counting a
             pod out undoes counting it in exactly, whatever it asked for.
         ports: Host ports in use.
@@ -38,31 +39,37 @@ class Usage:
         self.offered: Ints = np.zeros((demand.FIXED, capacity), np.int64)
         self.taken: Ints = np.zeros((demand.FIXED, capacity), np.int64)
         self.ports: PortCounts = {}
+        self._users: dict[str, int] = {}  # of each resource that is not fixed: nodes and pods
+        self._offering: dict[int, dict[str, int]] = {}  # by slot, what is not fixed
+        self._unused: list[int] = []
 
     def grow(self, capacity: int) -> None:
         """Make room for node indices below ``capacity``."""
         more = ((0, 0), (0, capacity - self.taken.shape[1]))
         self.offered, self.taken = np.pad(self.offered, more), np.pad(self.taken, more)
-        for by_ip in self.ports.values():
-            for ip, counts in by_ip.items():
-                by_ip[ip] = np.concatenate([counts, np.zeros(capacity - len(counts), np.int32)])
 
     def set_node(self, index: int, offered: dict[str, int]) -> bool:
         """Replace what node ``index`` offers (see ``amounts``); returns whether it is something else."""
-        before = self.offered[:, index].copy()
-        self.offered[:, index] = 0
-        for name, amount in offered.items():
-            row = self._row(name)  # first: it may replace the matrices
-            self.offered[row, index] = amount
-        now = self.offered[:, index]
-        return len(now) > len(before) or bool((now != before).any())
-
-    def clear_node(self, index: int) -> None:
-        """Forget node ``index`` and all use of it."""
-        self.offered[:, index] = self.taken[:, index] = 0
-        for by_ip in self.ports.values():
-            for counts in by_ip.values():
-                counts[index] = 0
+        before = self.offered[: demand.FIXED, index].tolist()
+        self.offered[: demand.FIXED, index] = 0
+        for name, row in _ROWS.items():
+            self.offered[row, index] = offered.get(name, 0)
+        changed = bool(before != self.offered[: demand.FIXED, index].tolist())
+        more = {name: amount for name, amount in offered.items() if name not in _ROWS}
+        old = self._offering.get(index, {})
+        if more != old:
+            changed = True
+            for name, amount in more.items():
+                row = self._use(name)  # first: it may replace the matrices
+                self.offered[row, index] = amount
+            for name in old:
+                if name not in more:
+                    self.offered[self.rows[name], index] = 0
+                self._release(name)
+            self._offering.pop(index, None)
+            if more:
+                self._offering[index] = more
+        return changed
 
     def add(self, index: int, asked: demand.Demand, ports: tuple[demand.Port, ...], sign: int) -> None:
         """Count a pod on node ``index`` in (sign 1) or out (sign -1)."""
@@ -71,20 +78,53 @@ class Usage:
         else:
             self.taken[: demand.FIXED, index] -= asked.vector
         for name, amount in asked.scalars.items():
-            row = self._row(name)  # first: it may replace the matrices
+            row = self._use(name) if sign > 0 else self.rows[name]  # first: it may replace the matrices
             self.taken[row, index : index + 1] += sign * amount
+            if sign < 0:
+                self._release(name)
         for port in ports:
-            by_ip = self.ports.setdefault((port.protocol, port.number), {})
-            if port.ip not in by_ip:
-                by_ip[port.ip] = np.zeros(self.taken.shape[1], np.int32)
-            by_ip[port.ip][index] += sign
+            self._count_port(index, port, sign)
 
-    def _row(self, name: str) -> int:
+    def _count_port(self, index: int, port: demand.Port, sign: int) -> None:
+        key = port.protocol, port.number
+        at = self.ports.setdefault(key, {}).setdefault(port.ip, {})
+        count = at.get(index, 0) + sign
+        if count:
+            at[index] = count
+            return
+        del at[index]
+        if not at:
+            del self.ports[key][port.ip]
+            if not self.ports[key]:
+                del self.ports[key]
+
+    def _use(self, name: str) -> int:
+        """The row of a resource that one more node or pod has."""
+        self._users[name] = self._users.get(name, 0) + 1
         row = self.rows.get(name)
         if row is None:
-            row = self.rows[name] = len(self.offered)
-            self.offered, self.taken = (np.pad(matrix, ((0, 1), (0, 0))) for matrix in (self.offered, self.taken))
+            if not self._unused:
+                height = len(self.offered)
+                self._resize(height + max(height // 2, 1))
+            row = self.rows[name] = self._unused.pop()
         return row
+
+    def _release(self, name: str) -> None:
+        """One node or pod has a resource no more."""
+        self._users[name] -= 1
+        if self._users[name]:
+            return
+        del self._users[name]
+        self._unused.append(self.rows.pop(name))
+        used = max(self.rows.values()) + 1
+        if len(self.offered) > 2 * max(used, 2 * demand.FIXED):
+            self._resize(max(used, demand.FIXED))
+
+    def _resize(self, height: int) -> None:
+        """Change the number of rows to one that is above all rows in use; the lowest are used first."""
+        more = ((0, max(height - len(self.offered), 0)), (0, 0))
+        self.offered, self.taken = (np.pad(matrix[:height], more) for matrix in (self.offered, self.taken))
+        self._unused = sorted(set(range(demand.FIXED, height)).difference(self.rows.values()), reverse=True)
 
 
 def amounts(resources: core.ResourceList) -> dict[str, int]:

@@ -138,7 +138,7 @@ def read_slot(snap: snapshot.Snapshot, index: int) -> Iterator[tuple[int, Any, A
         yield changes.STORES, namespace, index in snap.local_storage(namespace)
     for key, by_ip in snap.ports.items():
         for ip, counts in by_ip.items():
-            yield changes.PORTS, (key, ip), int(counts[index])
+            yield changes.PORTS, (key, ip), counts.get(index)
 
 
 def read_company(snap: snapshot.Snapshot, index: int) -> Read:

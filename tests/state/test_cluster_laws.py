@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.state import cluster, demand, podterms, snapshot, tallies, usage
+from scheduler.state import cluster, demand, network, podterms, snapshot, tallies, usage, validation
 from tests.state import build
 from tests.state.build import Object
 
@@ -297,14 +297,40 @@ class Machine(stateful.RuleBasedStateMachine):
         for part, value in expected.items():
             assert found[part] == value, part
 
+    def teardown(self) -> None:
+        """In the end all goes, and nothing is left of it."""
+        validation.check(self.cluster)
+        for name in sorted(self.nodes):
+            self.cluster.remove_node(name)
+            validation.check(self.cluster)
+        for uid in PODS:
+            self.cluster.remove_pod(f"uid-{uid}")
+        for name in [*self.capabilities]:
+            self.cluster.remove_capability(name)
+        for name in [*self.namespaces]:
+            self.cluster.remove_namespace(name)
+        for namespace, name in self.objects:
+            self.cluster.remove_data_object(namespace, name)
+        validation.check(self.cluster)
+        snap = self.cluster.freeze()
+        assert snap.resource_row.keys() == {"cpu", "memory", "ephemeral-storage", "pods"}
+        assert not any((snap.ports, snap.images, snap.placed, snap.nominated_pods, *snap.taint_sets))
+        for table in (snap.node_labels, snap.capabilities, snap.features):
+            assert not table.columns()
+        assert not snap.neighbours.cohorts.counts()
+        assert not [*snap.neighbours.repelling.terms(), *snap.neighbours.drawing.terms()]
+        assert set(snap.links.sites) == {network.Site("", "", "")}
+
     @stateful.invariant()
     def nothing_is_negative_and_free_slots_are_empty(self) -> None:
         snap = self.cluster.freeze()
-        use: list[Any] = [snap.offered, snap.taken]
-        use += [counts[: snap.size] for by_ip in snap.ports.values() for counts in by_ip.values()]
-        for array in use:
+        for array in (snap.offered, snap.taken):
             assert (array >= 0).all()
             assert not array[..., ~snap.alive].any()
+        for by_ip in snap.ports.values():
+            for counts in by_ip.values():
+                assert counts
+                assert all(count > 0 and snap.alive[index] for index, count in counts.items())
         assert snap.count == snap.alive.sum() == len(self.nodes)
 
 
@@ -371,10 +397,10 @@ def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
         "resources": {name: amounts for name, amounts in rows.items() if any(amounts)},
         "scored": (taken[usage.NONZERO_CPU], taken[usage.NONZERO_MEMORY]),
         "ports": {
-            (*key, ip): int(counts[index])
+            (*key, ip): counts[index]
             for key, by_ip in snap.ports.items()
             for ip, counts in by_ip.items()
-            if counts[index]
+            if index in counts
         },
         "labels": _columns(snap.node_labels, index, snap.size, KEYS),
         "capabilities": _columns(snap.capabilities, index, snap.size, ["fast-storage", "tpu", "storage-bucket-logs"]),
