@@ -125,7 +125,8 @@ class Upkeep:
     async def run(self) -> None:
         """Begin to write; now and then, look through what is known of data for what no event tells."""
         self.writer.rests = False
-        self.keys.sweep()  # before the first decision: pods were seen before the buckets that they name
+        with self._metrics.failures.contained("sweep", at=type(self.keys).__name__):
+            self.keys.sweep()  # before the first decision: pods were seen before the buckets that they name
         await self._resources.tell_again()
         while True:
             for quick in (self.keys, self.outputs, self._clocks):
