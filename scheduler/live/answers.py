@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -52,6 +52,17 @@ def _next_section(section: int) -> bytes:
     if section + 1 == len(_SHAPE):
         return end
     return end + f'"{storage.SECTIONS[section + 1]}":'.encode() + _SHAPE[section + 1][0]
+
+
+def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def decisions(pod: str, records: list[tuple[int, journal.Record]], limit: int) -> Iterator[bytes]:

@@ -30,7 +30,7 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import names
-from scheduler.kernel import queue
+from scheduler.kernel import question, queue
 from scheduler.kube import client, election, lease
 from scheduler.live import access, doors, following, health, leading, metrics, storage
 
@@ -230,6 +230,7 @@ class _Process:
             metrics=self._metrics,
             journal=self._following.kernel.journal,
             leader=lambda: "" if self._election is None or self._leads() else _replica(self._election.holder),
+            question=lambda record: question.line(self._following.kernel, record, _now().timestamp()),
             storage=lambda: storage.Inventory.take(
                 self._following.resources.capabilities(),
                 self._following.resources.data_objects(),

@@ -4,7 +4,8 @@ Whoever asks from 127.0.0.1 or ::1 (``kubectl port-forward`` does, and needs a r
 handed the request on. Anybody else shows a token of the cluster's, as the API server's own clients do, and needs
 
     /storage-info   the right to get the non-resource URL /storage-info
-    /explain        the right to get the pod
+    /explain        the right to get the pod; with question=1, which hands out everybody's objects, the right to get the
+                    non-resource URL /explain/question
 
 The API server is asked both questions. Its answers are kept for a minute, those to tokens that nobody knows too, and
 few are asked at a time: what knocks here without credentials costs the API server next to nothing.
@@ -35,6 +36,7 @@ ASKED_AT_ONCE: Final = 4
 WAITING: Final = 32
 
 STORAGE_INFO: Final[Mapping[str, str]] = {"verb": "get", "path": "/storage-info"}
+QUESTION: Final[Mapping[str, str]] = {"verb": "get", "path": "/explain/question"}
 _LOCAL: Final = frozenset({ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")})
 _OF_PROXIES: Final = frozenset({"forwarded", "via", "x-real-ip"})
 _REMEDY: Final = (

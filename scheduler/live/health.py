@@ -4,7 +4,8 @@
     /readyz            the cluster has been read and its schemas are there; not "is idle", not "is leader"
     /metrics           Prometheus text format
     /storage-info      which node serves which stores and buckets, what is known of their data, the classes of links
-    /explain?pod=ns/name   the decisions about a pod that are still remembered, newest last
+    /explain?pod=ns/name   the decisions about a pod that are still remembered, newest last; with question=1, what the
+                           last of them asked, of the state as it is now, as a line for `decide`
 
 The first three answer 200 or 503 with one line for what is wrong; `?verbose` lists every check. A check is a function
 that returns "" or what is wrong. Those and the metrics are open to everybody; for the last two, scheduler.live.doors
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +40,7 @@ class Sources:
     live: Mapping[str, Check]
     ready: Mapping[str, Check]
     metrics: metrics.Metrics
+    question: Callable[[journal.Record], Iterator[bytes] | None]  # the line of a decision; None where its pod is gone
     journal: journal.Journal
     leader: Callable[[], str]  # which other replica leads, as far as is known; "" if this one does
     storage: Callable[[], Awaitable[storage.Inventory]]
@@ -138,6 +140,8 @@ class Server:
         namespace, slash, name = pod.partition("/")
         if not namespace or not slash or not name or "/" in name:
             return _json({"error": "name a pod: /explain?pod=namespace/name"}, status=400)
+        if request.query.get("question"):
+            return await self._question(request, pod)
         refusal = await self._guard.refusal(request, resourceAttributes=doors.pod_right(namespace, name))
         if refusal is not None:
             return _refused(refusal)
@@ -146,16 +150,35 @@ class Server:
             return _bad_page()
         records = self._sources.journal.of(pod, int(after))
         if not records:
-            remembered = journal.CAPACITY
-            message = f"no {'further ' if int(after) else ''}decision about {pod} is among the last {remembered}"
-            if leader := self._sources.leader():
-                message += f" of this replica, which does not lead; ask {leader}"
-            return _json({"pod": pod, "error": message}, status=404)
+            return self._not_remembered(pod, "further " if int(after) else "")
 
         async def pieces() -> Iterable[bytes]:
             return answers.decisions(pod, records, limit)
 
         return await self._send(request, pieces)
+
+    async def _question(self, request: web.Request, pod: str) -> web.StreamResponse:
+        """What the last decision about a pod asked: objects of everybody, so another right than that to get the pod."""
+        refusal = await self._guard.refusal(request, nonResourceAttributes=doors.QUESTION)
+        if refusal is not None:
+            return _refused(refusal)
+        records = self._sources.journal.of(pod)
+        if not records:
+            return self._not_remembered(pod)
+        line = self._sources.question(records[-1][1])
+        if line is None:
+            return _json({"pod": pod, "error": f"{pod} is gone, so that nothing can be asked about it"}, status=404)
+
+        async def pieces() -> Iterable[bytes]:
+            return answers.gathered(line)
+
+        return await self._send(request, pieces)
+
+    def _not_remembered(self, pod: str, which: str = "") -> web.Response:
+        message = f"no {which}decision about {pod} is among the last {journal.CAPACITY}"
+        if leader := self._sources.leader():
+            message += f" of this replica, which does not lead; ask {leader}"
+        return _json({"pod": pod, "error": message}, status=404)
 
     async def _send(self, request: web.Request, pieces: Callable[[], Awaitable[Iterable[bytes]]]) -> web.StreamResponse:
         """Send JSON of any length; the loop turns after each piece."""

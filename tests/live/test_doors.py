@@ -63,6 +63,7 @@ async def serving(
         metrics=metrics.Metrics("test"),
         journal=decisions,
         leader=lambda: "",
+        question=lambda _record: None,
         storage=lambda: storage.Inventory.take(capabilities or [], objects or [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))
@@ -180,6 +181,23 @@ async def test_a_stranger_reads_what_rbac_lets_it_read(
     assert sent[0] == {"token": "secret"}
     user = {"user": "alice", "uid": "", "groups": ["team"], "extra": {"k": ["v"]}}
     assert sent[1:] == ([] if status == 401 else [user | asked]), "and the answer to the first was kept for the second"
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_a_decisions_question_takes_a_right_of_its_own(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    """It holds everybody's objects; that its pod is gone is told to whom it may be told."""
+    async with serving(fake, tmp_path) as port:
+        port.journal.add(journal.Record(pod="ns/a", uid="u", time="t", attempt=1, outcome="bound"))
+        says(fake, who=ALICE, allowed=True, times=1)
+        assert (await port.get("/explain?pod=ns/a", "one"))[0] == 200
+        says(fake, who=ALICE, allowed=False, times=1)
+        status, answer = await port.get("/explain?pod=ns/a&question=1", "one")
+        assert (status, "/explain/question" in answer["error"]) == (403, True)
+        says(fake, who=ALICE, allowed=True)
+        status, answer = await port.get("/explain?pod=ns/a&question=1", "two")
+        assert (status, "gone" in answer["error"]) == (404, True)
 
 
 @pytest.mark.usefixtures("strangers")

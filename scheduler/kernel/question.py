@@ -1,0 +1,80 @@
+"""The question of a decision, as one line for `data-locality-scheduler decide`: for bug reports.
+
+It is made of the state as it is when it is asked for, as a state for each decision would be a thousand clusters. So the
+line says which state it shows: its ``id`` has the number of inputs taken in by then beside that of the decision. Where
+the state has moved on too far, a recording (scheduler.kernel.recording) has the one that was decided on: it is that of
+the recording's first lines, up to the decision's number.
+
+A pod that is placed meanwhile is asked about as if it were not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from scheduler.api import core
+from scheduler.kernel import journal, kernel
+
+_encode = msgspec.json.Encoder().encode
+
+
+def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Iterator[bytes] | None:
+    """One line of JSON, an object at a time; None where the pod is gone.
+
+    Args:
+        record: The attempt that is asked about.
+        wall_s: The time of day, in seconds since 1970.
+    """
+    world, uid = subject.world, record.uid
+    view = subject.state.freeze(wall_s)
+    placed, entry = view.placed.get(uid), subject.queue.get(uid)
+    if entry is not None:
+        pod = entry.pod
+    elif placed is not None:
+        pod = _still_to_be_placed(placed.pod)
+    else:
+        return None
+    when = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
+    identity = {
+        "pod": record.pod,
+        "uid": uid,
+        "decided": {"sequence": record.sequence, "time": record.time, "node": record.node, "draw": record.draw},
+        "shown": {"sequence": subject.sequence, "time": when.isoformat()},
+    }
+    head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "pod": pod}
+    counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
+    expected = [one for other, one in world.nominated.items() if other != uid]
+    # Taken at this moment: what changes while the line is sent does not change what it shows.
+    collections: dict[str, Iterable[object]] = {
+        "nodes": list(world.nodes.values()),
+        "namespaces": list(world.namespaces.values()),
+        "deviceClasses": list(world.device_classes.values()),
+        "dataObjects": list(world.objects.values()),
+        "nodeCapabilities": list(world.capabilities.values()),
+        "pods": itertools.chain(itertools.starmap(_on, counted), expected),
+    }
+    return _pieces(_encode(head), collections)
+
+
+def _pieces(head: bytes, collections: dict[str, Iterable[object]]) -> Iterator[bytes]:
+    yield head[:-1]
+    for name, objects in collections.items():
+        yield b',"%b":[' % name.encode()
+        for number, one in enumerate(objects):
+            yield (b"," if number else b"") + _encode(one)
+        yield b"]"
+    yield b"}\n"
+
+
+def _on(pod: core.Pod, node: str) -> core.Pod:
+    if pod.spec.node_name:
+        return pod
+    return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=node))
+
+
+def _still_to_be_placed(pod: core.Pod) -> core.Pod:
+    return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=""), status=core.PodStatus())

@@ -1,0 +1,58 @@
+"""The question of a decision: asked offline, it has the same answer, as long as the state is the one decided on."""
+
+import msgspec
+import pytest
+
+from scheduler.api import core, verdicts
+from scheduler.kernel import events, question
+from scheduler.offline import door
+from tests.kernel import running
+from tests.kernel.running import capability, node, pod
+
+
+def asked(bare: running.Bare, name: str) -> bytes:
+    [*_, (_, record)] = bare.kernel.journal.of(f"default/{name}")
+    line = question.line(bare.kernel, record, bare.now_s)
+    assert line is not None
+    return b"".join(line)
+
+
+@pytest.fixture
+def bare(bare: running.Bare) -> running.Bare:
+    """Sixteen nodes that are alike, with some of everything about."""
+    bare.nodes(*(node(f"n{number}", labels={"zone": "a"}) for number in range(16)))
+    bare.seen(pod("runs", cpu="2", node="n0"))
+    bare.kernel.handle(events.CapabilitySeen(bare.now_s, capability("n1", nodeType="edge")))
+    bare.kernel.handle(events.NamespaceSeen(bare.now_s, core.Namespace(core.ObjectMeta(name="default"))))
+    bare.pending(pod("a"), pod("big", cpu="9", status={"nominatedNodeName": "n3"}))
+    return bare
+
+
+def test_it_has_the_decisions_answer_and_draw(bare: running.Bare) -> None:
+    given = running.bound(bare.step())
+    line = asked(bare, "a")
+    assert line.count(b"\n") == 1
+    identity = msgspec.json.decode(line)["id"]
+    assert identity["decided"]["sequence"] == identity["shown"]["sequence"] == bare.kernel.sequence
+    answer = msgspec.json.decode(door.answer_line(line, running.SETTINGS, identity["decided"]["draw"]))
+    assert answer["chosen"] == given["a"]
+    assert (answer["id"], len(answer["best"])) == (identity, 14), "n0 is fuller, and on n3 another is expected"
+
+
+def test_it_says_that_the_state_has_moved_on(bare: running.Bare) -> None:
+    bare.step()
+    bare.answer("a", verdicts.Verdict.BOUND)
+    bare.seen(pod("more", cpu="4", node="n1"))
+    line = msgspec.json.decode(asked(bare, "a"))
+    assert line["id"]["shown"]["sequence"] == line["id"]["decided"]["sequence"] + 2
+    assert {"default/more", "default/runs", "default/big"} == {
+        f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in line["pods"]
+    }
+    assert "nodeName" not in line["pod"]["spec"]
+
+
+def test_of_a_pod_that_is_gone_nothing_can_be_asked(bare: running.Bare) -> None:
+    bare.step()
+    [(_, record)] = bare.kernel.journal.of("default/big")
+    bare.kernel.handle(events.PendingGone(bare.now_s, "uid-big"))
+    assert question.line(bare.kernel, record, bare.now_s) is None
