@@ -184,9 +184,7 @@ async def test_a_stranger_reads_what_rbac_lets_it_read(
 
 
 @pytest.mark.usefixtures("strangers")
-async def test_a_decisions_question_takes_a_right_of_its_own(
-    fake: server.FakeApi, tmp_path: pathlib.Path
-) -> None:
+async def test_a_decisions_question_takes_a_right_of_its_own(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
     """It holds everybody's objects; that its pod is gone is told to whom it may be told."""
     async with serving(fake, tmp_path) as port:
         port.journal.add(journal.Record(pod="ns/a", uid="u", time="t", attempt=1, outcome="bound"))
