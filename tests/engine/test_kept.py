@@ -21,7 +21,7 @@ from tests.state import build
 from tests.state.build import Object
 
 PODS = [f"p{number}" for number in range(4)]
-WATCHED = 3  # pods that are decided again after every event
+WATCHED = 2  # pods that are decided again after every event
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -72,7 +72,7 @@ def others(draw: st.DrawFn, name: str) -> Event:
 
 @hypothesis.settings(max_examples=1000, deadline=None, print_blob=True)
 @given(
-    nodes=st.lists(st.sampled_from(worlds.NODES), min_size=1, max_size=4, unique=True).flatmap(
+    nodes=st.lists(st.sampled_from(worlds.NODES), min_size=1, max_size=3, unique=True).flatmap(
         lambda names: st.tuples(*map(worlds.nodes, names))
     ),
     pods=st.tuples(*(worlds.pods(f"new-{number}") for number in range(WATCHED))),
