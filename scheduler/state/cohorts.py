@@ -41,7 +41,10 @@ class Group:
 
     def means(self, cohort: Cohort) -> bool:
         """Whether a cohort's pods belong to it."""
-        return all(term.means(cohort.namespace, cohort.labels) for term in self.wanted)
+        for term in self.wanted:  # noqa: SIM110 (as in podterms.matches)
+            if not term.means(cohort.namespace, cohort.labels):
+                return False
+        return True
 
 
 class Cohort:
@@ -56,11 +59,20 @@ class Cohort:
         self.groups: tuple[Group, ...] = ()
         self._at: int | dict[int, int] | None = None  # the slot of its only pod, or pods by slot
 
-    def places(self) -> Iterable[tuple[int, int]]:
-        """Slots with the pods there."""
-        if isinstance(self._at, dict):
-            return self._at.items()
-        return () if self._at is None else ((self._at, 1),)
+    @property
+    def pods(self) -> int:
+        """How many there are."""
+        return sum(self._at.values()) if isinstance(self._at, dict) else int(self._at is not None)
+
+    def put_into(self, slots: list[int], pods: list[int]) -> None:
+        """Add the slots where its pods are, and how many are on each."""
+        at = self._at
+        if isinstance(at, int):
+            slots.append(at)
+            pods.append(1)
+        elif at is not None:
+            slots.extend(at)
+            pods.extend(at.values())
 
     def step(self, slot: int, sign: int) -> bool:
         """Count a pod in or out; returns whether any is left."""
@@ -116,7 +128,7 @@ class CohortTable:
 
     def counts(self) -> dict[Key, int]:
         """Pods by namespace and labels."""
-        return {key: sum(pods for _, pods in cohort.places()) for key, cohort in self._cohorts.items()}
+        return {key: cohort.pods for key, cohort in self._cohorts.items()}
 
     def kept(self) -> list[tuple[Sequence[podterms.Wanted], str]]:
         """The terms and topology keys whose tallies are kept up to date at the moment."""
@@ -132,22 +144,25 @@ class CohortTable:
         """The pods that every one of some terms (at least one) means, by the domains of a label."""
         meant = frozenset([(_ENCODER.encode(term.selector), term.namespaces) for term in wanted])
         group = self._groups.pop(meant, None)
+        members: list[Cohort] | None = None
         if group is None:
-            group = self._make_group(wanted)
+            group, members = self._make_group(wanted)
         self._groups[meant] = group  # now the last
         tally = group.tallies.get(topology_key)
         if tally is None:
             tally = group.tallies[topology_key] = tallies.Tally(topology_key, self._labels)
-            places = itertools.chain.from_iterable([cohort.places() for cohort in self._meant_by(group)])
-            for slot, pods in places:
-                tally.step(slot, pods)
+            slots: list[int] = []
+            pods: list[int] = []
+            for cohort in self._meant_by(group) if members is None else members:
+                cohort.put_into(slots, pods)
+            tally.fill(slots, pods)
             self._forget_groups()
         return tally
 
-    def _make_group(self, wanted: Sequence[podterms.Wanted]) -> Group:
-        group = Group(wanted)
+    def _make_group(self, wanted: Sequence[podterms.Wanted]) -> tuple[Group, list[Cohort]]:
+        group, members = Group(wanted), self.find(wanted)
         joined: dict[tuple[Group, ...], tuple[Group, ...]] = {}  # cohorts that the same groups mean share one tuple
-        for cohort in self.find(wanted):
+        for cohort in members:
             more = joined.get(cohort.groups)
             if more is None:
                 more = joined[cohort.groups] = (*cohort.groups, group)
@@ -155,7 +170,7 @@ class CohortTable:
         pairs = itertools.chain.from_iterable(carried.labels_of(term.selector) for term in wanted)
         group.label = carried.least_common(pairs, self._filed)
         self._filed.setdefault(group.label, set()).add(group)
-        return group
+        return group, members
 
     def _meant_by(self, group: Group) -> list[Cohort]:
         nearest = min((self._candidates(term) for term in group.wanted), key=len)

@@ -54,11 +54,16 @@ def of(pod: core.Pod) -> Terms:
 
 def matches(selector: core.LabelSelector | None, labels: Labels) -> bool:
     """Whether a readable selector selects what has these labels; an empty one selects all, none nothing."""
-    return (
-        selector is not None
-        and all(labels.get(key) == value for key, value in selector.match_labels.items())
-        and all(_holds(requirement, labels) for requirement in selector.match_expressions)
-    )
+    if selector is None:
+        return False
+    # Loops, as this is asked of tens of thousands of pods at once, and a generator costs more than what it yields.
+    for key, value in selector.match_labels.items():
+        if labels.get(key) != value:
+            return False
+    for requirement in selector.match_expressions:  # noqa: SIM110
+        if not _holds(requirement, labels):
+            return False
+    return True
 
 
 class Wanted(NamedTuple):

@@ -59,6 +59,22 @@ class Tally:
             else:
                 self._vector = None
 
+    def fill(self, slots: list[int], pods: list[int]) -> None:
+        """Count many pods in at once, where none is counted yet."""
+        at: NDArray[np.signedinteger] = np.array(slots, np.int64)
+        weights = np.array(pods, np.int64)
+        if self.key:
+            column = self._labels.column(self.key)
+            if column is None:
+                return
+            at = column.ids[at]
+            weights = weights[at >= 0]
+            at = at[at >= 0]
+        sums = np.bincount(at, weights=weights).astype(np.int64)  # exact below 2**53
+        domains = np.flatnonzero(sums)
+        self._counts = dict(zip(domains.tolist(), sums[domains].tolist(), strict=True))
+        self.total = int(sums.sum())
+
     def of(self, slot: int) -> int:
         """The pods in a node's domain; 0 where it has no label."""
         domain = self._domain(slot)
