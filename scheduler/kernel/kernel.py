@@ -60,7 +60,7 @@ class Kernel:
         self.journal = journal.Journal()
         self._settings = settings
         self._engine = decide.Engine(settings)
-        self._rng = np.random.default_rng(seed)
+        self._chance = np.random.PCG64(seed)
         self._wall_s = 0.0
         self._out: list[commands.Command] = []
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
@@ -196,7 +196,7 @@ class Kernel:
             self.journal.add(record)
             self._report_problems(entry, asked, record)
             view = self.state.freeze(self._wall_s)
-            record.draw = int(self._rng.integers(2**63))
+            record.draw = self._chance.random_raw() >> 1
             found = self._engine.decide(view, asked, np.random.default_rng(record.draw))
             _fill(record, found, view)
         except errors.InputError as error:

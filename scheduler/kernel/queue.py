@@ -58,6 +58,8 @@ class Place(enum.Enum):
     BINDING = "binding"
     GONE = "gone"
 
+    __hash__ = object.__hash__  # enum's own is Python, and is asked for thirty times a pod
+
 
 AWAKE = (Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.HELD, Place.CROWDED, Place.ASKED)
 

@@ -46,7 +46,9 @@ ALONE: Json = {"leaderElection": {"leaderElect": False}}
 class Scheduler:
     """One run of the program; a context manager that ends it and shows its log where a test fails."""
 
-    def __init__(self, kubeconfig: pathlib.Path, directory: pathlib.Path, configuration: Json = ALONE) -> None:
+    def __init__(
+        self, kubeconfig: pathlib.Path, directory: pathlib.Path, configuration: Json = ALONE, *arguments: str
+    ) -> None:
         self._log = directory / f"scheduler-{time.monotonic_ns()}.log"
         settings = self._log.with_suffix(".json")
         settings.write_text(json.dumps(configuration))
@@ -61,6 +63,7 @@ class Scheduler:
             "0",
             "--health-host",
             "127.0.0.1",
+            *arguments,
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -11,6 +11,7 @@ import itertools
 import json
 import pathlib
 import re
+import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -165,6 +166,24 @@ def test_two_hundred_pods_at_once_are_each_bound_once(world: World, scheduler: p
     assert 'scheduler_cache_size{type="nodes"} 3.0' in text
     process.until(lambda: 'scheduler_cache_size{type="assumed_pods"} 0.0' in scheduler.get("/metrics")[1], "confirmed")
     assert scheduler.stop() == 0
+
+
+def test_a_recorded_run_decides_the_same_again(world: World, tmp_path: pathlib.Path) -> None:
+    """By another process, from what the first one wrote, which was killed while it did."""
+    file = tmp_path / "run.jsonl"
+    names = [f"p{number}" for number in range(40)]
+    with process.Scheduler(world.kubeconfig, tmp_path, process.ALONE, "--record", str(file)) as scheduler:
+        world.create("big", cpu="64")
+        world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in names])
+        world.placed(*names)
+        world.told("big", "FailedScheduling")
+        scheduler.kill()
+    command = (str(process.PROGRAM), "decide", "--replay", str(file))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-2000:]
+    found = re.fullmatch(r"\d+ inputs, (\d+) decisions: the same commands followed\n", done.stdout)
+    assert found is not None
+    assert int(found[1]) > 40
 
 
 def test_a_kill_in_the_middle_loses_and_doubles_nothing(world: World, tmp_path: pathlib.Path) -> None:
