@@ -203,7 +203,7 @@ class Cluster:
             if pod.status.nominated_node_name and pod.status.phase not in _FINISHED:
                 self._nominate(pod)
             return
-        if placed is not None and placed.node == pod.spec.node_name and _counts_alike(placed.pod, pod):
+        if placed is not None and placed.node == pod.spec.node_name and placed.counts_like(pod):
             placed.pod, placed.assumed = pod, False
         else:
             if placed is not None or uid in self._nominated:
@@ -383,23 +383,6 @@ class Cluster:
             placed.company = self._neighbours.enter(placed.pod, placed.index)
         changed = changes.USE | changes.COMPANY | changes.PORTS if placed.ports else changes.USE | changes.COMPANY
         self.changes.note(placed.index, changed)
-
-
-def _counts_alike(old: core.Pod, new: core.Pod) -> bool:
-    """Whether two versions of a pod count alike, so that most status updates cost a comparison only."""
-    return (
-        old.metadata.labels == new.metadata.labels
-        and old.spec.priority == new.spec.priority
-        and old.spec.affinity == new.spec.affinity
-        and old.spec.containers == new.spec.containers
-        and old.spec.init_containers == new.spec.init_containers
-        and old.spec.resources == new.spec.resources
-        and old.status.container_statuses == new.status.container_statuses
-        and old.status.init_container_statuses == new.status.init_container_statuses
-        and old.status.conditions == new.status.conditions
-        and old.status.resources == new.status.resources
-        and old.status.allocated_resources == new.status.allocated_resources
-    )
 
 
 Scalar = TypeVar("Scalar", bound=np.generic)

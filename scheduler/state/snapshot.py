@@ -32,6 +32,23 @@ class Placed(msgspec.Struct):
     assumed: bool
     company: neighbours.Company | None = None
 
+    def counts_like(self, new: core.Pod) -> bool:
+        """Whether another version of the pod counts alike, so that most status updates cost a comparison only."""
+        old = self.pod
+        return (
+            old.metadata.labels == new.metadata.labels
+            and old.spec.priority == new.spec.priority
+            and old.spec.affinity == new.spec.affinity
+            and old.spec.containers == new.spec.containers
+            and old.spec.init_containers == new.spec.init_containers
+            and old.spec.resources == new.spec.resources
+            and old.status.container_statuses == new.status.container_statuses
+            and old.status.init_container_statuses == new.status.init_container_statuses
+            and old.status.conditions == new.status.conditions
+            and old.status.resources == new.status.resources
+            and old.status.allocated_resources == new.status.allocated_resources
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
