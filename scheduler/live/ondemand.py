@@ -89,6 +89,7 @@ class Keys:
         self._lacking: dict[Place, float] = {}  # objects that say that nobody has the key -> since when
         self._held: dict[str, set[str]] = {}  # urn -> pods put aside for it
         self._waiters: set[str] = set()
+        self._unheard_of: set[str] = set()  # pods that named a bucket of which nothing was known when they were seen
         self._refused_until: dict[str, float] = {}  # namespace in which nothing is made, or whose pods get nothing
         self._full_said: dict[str, float] = {}  # namespace -> when it was told that it has had its share
 
@@ -131,6 +132,8 @@ class Keys:
         uid, now, deadline = pod.metadata.uid, self._clock(), arrived + self._settings.data_wait_s
         named = self._mentions.of(uid)
         if now < deadline and named is not None:
+            if uid in self._unheard_of:
+                self._want(named)
             awaited = [urn for urn in named.inputs if self._is_awaited(named.namespace, urn)]
             for urn in awaited:
                 self._held.setdefault(urn, set()).add(uid)
@@ -183,6 +186,7 @@ class Keys:
         now = self._clock()
         self._mentions.keep(self._is_there)
         self._waiters = {uid for uid in self._waiters if self._is_there(uid)}
+        self._unheard_of = {uid for uid in self._unheard_of if self._is_there(uid)}
         self._held = {urn: kept for urn, uids in self._held.items() if (kept := self._waiters & uids)}
         self._creating.clear()  # what was asked for and not answered is asked for again
         self._refused_until = {one: until for one, until in self._refused_until.items() if until > now}
@@ -201,11 +205,13 @@ class Keys:
     def _want(self, named: mentions.Named) -> None:
         """Have objects made for a pending pod's inputs where there are none."""
         namespace, now = named.namespace, self._clock()
+        self._unheard_of.discard(named.uid)
         for urn in named.inputs:
             home = self._home_of(namespace, urn.partition("/")[0])
-            if (
-                home is not None
-                and (home, urn) not in self._creating
+            if home is None:
+                self._unheard_of.add(named.uid)
+            elif (
+                (home, urn) not in self._creating
                 and not self._table.exactly(namespace, urn)
                 and now >= self._refused_until.get(home, now)
                 and now >= self._refused_until.get(namespace, now)
