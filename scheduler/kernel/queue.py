@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import heapq
-import itertools
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
+from scheduler.kernel import lines
 from scheduler.plugins import request
 
 FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
@@ -102,46 +101,6 @@ class Entry:
         return self.pod.metadata.namespace
 
 
-class Line:
-    """A priority queue whose members may leave from the middle; those that left are skipped when they surface."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[tuple[float, ...], int, str]] = []
-        self._tickets: dict[str, int] = {}
-        self._count = itertools.count()
-
-    def __len__(self) -> int:
-        return len(self._tickets)
-
-    def __contains__(self, uid: str) -> bool:
-        return uid in self._tickets
-
-    def add(self, uid: str, key: tuple[float, ...]) -> None:
-        ticket = self._tickets[uid] = next(self._count)
-        heapq.heappush(self._heap, (key, ticket, uid))
-
-    def discard(self, uid: str) -> None:
-        del self._tickets[uid]
-        if len(self._heap) > 2 * len(self._tickets) + 64:  # mostly leavers
-            self._heap = [item for item in self._heap if self._tickets.get(item[2]) == item[1]]
-            heapq.heapify(self._heap)
-
-    def head(self) -> tuple[tuple[float, ...], str] | None:
-        while self._heap:
-            key, ticket, uid = self._heap[0]
-            if self._tickets.get(uid) == ticket:
-                return key, uid
-            heapq.heappop(self._heap)
-        return None
-
-    def uids(self) -> list[str]:
-        return list(self._tickets)
-
-    def held(self) -> int:
-        """How many places the heap takes, those of leavers included."""
-        return len(self._heap)
-
-
 class Queue:
     """The pods of ours that have no node yet.
 
@@ -161,9 +120,9 @@ class Queue:
         self._backoff_initial_s = backoff_initial_s
         self._backoff_max_s = backoff_max_s
         self._entries: dict[str, Entry] = {}
-        self.lines: dict[Place, Line] = {place: Line() for place in Place if place is not Place.GONE}
-        self._least: dict[Room, Line] = {room: Line() for room in Room}  # who waits, the least urgent first
-        self._crowded: dict[str, Line] = {}  # namespace -> who waits for its bindings
+        self.lines: dict[Place, lines.Line] = {place: lines.Line() for place in Place if place is not Place.GONE}
+        self._least: dict[Room, lines.Line] = {room: lines.Line() for room in Room}  # who waits, the least urgent first
+        self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
         # filter -> what was asked of it -> the sleepers that it refused, by uid
         self._refused: dict[str, dict[Asked, dict[str, Entry]]] = {}
         self.dropped = 0  # pods that found the queue full, in all
@@ -297,7 +256,7 @@ class Queue:
         if entry.place is not Place.GONE:
             key = (-entry.pod.spec.priority, entry.queued)
             self._move(entry, Place.CROWDED, *key)
-            self._crowded.setdefault(entry.namespace, Line()).add(entry.uid, key)
+            self._crowded.setdefault(entry.namespace, lines.Line()).add(entry.uid, key)
 
     def crowded(self) -> list[str]:
         """The namespaces whose pods wait for their own bindings."""
