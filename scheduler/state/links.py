@@ -151,13 +151,13 @@ class Directed(Generic[End]):
 
 
 class Told(NamedTuple):
-    """What a report changed: links between the reporter and those peers, and whether any between zones."""
+    """What a report changed: links between the reporter and those peers, and links to or from those zones."""
 
     peers: frozenset[str]
-    between_zones: bool
+    zones: frozenset[Zone]
 
 
-NOTHING_TOLD: Final = Told(frozenset(), between_zones=False)
+NOTHING_TOLD: Final = Told(frozenset(), frozenset())
 
 
 class LinkTable:
@@ -175,20 +175,20 @@ class LinkTable:
         if before == (zone, links):
             return NOTHING_TOLD
         self._reported.pop(reporter, None)
-        between_zones = self._each(reporter, *before, add=False)
+        zones = self._each(reporter, *before, add=False)
         if links:
             self._reported[reporter] = (zone, links)
-            between_zones |= self._each(reporter, zone, links, add=True)
+            zones |= self._each(reporter, zone, links, add=True)
         apart = set(before[1]).symmetric_difference(links)
-        return Told(frozenset(link.peer for link in apart if link.zone is None), between_zones)
+        return Told(frozenset(link.peer for link in apart if link.zone is None), frozenset(zones))
 
     def newest_s(self) -> float:
         """When the latest of all measurements was taken; 0 without any."""
         times = (link.measured_at_s for _, links in self._reported.values() for link in links)
         return max((each for each in times if each is not None), default=0.0)
 
-    def _each(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...], *, add: bool) -> bool:
-        between_zones = False
+    def _each(self, reporter: str, zone: Zone, links: tuple[KnownLink, ...], *, add: bool) -> set[Zone]:
+        ends: set[Zone] = set()
         for link in links:
             if link.measured_at_s is not None:
                 self.dated += 1 if add else -1
@@ -199,5 +199,5 @@ class LinkTable:
             elif zone[1]:  # a node that is in no zone cannot speak for one
                 zones = (zone, peer) if link.outward else (peer, zone)
                 (self.zones.add if add else self.zones.remove)(*zones, link)
-                between_zones = True
-        return between_zones
+                ends.update(zones)
+        return ends

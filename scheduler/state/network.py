@@ -110,8 +110,8 @@ class Network:
         self._table = sites.SiteTable(capacity)
         self._known = links.LinkTable()
         self._reports_seq = 0  # grows with every report that changes something between zones
-        self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward, as of _rows_made_of
-        self._rows_made_of: tuple[int, int, float] = (0, 0, 0.0)
+        self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward; made of _rows_made_of and reports
+        self._rows_made_of: tuple[int, float] = (0, 0.0)
 
     def grow(self, capacity: int) -> None:
         """Make room for node indices below ``capacity``."""
@@ -134,7 +134,10 @@ class Network:
     def set_links(self, name: str, zone: links.Zone, reports: tuple[links.KnownLink, ...]) -> links.Told:
         """Replace what node ``name``, which is in ``zone``, reports of its links; returns what changed."""
         told = self._known.report(name, zone, reports)
-        self._reports_seq += told.between_zones
+        if told.zones:
+            self._reports_seq += 1
+            for end in [end for end in self._rows if (end[0].region, end[0].zone) in told.zones]:
+                del self._rows[end]
         return told
 
     def newest_s(self) -> float:
@@ -154,13 +157,13 @@ class Network:
             outward: From the end to all others; otherwise from all others to it.
         """
         site = end if isinstance(end, sites.Site) else self.sites[self.site_of.item(end)]
-        made_of = self.made_of(now_s)
+        made_of = self._table.version, self._moment_s(now_s)
         if made_of != self._rows_made_of or len(self._rows) >= _KEPT_ROWS:
             self._rows.clear()
             self._rows_made_of = made_of
         row = self._rows.get((site, outward))
         if row is None:
-            row = self._rows[site, outward] = self._make_site_row(site, made_of[2], outward=outward)
+            row = self._rows[site, outward] = self._make_site_row(site, made_of[1], outward=outward)
         return row
 
     def exceptions(self, end: int | Site, *, now_s: float, outward: bool) -> dict[int, tuple[float, float]]:

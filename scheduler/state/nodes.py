@@ -189,6 +189,6 @@ class NodeTable:
         for peer in told.peers:
             if peer in self.index_of:
                 self._log.note(self.index_of[peer], changes.LINKS)
-        if told.between_zones:
+        if told.zones:
             self._log.note(changes.ALL, changes.LINKS)
-        return bool(told.peers or told.between_zones)
+        return bool(told.peers or told.zones)
