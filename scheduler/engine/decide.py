@@ -132,7 +132,7 @@ class Engine:
         costs = made_of.costs(profile.weights)
         if moves.moves:
             costs = costs + moves.costs(profile.weights.data, self._settings.tau_s)
-        best = (costs <= costs.min() + _TIE).nonzero()[0]
+        best = (costs <= costs.item(costs.argmin()) + _TIE).nonzero()[0]
         if nominated >= 0:
             # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
             best = np.array([nominated])

@@ -84,11 +84,6 @@ class Verdict:
     reason: NDArray[np.int32]
     reasons: Sequence[tuple[str, ...]]
 
-    def at(self, slot: int) -> Refusal | None:
-        """What is said of one slot."""
-        code = self.code.item(slot)
-        return Refusal(Code(code), self.reasons[self.reason.item(slot)]) if code else None
-
 
 def refuse(refused: Mask, refusal: Refusal) -> Verdict | None:
     """A filter that refuses some nodes for one reason; None when it refuses none."""

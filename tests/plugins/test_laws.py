@@ -64,7 +64,10 @@ def placed(pod: core.Pod, slot: int) -> snapshot.Placed:
 
 def rows(plugin: Any, asked: Any, view: snapshot.Snapshot) -> list[contract.Refusal | None]:
     verdict = plugin.rows(asked, view)
-    return [verdict.at(slot) if verdict is not None else None for slot in range(view.size)]
+    if verdict is None:
+        return [None] * view.size
+    said = zip(verdict.code.tolist(), verdict.reason.tolist(), strict=True)
+    return [contract.Refusal(contract.Code(code), verdict.reasons[reason]) if code else None for code, reason in said]
 
 
 def alike(one: contract.Refusal | None, other: contract.Refusal | None) -> bool:
