@@ -49,6 +49,7 @@ class World:
     def node_seen(self, event: events.NodeSeen) -> None:
         node = event.node
         name = node.metadata.name
+        known = self.state.generation
         try:
             self.state.apply_node(node)
         except errors.InputError as error:
@@ -58,7 +59,8 @@ class World:
         self.unreadable_nodes.discard(name)
         before = self.nodes.get(name)
         self.nodes[name] = node
-        self.wake(changes.NodeChanged(before, node))
+        if before is None or self.state.generation != known:  # most only say that a node still lives
+            self.wake(changes.NodeChanged(before, node))
 
     def node_gone(self, event: events.NodeGone) -> None:
         self.unreadable_nodes.discard(event.name)
@@ -91,21 +93,16 @@ class World:
         self.state.remove_device_class(event.name)
         self._wake_unsupported()
 
-    # -------------------------------------------------------------------------------------------------------- data
+    # ------------------------------------------------- data: where it lies refuses no node, so that it wakes nobody
 
     def object_seen(self, event: events.ObjectSeen) -> None:
         obj = event.obj
-        place = (obj.metadata.namespace, obj.metadata.name)
-        before = self.objects.get(place)
-        self.objects[place] = obj
+        self.objects[obj.metadata.namespace, obj.metadata.name] = obj
         self.state.apply_data_object(obj)
-        self.wake(changes.DataObjectChanged(before, obj))
 
     def object_gone(self, event: events.ObjectGone) -> None:
-        before = self.objects.pop((event.namespace, event.name), None)
+        self.objects.pop((event.namespace, event.name), None)
         self.state.remove_data_object(event.namespace, event.name)
-        if before is not None:
-            self.wake(changes.DataObjectChanged(before, None))
 
     def capability_seen(self, event: events.CapabilitySeen) -> None:
         capability = event.capability
@@ -123,6 +120,7 @@ class World:
     def pod_seen(self, pod: core.Pod, assumed: tuple[core.Pod, str] | None) -> None:
         """A pod is on its node; ``assumed``: as it was counted until now, and where, as its binding was under way."""
         uid = pod.metadata.uid
+        known = self.state.generation
         try:
             self.state.apply_pod(pod)
         except errors.InputError as error:
@@ -130,7 +128,8 @@ class World:
             return
         before = self.pods.get(uid)
         self.pods[uid] = pod
-        self.wake(changes.AssignedPodChanged(before, pod))
+        if before is None or self.state.generation != known:  # most only say how a pod is doing
+            self.wake(changes.AssignedPodChanged(before, pod))
         self._end_nomination(uid, pod.spec.node_name)
         if assumed is None:
             return

@@ -248,4 +248,7 @@ def test_many_who_wait_for_the_same_are_asked_about_once(bare: running.Bare, mon
     monkeypatch.setitem(bare.kernel.world._filters, "NodeResourcesFit", Counting())
     bare.seen(pod("a", node="n1"))
     assert len(asked) == 1
+    bare.seen(pod("a", node="n1", status={"phase": "Running"}))
+    bare.nodes(node("n1", metadata={"name": "n1", "resourceVersion": "7"}))
+    assert len(asked) == 1, "and not at all about what changes nothing"
     assert bare.kernel.queue.count(Place.UNSCHEDULABLE) == 300
