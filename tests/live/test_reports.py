@@ -61,6 +61,8 @@ async def test_a_pod_that_stays_unschedulable_for_other_reasons_keeps_the_time(
             world.create("big", cpu="100")
             await world.until(lambda: world.condition("big"))
             now[0] += datetime.timedelta(minutes=5)
-            fake.store.create("nodes", objects.node("n2"))
+            roomy = objects.node("n2", cpu="200")  # worth another try, and in vain
+            roomy["spec"] = {"taints": [{"key": "dedicated", "effect": "NoSchedule"}]}
+            fake.store.create("nodes", roomy)
             await world.until(lambda: "0/2" in world.condition("big")["message"])
             assert world.condition("big")["lastTransitionTime"] == "2026-06-01T12:00:00Z"
