@@ -254,7 +254,7 @@ def webhook(*, log_format: str, log_level: str, **options: Any) -> None:
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
-    help="Seed of the generator that breaks ties.",
+    help="What decides among nodes that tie.",
 )
 @click.option(
     "--replay",

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from scheduler import config
 from scheduler.api import core, crd, names
@@ -40,9 +39,7 @@ class Door:
 
     def place(self, asked: request.PodRequest) -> str:
         """Decide about a pod and take its room; returns its node, or "" if there is none."""
-        found = self._engine.decide(
-            self._state.freeze(NOW_S), asked, np.random.default_rng(self._draws.getrandbits(63))
-        )
+        found = self._engine.decide(self._state.freeze(NOW_S), asked, self._draws.getrandbits(63))
         if found.node:
             self._state.assume(asked.pod, found.node)
         return found.node

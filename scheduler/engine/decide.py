@@ -2,9 +2,9 @@
 
     cost(n) = w_data * t(n) / tau + sum over the other criteria of w_i * (1 - u_i(n))
 
-with t(n) the seconds of the pod's transfers on node n and u_i in 0..1; the least cost wins, and ties are broken at
-random from the given generator, as upstream does, for an order by name would pile pods up. Pure: the same snapshot,
-pod, settings and generator state give the same decision, live and offline, whatever was decided before.
+with t(n) the seconds of the pod's transfers on node n and u_i in 0..1; the least cost wins, and ties are broken by
+the draw that is given, at random as upstream does, for an order by name would pile pods up. Pure: the same snapshot,
+pod, settings and draw give the same decision, live and offline, whatever was decided before.
 
 What was worked out for one pod is kept for the next ones: rows by what a plugin asks, sheets by shape.
 """
@@ -29,6 +29,7 @@ _TIE: Final = 1e-9
 # A sheet counts with the rows that were made for it; at 5,000 nodes a plain one takes 0.25 MB.
 _SHEETS_BYTES: Final = 96 << 20
 _ROWS_BYTES: Final = 32 << 20
+_64_BITS: Final = 2**64 - 1
 
 P = TypeVar("P", contract.Filter[Any, Any], contract.Score[Any, Any])
 K = TypeVar("K", rows.FilterRow, rows.ScoreRow, rows.WishRow)
@@ -46,8 +47,8 @@ class Engine:
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
         self._rows: lately.Lately[rows.Row] = lately.Lately(_ROWS_BYTES)
 
-    def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, rng: np.random.Generator) -> decision.Decision:
-        """Choose a node for a pod, or say why there is none."""
+    def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, draw: int) -> decision.Decision:
+        """Choose a node for a pod, or say why there is none; ``draw`` (0 and up) decides among nodes that tie."""
         shape = self._shapes.of(asked)
         if shape.may_lack and (fault := unsupported.find(asked, view)):
             return decision.Decision(asked, view, fault=fault)
@@ -69,7 +70,7 @@ class Engine:
             made_of = made_of.with_deltas(view, deltas)
         if not made_of.count:
             return _nothing_fits(view, asked, shape, made_of, refused)
-        return self._choose(view, asked, rng, shape=shape, made_of=made_of, narrowed=refused)
+        return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
 
     def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape) -> sheet.Sheet:
         if view.changes is not self._log:
@@ -110,7 +111,7 @@ class Engine:
         self,
         view: snapshot.Snapshot,
         asked: request.PodRequest,
-        rng: np.random.Generator,
+        draw: int,
         *,
         shape: shapes.Shape,
         made_of: sheet.Sheet,
@@ -136,7 +137,7 @@ class Engine:
         if nominated >= 0:
             # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
             best = np.array([nominated])
-        slot = best.item(0 if len(best) == 1 else int(rng.integers(len(best))))
+        slot = best.item(_scatter(draw) % len(best))
         choice = decision.Choice(
             profile=profile,
             data=moves,
@@ -147,6 +148,18 @@ class Engine:
             chosen_cost=costs.item(slot),
         )
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
+
+
+def _scatter(draw: int) -> int:
+    """A number that looks like no neighbour's: 0..2**64 - 1.
+
+    The finaliser of splitmix64 (Steele, Lea, Flood 2014): to seed one of numpy's generators costs as much as all else
+    that a decision about a known pod takes.
+    """
+    draw = (draw + 0x9E3779B97F4A7C15) & _64_BITS
+    draw = (draw ^ (draw >> 30)) * 0xBF58476D1CE4E5B9 & _64_BITS
+    draw = (draw ^ (draw >> 27)) * 0x94D049BB133111EB & _64_BITS
+    return draw ^ (draw >> 31)
 
 
 def _resolved(asked_of: tuple[tuple[P, Any], ...], now: Iterator[object]) -> list[tuple[P, Any]]:

@@ -197,7 +197,7 @@ class Kernel:
             self._report_problems(entry, asked, record)
             view = self.state.freeze(self._wall_s)
             record.draw = self._chance.random_raw() >> 1
-            found = self._engine.decide(view, asked, np.random.default_rng(record.draw))
+            found = self._engine.decide(view, asked, record.draw)
             _fill(record, found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 import structlog
 
 from scheduler import config, errors
@@ -42,13 +41,13 @@ def answer_line(line: bytes, default: config.Settings | None = None, seed: int =
     Args:
         line: The question.
         default: Settings for a question that brings none; the defaults if None.
-        seed: Of the generator that breaks ties; every question starts anew from it, so that its answer does not
-            depend on the questions before.
+        seed: What decides among nodes that tie, in every question alike, so that its answer does not depend on the
+            questions before.
     """
     line = line.removeprefix(_BYTE_ORDER_MARK)
     try:
         asked = questions.read(line)
-        told = answer(asked, default or config.Settings(), np.random.default_rng(seed))
+        told = answer(asked, default or config.Settings(), seed)
         return _encode(asked.id, told)
     except errors.InputError as error:
         fault = str(error)
@@ -58,7 +57,7 @@ def answer_line(line: bytes, default: config.Settings | None = None, seed: int =
     return _encode(_identity(line), {"fault": fault})
 
 
-def answer(asked: questions.Question, default: config.Settings, rng: np.random.Generator) -> explain.Answer:
+def answer(asked: questions.Question, default: config.Settings, seed: int) -> explain.Answer:
     """Build the cluster that the question describes and decide; its own configuration goes before ``default``.
 
     Raises:
@@ -82,7 +81,7 @@ def answer(asked: questions.Question, default: config.Settings, rng: np.random.G
         pod = request.prepare(_with_uid(asked.pod))
     except errors.InputError as error:
         raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
-    found = decide.Engine(settings).decide(snap, pod, rng)
+    found = decide.Engine(settings).decide(snap, pod, seed)
     told = explain.answer(found, snap)
     if pod.problems:
         told["problems"] = [str(problem) for problem in pod.problems]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import numpy as np
-
 from scheduler import config
 from scheduler.api import core
 from scheduler.engine import decide, decision
@@ -63,4 +61,4 @@ def decide_on(
     snap: snapshot.Snapshot, pod: Object, *, seed: int = 0, settings: config.Settings | None = None
 ) -> decision.Decision:
     asked = request.prepare(core.convert(pod, core.Pod, "pod"))
-    return decide.Engine(settings or config.Settings()).decide(snap, asked, np.random.default_rng(seed))
+    return decide.Engine(settings or config.Settings()).decide(snap, asked, seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import hypothesis
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,9 +89,7 @@ def test_what_is_kept_changes_no_decision(
         event(made)
         for number, one in enumerate(asked):
             view = made.freeze()
-            found, fresh = (
-                engine.decide(view, one, np.random.default_rng(step)) for engine in (kept, decide.Engine(settings))
-            )
+            found, fresh = (engine.decide(view, one, step) for engine in (kept, decide.Engine(settings)))
             assert found.node == fresh.node
             assert found.full_message == fresh.full_message
             assert found.refusers == fresh.refusers

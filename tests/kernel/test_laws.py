@@ -11,7 +11,6 @@ from typing import Any
 
 import hypothesis
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -246,7 +245,7 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
     # Nobody sleeps who could be placed: each is decided anew, on the state as it is.
     view = scheduling.state.freeze(world.now_s)
     for uid in asleep:
-        found = decide.Engine(SETTINGS).decide(view, request.prepare(world.waits[uid]), np.random.default_rng(0))
+        found = decide.Engine(SETTINGS).decide(view, request.prepare(world.waits[uid]), 0)
         assert not found.node, f"{uid} sleeps, and fits on {found.node}"
     # What is counted is what is there.
     assert set(view.placed) == {uid for uid, one in world.assigned.items()}
