@@ -41,7 +41,7 @@ def _rows(given: Given, view: snapshot.Snapshot) -> contract.Verdict | None:
 
 
 def _cell(given: Given, view: snapshot.Snapshot, slot: int, _delta: contract.Delta) -> contract.Refusal | None:
-    return _REFUSAL if _is_refused(given, view.taint_sets[view.taint_set.item(slot)]) else None
+    return _REFUSAL if _is_refused(given, view.taints_of(slot)) else None
 
 
 def _wakes(event: events.Event, given: Given) -> bool:
@@ -72,7 +72,7 @@ def _raws(given: Given, view: snapshot.Snapshot) -> contract.Ints:
 
 
 def _raw(given: Given, view: snapshot.Snapshot, slot: int) -> int:
-    return _count(given, view.taint_sets[view.taint_set.item(slot)])
+    return _count(given, view.taints_of(slot))
 
 
 def _normalise(counts: contract.Ints, _least: int, most: int) -> contract.Ints:

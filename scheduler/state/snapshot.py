@@ -102,21 +102,9 @@ class Snapshot:
         row: list[int] = self.taken[:, index].tolist()
         return row
 
-    def labels_of(self, index: int) -> Mapping[str, str]:
-        """Its labels."""
-        return self.node_labels.of(index)
-
     def taints_of(self, index: int) -> taints.Taints:
         """Its taints."""
         return self.taint_sets[self.taint_set.item(index)]
-
-    def features_of(self, index: int) -> Mapping[str, str]:
-        """The features that its kubelet declared, as keys."""
-        return self.features.of(index)
-
-    def capabilities_of(self, index: int) -> Mapping[str, str]:
-        """Its capabilities with their values."""
-        return self.capabilities.of(index)
 
     # Many nodes
 

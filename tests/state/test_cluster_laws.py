@@ -383,8 +383,8 @@ def _describe_neighbours(snap: snapshot.Snapshot) -> dict[str, Any]:
 def _describe_node(snap: snapshot.Snapshot, index: int) -> dict[str, Any]:
     offered, taken = snap.offer_of(index), snap.use_of(index)
     assert (offered, taken) == (snap.offered[:, index].tolist(), snap.taken[:, index].tolist())
-    assert _columns(snap.node_labels, index, snap.size, list(snap.labels_of(index))) == snap.labels_of(index)
-    assert _columns(snap.capabilities, index, snap.size, list(snap.capabilities_of(index))) == snap.capabilities_of(
+    assert _columns(snap.node_labels, index, snap.size, list(snap.node_labels.of(index))) == snap.node_labels.of(index)
+    assert _columns(snap.capabilities, index, snap.size, list(snap.capabilities.of(index))) == snap.capabilities.of(
         index
     )
     assert snap.taints_of(index) == snap.taint_sets[int(snap.taint_set[index])]

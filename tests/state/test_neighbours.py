@@ -133,7 +133,7 @@ def test_pods_move_with_the_zone_of_their_node() -> None:
 def found_in_zones(of: cluster.Cluster) -> dict[str, int]:
     snap = of.freeze()
     tally = snap.neighbours.near([podterms.Wanted(core.LabelSelector(), None, "zone")], "zone")
-    return {snap.labels_of(index)["zone"]: tally.of(index) for index in range(snap.size) if tally.of(index)}
+    return {snap.node_labels.of(index)["zone"]: tally.of(index) for index in range(snap.size) if tally.of(index)}
 
 
 def test_groups_that_nobody_asked_for_longest_are_forgotten_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
