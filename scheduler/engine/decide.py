@@ -11,7 +11,7 @@ What was worked out for one pod is kept for the next ones: rows by what a plugin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -52,9 +52,17 @@ class Engine:
         shape = self._shapes.of(asked)
         if shape.may_lack and (fault := unsupported.find(asked, view)):
             return decision.Decision(asked, view, fault=fault)
+        now = [plugin.resolve(read, view) for plugin, read in shape.open if plugin.resolve is not None]
         refused = shape.gated
+        refusers: dict[str, Any] = {}
         if refused is None and view.count:  # without any node upstream gives up before it looks at the pod
             refused = shape.refused
+            if (first := _first_refusal(shape, now)) is not None:
+                name, read, said = first
+                if said.fails:
+                    message = f'running PreFilter plugin "{name}": {said.message}'
+                    return decision.Decision(asked, view, message=message, score_error=message)
+                refused, refusers = verdict.PodVerdict((name,), message=said.message), {name: read}
         if refused is not None and refused.message:
             return decision.Decision(
                 asked,
@@ -62,22 +70,25 @@ class Engine:
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
                 preemption=preemption.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
-                refusers={plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
+                refusers=refusers or {plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
             )
-        made_of = self._sheet(view, shape)
+        made_of = self._sheet(view, shape, now)
         deltas = _arriving(view, asked) if view.nominated_pods else None
         if deltas:
             made_of = made_of.with_deltas(view, deltas)
+        if failure := made_of.failure():
+            return decision.Decision(
+                asked, view, made_of=made_of, pod_verdict=refused, message=failure, score_error=failure
+            )
         if not made_of.count:
             return _nothing_fits(view, asked, shape, made_of, refused)
         return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
 
-    def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape) -> sheet.Sheet:
+    def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape, now: list[Any]) -> sheet.Sheet:
         if view.changes is not self._log:
             self._log = view.changes
             self._sheets.clear()
             self._rows.clear()
-        now = [plugin.resolve(asked, view) for plugin, asked in shape.open if plugin.resolve is not None]
         key = (shape.number, *now)
         found = self._sheets.get(key)
         if found is not None:
@@ -162,10 +173,21 @@ def _scatter(draw: int) -> int:
     return draw ^ (draw >> 31)
 
 
+def _first_refusal(shape: shapes.Shape, now: Sequence[Any]) -> tuple[str, Any, contract.Refuse] | None:
+    """The first filter that refuses the pod as a whole in the cluster as it is, and what it read of the pod.
+
+    It goes before what the shape says of the pod as a whole, for which no later filter was asked.
+    """
+    for (plugin, read), said in zip(shape.open, now, strict=True):
+        if isinstance(said, contract.Refuse):
+            return plugin.name, read, said
+    return None
+
+
 def _resolved(asked_of: tuple[tuple[P, Any], ...], now: Iterator[object]) -> list[tuple[P, Any]]:
     """The plugins that say something now, with what they ask; ``now`` is that of those whose ``resolve`` says it."""
     found = [(plugin, asked if plugin.resolve is None else next(now)) for plugin, asked in asked_of]
-    return [(plugin, asked) for plugin, asked in found if asked is not None]
+    return [(plugin, asked) for plugin, asked in found if asked is not None and not isinstance(asked, contract.Refuse)]
 
 
 def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Deltas:

@@ -95,9 +95,10 @@ class FilterRow(Row):
     Attributes:
         code: [slots] contract.Code values; None as long as no slot was ever refused.
         reason: [slots] index into ``reasons``.
+        may_fail: Whether it ever said of a slot that it could not tell.
     """
 
-    __slots__ = ("_numbers", "code", "plugin", "reason", "reasons")
+    __slots__ = ("_numbers", "code", "may_fail", "plugin", "reason", "reasons")
     plugin: contract.Filter[Any, Any]
 
     def __init__(self, plugin: contract.Filter[Any, Any], asked: Asked) -> None:
@@ -105,6 +106,7 @@ class FilterRow(Row):
         self.code: NDArray[np.int8] | None = None
         self.reason: NDArray[np.int32] = np.zeros(0, np.int32)
         self.reasons: list[tuple[str, ...]] = []
+        self.may_fail = False
         self._numbers: dict[tuple[str, ...], int] = {}
 
     def refused(self) -> list[int]:
@@ -126,6 +128,7 @@ class FilterRow(Row):
             self.code = None
             return
         self.code, self.reason = verdict.code, verdict.reason
+        self.may_fail = bool((verdict.code == contract.Code.ERROR).any())
         self.reasons = list(verdict.reasons)
         self._numbers = {reasons: number for number, reasons in enumerate(self.reasons)}
 
@@ -143,6 +146,7 @@ class FilterRow(Row):
             number = self._numbers[refusal.reasons] = len(self.reasons)
             self.reasons.append(refusal.reasons)
         self.code[slot] = refusal.code
+        self.may_fail |= refusal.code == contract.Code.ERROR
         self.reason[slot] = number
 
 

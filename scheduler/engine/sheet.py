@@ -200,6 +200,16 @@ class Sheet:
         refusal = self.filters[number].at(slot)
         return (self.filters[number].plugin.name, refusal) if refusal is not None else None
 
+    def failure(self) -> str:
+        """Why upstream fails the cycle, as a filter cannot tell of some node; "" if it does not."""
+        for number, row in enumerate(self.filters):
+            if row.may_fail and row.code is not None:
+                failed = np.flatnonzero((self.refuser == number) & (row.code == contract.Code.ERROR))
+                told = row.at(int(failed[0])) if len(failed) else None
+                if told is not None:
+                    return f'running "{row.plugin.name}" filter plugin: {", ".join(told.reasons)}'
+        return ""
+
     def refused(self) -> tuple[Counter[str], contract.Mask, frozenset[str]]:
         """How many nodes give each reason, [slots] where removing pods may help, and the filters that refuse some."""
         reasons: Counter[str] = Counter()

@@ -65,9 +65,13 @@ class Refusal(NamedTuple):
 
 
 class Refuse(NamedTuple):
-    """A filter refuses the pod as a whole; a score cannot be worked out, so that upstream fails the whole cycle."""
+    """A filter refuses the pod as a whole; a score cannot be worked out, so that upstream fails the whole cycle.
+
+    ``fails``: the filter cannot be asked at all, so that the cycle fails, too.
+    """
 
     message: str
+    fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ NOTHING: Final = Delta()
 
 Compile = Callable[[request.PodRequest, config.Settings], A | Refuse | None]
 Touched = Callable[[R, snapshot.Snapshot, Changes], Collection[int] | None]
-Resolve = Callable[[A, snapshot.Snapshot], R | None]
+Resolve = Callable[[A, snapshot.Snapshot], R | Refuse | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +121,8 @@ class Filter(Generic[A, R]):
     Attributes:
         name: Upstream's where there is one, so that users, autoscalers and dashboards read what they know.
         compile: What it reads of a pod; None: it lets the pod pass everywhere, whatever happens; Refuse: nowhere.
-        resolve: What that comes to in a cluster; None: the pod passes everywhere at the moment. Asked for every
-            decision, so cheap; the rows are kept by its result.
+        resolve: What that comes to in a cluster; None: the pod passes everywhere at the moment; Refuse: nowhere, which
+            ``wakes`` may end. Asked for every decision, so cheap; the rows are kept by its result.
         rows: What it says of every slot; None: it refuses none.
         cell: The same of one slot with pods added or taken away there, in plain integers.
         facets: The changes of a slot after which its cell may be another.
@@ -158,7 +162,8 @@ class Score(Generic[A, R]):
 
     Attributes:
         name: Upstream's.
-        compile, resolve, facets, touched: As of a filter; None: upstream skips the plugin for this pod.
+        compile, resolve, facets, touched: As of a filter; None: upstream skips the plugin for this pod. Only a filter
+            refuses by ``resolve``.
         raws: [slots] the scores before they are normalised.
         raw: That of one slot, in plain integers.
         normalise: None where the raw scores are 0..100 already.
