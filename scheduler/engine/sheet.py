@@ -1,8 +1,9 @@
 """What all plugins together say of every slot to one shape of pod: who refuses it first, and what it would cost there.
 
 A sheet adds up rows. When one slot changes it looks at that slot again, in plain numbers, as long as the least and
-greatest of each normalised score stay as they are among the feasible nodes; otherwise it adds up anew, as vectors.
-Either way the sums are the same to the bit. It holds everything but data, whose seconds come with each decision.
+greatest of each normalised score stay as they are among the feasible nodes, and else with it at those whose scores they
+move, if these are few; otherwise it adds up anew, as vectors. Either way the sums are the same to the bit. It holds
+everything but data, whose seconds come with each decision.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class _Scored:
         return self.normalise.all(values, self.least, self.most)
 
     def moves(self, slot: int, *, passed: bool, passes: bool) -> bool:
-        """Take in the new value of a slot; returns whether the range stays."""
+        """Take in the new value of a slot; returns whether the range stays. If not, ask ``spread`` before anything."""
         value, before = self.row.values.item(slot), self.seen.item(slot)
         if value == before and passed == passes:
             return True
@@ -67,12 +68,32 @@ class _Scored:
         if passed:
             self.lows -= before == self.least
             self.highs -= before == self.most
+        stays = True
         if passes:
-            if not self.least <= value <= self.most:
-                return False
+            if value > self.most:
+                self.most, self.highs, stays = value, 0, False
+            if value < self.least:
+                self.least, self.lows, stays = value, 0, False
             self.lows += value == self.least
             self.highs += value == self.most
-        return self.lows > 0 and self.highs > 0
+        return stays and self.lows > 0 and self.highs > 0
+
+    def spread(self, least: int, most: int, refuser: NDArray[np.int8]) -> contract.Ints:
+        """Find the range anew where it cannot be told by what moved; returns whose score it changes.
+
+        Args:
+            least, most: The range as it was.
+            refuser: [slots] the feasible ones have PASSED.
+        """
+        if not (self.lows > 0 and self.highs > 0):
+            among = self.seen[refuser == PASSED]
+            if len(among):
+                self.least, self.most = int(among.min()), int(among.max())
+            self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
+        normalise = self.normalise
+        if normalise is None or (least, most) == (self.least, self.most):
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(normalise.all(self.seen, least, most) != normalise.all(self.seen, self.least, self.most))
 
 
 class Sheet:
@@ -140,7 +161,7 @@ class Sheet:
                 dirty.update(slots)
         if changed is not None and noted & changes.ALIVE:
             dirty.update(slot for slot, facets in changed.items() if facets & changes.ALIVE)
-        if not is_known or len(dirty) > rows.FEW or self.error or not all(self._look_again(view, at) for at in dirty):
+        if not is_known or len(dirty) > rows.FEW or self.error or not self._look_again(view, dirty):
             self._add_up(view)
         self.seq = log.seq
 
@@ -269,17 +290,31 @@ class Sheet:
         cost[self.refuser != PASSED] = np.inf
         return cost
 
-    def _look_again(self, view: snapshot.Snapshot, slot: int) -> bool:
+    def _look_again(self, view: snapshot.Snapshot, dirty: set[int]) -> bool:
+        """Add up some slots, and those whose scores they move by the range; returns False where that is not enough."""
+        ranges = [(one.least, one.most) for one in self._scaled]
+        moved = set()
+        for slot in dirty:
+            passed = self.refuser.item(slot) == PASSED
+            refuser = self._refuser_of(view, slot)
+            self.refuser[slot] = refuser
+            passes = refuser == PASSED
+            self.count += passes - passed
+            for number, one in enumerate(self._scaled):
+                if not one.moves(slot, passed=passed, passes=passes):
+                    moved.add(number)
+        if moved:
+            dirty = dirty.copy()
+            for number in moved:
+                least, most = ranges[number]
+                dirty.update(self._scaled[number].spread(least, most, self.refuser).tolist())
+                if len(dirty) > rows.FEW:
+                    return False
+        return all(self._sum(slot) for slot in dirty)
+
+    def _sum(self, slot: int) -> bool:
         """Add up one slot; returns False where that is not enough."""
-        passed = self.refuser.item(slot) == PASSED
-        refuser = self._refuser_of(view, slot)
-        self.refuser[slot] = refuser
-        passes = refuser == PASSED
-        self.count += passes - passed
-        for one in self._scaled:
-            if not one.moves(slot, passed=passed, passes=passes):
-                return False
-        if not passes:
+        if self.refuser.item(slot) != PASSED:
             for costs in self._costs.values():
                 costs[slot] = np.inf
             return True
