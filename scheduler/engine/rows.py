@@ -50,7 +50,7 @@ class Row:
         """
         log = view.changes
         fits = self.size == view.size
-        slots = self._touched(view, changed) if fits and changed is not None else None
+        slots = self._touched(view, changed, since) if fits and changed is not None else None
         if fits and self.seq == log.seq:
             return slots
         if not fits:
@@ -59,7 +59,7 @@ class Row:
             own = slots
         else:
             noted = log.since(self.seq)
-            own = self._touched(view, noted) if noted is not None else None
+            own = self._touched(view, noted, self.seq) if noted is not None else None
         if own is None or len(own) > FEW:
             self._make(view)
         else:
@@ -68,13 +68,13 @@ class Row:
         self.seq, self.size = log.seq, view.size
         return slots
 
-    def _touched(self, view: snapshot.Snapshot, changed: Mapping[int, int]) -> Collection[int] | None:
+    def _touched(self, view: snapshot.Snapshot, changed: Mapping[int, int], since: int) -> Collection[int] | None:
         facets = self.facets
         hits = {slot: noted for slot, noted in changed.items() if noted & facets}
         if not hits:
             return ()
         if self._reach is not None:
-            return self._reach(self.asked, view, hits)
+            return self._reach(self.asked, view, hits, since)
         return None if changes.ALL in hits else hits
 
     @property
@@ -151,7 +151,7 @@ class FilterRow(Row):
 
 
 class ScoreRow(Row):
-    """A score's: ``values`` are [slots], before they are normalised."""
+    """A score's: ``values`` are [slots], before they are normalised; [slots, parts] where it is mixed of some."""
 
     __slots__ = ("plugin", "values")
     plugin: contract.Score[Any, Any]
@@ -162,7 +162,7 @@ class ScoreRow(Row):
 
     @property
     def size_bytes(self) -> int:
-        return 8 * self.size
+        return self.values.nbytes
 
     def _make(self, view: snapshot.Snapshot) -> None:
         self.values = self.plugin.raws(self.asked, view)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,36 +32,53 @@ Deltas = Mapping[int, contract.Delta]  # slot -> the pods that are thought to be
 class _Scored:
     """A score's row in a sheet, with the range that normalises it.
 
-    ``seen`` are the values that the range was found of; ``lows`` and ``highs`` count the feasible nodes at its ends.
+    ``seen`` are the raw scores that the range was found of; ``lows`` and ``highs`` count the nodes at its ends.
     """
 
-    __slots__ = ("highs", "is_resources", "least", "lows", "most", "normalise", "row", "seen", "weight")
+    __slots__ = (
+        "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise", "row", "seen", "weight",
+    )  # fmt: skip
 
     def __init__(self, row: rows.ScoreRow, weight: int) -> None:
         self.row = row
         self.weight = weight
         self.normalise = row.plugin.normalise
+        self.mix = row.plugin.mix
+        self._measured: Hashable = None
         self.is_resources = row.plugin.name in registry.RESOURCES
         self.seen: contract.Ints = np.zeros(0, np.int64)
         self.least = self.most = self.lows = self.highs = 0
 
-    def all(self, mask: contract.Mask, count: int) -> contract.Ints:
+    def all(self, view: snapshot.Snapshot, mask: contract.Mask) -> contract.Ints:
         """[slots] the normalised scores; those that are not feasible have no meaning."""
-        values = self.row.values
+        mix, values = self.mix, self.row.values
+        if mix is not None:
+            self._measured = mix.measure(self.row.asked, view, mask)
+            values = mix.all(self.row.asked, values, self._measured)
         if self.normalise is None:
             return values
         self.seen = values.copy()
-        if not count:
-            self.lows = self.highs = 0
-            return values
-        among = values[mask]
-        self.least, self.most = int(among.min()), int(among.max())
-        self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
-        return self.normalise.all(values, self.least, self.most)
+        self.least = self.most = 0
+        self._find_range(mask)
+        return self.normal
+
+    @property
+    def raw(self) -> contract.Ints:
+        """[slots] the raw scores."""
+        return self.row.values if self.normalise is None else self.seen
+
+    @property
+    def normal(self) -> contract.Ints:
+        """[slots] the same, normalised by the range that was found last."""
+        return self.row.values if self.normalise is None else self.normalise.all(self.seen, self.least, self.most)
 
     def moves(self, slot: int, *, passed: bool, passes: bool) -> bool:
         """Take in the new value of a slot; returns whether the range stays. If not, ask ``spread`` before anything."""
-        value, before = self.row.values.item(slot), self.seen.item(slot)
+        mix, before = self.mix, self.seen.item(slot)
+        if mix is None:
+            value = self.row.values.item(slot)
+        else:
+            value = mix.one(self.row.asked, self.row.values[slot].tolist(), self._measured)
         if value == before and passed == passes:
             return True
         self.seen[slot] = value
@@ -86,14 +103,20 @@ class _Scored:
             refuser: [slots] the feasible ones have PASSED.
         """
         if not (self.lows > 0 and self.highs > 0):
-            among = self.seen[refuser == PASSED]
-            if len(among):
-                self.least, self.most = int(among.min()), int(among.max())
-            self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
+            self._find_range(refuser == PASSED)
         normalise = self.normalise
         if normalise is None or (least, most) == (self.least, self.most):
             return np.zeros(0, np.int64)
         return np.flatnonzero(normalise.all(self.seen, least, most) != normalise.all(self.seen, self.least, self.most))
+
+    def _find_range(self, mask: contract.Mask) -> None:
+        """Look for it among the feasible nodes that are ranked; it stays as it is where there are none."""
+        among = self.seen[mask]
+        if self.mix is not None:
+            among = among[among != contract.UNRANKED]
+        if len(among):
+            self.least, self.most = int(among.min()), int(among.max())
+        self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
 
 
 class Sheet:
@@ -130,6 +153,7 @@ class Sheet:
         self._plugins = plugins
         self._scored = [_Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
         self._scaled = [one for one in self._scored if one.normalise is not None]
+        self._is_mixed = any(one.mix is not None for one in self._scored)
         self._rows: tuple[rows.Row, ...] = (*filters, *scores, *wishes)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
         self._most = scoring.most(plugins, registry.RESOURCES), scoring.most(plugins, registry.AFFINITY)
@@ -205,10 +229,10 @@ class Sheet:
         """Upstream's scores of some feasible slots."""
         if self.error:
             return scoring.Scores(raw={}, weighted={}, error=self.error)
-        mask = self.refuser == PASSED
+        raw = {one.row.plugin.name: one.raw[slots] for one in self._scored}
         return scoring.Scores(
-            raw={one.row.plugin.name: one.row.values[slots] for one in self._scored},
-            weighted={one.row.plugin.name: one.weight * one.all(mask, self.count)[slots] for one in self._scored},
+            raw={name: np.where(values == contract.UNRANKED, 0, values) for name, values in raw.items()},
+            weighted={one.row.plugin.name: one.weight * one.normal[slots] for one in self._scored},
         )
 
     def refusal(self, slot: int) -> tuple[str, contract.Refusal] | None:
@@ -272,7 +296,7 @@ class Sheet:
         self.error = ""
         self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
         for one in self._scored:
-            normal = one.all(mask, self.count)
+            normal = one.all(view, mask)
             invalid = normal[mask & ((normal < 0) | (normal > contract.MAX_SCORE))]
             if len(invalid):
                 self.error = scoring.invalid(one.row.plugin.name, int(invalid[0]))
@@ -299,6 +323,8 @@ class Sheet:
             refuser = self._refuser_of(view, slot)
             self.refuser[slot] = refuser
             passes = refuser == PASSED
+            if passes != passed and self._is_mixed:
+                return False
             self.count += passes - passed
             for number, one in enumerate(self._scaled):
                 if not one.moves(slot, passed=passed, passes=passes):
@@ -320,7 +346,7 @@ class Sheet:
             return True
         resources = affinity = 0
         for one in self._scored:
-            value = one.row.values.item(slot)
+            value = one.raw.item(slot)
             normal = value if one.normalise is None else one.normalise.one(value, one.least, one.most)
             if not 0 <= normal <= contract.MAX_SCORE:
                 return False

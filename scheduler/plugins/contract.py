@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +110,7 @@ class Delta(NamedTuple):
 NOTHING: Final = Delta()
 
 Compile = Callable[[request.PodRequest, config.Settings], A | Refuse | None]
-Touched = Callable[[R, snapshot.Snapshot, Changes], Collection[int] | None]
+Touched = Callable[[R, snapshot.Snapshot, Changes, int], Collection[int] | None]
 Resolve = Callable[[A, snapshot.Snapshot], R | Refuse | None]
 
 
@@ -126,8 +126,8 @@ class Filter(Generic[A, R]):
         rows: What it says of every slot; None: it refuses none.
         cell: The same of one slot with pods added or taken away there, in plain integers.
         facets: The changes of a slot after which its cell may be another.
-        touched: Which slots to ask again after such changes; None: all. Without it, those that changed, and all after a
-            change that is noted for all.
+        touched: Which slots to ask again after such changes, all of them later than a state of the log that is given,
+            too; None: all. Without it, those that changed, and all after a change that is noted for all.
         wakes: Whether an event may help a pod that it refused on some node.
         narrows: The names of the only nodes that are looked at; None for all.
     """
@@ -156,6 +156,25 @@ class Normalise:
     one: Callable[[int, int, int], int]
 
 
+# The score of a node that is not ranked: 0 in the end, whatever the others have.
+UNRANKED: Final = -(2**63)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix(Generic[R]):
+    """How a score's parts become one score, where that depends on which nodes are feasible.
+
+    Attributes:
+        measure: What it depends on, of the feasible nodes; it stays as it is while these and their labels do.
+        all: The scores of all slots, of their parts [slots, parts]; UNRANKED where one is not ranked.
+        one: The same of one slot.
+    """
+
+    measure: Callable[[R, snapshot.Snapshot, Mask], Hashable]
+    all: Callable[[R, Ints, Any], Ints]
+    one: Callable[[R, Sequence[int], Any], int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score(Generic[A, R]):
     """One of kube-scheduler's integer scores. All arithmetic is upstream's, so that totals are equal to the last bit.
@@ -164,19 +183,21 @@ class Score(Generic[A, R]):
         name: Upstream's.
         compile, resolve, facets, touched: As of a filter; None: upstream skips the plugin for this pod. Only a filter
             refuses by ``resolve``.
-        raws: [slots] the scores before they are normalised.
+        raws: [slots] the scores before they are normalised; with a ``mix``, its [slots, parts].
         raw: That of one slot, in plain integers.
         normalise: None where the raw scores are 0..100 already.
+        mix: None where a node's raw score does not depend on which others are feasible; such a score is normalised.
     """
 
     name: str
     compile: Compile[A]
     raws: Callable[[R, snapshot.Snapshot], Ints]
-    raw: Callable[[R, snapshot.Snapshot, int], int]
+    raw: Callable[[R, snapshot.Snapshot, int], int | Sequence[int]]
     facets: int
     resolve: Resolve[A, R] | None = None
     touched: Touched[R] | None = None
     normalise: Normalise | None = None
+    mix: Mix[R] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

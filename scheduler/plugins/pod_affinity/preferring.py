@@ -95,7 +95,7 @@ def _raw(asked: Resolved, view: snapshot.Snapshot, slot: int) -> int:
     return sum(weight * tally.of(slot) for weight, tally in _preferences(asked, view))
 
 
-def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes) -> Collection[int] | None:
+def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
     if changes.ALL in hits:
         return None
     keys = {term.topology_key for term in asked.own}

@@ -169,7 +169,7 @@ def _moves(delta: contract.Delta) -> list[tuple[snapshot.Placed, int]]:
     return [*((placed, 1) for placed in delta.added), *((placed, -1) for placed in delta.removed)]
 
 
-def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes) -> Collection[int] | None:
+def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
     """Who shares a domain with a node that changed; all, where it matters whether there is any company at all."""
     if changes.ALL in hits or asked.leads:
         return None
