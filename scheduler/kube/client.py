@@ -62,6 +62,7 @@ class Api:
 
     Attributes:
         fence: Asked before every write but those that say ``fenced=False``; None where this process alone writes.
+        tls: What a connection of others to the same server needs; None where there is no TLS.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class Api:
         self._reread_at = time.monotonic() + reread_s
         self._afresh_at = 0.0
         self._reading = asyncio.Lock()
-        self._tls = found.ssl_context() if found.server.startswith("https:") else None
+        self.tls = found.ssl_context() if found.server.startswith("https:") else None
         make_socket = fencing.sockets(unacknowledged_s)
-        self._wire = wire.Wire(self._tls, make_socket, limit=WRITE_CONNECTIONS)
+        self._wire = wire.Wire(self.tls, make_socket, limit=WRITE_CONNECTIONS)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._tls or True, socket_factory=make_socket),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self.tls or True, socket_factory=make_socket),
             # Compressing a list costs the server more CPU than the bytes cost the cluster's network.
             headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -218,8 +219,8 @@ class Api:
             self._reread_at = time.monotonic() + self._reread_s
             try:
                 found = await self._login.read(afresh=afresh)
-                if self._tls:
-                    found.load_certificate(self._tls)
+                if self.tls:
+                    found.load_certificate(self.tls)
             except errors.InputError as error:
                 log.warning("credentials could not be read again, the old ones stay in use", error=str(error))
                 return False

@@ -10,11 +10,13 @@ CRDs: the custom resources must exist before the process starts.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from scheduler.kube import client
@@ -22,6 +24,7 @@ from scheduler.kube import client
 CHUNK: Final = 500
 SILENCE_S: Final = 70.0  # bookmarks come every 60 s
 IDLE_S: Final = 0.2  # how long the worker task of an object lives on; Kopf's 5 s make a burst of pods as many tasks
+_NOTHING: Final = "metadata.name=none.of.these"  # no custom resource or pod of ours is called so
 LOGIN_S: Final = 600.0  # a token file is read anew this often; a 401 does it at once
 
 
@@ -83,7 +86,64 @@ def login(api: client.Api) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
             private_key_path=found.key_file,
             insecure=not found.verify,
             proxy_url=found.proxy,
-            expiration=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=LOGIN_S) if token else None,
+            expiration=_expiration() if token else None,
         )
 
     return connection
+
+
+class FromNowOn:
+    """A login for ``kopf.on.login``: Kopf hears of what happens from its start on, and not of what is there already.
+
+    Kopf lists before it watches, and a thousand listed objects cost it a second of CPU. Who knows them by other means
+    lets it find none: its lists of the collections given are asked for with a selector that matches nothing, which
+    gives them the version to watch from all the same. Kopf leaves a way for that, sessions of one's own.
+
+    Args:
+        paths: The collections, such as ``/api/v1/pods``.
+
+    Attributes:
+        watching: Set once Kopf watches all of them.
+    """
+
+    def __init__(self, api: client.Api, paths: Collection[str]) -> None:
+        self.watching = asyncio.Event()
+        self._api = api
+        self._paths = tuple(paths)
+        self._missing = set(paths)
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def login(self, **_: Any) -> kopf.AiohttpSession:
+        await self._api.reread(afresh=True)
+        found = self._api.credentials
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._api.tls or True),
+            headers={"Authorization": found.authorization} if found.authorization else None,
+            proxy=found.proxy,
+            middlewares=(self._ask,),
+        )
+        self._sessions.append(session)
+        return kopf.AiohttpSession(
+            server=found.server, aiohttp_session=session, expiration=_expiration() if found.authorization else None
+        )
+
+    async def close(self) -> None:
+        """End what Kopf leaves open where it is ended before its first request."""
+        for session in self._sessions:
+            await session.close()
+
+    async def _ask(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        path = next((path for path in self._paths if request.url.path.endswith(path)), "")
+        is_watch = "watch" in request.url.query
+        if path and not is_watch:
+            request.url = request.url.update_query(fieldSelector=_NOTHING)
+        response = await handler(request)
+        if is_watch and response.ok:
+            self._missing.discard(path)
+            if not self._missing:
+                self.watching.set()
+        return response
+
+
+def _expiration() -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=LOGIN_S)

@@ -223,7 +223,6 @@ class _Process:
         return health.Sources(
             live={
                 "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
-                **self._following.live(),
                 "parts": lambda: ", ".join(name for name, task in self._tasks.items() if task.done()),
             },
             ready=self._following.ready(),
@@ -257,7 +256,7 @@ class _Process:
         self._metrics.watch_data_objects("bucket", lambda: self._leading.upkeep.buckets.count)
         self._metrics.watch_data_objects("on_demand", self._leading.upkeep.keys.count)
         self._metrics.watch_data_objects("with_doubtful_copies", lambda: self._leading.upkeep.availability.count)
-        self._metrics.watch_source(lambda source: self._following.pending.source == source)
+        self._metrics.watch_source(lambda source: self._following.switch.source == source)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_leading(self._settings.leader_election.name, self._leads)
         self._metrics.watch_efficiency(self._efficiency)

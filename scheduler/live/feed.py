@@ -1,30 +1,28 @@
 """Brings what the API server holds to the kernel, as events: the one source of its state, on the loop's thread.
 
-Nodes, namespaces and assigned pods come from informers, which notice what vanished; pending pods have a module of their
-own (scheduler.live.podfeed). The two custom resources come from Kopf, which loses deletions over a relist;
-`CustomResources.refresh` therefore lists them now and then and drops what is absent. Nothing of a list but absences is
-used once the watches run: a list may be older than the last event.
+Nodes, namespaces and assigned pods come from informers, which notice what vanished. So do the two custom resources, of
+which Kopf tells too (scheduler.live.twodoors); pending pods, of which it tells likewise, have a module of their own
+(scheduler.live.podfeed).
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 import structlog
 
-from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.kernel import events
-from scheduler.kube import client, informer, reading
-from scheduler.live import driver, metrics
+from scheduler.kube import informer
+from scheduler.live import driver, metrics, twodoors
+from scheduler.live.places import Place
 
 log = structlog.get_logger(__name__)
 
 Ts = TypeVarTuple("Ts")
-O = TypeVar("O", crd.DataObject, crd.NodeCapability)  # noqa: E741 (a type, not a number)
+O = TypeVar("O", bound=informer.HasMetadata)  # noqa: E741 (a type, not a number)
 
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/pods"
@@ -32,7 +30,7 @@ NAMESPACES = "/api/v1/namespaces"
 DATA_OBJECTS = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 
-TURN_EVERY = 500  # objects looked at between two turns of the loop
+TURN_EVERY = 50  # objects looked at between two turns of the loop
 
 
 class Nodes:
@@ -108,121 +106,119 @@ class AssignedPods:
         log.info("assigned pods read", pods=count)
 
 
-@dataclasses.dataclass(slots=True)
-class _Held:
-    obj: Any
-    seen: float
+class Resources(Generic[O]):
+    """One of the two kinds of custom resources: an informer's handler, and what Kopf's is handed on to.
 
-
-class CustomResources:
-    """The DataObjects and NodeCapabilities, as Kopf reports them."""
+    Args:
+        seen: Hears of each version of each object.
+        gone: Hears the namespace and name of each that is gone.
+    """
 
     def __init__(
         self,
-        api: client.Api,
-        scheduling: driver.Driver,
+        kind: type[O],
+        switch: twodoors.Switch,
         counters: metrics.Metrics,
+        *,
+        seen: Callable[[O], None],
+        gone: Callable[[Place], None],
     ) -> None:
-        self.synced = False
-        self.on_object: list[Callable[[tuple[str, str], crd.DataObject | None], None]] = []  # None: it is gone
-        self._api = api
+        self.of: dict[Place, O] = {}
+        self._name = kind.__name__
+        self._switch = switch
+        self._metrics = counters
+        self._seen = seen
+        self._gone = gone
+        self._heard = twodoors.Heard(switch, kind, self._tell, counters)
+
+    def apply(self, obj: O) -> None:
+        with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):
+            self._switch.surge.came()
+            self._heard.by_informer(obj)
+
+    def remove(self, key: informer.Key) -> None:
+        with self._metrics.failures.contained("watch", gone=f"{key.namespace}/{key.name}"):
+            self._remove((key.namespace, key.name), key.uid)
+
+    def replaced(self, count: int) -> None:
+        log.info("custom resources read", kind=self._name, objects=count)
+
+    def event(self, kind: str | None, body: Mapping[str, Any]) -> None:
+        """Kopf brings a watch event: DELETED, or anything else for an object that is there."""
+        with self._metrics.failures.contained("watch", object=twodoors.name_of(body)):
+            if kind == "DELETED":
+                meta = body["metadata"]
+                self._remove((meta.get("namespace", ""), meta["name"]), meta["uid"])
+            else:
+                self._heard.by_kopf(body)
+
+    def _remove(self, place: Place, uid: str) -> None:
+        self._heard.gone(uid)
+        held = self.of.get(place)
+        if held is not None and held.metadata.uid == uid:  # else it was made anew under its name
+            del self.of[place]
+            self._gone(place)
+
+    def _tell(self, obj: O) -> None:
+        self.of[obj.metadata.namespace, obj.metadata.name] = obj
+        self._seen(obj)
+
+
+class CustomResources:
+    """The DataObjects and NodeCapabilities that there are.
+
+    Attributes:
+        on_object: Hear of each DataObject that is new, changed, or (None) gone, by namespace and name.
+    """
+
+    def __init__(self, scheduling: driver.Driver, counters: metrics.Metrics, switch: twodoors.Switch) -> None:
+        self.on_object: list[Callable[[Place, crd.DataObject | None], None]] = []
         self._driver = scheduling
         self._metrics = counters
-        self._clock = scheduling.clock
-        self._objects: dict[tuple[str, str], _Held] = {}
-        self._capabilities: dict[str, _Held] = {}
+        self.objects = Resources(crd.DataObject, switch, counters, seen=self._object_seen, gone=self._object_gone)
+        self.nodes = Resources(
+            crd.NodeCapability, switch, counters, seen=self._capability_seen, gone=self._capability_gone
+        )
 
-    def data_object(self, place: tuple[str, str]) -> crd.DataObject | None:
+    def data_object(self, place: Place) -> crd.DataObject | None:
         """One of them, by namespace and name."""
-        held = self._objects.get(place)
-        return held.obj if held is not None else None
+        return self.objects.of.get(place)
 
     def data_objects(self) -> list[crd.DataObject]:
-        return [held.obj for held in self._objects.values()]
+        return list(self.objects.of.values())
+
+    def capabilities(self) -> list[crd.NodeCapability]:
+        return list(self.nodes.of.values())
 
     async def each_data_object(self) -> AsyncIterator[crd.DataObject]:
         """Each that there was at the start and still is; the loop turns now and then."""
-        for count, place in enumerate(list(self._objects), 1):
-            if (held := self._objects.get(place)) is not None:
-                yield held.obj
+        for count, place in enumerate(list(self.objects.of), 1):
+            if (obj := self.objects.of.get(place)) is not None:
+                yield obj
             if not count % TURN_EVERY:
                 await asyncio.sleep(0)
 
     async def tell_again(self) -> None:
         """Tell the listeners of each DataObject, as if it were new; the loop turns now and then."""
         async for obj in self.each_data_object():
-            place = (obj.metadata.namespace, obj.metadata.name)
-            tell_all(self.on_object, self._metrics, place, place, obj)
+            self._tell((obj.metadata.namespace, obj.metadata.name), obj)
 
-    def capabilities(self) -> list[crd.NodeCapability]:
-        return [held.obj for held in self._capabilities.values()]
+    def _object_seen(self, obj: crd.DataObject) -> None:
+        self._driver.handle(events.ObjectSeen(self._driver.clock(), obj))
+        self._tell((obj.metadata.namespace, obj.metadata.name), obj)
 
-    def data_object_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        with self._metrics.failures.contained("watch", object=name_of(body)):
-            if kind == "DELETED":
-                self._remove_object((body["metadata"]["namespace"], body["metadata"]["name"]))
-            elif (obj := self._read(body, crd.DataObject)) is not None:
-                self._apply_object(obj)
+    def _object_gone(self, place: Place) -> None:
+        self._driver.handle(events.ObjectGone(self._driver.clock(), *place))
+        self._tell(place, None)
 
-    def capability_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
-        with self._metrics.failures.contained("watch", object=name_of(body)):
-            if kind == "DELETED":
-                self._remove_capability(body["metadata"]["name"])
-            elif (obj := self._read(body, crd.NodeCapability)) is not None:
-                self._apply_capability(obj)
-
-    async def refresh(self) -> None:
-        """List both kinds once; the first time everything is taken in, later only what is absent is dropped.
-
-        Raises:
-            ApiError: a list could not be had; NotFoundError if the server does not know the kinds.
-        """
-        asked = self._clock()
-        objects = await reading.list_all(self._api, DATA_OBJECTS, crd.DataObject)
-        capabilities = await reading.list_all(self._api, NODE_CAPABILITIES, crd.NodeCapability)
-        if not self.synced:
-            for obj in objects:
-                with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):
-                    self._apply_object(obj)
-            for capability in capabilities:
-                with self._metrics.failures.contained("watch", object=capability.metadata.name):
-                    self._apply_capability(capability)
-            self.synced = True
-        there = {(obj.metadata.namespace, obj.metadata.name) for obj in objects}
-        for place in [place for place, held in self._objects.items() if place not in there and held.seen < asked]:
-            with self._metrics.failures.contained("watch", gone="/".join(place)):
-                self._remove_object(place)
-        known = {capability.metadata.name for capability in capabilities}
-        for name in [name for name, held in self._capabilities.items() if name not in known and held.seen < asked]:
-            with self._metrics.failures.contained("watch", gone=name):
-                self._remove_capability(name)
-
-    def _read(self, body: Mapping[str, Any], kind: type[O]) -> O | None:
-        try:
-            return core.convert(body, kind, kind.__name__)
-        except errors.InputError as error:
-            self._metrics.bad_input(kind.__name__)
-            log.warning("custom resource ignored, as it cannot be read", object=name_of(body), error=str(error))
-            return None
-
-    def _apply_object(self, obj: crd.DataObject) -> None:
-        place = (obj.metadata.namespace, obj.metadata.name)
-        self._objects[place] = _Held(obj, self._clock())
-        self._driver.handle(events.ObjectSeen(self._clock(), obj))
+    def _tell(self, place: Place, obj: crd.DataObject | None) -> None:
         tell_all(self.on_object, self._metrics, place, place, obj)
 
-    def _remove_object(self, place: tuple[str, str]) -> None:
-        self._objects.pop(place, None)
-        self._driver.handle(events.ObjectGone(self._clock(), *place))
-        tell_all(self.on_object, self._metrics, place, place, None)
+    def _capability_seen(self, capability: crd.NodeCapability) -> None:
+        self._driver.handle(events.CapabilitySeen(self._driver.clock(), capability))
 
-    def _apply_capability(self, capability: crd.NodeCapability) -> None:
-        self._capabilities[capability.metadata.name] = _Held(capability, self._clock())
-        self._driver.handle(events.CapabilitySeen(self._clock(), capability))
-
-    def _remove_capability(self, name: str) -> None:
-        self._capabilities.pop(name, None)
-        self._driver.handle(events.CapabilityGone(self._clock(), name))
+    def _capability_gone(self, place: Place) -> None:
+        self._driver.handle(events.CapabilityGone(self._driver.clock(), place[1]))
 
 
 def tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metrics, name: object, *what: *Ts) -> None:
@@ -232,8 +228,3 @@ def tell_all(listeners: Sequence[Callable[[*Ts], None]], counters: metrics.Metri
             told(*what)
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
             counters.failures.caught("listeners", bug, listener=getattr(told, "__qualname__", ""), of=name)
-
-
-def name_of(body: Mapping[str, Any]) -> str:
-    meta = body.get("metadata") or {}
-    return f"{meta.get('namespace', '')}/{meta.get('name', '')}"

@@ -10,23 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import importlib
 import importlib.metadata
 import pathlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 
 from scheduler import config, errors
-from scheduler.api import core
+from scheduler.api import core, crd
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
-from scheduler.live import devices, driver, feed, health, metrics, podfeed, recorder
-
-if TYPE_CHECKING:
-    from scheduler.live import handlers
+from scheduler.live import devices, driver, feed, health, kopfwatch, metrics, podfeed, recorder, twodoors
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +57,6 @@ class Following:
         self._settings = settings
         self._metrics = counters
         self._clock = clock
-        self._operator: handlers.Operator | None = None
         failures = counters.failures
         seed = secrets.randbits(63) if settings.seed is None else settings.seed
         self.kernel = kernel.Kernel(settings, home, seed)
@@ -78,8 +73,9 @@ class Following:
             recorder=self._recorder,
         )
         self.assigned = feed.AssignedPods(self.driver, counters)
-        self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, clock=clock)
-        self.resources = feed.CustomResources(api, self.driver, counters)
+        self.switch = twodoors.Switch(clock=clock)
+        self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, self.switch)
+        self.resources = feed.CustomResources(self.driver, counters, self.switch)
         self._nodes_fed = feed.Nodes(self.driver)
         self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed, failures=failures)
         self._namespaces = informer.Informer(
@@ -98,6 +94,12 @@ class Following:
             podfeed.UNFINISHED,
             failures=failures,
         )
+        self._data_objects = informer.Informer(
+            api, feed.DATA_OBJECTS, crd.DataObject, self.resources.objects, failures=failures
+        )
+        self._capabilities = informer.Informer(
+            api, feed.NODE_CAPABILITIES, crd.NodeCapability, self.resources.nodes, failures=failures
+        )
         self._device_classes = informer.Informer(
             api,
             devices.DEVICE_CLASSES,
@@ -112,6 +114,8 @@ class Following:
             "watch of nodes": self._nodes.run(),
             "watch of namespaces": self._namespaces.run(),
             "watch of pods": self._pods.run(),
+            "watch of data objects": self._data_objects.run(),
+            "watch of node capabilities": self._capabilities.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:
@@ -120,9 +124,18 @@ class Following:
         Args:
             kopf_started: Called each time after Kopf has taken the process's signals.
         """
-        synced = (each.synced.wait() for each in (self._nodes, self._namespaces, self._pods))
-        has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced, self._read_resources())
-        parts = {"kopf": self._have_kopf_watch(kopf_started), "refresh": self._refresh()}
+        needed = (self._nodes, self._namespaces, self._pods, self._data_objects, self._capabilities)
+        synced = (each.synced.wait() for each in needed)
+        has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
+        watch = kopfwatch.KopfWatch(
+            api=self._api,
+            scheduler_name=self._settings.scheduler_name,
+            pods=self.pending,
+            resources=self.resources,
+            switch=self.switch,
+            started=kopf_started,
+        )
+        parts = {"kopf": watch.run(), "refresh": self._refresh()}
         if has_devices:
             parts["watch of device classes"] = self._device_classes.run()
         return parts
@@ -136,41 +149,17 @@ class Following:
         """Whether there is a node of that name, even one that cannot be read."""
         return self._nodes_fed.has(name) or ("", name) in self._nodes.misfits
 
-    def live(self) -> Mapping[str, health.Check]:
-        return {"watches": lambda: self._operator.not_live() if self._operator is not None else ""}
-
     def ready(self) -> Mapping[str, health.Check]:
         return {
             "nodes": lambda: "" if self._nodes.synced.is_set() else "not read yet",
             "namespaces": lambda: "" if self._namespaces.synced.is_set() else "not read yet",
             "pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
-            "custom resources": lambda: (
-                "not read yet" if self._operator is None or not self.resources.synced else self._operator.not_ready()
-            ),
+            "data objects": lambda: "" if self._data_objects.synced.is_set() else "not read yet",
+            "node capabilities": lambda: "" if self._capabilities.synced.is_set() else "not read yet",
         }
 
-    async def _have_kopf_watch(self, kopf_started: Callable[[], None]) -> None:
-        """Start Kopf beside the first decisions, which need it as little as they need the 0.2 s of its import."""
-        found = await asyncio.to_thread(importlib.import_module, "scheduler.live.handlers")
-        self._operator = await found.Operator.for_resources(self._api, self.resources)
-        kopf_started()
-        pod_watch: handlers.PodWatch = found.PodWatch(
-            self._api, self._settings.scheduler_name, self.pending, started=kopf_started
-        )
-        async with asyncio.TaskGroup() as watches:
-            watches.create_task(self._operator.run(), name="kopf operator")
-            watches.create_task(pod_watch.run(), name="watch of pending pods")
-
-    async def _read_resources(self) -> None:
-        while not self.resources.synced:
-            try:
-                await self.resources.refresh()
-            except errors.ApiError as error:
-                log.warning("custom resources could not be read, trying again", error=str(error))
-                await asyncio.sleep(max(1.0, error.retry_after_s))
-
     async def _refresh(self) -> None:
-        """Find now and then what Kopf lost, and what a full queue dropped."""
+        """Find now and then what a full queue dropped."""
         interval_s = self._settings.refresh_interval_s
         due = self._clock() + interval_s
         while True:
@@ -179,7 +168,6 @@ class Following:
                 continue
             try:
                 await self.pending.refresh(self._clock)
-                await self.resources.refresh()
             except errors.ApiError as error:
                 log.warning("refresh failed, the next one may not", error=str(error))
             except Exception as bug:  # noqa: BLE001 (costs this item alone)

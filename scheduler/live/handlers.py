@@ -1,10 +1,11 @@
-"""The Kopf operators: our pending pods, and the two custom resources, handed on as they come.
+"""The Kopf operator: our pending pods and the two custom resources, handed on as they come.
 
 Only `on.event` handlers, which read and return nothing: any other kind makes Kopf write to the object that it
 watches, and so does a handler that returns something. The server selects the pods: the cluster's others cost nothing.
 
-Pods have an operator of their own, as in a surge they come through another door (scheduler.live.podfeed) and Kopf's
-watch of them rests: Kopf's supported way to let a watch rest is to end the operator and to start it anew.
+In a surge all of it comes through other doors (scheduler.live.twodoors) and Kopf rests: its supported way to let a
+watch rest is to end the operator and to start it anew. What is there when it starts the informers have told already, so
+that Kopf is told only of what comes (scheduler.kube.kopfsettings).
 
 Kopf's own way to run, `kopf.operator`, takes the process's signals and in the end cancels every task that it did not
 find at its start, which would include bindings under way. So its tasks are spawned here and looked after by `Operator`.
@@ -14,27 +15,24 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 import kopf
-import structlog
 
 from scheduler import errors
 from scheduler.api import names
 from scheduler.kube import client, kopfsettings
 from scheduler.live import feed, podfeed
 
-log = structlog.get_logger(__name__)
-
 STOP_WITHIN_S = 5.0
 STOP_ROUNDS = 10
-STARTS_WITHIN_S = 1.0  # from Kopf's start to its watch; where it takes longer, the informer reminds
-REMIND_EVERY_S = 0.5
+LOOKED_AFTER_EVERY_S = 1.0
 
-# Kopf names the task of a watch so; a watch that ends quietly is noticed by its absence only.
-_WATCH_TASK = "watcher for {}."
 _PODS: Final = "pods"
+_KINDS: Final = (_PODS, names.DATA_OBJECTS, names.NODE_CAPABILITIES)
+# Kopf names the task of a watch so; a watch that ends quietly is noticed by its absence only.
+_WATCHES: Final = tuple(f"watcher for {kind}." for kind in _KINDS)
 
 _KOPF = pathlib.PurePath(kopf.__file__).parent
 
@@ -51,59 +49,44 @@ async def pod_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
 
 
 async def data_object_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
-    memo.resources.data_object_event(event["type"], event["object"])
+    memo.resources.objects.event(event["type"], event["object"])
 
 
 async def capability_event(event: kopf.RawEvent, memo: Desk, **_: Any) -> None:
-    memo.resources.capability_event(event["type"], event["object"])
+    memo.resources.nodes.event(event["type"], event["object"])
 
 
 class Operator:
-    """Kopf's tasks, from start to end.
+    """Kopf's tasks, from start to end."""
 
-    Args:
-        kinds: The plural names of what it watches.
-    """
-
-    def __init__(self, tasks: Collection[asyncio.Task[Any]], kinds: Collection[str]) -> None:
+    def __init__(self, tasks: Collection[asyncio.Task[Any]], session: kopfsettings.FromNowOn) -> None:
         self._tasks = tasks
-        self._watches = tuple(_WATCH_TASK.format(kind) for kind in kinds)
-        self._all_ran = False
+        self._session = session
+
+    @property
+    def watches(self) -> asyncio.Event:
+        """Set once all of its watches have begun."""
+        return self._session.watching
 
     @classmethod
-    async def for_pods(cls, api: client.Api, scheduler_name: str, pods: podfeed.PendingPods) -> Operator:
-        """Watch the pods that wait for a scheduler. Takes the process's signals, as `_start` does."""
-        registry = kopf.OperatorRegistry()
-        kopf.on.event("", "v1", _PODS, registry=registry)(pod_event)
-        settings = kopf.OperatorSettings()
-        settings.watching.field_selectors[_PODS] = podfeed.selector(scheduler_name)
-        return await cls._start(api, registry, settings, Desk(pods=pods), (_PODS,))
-
-    @classmethod
-    async def for_resources(cls, api: client.Api, resources: feed.CustomResources) -> Operator:
-        """Watch both custom resources. Takes the process's signals, as `_start` does."""
-        registry = kopf.OperatorRegistry()
-        kopf.on.event(names.GROUP, names.VERSION, names.DATA_OBJECTS, registry=registry)(data_object_event)
-        kopf.on.event(names.GROUP, names.VERSION, names.NODE_CAPABILITIES, registry=registry)(capability_event)
-        kinds = (names.DATA_OBJECTS, names.NODE_CAPABILITIES)
-        return await cls._start(api, registry, kopf.OperatorSettings(), Desk(resources=resources), kinds)
-
-    @classmethod
-    async def _start(
-        cls,
-        api: client.Api,
-        registry: kopf.OperatorRegistry,
-        settings: kopf.OperatorSettings,
-        desk: Desk,
-        kinds: Collection[str],
+    async def start(
+        cls, api: client.Api, scheduler_name: str, pods: podfeed.PendingPods, resources: feed.CustomResources
     ) -> Operator:
         """Spawn the tasks. Kopf installs its signal handlers here: install others afterwards."""
-        kopf.on.login(registry=registry)(kopfsettings.login(api))
+        registry = kopf.OperatorRegistry()
+        kopf.on.event("", "v1", _PODS, registry=registry)(pod_event)
+        kopf.on.event(names.GROUP, names.VERSION, names.DATA_OBJECTS, registry=registry)(data_object_event)
+        kopf.on.event(names.GROUP, names.VERSION, names.NODE_CAPABILITIES, registry=registry)(capability_event)
+        session = kopfsettings.FromNowOn(api, (feed.PODS, feed.DATA_OBJECTS, feed.NODE_CAPABILITIES))
+        kopf.on.login(registry=registry)(session.login)
+        settings = kopf.OperatorSettings()
+        settings.watching.field_selectors[_PODS] = podfeed.selector(scheduler_name)
         kopfsettings.harden(settings, reads_only=True)
+        desk = Desk(pods=pods, resources=resources)
         tasks = await kopf.spawn_tasks(
             registry=registry, settings=settings, memo=desk, clusterwide=True, standalone=True
         )
-        return cls(tasks, kinds)
+        return cls(tasks, session)
 
     async def run(self) -> None:
         """Wait until a task ends, which none ever should; when cancelled, end them all.
@@ -112,12 +95,19 @@ class Operator:
             ApiError: a task ended; names it and why.
         """
         try:
-            ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended: set[asyncio.Task[Any]] = set()
+            while not ended:
+                ended, _ = await asyncio.wait(
+                    self._tasks, timeout=LOOKED_AFTER_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if self.watches.is_set() and len(self._watching()) < len(_KINDS):
+                    raise errors.ApiError(0, "KopfEnded", "a watch ended and left the others")
             task = ended.pop()
             why = "cancelled" if task.cancelled() else repr(task.exception())
             raise errors.ApiError(0, "KopfEnded", f"{task.get_name()}: {why}")
         finally:
             await self._end()
+            await self._session.close()
 
     async def _end(self) -> None:
         """Cancel all of Kopf's tasks, and those that it left behind.
@@ -136,65 +126,8 @@ class Operator:
                 task.cancel()
             await asyncio.wait(left, timeout=STOP_WITHIN_S / STOP_ROUNDS)
 
-    def not_ready(self) -> str:
-        """Which watches do not run, or an empty text."""
-        running, wanted = len(self._watching()), len(self._watches)
-        self._all_ran = self._all_ran or running >= wanted
-        return f"{wanted - running} of {wanted} watches do not run" if running < wanted else ""
-
-    def not_live(self) -> str:
-        """Which watches have ended, or an empty text; that they have not begun yet is the API server's business."""
-        problem = self.not_ready()
-        return problem if self._all_ran else ""
-
     def _watching(self) -> list[asyncio.Task[Any]]:
-        return [task for task in asyncio.all_tasks() if task.get_name().startswith(self._watches) and _is_of_kopf(task)]
-
-
-class PodWatch:
-    """Has Kopf watch our pending pods in calm times, and rest in a surge.
-
-    Args:
-        started: Called right after Kopf was started, which has just taken the process's signals.
-    """
-
-    def __init__(
-        self, api: client.Api, scheduler_name: str, pods: podfeed.PendingPods, started: Callable[[], None]
-    ) -> None:
-        self._api = api
-        self._scheduler_name = scheduler_name
-        self._pods = pods
-        self._started = started
-
-    async def run(self) -> None:
-        """Go on until cancelled. When Kopf fails, the informer goes on alone, and Kopf comes back when it is calm."""
-        while True:
-            while (left_s := self._pods.surge.left_s()) > 0:  # noqa: ASYNC110 (it may have grown meanwhile)
-                await asyncio.sleep(left_s)
-            operator = await Operator.for_pods(self._api, self._scheduler_name, self._pods)
-            self._started()
-            watching = asyncio.create_task(operator.run(), name="kopf's watch of pods")
-            try:
-                await self._calm(watching)
-            finally:
-                self._pods.take_over()
-                watching.cancel()
-                await asyncio.wait([watching])
-            if not watching.cancelled():
-                log.warning("kopf's watch of pods ended, the informer goes on alone", error=str(watching.exception()))
-                self._pods.surge.suppose()
-
-    async def _calm(self, watching: asyncio.Task[None]) -> None:
-        """Let Kopf speak, from when it is likely to watch to when the informer takes over or Kopf ends."""
-        await asyncio.wait([watching], timeout=STARTS_WITHIN_S)
-        if self._pods.surge.left_s() > 0:
-            return
-        self._pods.hand_over()
-        while self._pods.source == podfeed.KOPF and not watching.done():
-            surge = asyncio.create_task(self._pods.taken_over.wait())
-            await asyncio.wait([watching, surge], timeout=REMIND_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-            surge.cancel()
-            self._pods.remind()
+        return [task for task in asyncio.all_tasks() if task.get_name().startswith(_WATCHES) and _is_of_kopf(task)]
 
 
 def _is_of_kopf(task: asyncio.Task[Any]) -> bool:

@@ -98,8 +98,8 @@ class Metrics:
             "scheduler_pending_pods", "Pods that wait, by queue.", ["queue"], registry=registry
         )
         self._source = prometheus.Gauge(
-            "data_locality_pending_pods_source",
-            "1 for the watch by which the queue hears of pods: Kopf's in calm times, the informer's in a surge.",
+            "data_locality_watch_source",
+            "1 for the watches that tell of pods and custom resources: Kopf's in calm times, informers in a surge.",
             ["source"],
             registry=registry,
         )

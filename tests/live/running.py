@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scheduler import config
-from scheduler.live import app, handlers, podfeed
+from scheduler.live import app, kopfwatch, twodoors
 from tests.fakeapi import objects, server
 
 Json = dict[str, Any]
@@ -28,20 +28,18 @@ QUICK = config.Settings(
 )
 
 DOORS = ("kopf", "informer", "switching")
-"""By which watch the queue hears of pods."""
+"""By which watches the kernel hears of pods and custom resources."""
 
 
 def through(door: str, patch: pytest.MonkeyPatch) -> None:
-    """Silence the other door, or have them change places all the time."""
-    patch.setattr(handlers, "STARTS_WITHIN_S", 0.05)
-    patch.setattr(handlers, "REMIND_EVERY_S", 0.05)
+    """Silence the other door (the informers as soon as Kopf watches), or have them change places all the time."""
+    patch.setattr(kopfwatch, "REMIND_EVERY_S", 0.05)
     if door == "informer":
-        patch.setattr(podfeed, "LAW", dataclasses.replace(podfeed.LAW, quiet_s=1e9))
+        patch.setattr(twodoors, "LAW", dataclasses.replace(twodoors.LAW, quiet_s=1e9))
     elif door == "kopf":
-        patch.setattr(podfeed, "LAW", podfeed.Law(surge_pods_per_s=10**9, quiet_s=0.0, late_s=1e9))
-        patch.setattr(podfeed.PendingPods, "seen", lambda _self, _pod: None)
+        patch.setattr(twodoors, "LAW", twodoors.Law(surge_per_s=10**9, quiet_s=0.0, late_s=1e9))
     else:
-        patch.setattr(podfeed, "LAW", podfeed.Law(surge_pods_per_s=1, quiet_s=0.1, late_s=0.2))
+        patch.setattr(twodoors, "LAW", twodoors.Law(surge_per_s=1, quiet_s=0.1, late_s=0.2))
 
 
 class Clock:

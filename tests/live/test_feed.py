@@ -10,7 +10,7 @@ from scheduler import config
 from scheduler.api import core
 from scheduler.kernel import commands, kernel
 from scheduler.kube import client
-from scheduler.live import driver, feed, metrics, podfeed
+from scheduler.live import driver, feed, metrics, podfeed, twodoors
 from tests.fakeapi import objects, server
 from tests.live import builders
 
@@ -31,8 +31,9 @@ class Parts:
         self.nodes = feed.Nodes(scheduling)
         self.namespaces = feed.Namespaces(scheduling)
         self.pods = feed.AssignedPods(scheduling, counters)
-        self.resources = feed.CustomResources(api, scheduling, counters)
-        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", scheduling, counters, clock=clock)
+        self.switch = twodoors.Switch(clock=clock)
+        self.resources = feed.CustomResources(scheduling, counters, self.switch)
+        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", scheduling, counters, self.switch)
 
 
 @pytest.fixture
@@ -60,9 +61,10 @@ def node(**changes: Json) -> core.Node:
     ],
 )
 async def test_what_cannot_be_read_is_left_out(parts: Parts, body: Json) -> None:
+    parts.switch.hand_over()
     parts.pending.event("ADDED", body)
-    parts.resources.data_object_event("ADDED", body)
-    parts.resources.capability_event("ADDED", body)
+    parts.resources.objects.event("ADDED", body)
+    parts.resources.nodes.event("ADDED", body)
     assert len(parts.queue) == 0
     assert parts.resources.data_objects() == []
 
@@ -71,14 +73,3 @@ async def test_a_quantity_that_cannot_be_read_leaves_only_its_node_out(parts: Pa
     parts.nodes.apply(node(status={"allocatable": {"cpu": "lots"}}))
     parts.nodes.apply(core.convert(objects.node("n2"), core.Node, "n2"))
     assert set(parts.cluster.freeze().index_of) == {"n2"}
-
-
-async def test_a_list_drops_what_the_watch_has_not_spoken_of_since_it_was_asked_for(parts: Parts) -> None:
-    await parts.resources.refresh()
-    parts.resources.data_object_event("ADDED", objects.data_object("o", "bucket/key"))
-    [found] = parts.resources.data_objects()
-    await parts.resources.refresh()  # may have been answered before the object was made
-    assert parts.resources.data_objects() == [found]
-    parts.clock.now += 1
-    await parts.resources.refresh()
-    assert parts.resources.data_objects() == []

@@ -14,13 +14,13 @@ from scheduler import config
 from scheduler.api import core
 from scheduler.kernel import kernel
 from scheduler.kube import client, informer
-from scheduler.live import driver, feed, handlers, metrics, podfeed
+from scheduler.live import driver, feed, metrics, podfeed, twodoors
 from tests.fakeapi import faults, objects, server
 from tests.live import builders, running
 
 Json = dict[str, Any]
 
-LAW = podfeed.Law(surge_pods_per_s=3, quiet_s=10.0, late_s=1.0)
+LAW = twodoors.Law(surge_per_s=3, quiet_s=10.0, late_s=1.0)
 NAME = "data-locality-scheduler"
 
 
@@ -45,7 +45,8 @@ class Feeds:
         counters = metrics.Metrics("test")
         self.queue = Heard(self.clock, counters)
         self.assigned = feed.AssignedPods(self.queue, counters)
-        self.pending = podfeed.PendingPods(api, NAME, self.queue, counters, clock=self.clock, law=LAW)  # type: ignore[arg-type]
+        self.switch = twodoors.Switch(clock=self.clock, law=LAW)
+        self.pending = podfeed.PendingPods(api, NAME, self.queue, counters, self.switch)  # type: ignore[arg-type]
         self.informer = podfeed.Pods(self.assigned, self.pending)
         self.clock.now += LAW.quiet_s  # the start counts as a surge
 
@@ -81,7 +82,7 @@ def test_the_informer_tells_at_once_until_kopf_speaks(feeds: Feeds) -> None:
 
 
 def test_in_calm_times_kopf_tells_and_the_informer_keeps_still(feeds: Feeds) -> None:
-    feeds.pending.hand_over()
+    feeds.switch.hand_over()
     feeds.by_informer("ADDED", pod("a", 1))
     assert feeds.queue.heard == []
     feeds.by_kopf("ADDED", pod("a", 1))
@@ -91,23 +92,23 @@ def test_in_calm_times_kopf_tells_and_the_informer_keeps_still(feeds: Feeds) -> 
 
 
 def test_what_kopf_is_late_with_the_informer_tells(feeds: Feeds) -> None:
-    feeds.pending.hand_over()
+    feeds.switch.hand_over()
     feeds.by_informer("ADDED", pod("a", 1))
     feeds.clock.now += 0.9
     feeds.by_informer("ADDED", pod("b", 2))
     feeds.clock.now += 0.2
-    feeds.pending.remind()
+    feeds.switch.remind()
     assert feeds.queue.heard == [("uid-a", "1")]
 
 
 def test_in_a_surge_the_informer_takes_over_with_all_that_kopf_has_not_told(feeds: Feeds) -> None:
-    feeds.pending.hand_over()
-    for number in range(LAW.surge_pods_per_s):
+    feeds.switch.hand_over()
+    for number in range(LAW.surge_per_s):
         feeds.by_informer("ADDED", pod(f"p{number}", number + 1))
     feeds.by_kopf("ADDED", pod("p0", 1))
-    assert feeds.pending.source == podfeed.KOPF
+    assert feeds.switch.source == twodoors.KOPF
     feeds.by_informer("ADDED", pod("last", 9))
-    assert feeds.pending.source == podfeed.INFORMER
+    assert feeds.switch.source == twodoors.INFORMER
     assert feeds.queue.heard == [("uid-p0", "1"), ("uid-p1", "2"), ("uid-p2", "3"), ("uid-last", "9")]
 
 
@@ -123,21 +124,21 @@ def test_in_a_surge_the_informer_takes_over_with_all_that_kopf_has_not_told(feed
 def test_a_surge_is_many_new_pods_within_a_second(feeds: Feeds, gaps_s: list[float], is_surge: bool) -> None:
     for gap_s in gaps_s:
         feeds.clock.now += gap_s
-        feeds.pending.surge.came()
-    assert (feeds.pending.surge.left_s() > 0) is is_surge
+        feeds.switch.surge.came()
+    assert (feeds.switch.surge.left_s() > 0) is is_surge
     feeds.clock.now += LAW.quiet_s
-    assert feeds.pending.surge.left_s() <= 0
+    assert feeds.switch.surge.left_s() <= 0
 
 
 def test_pods_of_others_are_no_surge(feeds: Feeds) -> None:
     for number in range(9):
         feeds.by_informer("ADDED", pod(f"p{number}", number + 1, scheduler="other"))
-    assert feeds.pending.surge.left_s() <= 0
+    assert feeds.switch.surge.left_s() <= 0
     assert feeds.queue.heard == []
 
 
 def test_a_pod_that_is_gone_never_comes_back_by_the_slower_door(feeds: Feeds) -> None:
-    feeds.pending.hand_over()
+    feeds.switch.hand_over()
     feeds.by_kopf("ADDED", pod("a", 1))
     feeds.by_informer("ADDED", pod("a", 1))
     feeds.by_informer("MODIFIED", pod("a", 3, node="n1"))
@@ -145,7 +146,7 @@ def test_a_pod_that_is_gone_never_comes_back_by_the_slower_door(feeds: Feeds) ->
     feeds.by_kopf("ADDED", pod("b", 4))
     feeds.by_kopf("DELETED", pod("b", 5))
     feeds.by_informer("ADDED", pod("b", 4))
-    feeds.pending.take_over()
+    feeds.switch.take_over()
     assert feeds.waiting() == set()
     assert feeds.assigned.has("uid-a")
 
@@ -187,17 +188,17 @@ def test_whatever_the_order_and_the_switches_the_queue_ends_up_with_what_is_ther
     left = {"kopf": list(happened), "informer": list(happened)}
     for step in [*steps, *["kopf", "informer"] * len(happened)]:
         if step == "hand over":
-            feeds.pending.hand_over()
+            feeds.switch.hand_over()
         elif step == "take over":
-            feeds.pending.take_over()
+            feeds.switch.take_over()
         elif step == "later":
             feeds.clock.now += 1.5
-            feeds.pending.remind()
+            feeds.switch.remind()
         elif left[step]:
             kind, body = as_seen(*left[step].pop(0), by_informer=step == "informer")
             (feeds.by_informer if step == "informer" else feeds.by_kopf)(kind, body)
     feeds.clock.now += LAW.late_s
-    feeds.pending.remind()
+    feeds.switch.remind()
     last = {body["metadata"]["uid"]: (kind, body["metadata"]["resourceVersion"]) for kind, body in happened}
     there = {uid: version for uid, (kind, version) in last.items() if kind in {"ADDED", "MODIFIED"}}
     assert feeds.waiting() == set(there)
@@ -244,8 +245,7 @@ async def test_each_pod_is_bound_once_by_either_door_and_while_they_change(
 async def test_kopf_rests_in_a_surge_and_comes_back(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "STARTS_WITHIN_S", 0.05)
-    monkeypatch.setattr(podfeed, "LAW", podfeed.Law(surge_pods_per_s=5, quiet_s=0.5, late_s=1.0))
+    monkeypatch.setattr(twodoors, "LAW", twodoors.Law(surge_per_s=5, quiet_s=0.5, late_s=1.0))
 
     def kopf_watches() -> bool:
         return any(task.get_name().startswith("watcher for pods.") for task in asyncio.all_tasks() if not task.done())
@@ -264,8 +264,7 @@ async def test_kopf_rests_in_a_surge_and_comes_back(
 async def test_the_informer_goes_on_where_kopf_fails(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "STARTS_WITHIN_S", 0.05)
-    monkeypatch.setattr(podfeed, "LAW", dataclasses.replace(podfeed.LAW, quiet_s=0.2))
+    monkeypatch.setattr(twodoors, "LAW", dataclasses.replace(twodoors.LAW, quiet_s=0.2))
     # What Kopf takes for fatal: a 410 as the answer to a watch.
     fault = faults.Fault(method="GET", path="watch=true.*spec.schedulerName", status=410, times=2)
     fake.faults.append(fault)
