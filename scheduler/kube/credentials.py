@@ -1,28 +1,49 @@
 """Where the API server is and how to prove who we are, from a kubeconfig or from the pod we run in.
 
-kubernetes_asyncio does the reading (contexts, merged files, exec plugins, OIDC, client certificates) and nothing else.
-What it finds becomes a plain value here, so that neither its generated models nor its sessions reach the rest of the
-project. Tokens and certificates are rotated under a running process, hence a login can be read again: in passing once a
-minute (a token file, a certificate file, an exec plugin's credential that ran out), and afresh, the kubeconfig itself
+kubernetes_asyncio does the reading (contexts, merged files, exec plugins, OIDC) and nothing else. What it finds becomes
+a plain value here, so that neither its generated models nor its sessions reach the rest of the project. But its import
+alone costs a process 0.35 s of CPU and 40 MB: what is plain to read, a pod's service account and one kubeconfig that
+names its secrets itself, is read here, and whatever is odd about either is left to it.
+
+Tokens and certificates are rotated under a running process, hence a login can be read again: in passing once a minute
+(a token file, a certificate file, an exec plugin's credential that ran out), and afresh, the kubeconfig itself
 included, when the server answers 401.
 """
 
 from __future__ import annotations
 
+import atexit
+import base64
 import dataclasses
 import ipaddress
 import os
 import pathlib
 import ssl
+import tempfile
 import urllib.parse
 import urllib.request
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
+import yaml
 
 from scheduler import errors
 
 log = structlog.get_logger(__name__)
+
+_SERVICE_ACCOUNT: Final = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PLAIN_CLUSTER: Final = frozenset(
+    ["server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name"]
+)
+_PLAIN_USER: Final = frozenset(
+    ["token", "tokenFile", "client-certificate", "client-certificate-data", "client-key", "client-key-data"]
+)
+_ODD: Final = (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError)
+
+_written: dict[
+    bytes, str
+] = {}  # what a kubeconfig holds itself -> the file that it was written to, for TLS takes files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,7 +105,11 @@ class Login:
         Raises:
             InputError: there is no usable configuration; the message holds no secret.
         """
-        # 40 MB and 0.2 s: only processes that talk to a server pay that.
+        if self._loader is None:
+            try:
+                return _service_account() if self._kubeconfig is None else _plain(pathlib.Path(self._kubeconfig))
+            except _ODD:
+                pass  # said below, by whoever reads all of them
         from kubernetes_asyncio import client, config  # noqa: PLC0415
 
         found: Any = client.Configuration()
@@ -112,6 +137,78 @@ class Login:
             tls_server_name=found.tls_server_name,
             proxy=found.proxy or _environment_proxy(server),
         )
+
+
+def _service_account() -> Credentials:
+    """Read what the kubelet gave to this pod; raises what is among _ODD where it gave none."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    authority = _SERVICE_ACCOUNT / "ca.crt"
+    if not host or not authority.read_text().strip():
+        raise ValueError
+    return Credentials(
+        server=server,
+        authorization=f"Bearer {_text(_SERVICE_ACCOUNT / 'token')}",
+        ca_file=str(authority),
+        proxy=_environment_proxy(server),
+    )
+
+
+def _plain(path: pathlib.Path) -> Credentials:
+    """Read a kubeconfig that names what it needs; raises what is among _ODD where that is not all of it."""
+    config = yaml.safe_load(path.expanduser().read_text())
+    context = _named(config["contexts"], config["current-context"])["context"]
+    cluster = _named(config["clusters"], context["cluster"])["cluster"]
+    user = _named(config["users"], context["user"])["user"]
+    if not (cluster.keys() <= _PLAIN_CLUSTER and user.keys() <= _PLAIN_USER and cluster["server"].startswith("http")):
+        raise ValueError
+    server = cluster["server"].rstrip("/")
+    token = user.get("token") or (_text(path.parent / user["tokenFile"]) if "tokenFile" in user else "")
+    verify, tls_server_name = not cluster.get("insecure-skip-tls-verify", False), cluster.get("tls-server-name")
+    if not isinstance(token, str) or not isinstance(tls_server_name, str | None):
+        raise TypeError
+    is_tls = server.startswith("https")
+    return Credentials(
+        server=server,
+        authorization=f"Bearer {token}".strip() if token else "",
+        ca_file=_file(cluster, "certificate-authority", path) if is_tls else None,
+        cert_file=_file(user, "client-certificate", path) if is_tls else None,
+        key_file=_file(user, "client-key", path) if is_tls else None,
+        verify=verify,
+        tls_server_name=tls_server_name,
+        proxy=_environment_proxy(server),
+    )
+
+
+def _named(entries: list[dict[str, Any]], name: str) -> Mapping[str, Any]:
+    [found] = [entry for entry in entries if entry["name"] == name]
+    return found
+
+
+def _text(path: pathlib.Path) -> str:
+    text = path.read_text().strip()
+    if not text:
+        raise ValueError
+    return text
+
+
+def _file(entry: Mapping[str, Any], key: str, kubeconfig: pathlib.Path) -> str | None:
+    """The file that an entry names, or one with what it holds."""
+    if f"{key}-data" in entry:
+        content = base64.b64decode(entry[f"{key}-data"])
+        if content not in _written:
+            descriptor, name = tempfile.mkstemp()
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            atexit.register(pathlib.Path(name).unlink, missing_ok=True)
+            _written[content] = name
+        return _written[content]
+    if key not in entry:
+        return None
+    path = kubeconfig.parent / entry[key]
+    if not path.is_file():
+        raise FileNotFoundError
+    return str(path)
 
 
 def _require_files(kubeconfig: str) -> None:

@@ -261,12 +261,13 @@ async def test_kopf_rests_in_a_surge_and_comes_back(
         await world.placed("after")
 
 
+@pytest.mark.parametrize("watch", ["watch=true.*spec.schedulerName", "dataobjects.*watch=true"])
 async def test_the_informer_goes_on_where_kopf_fails(
-    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, watch: str
 ) -> None:
     monkeypatch.setattr(twodoors, "LAW", dataclasses.replace(twodoors.LAW, quiet_s=0.2))
     # What Kopf takes for fatal: a 410 as the answer to a watch.
-    fault = faults.Fault(method="GET", path="watch=true.*spec.schedulerName", status=410, times=2)
+    fault = faults.Fault(method="GET", path=watch, status=410, times=2)
     fake.faults.append(fault)
     async with running.scheduler(fake, tmp_path) as world:
         for number in range(5):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scheduler.live import app
+from scheduler.live import app, kopfwatch
 from tests.fakeapi import faults, objects, server
 from tests.live import running
 
@@ -419,16 +419,22 @@ async def test_a_signal_ends_it_in_order(world: running.Running, number: signal.
     assert await world.task == app.OK
 
 
-async def test_it_ends_with_an_error_when_kopf_does(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+async def test_it_ends_with_an_error_when_a_part_does(
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = asyncio.Event()
+
+    async def end(_watch: kopfwatch.KopfWatch) -> None:
+        await ends.wait()
+
+    monkeypatch.setattr(kopfwatch.KopfWatch, "run", end)
     stop = asyncio.Event()
     options = app.Options(kubeconfig=fake.kubeconfig(tmp_path), health_host="127.0.0.1")
     task = asyncio.create_task(app.run(running.QUICK, options, stop))
     world = running.Running(fake, stop, task)
     world.create("a")
     await world.placed("a")
-    # What Kopf takes for fatal: a 410 as the answer to a watch, here of the DataObjects.
-    fake.faults.append(faults.Fault(method="GET", path="dataobjects.*watch=true", status=410, times=100))
-    fake.drop_watches()
+    ends.set()
     assert await task == app.FAILED
 
 
