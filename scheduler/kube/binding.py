@@ -1,8 +1,8 @@
 """Binds a pod to a node, and says for certain or not at all what became of it.
 
-The body is written by hand and the answer's is not read: typed clients decode the Status that answers a Binding as a
-Binding, and raise after the pod has been bound. The pod's uid travels along as a precondition, so that a decision for a
-pod that was deleted and made anew under its name binds nothing.
+The body is written field by field and the answer's is not read: typed clients decode the Status that answers a Binding
+as a Binding, and raise after the pod has been bound. The pod's uid travels along as a precondition, so that a decision
+for a pod that was deleted and made anew under its name binds nothing.
 
     answer                        verdict      what holds
     2xx                           BOUND        bound; the watch will confirm it
@@ -17,11 +17,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import msgspec
-
 from scheduler import errors
 from scheduler.api import core, verdicts
-from scheduler.kube import client
+from scheduler.kube import client, protobuf
 
 Verdict = verdicts.Verdict
 
@@ -43,17 +41,13 @@ async def bind(
     api: client.Api, *, namespace: str, pod: str, uid: str, node: str, deadline_s: float = DEADLINE_S
 ) -> Outcome:
     """Bind the pod with this uid to the node. Never raises ApiError and never tries twice."""
-    body = msgspec.json.encode(
-        {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {"namespace": namespace, "name": pod, "uid": uid},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-        }
-    )
+    meta = protobuf.message(1, protobuf.text(1, pod), protobuf.text(3, namespace), protobuf.text(5, uid))
+    target = protobuf.message(2, protobuf.text(1, "Node"), protobuf.text(3, node), protobuf.text(5, "v1"))
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/binding"
     try:
         with api.urgently():
-            await api.post(f"/api/v1/namespaces/{namespace}/pods/{pod}/binding", body, deadline_s=deadline_s)
+            body = protobuf.obj("v1", "Binding", meta, target)
+            await api.post(path, body, content_type=protobuf.MEDIA_TYPE, deadline_s=deadline_s)
     except errors.ApiError as error:
         return _outcome(error)
     return Outcome(Verdict.BOUND)

@@ -20,12 +20,11 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final, Self
 
 import aiohttp
-import msgspec
 import structlog
 import yarl
 
 from scheduler import errors
-from scheduler.kube import credentials, fencing, wire
+from scheduler.kube import credentials, failures, fencing, protobuf, wire
 
 log = structlog.get_logger(__name__)
 
@@ -42,19 +41,6 @@ USER_AGENT: Final = "data-locality-scheduler"
 CONNECTIONS: Final = 128  # of lists and watches: a daemon has a hundred of them
 # A TLS handshake costs either side as much as ten requests. What is beyond these waits here instead of at the server.
 WRITE_CONNECTIONS: Final = 32
-
-
-class _Details(msgspec.Struct, rename="camel"):
-    retry_after_seconds: float = 0.0
-
-
-class _Status(msgspec.Struct):
-    """metav1.Status, as far as it is read."""
-
-    code: int = 0
-    reason: str = ""
-    message: str = ""
-    details: _Details | None = None
 
 
 class Api:
@@ -145,12 +131,19 @@ class Api:
         path: str,
         body: bytes,
         *,
+        content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
         fenced: bool = True,
     ) -> bytes:
-        """Create; ``fenced=False`` is for what changes nothing, such as a review, and for the Lease itself."""
-        return await self._request("POST", path, params=params, body=body, deadline_s=deadline_s, fenced=fenced)
+        """Create, and return what was made, in the encoding of the body.
+
+        Args:
+            fenced: False is for what changes nothing, such as a review, and for the Lease itself.
+        """
+        return await self._request(
+            "POST", path, params=params, body=body, content_type=content_type, deadline_s=deadline_s, fenced=fenced
+        )
 
     async def put(
         self,
@@ -243,6 +236,8 @@ class Api:
         accept: str = JSON,
         fenced: bool = False,
     ) -> bytes:
+        if content_type == protobuf.MEDIA_TYPE:
+            accept = f"{protobuf.MEDIA_TYPE}, {JSON}"
         fence = self.fence if fenced else None
         if fence is not None:
             deadline_s = min(deadline_s, fence())
@@ -253,7 +248,7 @@ class Api:
             if body and not self.credentials.proxy:
                 async with asyncio.timeout(deadline_s):
                     return await self._write(
-                        method, path, params=params, body=body, content_type=content_type, fence=fence
+                        method, path, params=params, body=body, content_type=content_type, accept=accept, fence=fence
                     )
             async with await self._open(
                 method,
@@ -308,7 +303,7 @@ class Api:
             if response.status < 300:
                 return response
             async with response:
-                error = _failure(response.status, response.headers.get("Retry-After", ""), await response.read())
+                error = failures.of(response.status, response.headers.get("Retry-After", ""), await response.read())
             if last or response.status != 401:
                 raise error
             if used is self.credentials and not await self.reread(afresh=True):
@@ -323,6 +318,7 @@ class Api:
         params: Mapping[str, str] | None,
         body: bytes,
         content_type: str,
+        accept: str,
         fence: fencing.Fence | None,
     ) -> bytes:
         """Send what is not a mere question, as ``_open`` does, and return the body of the answer."""
@@ -331,7 +327,7 @@ class Api:
         target = f"{path}?{urllib.parse.urlencode(params)}" if params else path
         for last in (False, True):
             used = self.credentials
-            headers = {"User-Agent": USER_AGENT, "Accept": JSON, "Content-Type": content_type}
+            headers = {"User-Agent": USER_AGENT, "Accept": accept, "Content-Type": content_type}
             if used.authorization:
                 headers["Authorization"] = used.authorization
             origin = wire.origin(used.server, used.tls_server_name)
@@ -339,7 +335,7 @@ class Api:
             self._read_clock(answer.headers.get("date", ""))
             if answer.status < 300:
                 return answer.body
-            error = _failure(answer.status, answer.headers.get("retry-after", ""), answer.body)
+            error = failures.of(answer.status, answer.headers.get("retry-after", ""), answer.body)
             if last or answer.status != 401 or (used is self.credentials and not await self.reread(afresh=True)):
                 raise error
         raise AssertionError("unreachable")  # the second round returns or raises
@@ -364,36 +360,3 @@ class Api:
         if isinstance(error, TimeoutError):
             return errors.UnreachableError(0, "Timeout", f"{server}: no answer in time")
         return errors.UnreachableError(0, "Unreachable", f"{server}: {str(error) or type(error).__name__}")
-
-
-_CLASSES: Final[Mapping[int, type[errors.ApiError]]] = {
-    401: errors.DeniedError,
-    403: errors.DeniedError,
-    404: errors.NotFoundError,
-    409: errors.ConflictError,
-    410: errors.GoneError,
-    429: errors.ThrottledError,
-}
-
-
-def _failure(status: int, retry_after: str, body: bytes) -> errors.ApiError:
-    """Turn an answer that is no success into an error, with the server's own words where it gives any."""
-    try:
-        found = msgspec.json.decode(body, type=_Status)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # a proxy or load balancer answered, not the API server
-        found = _Status(message=body[:200].decode("utf-8", "replace").strip())
-    retry_after_s = found.details.retry_after_seconds if found.details else 0.0
-    if retry_after:
-        seconds = float(retry_after) if retry_after.isascii() and retry_after.isdecimal() else 1.0
-        retry_after_s = max(retry_after_s, seconds)
-    kind = _CLASSES.get(status, errors.ThrottledError if retry_after and status >= 500 else errors.ApiError)
-    return kind(status, found.reason or "HTTP", found.message or f"status {status}", retry_after_s)
-
-
-def failure_in_stream(status: bytes | msgspec.Raw) -> errors.ApiError:
-    """Turn the Status object of a watch's ERROR event into the error that it stands for."""
-    try:
-        code = msgspec.json.decode(status, type=_Status).code
-    except msgspec.MsgspecError:
-        code = 0
-    return _failure(code or 500, "", bytes(status))

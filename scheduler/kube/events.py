@@ -18,14 +18,15 @@ import contextlib
 import dataclasses
 import datetime as dt
 import time
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client, lanes, mishaps
+from scheduler.kube import client, lanes, mishaps, protobuf
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ ATTEMPTS: Final = 5
 DEADLINE_S: Final = 10.0
 
 
-class Reference(msgspec.Struct, rename="camel", frozen=True):
+class Reference(NamedTuple):
     """The object that an Event is about."""
 
     kind: str
@@ -67,8 +68,8 @@ class _Record:
 
     identity: _Identity
     name: str
-    first: str
-    last: str
+    first_us: int  # since 1970
+    last_us: int
     count: int = 1
     written: int = 0
     busy: bool = True  # waiting, or under way
@@ -129,10 +130,10 @@ class EventSink:
         """Say something about an object; ``type`` is Normal or Warning. Returns at once, and never raises."""
         note = cut(note, NOTE_BYTES)
         identity = (regarding, related, type, cut(reason, FIELD_BYTES), cut(action, FIELD_BYTES), note)
-        now = _micro_time()
+        now_us = time.time_ns() // 1000
         record = self._records.get(identity)
         if record is None:
-            record = _Record(identity, self._name(regarding.name), first=now, last=now)
+            record = _Record(identity, self._name(regarding.name), first_us=now_us, last_us=now_us)
             if self._put(record):
                 self._records[identity] = record
                 if len(self._records) > REMEMBERED:
@@ -142,7 +143,7 @@ class EventSink:
             return
         self._records.move_to_end(identity)
         record.count += 1
-        record.last = now
+        record.last_us = now_us
         if not record.busy and not record.timer:
             self._put(record)
 
@@ -241,30 +242,34 @@ class EventSink:
         return self._give_up("the API server does not answer", None)
 
     async def _send(self, record: _Record) -> None:
-        series = {"count": record.count, "lastObservedTime": record.last}
         if record.written:
+            series = {"count": record.count, "lastObservedTime": _as_text(record.last_us)}
             body = msgspec.json.encode({"series": series})
             await self._api.patch(f"{record.collection}/{record.name}", body, deadline_s=DEADLINE_S)
             return
+        await self._api.post(
+            record.collection, self._body(record), content_type=protobuf.MEDIA_TYPE, deadline_s=DEADLINE_S
+        )
+
+    def _body(self, record: _Record) -> bytes:
         regarding, related, kind, reason, action, note = record.identity
-        event: dict[str, Any] = {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": record.name, "namespace": regarding.namespace or "default"},
-            "eventTime": record.first,
-            "reportingController": self._controller,
-            "reportingInstance": self._instance,
-            "type": kind,
-            "reason": reason,
-            "action": action,
-            "note": note,
-            "regarding": regarding,
-        }
-        if related:
-            event["related"] = related
-        if record.count > 1:
-            event["series"] = series
-        await self._api.post(record.collection, msgspec.json.encode(event), deadline_s=DEADLINE_S)
+        return protobuf.obj(
+            "events.k8s.io/v1",
+            "Event",
+            protobuf.message(1, protobuf.text(1, record.name), protobuf.text(3, regarding.namespace or "default")),
+            protobuf.micro_time(2, record.first_us),
+            protobuf.message(3, protobuf.whole(1, record.count), protobuf.micro_time(2, record.last_us))
+            if record.count > 1
+            else b"",
+            protobuf.text(4, self._controller),
+            protobuf.text(5, self._instance),
+            protobuf.text(6, action),
+            protobuf.text(7, reason),
+            protobuf.message(8, *_pieces(regarding)),
+            protobuf.message(9, *_pieces(related)) if related else b"",
+            protobuf.text(10, note),
+            protobuf.text(11, kind),
+        )
 
     def _give_up(self, why: str, error: errors.ApiError | None) -> bool:
         """Say once, until a write succeeds again, that Events are lost."""
@@ -301,5 +306,12 @@ def cut(text: str, limit_bytes: int) -> str:
     return data.decode("utf-8")
 
 
-def _micro_time() -> str:
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _as_text(since_1970_us: int) -> str:
+    moment = dt.datetime.fromtimestamp(since_1970_us // 1_000_000, dt.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{since_1970_us % 1_000_000:06d}Z"
+
+
+def _pieces(reference: Reference) -> Iterator[bytes]:
+    kind, name, namespace, uid, api_version, resource_version = reference
+    for field, value in enumerate((kind, namespace, name, uid, api_version, resource_version), 1):
+        yield protobuf.text(field, value)

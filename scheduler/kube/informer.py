@@ -28,7 +28,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import client, mishaps
+from scheduler.kube import client, failures, mishaps
 
 log = structlog.get_logger(__name__)
 
@@ -255,7 +255,7 @@ class Informer(Generic[T]):
                 self.misfits.discard((meta.namespace, meta.name))
                 self._remove((meta.namespace, meta.name))
             elif event.type == "ERROR":
-                raise client.failure_in_stream(event.object)
+                raise failures.in_stream(event.object)
             else:
                 log.warning("watch event of an unknown type ignored", path=self._path, type=event.type)
         except _BROKEN as error:

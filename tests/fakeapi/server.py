@@ -16,7 +16,7 @@ import yaml
 from aiohttp import web
 
 from localcluster import keeping
-from tests.fakeapi import faults, selectors, store, watches
+from tests.fakeapi import faults, protobuf, selectors, store, watches
 
 Json = dict[str, Any]
 
@@ -118,15 +118,15 @@ class FakeApi:
         if fault and fault.drop == "before":
             return _cut(request)
         if fault and fault.status:
-            body = msgspec.json.encode(watches.status(fault.status, fault.reason, fault.message))
+            body = _refusal(request, fault.status, fault.reason, fault.message).body
             return web.Response(
-                status=fault.status, body=fault.body if fault.body is not None else body, headers=fault.headers
+                status=fault.status, body=body if fault.body is None else fault.body, headers=fault.headers
             )
         try:
             self._authenticate(request)
             answer = await self._answer(request)
         except store.Refused as error:
-            answer = _json(watches.status(error.code, error.reason, error.message), error.code)
+            answer = _refusal(request, error.code, error.reason, error.message)
         return _cut(request) if fault and fault.drop == "after" else answer
 
     def _authenticate(self, request: web.Request) -> None:
@@ -146,7 +146,11 @@ class FakeApi:
 
     def _object(self, request: web.Request, target: Target, data: bytes) -> web.Response:
         plural, place = target.kind.plural, (target.name, target.namespace)
-        body: Json = msgspec.json.decode(data) if data else {}
+        body: Json = {}
+        if request.content_type == protobuf.MEDIA_TYPE:
+            body = protobuf.decode(data)
+        elif data:
+            body = msgspec.json.decode(data)
         if request.method == "GET":
             return _json(self.store.get(plural, *place))
         if request.method == "DELETE":
@@ -343,6 +347,14 @@ def _validate_event(event: Json) -> None:
 
 def _json(body: Json, status: int = 200) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+
+
+def _refusal(request: web.Request, status: int, reason: str, message: str) -> web.Response:
+    """A failure in the encoding that was asked for first, as the API server answers."""
+    if not request.headers.get("Accept", "").startswith(protobuf.MEDIA_TYPE):
+        return _json(watches.status(status, reason, message), status)
+    body = protobuf.status(status, reason, message)
+    return web.Response(status=status, body=body, content_type=protobuf.MEDIA_TYPE)
 
 
 def _cut(request: web.Request) -> web.Response:

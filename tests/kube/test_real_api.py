@@ -15,7 +15,7 @@ import pytest
 from localcluster import cluster, topology
 from scheduler import errors
 from scheduler.api import core
-from scheduler.kube import binding, client, events, informer
+from scheduler.kube import binding, client, events, failures, informer
 from tests import clusterfixture
 from tests.fakeapi import certificates, objects, server
 
@@ -148,7 +148,7 @@ async def test_a_restart_of_the_server_is_survived_and_old_versions_are_gone(
 
 async def _first_error(lines: AsyncIterator[bytes]) -> None:
     async for line in lines:
-        raise client.failure_in_stream(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["object"])
+        raise failures.in_stream(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["object"])
 
 
 async def test_bookmarks_and_silence(api: client.Api, namespace: str) -> None:
