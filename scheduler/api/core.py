@@ -229,13 +229,16 @@ class SchedulingGate(_Object, frozen=True):
 
 
 class TopologySpreadConstraint(_Object, frozen=True):
-    """How evenly pods are to be spread over the domains of a label."""
+    """How evenly pods are to be spread over the domains of a label, counted on nodes that the policies let count."""
 
     max_skew: Int32 = 0
     topology_key: str = ""
     when_unsatisfiable: str = ""
     label_selector: LabelSelector | None = None
     min_domains: Int32 | None = None
+    match_label_keys: tuple[str, ...] = ()
+    node_affinity_policy: str = ""
+    node_taints_policy: str = ""
 
 
 class PodSpec(_Object, frozen=True):

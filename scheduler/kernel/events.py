@@ -60,6 +60,23 @@ class DeviceClassGone(Event, frozen=True):
     name: str
 
 
+class SelectorSeen(Event, frozen=True):
+    """A Service or a controller of pods is there, and selects these."""
+
+    kind: str
+    namespace: str
+    name: str
+    selector: core.LabelSelector
+
+
+class SelectorGone(Event, frozen=True):
+    """A Service or a controller of pods is gone."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 class ObjectSeen(Event, frozen=True):
     """A DataObject is there, as given."""
 
@@ -175,6 +192,8 @@ Any = (
     | NamespaceGone
     | DeviceClassSeen
     | DeviceClassGone
+    | SelectorSeen
+    | SelectorGone
     | ObjectSeen
     | ObjectGone
     | CapabilitySeen

@@ -70,6 +70,8 @@ class Kernel:
             events.NamespaceGone: self.world.namespace_gone,
             events.DeviceClassSeen: self.world.device_class_seen,
             events.DeviceClassGone: self.world.device_class_gone,
+            events.SelectorSeen: self.world.selector_seen,
+            events.SelectorGone: self.world.selector_gone,
             events.ObjectSeen: self.world.object_seen,
             events.ObjectGone: self.world.object_gone,
             events.CapabilitySeen: self.world.capability_seen,

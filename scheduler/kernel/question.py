@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from scheduler.api import core
+from scheduler.api import core, services
 from scheduler.kernel import journal, kernel
+from scheduler.state import selecting
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,11 +54,25 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "nodes": list(world.nodes.values()),
         "namespaces": list(world.namespaces.values()),
         "deviceClasses": list(world.device_classes.values()),
+        **_selectors(world.selectors),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
         "pods": itertools.chain(itertools.starmap(_on, counted), expected),
     }
     return _pieces(_encode(head), collections)
+
+
+def _selectors(held: Mapping[selecting.Selecting, core.LabelSelector]) -> dict[str, Iterable[object]]:
+    """What Services and controllers select, as these."""
+    found: dict[str, list[object]] = {collection: [] for collection in selecting.COLLECTIONS.values()}
+    for of, selector in held.items():
+        meta = core.ObjectMeta(name=of.name, namespace=of.namespace)
+        found[selecting.COLLECTIONS[of.kind]].append(
+            services.Service(meta, services.ServiceSpec(selector.match_labels))
+            if of.kind in selecting.BY_LABELS
+            else services.Controller(meta, services.ControllerSpec(selector))
+        )
+    return dict(found)
 
 
 def _pieces(head: bytes, collections: dict[str, Iterable[object]]) -> Iterator[bytes]:

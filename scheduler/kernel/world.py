@@ -13,7 +13,7 @@ from scheduler.api import core, crd
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
-from scheduler.state import cluster
+from scheduler.state import cluster, selecting
 
 Place = tuple[str, str]
 
@@ -31,6 +31,7 @@ class World:
         self.unreadable_nodes: set[str] = set()
         self.namespaces: dict[str, core.Namespace] = {}
         self.device_classes: dict[str, core.DeviceClass] = {}
+        self.selectors: dict[selecting.Selecting, core.LabelSelector] = {}
         self.objects: dict[Place, crd.DataObject] = {}
         self.capabilities: dict[str, crd.NodeCapability] = {}
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
@@ -92,6 +93,18 @@ class World:
         self.device_classes.pop(event.name, None)
         self.state.remove_device_class(event.name)
         self._wake_unsupported()
+
+    # ------------------------- what Services and controllers select: only how pods are spread by default, as upstream
+
+    def selector_seen(self, event: events.SelectorSeen) -> None:
+        of = selecting.Selecting(event.kind, event.namespace, event.name)
+        self.selectors[of] = event.selector
+        self.state.apply_selector(of, event.selector)
+
+    def selector_gone(self, event: events.SelectorGone) -> None:
+        of = selecting.Selecting(event.kind, event.namespace, event.name)
+        self.selectors.pop(of, None)
+        self.state.remove_selector(of)
 
     # ------------------------------------------------- data: where it lies refuses no node, so that it wakes nobody
 

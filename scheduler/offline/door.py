@@ -14,12 +14,12 @@ import msgspec
 import structlog
 
 from scheduler import config, errors
-from scheduler.api import core, decoding, names, units
+from scheduler.api import core, decoding, names, services, units
 from scheduler.engine import decide
 from scheduler.offline import explain
 from scheduler.offline import question as questions
 from scheduler.plugins import request
-from scheduler.state import cluster
+from scheduler.state import cluster, selecting
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,7 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
     _apply("nodes", asked.nodes, state.apply_node)
     _apply("namespaces", asked.namespaces, state.apply_namespace)
     _apply("deviceClasses", asked.device_classes, state.apply_device_class)
+    _apply_selectors(asked, state)
     _apply("nodeCapabilities", asked.node_capabilities, state.apply_capability)
     _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
@@ -94,6 +95,19 @@ def _apply(collection: str, objects: Sequence[N], apply: Callable[[N], object]) 
             apply(obj)
         except errors.InputError as error:
             raise error.at(decoding.join(questions.place(collection, index, obj), error.where)) from error
+
+
+def _apply_selectors(asked: questions.Question, state: cluster.Cluster) -> None:
+    by_kind: dict[str, Sequence[services.Service | services.Controller]] = {
+        "Service": asked.services,
+        "ReplicationController": asked.replication_controllers,
+        "ReplicaSet": asked.replica_sets,
+        "StatefulSet": asked.stateful_sets,
+    }
+    for kind, objects in by_kind.items():
+        for obj in objects:
+            of = selecting.Selecting(kind, obj.metadata.namespace, obj.metadata.name)
+            state.apply_selector(of, services.selector_of(obj))
 
 
 def _time(now: str) -> float | None:

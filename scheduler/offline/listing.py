@@ -17,6 +17,10 @@ _COLLECTIONS: Final = {
     "Namespace": "namespaces",
     "Pod": "pods",
     "DeviceClass": "deviceClasses",
+    "Service": "services",
+    "ReplicationController": "replicationControllers",
+    "ReplicaSet": "replicaSets",
+    "StatefulSet": "statefulSets",
     "DataObject": "dataObjects",
     "NodeCapability": "nodeCapabilities",
 }

@@ -15,8 +15,18 @@ import msgspec
 
 from scheduler import errors
 from scheduler.api import core, crd, decoding
+from scheduler.api import services as selects
 
-Named = core.Node | core.Namespace | core.Pod | core.DeviceClass | crd.DataObject | crd.NodeCapability
+Named = (
+    core.Node
+    | core.Namespace
+    | core.Pod
+    | core.DeviceClass
+    | selects.Service
+    | selects.Controller
+    | crd.DataObject
+    | crd.NodeCapability
+)
 
 
 class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
@@ -29,6 +39,10 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     namespaces: tuple[core.Namespace, ...] = ()
     pods: tuple[core.Pod, ...] = ()
     device_classes: tuple[core.DeviceClass, ...] = ()
+    services: tuple[selects.Service, ...] = ()
+    replication_controllers: tuple[selects.Service, ...] = ()
+    replica_sets: tuple[selects.Controller, ...] = ()
+    stateful_sets: tuple[selects.Controller, ...] = ()
     data_objects: tuple[crd.DataObject, ...] = ()
     node_capabilities: tuple[crd.NodeCapability, ...] = ()
     config: dict[str, Any] | None = None
@@ -39,10 +53,6 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     csi_drivers: msgspec.Raw = msgspec.Raw()
     csi_storage_capacities: msgspec.Raw = msgspec.Raw()
     volume_attachments: msgspec.Raw = msgspec.Raw()
-    services: msgspec.Raw = msgspec.Raw()
-    replication_controllers: msgspec.Raw = msgspec.Raw()
-    replica_sets: msgspec.Raw = msgspec.Raw()
-    stateful_sets: msgspec.Raw = msgspec.Raw()
     pdbs: msgspec.Raw = msgspec.Raw()
 
 
@@ -51,6 +61,10 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "namespaces": ("namespaces", core.Namespace),
     "pods": ("pods", core.Pod),
     "deviceClasses": ("device_classes", core.DeviceClass),
+    "services": ("services", selects.Service),
+    "replicationControllers": ("replication_controllers", selects.Service),
+    "replicaSets": ("replica_sets", selects.Controller),
+    "statefulSets": ("stateful_sets", selects.Controller),
     "dataObjects": ("data_objects", crd.DataObject),
     "nodeCapabilities": ("node_capabilities", crd.NodeCapability),
 }

@@ -29,9 +29,13 @@ LINKS: Final = 1 << 14  # reports on links with the node; at ALL: between zones
 NOMINATED: Final = 1 << 15
 DEVICES: Final = 1 << 16  # device classes
 OBJECTS: Final = 1 << 17  # DataObjects
+SELECTORS: Final = 1 << 18  # what Services and controllers select
 
-EVERY: Final = (1 << 18) - 1
+EVERY: Final = (1 << 19) - 1
 ALL: Final = -1
+
+# What decides which nodes count, and by which domains.
+_LAYOUT: Final = ALIVE | TAINTS | LABELS
 
 # Notes kept for each slot that there is room for: reading that many costs about as much as working out one row.
 _KEPT_PER_SLOT: Final = 4
@@ -46,12 +50,13 @@ class Log:
 
     Attributes:
         seq: The number of the latest note; grows by one with each.
+        layout_seq: That of the latest which says that a node came, went, or has other labels or taints.
     """
 
-    __slots__ = ("_first", "_notes", "_room", "seq")
+    __slots__ = ("_first", "_notes", "_room", "layout_seq", "seq")
 
     def __init__(self, capacity: int) -> None:
-        self.seq = 0
+        self.seq = self.layout_seq = 0
         self._first = 0  # the number of the note before the oldest one kept
         self._notes: list[tuple[int, int]] = []
         self.grow(capacity)
@@ -63,6 +68,8 @@ class Log:
     def note(self, slot: int, facets: int) -> None:
         """Write down that a slot, or ALL, changed in these respects."""
         self.seq += 1
+        if facets & _LAYOUT:
+            self.layout_seq = self.seq
         self._notes.append((slot, facets))
         if len(self._notes) > 2 * self._room:
             del self._notes[: -self._room]

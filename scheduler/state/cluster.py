@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import changes, demand, neighbours, nodes, replicas, snapshot, witnesses
+from scheduler.state import changes, demand, neighbours, nodes, replicas, selecting, snapshot, witnesses
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
@@ -38,6 +38,7 @@ class Held(NamedTuple):
     namespaces: Mapping[str, Mapping[str, str]]
     placed: list[snapshot.Placed]
     nominated: list[core.Pod]
+    selectors: Mapping[selecting.Selecting, core.LabelSelector]
 
 
 class Cluster:
@@ -68,7 +69,8 @@ class Cluster:
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
-        self._neighbours = neighbours.Neighbours(self._nodes.labels)
+        self._neighbours = neighbours.Neighbours(self._nodes.labels, self.changes)
+        self._selectors = selecting.SelectorTable()
         self._priorities: dict[int, int] = {}  # of the placed pods, to how many have it
         self._last: snapshot.Snapshot | None = None
         self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
@@ -172,6 +174,18 @@ class Cluster:
             self._last = None
             self.changes.note(changes.ALL, changes.DEVICES)
 
+    # What Services and controllers of pods select
+
+    def apply_selector(self, of: selecting.Selecting, selector: core.LabelSelector) -> None:
+        """Add what one selects, or take in that it selects otherwise."""
+        if self._selectors.apply(of, selector):
+            self.changes.note(changes.ALL, changes.SELECTORS)
+
+    def remove_selector(self, of: selecting.Selecting) -> None:
+        """Forget one."""
+        if self._selectors.remove(of):
+            self.changes.note(changes.ALL, changes.SELECTORS)
+
     # Data
 
     def apply_data_object(self, obj: crd.DataObject) -> None:
@@ -267,6 +281,7 @@ class Cluster:
             namespaces=self._neighbours.namespaces,
             placed=list(self._placed.values()),
             nominated=list(self._nominated.values()),
+            selectors=self._selectors.held(),
         )
 
     def freeze(self, now_s: float | None = None) -> snapshot.Snapshot:
@@ -305,6 +320,7 @@ class Cluster:
             ports=of.usage.ports,
             images=of.images.by_name,
             neighbours=self._neighbours,
+            selectors=self._selectors,
             nominated_pods=self._nominated,
             placed=self._placed,
             priorities=self._priorities,

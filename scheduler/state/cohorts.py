@@ -4,6 +4,8 @@ Pods with the same namespace and labels are one cohort, on which a selector is j
 found by each of its labels; pods of a StatefulSet have one that is unique to each, so that there may be as many cohorts
 as pods, and a cohort of one pod is kept small.
 
+Pods that are being deleted are cohorts of their own: affinity counts them, spreading does not.
+
 What some terms together mean is a group: its tallies (one a topology) are made when first asked for, which takes time
 in proportion to the cohorts that may be meant, and are kept up to date from then on by the cohorts, which know the
 groups that mean them. The groups that nobody asked for longest are forgotten.
@@ -12,35 +14,77 @@ groups that mean them. The groups that nobody asked for longest are forgotten.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import carried, labels, podterms, tallies
+from scheduler.state import carried, changes, labels, podterms, spreads, tallies
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 # Groups kept, and domains counted in all their tallies together (about 100 bytes each).
 _KEPT_GROUPS: Final = 1024
 _KEPT_DOMAINS: Final = 1_000_000
+# Spreads of one group, each for other nodes that count.
+_KEPT_SPREADS: Final = 16
 
 Key = tuple[str, ...]
-Meant = frozenset[tuple[bytes, frozenset[str] | None]]  # selector as written, namespaces
+Meant = frozenset[tuple[bytes, frozenset[str] | None]] | bytes  # selector as written, namespaces; or that of Living
+_GOING: Final = " going"  # after the namespace, in the key of a cohort whose pods are being deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """The pods of a namespace that a selector means, but for those that are being deleted; ``key`` tells them apart."""
+
+    key: bytes
+    wanted: podterms.Wanted = field(compare=False)
+
+    @classmethod
+    def of(cls, namespace: str, selector: core.LabelSelector | None) -> Living:
+        return cls(
+            _ENCODER.encode((namespace, selector)), podterms.Wanted(selector, frozenset((namespace,)), tallies.BY_SLOT)
+        )
 
 
 class Group:
-    """The pods that every one of some terms means; ``tallies`` by topology key."""
+    """The pods that every one of some terms means.
 
-    __slots__ = ("label", "tallies", "wanted")
+    Attributes:
+        tallies: By topology key.
+        spreads: By topology key and a name for the nodes that count; the longest unasked first.
+        is_living: Pods that are being deleted do not belong to it.
+    """
 
-    def __init__(self, wanted: Sequence[podterms.Wanted]) -> None:
+    __slots__ = ("is_living", "label", "spreads", "tallies", "wanted")
+
+    def __init__(self, wanted: Sequence[podterms.Wanted], *, is_living: bool = False) -> None:
         self.wanted = tuple(wanted)
+        self.is_living = is_living
         self.label: carried.Pair | None = None
         self.tallies: dict[str, tallies.Tally] = {}
+        self.spreads: dict[tuple[str, Hashable], spreads.Spread] = {}
+
+    def step(self, slot: int, pods: int) -> None:
+        """Count pods on a node in or, where negative, out."""
+        for tally in self.tallies.values():
+            tally.step(slot, pods)
+        for spread in self.spreads.values():
+            spread.step(slot, pods)
+
+    @property
+    def domains(self) -> int:
+        """How many are counted in all."""
+        return sum(map(len, self.tallies.values())) + sum(map(len, self.spreads.values()))
 
     def means(self, cohort: Cohort) -> bool:
         """Whether a cohort's pods belong to it."""
+        if self.is_living and cohort.is_going:
+            return False
         for term in self.wanted:  # noqa: SIM110 (as in podterms.matches)
             if not term.means(cohort.namespace, cohort.labels):
                 return False
@@ -48,14 +92,18 @@ class Group:
 
 
 class Cohort:
-    """Pods of one namespace with the same labels, on known nodes; ``groups`` are those that mean it."""
+    """Pods of one namespace with the same labels, on known nodes; ``groups`` are those that mean it.
 
-    __slots__ = ("_at", "groups", "key", "labels", "namespace")
+    ``is_going``: they are being deleted.
+    """
 
-    def __init__(self, key: Key, namespace: str, its_labels: podterms.Labels) -> None:
+    __slots__ = ("_at", "groups", "is_going", "key", "labels", "namespace")
+
+    def __init__(self, key: Key, namespace: str, its_labels: podterms.Labels, *, is_going: bool) -> None:
         self.key = key
         self.namespace = namespace
         self.labels = its_labels
+        self.is_going = is_going
         self.groups: tuple[Group, ...] = ()
         self._at: int | dict[int, int] | None = None  # the slot of its only pod, or pods by slot
 
@@ -96,8 +144,9 @@ class Cohort:
 class CohortTable:
     """All pods on known nodes, by namespace and labels."""
 
-    def __init__(self, node_labels: labels.LabelTable) -> None:
+    def __init__(self, node_labels: labels.LabelTable, log: changes.Log) -> None:
         self._labels = node_labels
+        self._log = log
         self._cohorts: dict[Key, Cohort] = {}
         self._by_label: dict[str, dict[str, Cohort | set[Cohort]]] = {}  # label -> value -> one or several
         self._by_namespace: dict[str, set[Cohort]] = {}
@@ -108,14 +157,14 @@ class CohortTable:
         """Count in a pod on a node."""
         meta = pod.metadata
         # The API server hands out labels in order; in another order they make another cohort, which counts as well.
-        key = (meta.namespace, *meta.labels, *meta.labels.values())
+        is_going = bool(meta.deletion_timestamp)
+        key = (meta.namespace + _GOING if is_going else meta.namespace, *meta.labels, *meta.labels.values())
         cohort = self._cohorts.get(key)
         if cohort is None:
-            cohort = self._add(key, meta.namespace, meta.labels)
+            cohort = self._add(Cohort(key, meta.namespace, meta.labels, is_going=is_going))
         cohort.step(slot, 1)
         for group in cohort.groups:
-            for tally in group.tallies.values():
-                tally.step(slot, 1)
+            group.step(slot, 1)
         return cohort
 
     def leave(self, cohort: Cohort, slot: int) -> None:
@@ -123,16 +172,20 @@ class CohortTable:
         if not cohort.step(slot, -1):
             self._remove(cohort)
         for group in cohort.groups:
-            for tally in group.tallies.values():
-                tally.step(slot, -1)
+            group.step(slot, -1)
 
     def counts(self) -> dict[Key, int]:
         """Pods by namespace and labels."""
         return {key: cohort.pods for key, cohort in self._cohorts.items()}
 
     def kept(self) -> list[tuple[Sequence[podterms.Wanted], str]]:
-        """The terms and topology keys whose tallies are kept up to date at the moment."""
-        return [(group.wanted, key) for group in self._groups.values() for key in group.tallies]
+        """The terms and topology keys whose tallies are kept up to date at the moment; not those of the living."""
+        return [(group.wanted, key) for group in self._groups.values() if not group.is_living for key in group.tallies]
+
+    def kept_living(self) -> list[tuple[podterms.Wanted, list[tallies.Tally], list[spreads.Spread]]]:
+        """What is kept up to date of living pods at the moment."""
+        living = [group for group in self._groups.values() if group.is_living]
+        return [(group.wanted[0], list(group.tallies.values()), list(group.spreads.values())) for group in living]
 
     def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
         """The cohorts that every one of some terms (at least one) means."""
@@ -143,24 +196,68 @@ class CohortTable:
     def tally(self, wanted: Sequence[podterms.Wanted], topology_key: str) -> tallies.Tally:
         """The pods that every one of some terms (at least one) means, by the domains of a label."""
         meant = frozenset([(_ENCODER.encode(term.selector), term.namespaces) for term in wanted])
-        group = self._groups.pop(meant, None)
-        members: list[Cohort] | None = None
-        if group is None:
-            group, members = self._make_group(wanted)
-        self._groups[meant] = group  # now the last
+        return self._tally(self._group(meant, wanted), topology_key)
+
+    def per_node(self, living: Living) -> tallies.Tally:
+        """The living pods of each node."""
+        return self._tally(self._group(living.key, (living.wanted,), is_living=True), tallies.BY_SLOT)
+
+    def spread(
+        self,
+        living: Living,
+        topology_key: str,
+        among: Hashable,
+        counted: Callable[[], NDArray[np.bool_]],
+        *,
+        with_blank: bool = False,
+    ) -> spreads.Spread:
+        """How the living pods are spread.
+
+        Args:
+            among: Tells the nodes that count from others.
+            counted: Which these are; asked where it is not known.
+            with_blank: See spreads.Spread.
+        """
+        group = self._group(living.key, (living.wanted,), is_living=True)
+        key = topology_key, among
+        found = group.spreads.pop(key, None)
+        if found is not None and found.holds:
+            group.spreads[key] = found  # now the last
+            return found
+        found = spreads.Spread(self._labels.column(topology_key), counted(), self._log, with_blank=with_blank)
+        found.fill(*self._where(group))
+        group.spreads[key] = found
+        if len(group.spreads) > _KEPT_SPREADS:
+            del group.spreads[next(iter(group.spreads))]
+        self._forget_groups()
+        return found
+
+    def _group(self, meant: Meant, wanted: Sequence[podterms.Wanted], *, is_living: bool = False) -> Group:
+        """The group, which is now the one asked for last."""
+        group = self._groups.pop(meant, None) or self._make_group(Group(wanted, is_living=is_living))
+        self._groups[meant] = group
+        return group
+
+    def _tally(self, group: Group, topology_key: str) -> tallies.Tally:
         tally = group.tallies.get(topology_key)
         if tally is None:
             tally = group.tallies[topology_key] = tallies.Tally(topology_key, self._labels)
-            slots: list[int] = []
-            pods: list[int] = []
-            for cohort in self._meant_by(group) if members is None else members:
-                cohort.put_into(slots, pods)
-            tally.fill(slots, pods)
+            tally.fill(*self._where(group))
             self._forget_groups()
         return tally
 
-    def _make_group(self, wanted: Sequence[podterms.Wanted]) -> tuple[Group, list[Cohort]]:
-        group, members = Group(wanted), self.find(wanted)
+    def _where(self, group: Group) -> tuple[list[int], list[int]]:
+        """Where the pods of a group are: slots, and how many are there."""
+        slots: list[int] = []
+        pods: list[int] = []
+        for cohort in self._meant_by(group):
+            cohort.put_into(slots, pods)
+        return slots, pods
+
+    def _make_group(self, group: Group) -> Group:
+        wanted = group.wanted
+        nearest = min((self._candidates(term) for term in wanted), key=len)
+        members = [cohort for cohort in nearest if group.means(cohort)]
         joined: dict[tuple[Group, ...], tuple[Group, ...]] = {}  # cohorts that the same groups mean share one tuple
         for cohort in members:
             more = joined.get(cohort.groups)
@@ -170,17 +267,17 @@ class CohortTable:
         pairs = itertools.chain.from_iterable(carried.labels_of(term.selector) for term in wanted)
         group.label = carried.least_common(pairs, self._filed)
         self._filed.setdefault(group.label, set()).add(group)
-        return group, members
+        return group
 
     def _meant_by(self, group: Group) -> list[Cohort]:
         nearest = min((self._candidates(term) for term in group.wanted), key=len)
         return [cohort for cohort in nearest if group in cohort.groups]
 
     def _forget_groups(self) -> None:
-        counted = sum([len(tally) for group in self._groups.values() for tally in group.tallies.values()])
+        counted = sum([group.domains for group in self._groups.values()])
         while len(self._groups) > 1 and (len(self._groups) > _KEPT_GROUPS or counted > _KEPT_DOMAINS):
             oldest = self._groups.pop(next(iter(self._groups)))
-            counted -= sum(len(tally) for tally in oldest.tallies.values())
+            counted -= oldest.domains
             carried.discard(self._filed, oldest.label, oldest)
             for cohort in self._meant_by(oldest):
                 cohort.groups = tuple([group for group in cohort.groups if group is not oldest])
@@ -212,9 +309,10 @@ class CohortTable:
             return parts[0]
         return list(_flat(parts))
 
-    def _add(self, key: Key, namespace: str, its_labels: podterms.Labels) -> Cohort:
-        cohort = self._cohorts[key] = Cohort(key, namespace, its_labels)
-        self._by_namespace.setdefault(namespace, set()).add(cohort)
+    def _add(self, cohort: Cohort) -> Cohort:
+        its_labels = cohort.labels
+        self._cohorts[cohort.key] = cohort
+        self._by_namespace.setdefault(cohort.namespace, set()).add(cohort)
         for label, value in its_labels.items():
             by_value = self._by_label.setdefault(label, {})
             others = by_value.get(value)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from scheduler.api import core
-from scheduler.state import carried, cohorts, labels, podterms, tallies
+from scheduler.state import carried, changes, cohorts, labels, podterms, tallies
 
 # Topology keys remembered as asked for; where there are more, every label of a node counts as one.
 _KEYS: Final = 256
@@ -25,6 +25,7 @@ class Neighbours:
 
     Args:
         node_labels: By which nodes form domains.
+        log: What changed of the cluster.
 
     Attributes:
         cohorts: Who is there.
@@ -33,8 +34,8 @@ class Neighbours:
         namespaces: Labels by namespace.
     """
 
-    def __init__(self, node_labels: labels.LabelTable) -> None:
-        self.cohorts = cohorts.CohortTable(node_labels)
+    def __init__(self, node_labels: labels.LabelTable, log: changes.Log) -> None:
+        self.cohorts = cohorts.CohortTable(node_labels, log)
         self.repelling = carried.CarriedTable(node_labels)
         self.drawing = carried.CarriedTable(node_labels)
         self.namespaces: dict[str, podterms.Labels] = {}

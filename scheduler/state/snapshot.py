@@ -15,7 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.api import core
-from scheduler.state import changes, demand, images, labels, neighbours, network, replicas, taints, usage, witnesses
+from scheduler.state import (
+    changes,
+    demand,
+    images,
+    labels,
+    neighbours,
+    network,
+    replicas,
+    selecting,
+    taints,
+    usage,
+    witnesses,
+)
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -37,6 +49,7 @@ class Placed(msgspec.Struct):
         old = self.pod
         return (
             old.metadata.labels == new.metadata.labels
+            and bool(old.metadata.deletion_timestamp) == bool(new.metadata.deletion_timestamp)
             and old.spec.priority == new.spec.priority
             and old.spec.affinity == new.spec.affinity
             and old.spec.containers == new.spec.containers
@@ -80,6 +93,7 @@ class Snapshot:
     ports: usage.PortCounts
     images: Mapping[str, images.Image]
     neighbours: neighbours.Neighbours
+    selectors: selecting.SelectorTable
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
     priorities: Mapping[int, int]

@@ -81,9 +81,16 @@ class Tally:
         return self._counts.get(domain, 0) if domain >= 0 else 0
 
     def row(self, size: int) -> Ints | None:
-        """[nodes] the pods in each node's domain, 0 where the label is absent; None if no domain holds any."""
+        """[nodes] the pods in each node's domain, 0 where the label is absent; None if no domain holds any.
+
+        Not to be written to.
+        """
+        if not self._counts:
+            return None
+        if not self.key:
+            return self._by_id(size)[:size]
         column = self._labels.column(self.key)
-        if column is None or not self._counts:
+        if column is None:
             return None
         found: Ints = self._by_id(column.width)[column.ids[:size]]
         return found

@@ -55,6 +55,8 @@ def _made_anew(subject: cluster.Cluster) -> cluster.Cluster:
         status = msgspec.structs.replace(placed.pod.status, phase="")  # what is counted has not finished
         spec = msgspec.structs.replace(placed.pod.spec, node_name=placed.node)
         anew.apply_pod(msgspec.structs.replace(placed.pod, spec=spec, status=status))
+    for of, selector in held.selectors.items():
+        anew.apply_selector(of, selector)
     for pod in held.nominated:
         anew.apply_pod(pod)
     return anew
@@ -70,6 +72,7 @@ def _describe(snap: snapshot.Snapshot, asked: snapshot.Snapshot) -> Iterator[tup
     yield "nominated", set(snap.nominated_pods)
     yield "priorities", dict(snap.priorities)
     yield "namespaces", {name: dict(its_labels) for name, its_labels in snap.neighbours.namespaces.items()}
+    yield "selectors", snap.selectors.held()
     for name, table in (("labels", snap.node_labels), ("capabilities", snap.capabilities), ("features", snap.features)):
         yield name, _columns(table)
     for name, terms in (("repelling", snap.neighbours.repelling), ("drawing", snap.neighbours.drawing)):
