@@ -2,10 +2,10 @@
 
 ``emit`` puts a note on a list and returns. Repetitions of the same note about the same object become one Event whose
 series counts them, as kubectl shows: "FailedScheduling ... (x12 over 3m)". They are written as fast as the API server
-answers, but in few lanes while Bindings are under way (scheduler.kube.lanes): an Event costs the server about as much
-as a Binding does. Warnings have a list of their own and go first, so that a pod that cannot be placed does not hear of
-it after ten thousand that were. Everything is bounded: what finds its list full, or cannot be written, is counted in
-``dropped``. An Event is a courtesy, losing one is no error.
+answers, but give way to Bindings, as an Event costs the server about as much (scheduler.kube.lanes). Warnings have a
+list of their own and go first, so that a pod that cannot be placed does not hear of it after ten thousand that were;
+the others rest while there is a backlog of pods. Everything is bounded: what finds its list full, or cannot be written,
+is counted in ``dropped``. An Event is a courtesy, losing one is no error.
 
 Names are chosen here, so that a post whose answer was lost can be repeated: the second one gets a 409 and is done.
 """
@@ -18,7 +18,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -73,6 +73,7 @@ class _Record:
     count: int = 1
     written: int = 0
     busy: bool = True  # waiting, or under way
+    since_s: float = 0.0  # by our clock
     timer: asyncio.TimerHandle | None = None  # the next update of the series is due then
 
     @property
@@ -87,6 +88,8 @@ class EventSink:
     Args:
         reporting_controller: Who speaks, such as the scheduler's name.
         instance: Which replica of it, usually the pod's name.
+        backlog: How many pods are to be bound, where the speaker binds pods.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -98,6 +101,8 @@ class EventSink:
         capacity: int = CAPACITY,
         series_s: float = SERIES_S,
         failures: mishaps.Mishaps | None = None,
+        backlog: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dropped = 0  # Events that found no room, and writes that were given up
         self.written = 0  # writes that succeeded
@@ -107,7 +112,9 @@ class EventSink:
         self._series_s = series_s
         self._failures = failures or mishaps.Mishaps()
         self._capacity = capacity
-        self._lanes = lanes.Lanes(api.is_urgent, most=LANES, crowd=capacity)
+        self._backlog = backlog
+        self._clock = clock
+        self._lanes = lanes.Lanes(most=LANES)
         self._is_draining = False
         self._last_name = 0
         self._warnings: collections.deque[_Record] = collections.deque()
@@ -154,7 +161,7 @@ class EventSink:
                 while not self._waiting():
                     self._asked.clear()
                     await self._asked.wait()
-                await self._lanes.enter(self._waiting)
+                await self._lanes.enter(self._room)
                 record = (self._warnings or self._others).popleft()
                 writers.create_task(self._work(record))
 
@@ -176,11 +183,27 @@ class EventSink:
     def _waiting(self) -> int:
         return len(self._warnings) + len(self._others)
 
+    def _room(self) -> int:
+        """How many writes there may be at once, as far as the next one is concerned."""
+        open_lanes: int | None = None
+        if not self._warnings and not self._is_draining:
+            open_lanes = lanes.after(
+                backlog=self._backlog(),
+                waiting=len(self._others),
+                oldest_s=self._clock() - self._others[0].since_s,
+                most=LANES,
+                crowd=self._capacity,
+            )
+        if open_lanes is not None:
+            return open_lanes
+        return lanes.beside(is_urgent=self._api.is_urgent(), waiting=self._waiting(), most=LANES, crowd=self._capacity)
+
     def _put(self, record: _Record) -> bool:
         """Queue a record. A series that finds no room loses nothing: its next update carries the whole count."""
         line = self._warnings if record.identity[2] == "Warning" else self._others
         record.busy = len(line) < self._capacity
         if record.busy:
+            record.since_s = self._clock()
             line.append(record)
             self._asked.set()
         return record.busy

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from scheduler import config
+from scheduler.kernel import queue
 from scheduler.kube import client, events
 from scheduler.live import binder, cycle, following, metrics, reports, teller, upkeep
 
@@ -42,7 +43,15 @@ class Leading:
         now: Callable[[], datetime.datetime],
     ) -> None:
         failures = counters.failures
-        self.sink = events.EventSink(api, settings.scheduler_name, socket.gethostname(), failures=failures)
+        pods = followed.kernel.queue
+        self.sink = events.EventSink(
+            api,
+            settings.scheduler_name,
+            socket.gethostname(),
+            failures=failures,
+            backlog=lambda: pods.count(queue.Place.ACTIVE, queue.Place.CROWDED, queue.Place.BINDING),
+            clock=clock,
+        )
         self.reporter = reports.Reporter(api=api, sink=self.sink, now=now, failures=failures)
         self.upkeep = upkeep.Upkeep(
             api=api,

@@ -54,7 +54,7 @@ class Reporter:
         self._failures = failures or mishaps.Mishaps()
         self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
         self._written: dict[str, core.PodCondition] = {}  # by pod uid, the latest last
-        self._lanes = lanes.Lanes(api.is_urgent, most=CONDITION_LANES, crowd=CONDITION_CAPACITY)
+        self._lanes = lanes.Lanes(most=CONDITION_LANES)
         self._turns: asyncio.Queue[str] = asyncio.Queue()
 
     def scheduled(self, pod: core.Pod, node: str) -> None:
@@ -86,7 +86,7 @@ class Reporter:
         async with asyncio.TaskGroup() as writers:
             while True:
                 uid = await self._turns.get()
-                await self._lanes.enter(self._turns.qsize)
+                await self._lanes.enter(self._room)
                 writers.create_task(self._write_next(uid))
 
     async def drain(self, deadline_s: float) -> None:
@@ -109,6 +109,14 @@ class Reporter:
                 return
             self._turns.put_nowait(uid)
         self._conditions[uid] = (pod, condition)
+
+    def _room(self) -> int:
+        return lanes.beside(
+            is_urgent=self._api.is_urgent(),
+            waiting=self._turns.qsize(),
+            most=CONDITION_LANES,
+            crowd=CONDITION_CAPACITY,
+        )
 
     async def _write_next(self, uid: str) -> None:
         pod, condition = self._conditions.pop(uid)

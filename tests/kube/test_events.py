@@ -13,7 +13,7 @@ import structlog.testing
 from hypothesis import strategies
 
 from scheduler.api import core
-from scheduler.kube import client, events
+from scheduler.kube import client, events, lanes
 from tests.fakeapi import faults, objects, server
 
 POD = events.Reference(kind="Pod", name="p", namespace="default", uid="u1")
@@ -194,7 +194,7 @@ async def test_the_more_wait_the_less_they_give_way(fake: server.FakeApi, api: c
 async def test_a_warning_does_not_wait_behind_successes(fake: server.FakeApi, api: client.Api) -> None:
     sink = events.EventSink(api, "c", "i", capacity=50)
     for n in range(60):
-        sink.emit(POD, type="Normal", reason="Scheduled", action="Binding", note=f"note {n}")
+        _succeed(sink, n)
     _say(sink, note="no node fits")
     assert sink.dropped == 10  # and not the warning
     with api.urgently():
@@ -204,6 +204,50 @@ async def test_a_warning_does_not_wait_behind_successes(fake: server.FakeApi, ap
         await asyncio.wait([task])
     assert len(_written(fake)) == 51
     assert min(_written(fake), key=lambda event: int(event["metadata"]["resourceVersion"]))["note"] == "no node fits"
+
+
+async def test_successes_rest_while_there_is_a_backlog_but_not_for_long(fake: server.FakeApi, api: client.Api) -> None:
+    now_s, backlog = 1000.0, 500
+    async with _sink(api, backlog=lambda: backlog, clock=lambda: now_s) as sink:
+        for n in range(100):
+            _succeed(sink, n)
+        _say(sink, note="no node fits")
+        await server.until(lambda: len(_written(fake)) == 1)
+        for _ in range(20):
+            await api.get("/api/v1/pods")  # so long nothing else begins
+        assert [event["note"] for event in _written(fake)] == ["no node fits"]
+        now_s += lanes.REST_S / 2
+        _succeed(sink, 100)
+        now_s += lanes.REST_S / 2
+        await server.until(lambda: len(_written(fake)) == 101)  # all but the one that came later
+        for _ in range(20):
+            await api.get("/api/v1/pods")
+        assert len(_written(fake)) == 101
+        backlog = lanes.BACKLOG - 1
+        await server.until(lambda: len(_written(fake)) == 102)
+    assert sink.dropped == 0
+
+
+async def test_only_so_many_rest(fake: server.FakeApi, api: client.Api) -> None:
+    async with _sink(api, backlog=lambda: 500, clock=lambda: 0.0, capacity=100) as sink:
+        for n in range(80):
+            _succeed(sink, n)
+        await server.until(lambda: len(_written(fake)) >= 31)
+        for _ in range(20):
+            await api.get("/api/v1/pods")
+        assert len(_written(fake)) < 60
+
+
+async def test_what_rests_is_written_at_the_end(fake: server.FakeApi, api: client.Api) -> None:
+    async with _sink(api, backlog=lambda: 500, clock=lambda: 0.0) as sink:
+        for n in range(40):
+            _succeed(sink, n)
+        assert await sink.drain(60) == 0
+    assert len(_written(fake)) == 40
+
+
+def _succeed(sink: events.EventSink, number: int) -> None:
+    sink.emit(POD, type="Normal", reason="Scheduled", action="Binding", note=f"note {number}")
 
 
 def _posts(fake: server.FakeApi) -> int:
