@@ -82,6 +82,10 @@ class Column:
             del self.values[value]
             self._unused.append(used)
 
+    def holders_of(self, value_id: int) -> int:
+        """How many nodes have a value."""
+        return self._held[value_id]
+
     def present(self, size: int) -> Mask:
         """Where the label exists, whatever its value."""
         return self.ids[:size] >= 0

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from scheduler.api import core, requirements
 
 Labels = Mapping[str, str]
@@ -26,14 +28,27 @@ class Terms(NamedTuple):
 
 
 NONE: Final = Terms()
+_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+_KEPT: Final = 4096  # of some 1 kB each
+_read: Final[dict[bytes, Terms]] = {}  # by the terms as written
 _NOTHING: Final = core.PodAffinity()
 
 
 def of(pod: core.Pod) -> Terms:
-    """The terms that a pod carries."""
+    """The terms that a pod carries; they are read once for all pods that carry the same."""
     affinity = pod.spec.affinity
     if affinity is None or (affinity.pod_affinity is None and affinity.pod_anti_affinity is None):
         return NONE
+    key = _ENCODER.encode((affinity.pod_affinity, affinity.pod_anti_affinity))
+    found = _read.get(key)
+    if found is None:
+        if len(_read) >= _KEPT:
+            _read.clear()
+        found = _read[key] = _of(affinity)
+    return found
+
+
+def _of(affinity: core.Affinity) -> Terms:
     near, far = affinity.pod_affinity or _NOTHING, affinity.pod_anti_affinity or _NOTHING
     problems = {
         "requiredAffinityTerms": _first_problem(near.required),

@@ -26,9 +26,12 @@ def sharing(view: snapshot.Snapshot, keys: Iterable[str], slots: Collection[int]
         column = view.node_labels.column(key)
         if column is None:
             continue
-        domains = {column.ids.item(slot) for slot in slots} - {-1}
-        for domain in domains:
-            found.update(np.flatnonzero(column.ids[: view.size] == domain).tolist())
-            if len(found) > _FEW:
+        for domain in {column.ids.item(slot) for slot in slots}:
+            held = column.holders_of(domain) if domain >= 0 else 0
+            if held > _FEW:
                 return None
+            if held > 1:  # not the node's alone, as its name is
+                found.update((column.ids[: view.size] == domain).nonzero()[0].tolist())
+        if len(found) > _FEW:
+            return None
     return found

@@ -9,9 +9,9 @@ Source: pkg/scheduler/framework/plugins/interpodaffinity/scoring.go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from scheduler import config
 from scheduler.plugins import contract, request
 from scheduler.plugins.common import domains
 from scheduler.plugins.pod_affinity import terms
-from scheduler.state import carried as carriers
 from scheduler.state import changes, snapshot, tallies
 
 
@@ -32,11 +31,8 @@ class Asked:
     asks_others: bool
 
 
-class Resolved(NamedTuple):
-    """Its own terms, and with their weights those of others that mean it."""
-
-    own: tuple[terms.Sought, ...]
-    carried: tuple[tuple[carriers.Carried, int], ...]
+# Weights, and the pods that they count for: its own terms, then those of others that mean it.
+Resolved = tuple[tuple[int, tallies.Tally], ...]
 
 
 def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | contract.Refuse:
@@ -54,52 +50,37 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | cont
 
 def _resolve(asked: Asked, view: snapshot.Snapshot) -> Resolved | None:
     """None where no pod that shares a domain with a node has anything to say."""
-    own, carried = tuple(_sought(asked.own, view)), tuple(_carried(asked, view))
-    speaks = any(one.tally(view).total for one in own) or any(one.tally.total for one, _ in carried)
-    return Resolved(own, carried) if speaks else None
-
-
-def _sought(asked: terms.Asked, view: snapshot.Snapshot) -> Iterator[terms.Sought]:
-    for weighted in asked.terms.preferred:
-        yield terms.seek(asked, weighted.pod_affinity_term, view, weighted.weight)
-    for weighted in asked.terms.preferred_anti:
-        yield terms.seek(asked, weighted.pod_affinity_term, view, -weighted.weight)
-
-
-def _carried(asked: Asked, view: snapshot.Snapshot) -> Iterator[tuple[carriers.Carried, int]]:
+    own = asked.own
+    preferences = [
+        (sign * weighted.weight, terms.meant(terms.want(own, weighted.pod_affinity_term, view), view))
+        for sign, some in ((1, own.terms.preferred), (-1, own.terms.preferred_anti))
+        for weighted in some
+    ]
     if asked.asks_others:
-        for one in view.neighbours.drawing.meaning(asked.own.pod, view.neighbours.namespaces):
+        for one in view.neighbours.drawing.meaning(own.pod, view.neighbours.namespaces):
             weight = asked.hard_weight if one.weight is None else one.weight
             if weight:
-                yield one, weight
-
-
-def _preferences(asked: Resolved, view: snapshot.Snapshot) -> Iterator[tuple[int, tallies.Tally]]:
-    """A weight and the pods that it counts for."""
-    for term in asked.own:
-        yield term.weight, term.tally(view)
-    for one, weight in asked.carried:
-        yield weight, one.tally
+                preferences.append((weight, one.tally))
+    return tuple(preferences) if any(tally.total for _, tally in preferences) else None
 
 
 def _raws(asked: Resolved, view: snapshot.Snapshot) -> contract.Ints:
     total = np.zeros(view.size, np.int64)
-    for weight, tally in _preferences(asked, view):
+    for weight, tally in asked:
         here = tally.row(view.size)
         if here is not None:
             total += weight * here
     return total
 
 
-def _raw(asked: Resolved, view: snapshot.Snapshot, slot: int) -> int:
-    return sum(weight * tally.of(slot) for weight, tally in _preferences(asked, view))
+def _raw(asked: Resolved, _view: snapshot.Snapshot, slot: int) -> int:
+    return sum([weight * tally.of(slot) for weight, tally in asked])
 
 
 def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
     if changes.ALL in hits:
         return None
-    keys = {term.topology_key for term in asked.own}
-    return domains.sharing(view, keys | {one.term.topology_key for one, _ in asked.carried}, hits)
+    return domains.sharing(view, {tally.key for _, tally in asked}, hits)
 
 
 def _normalise(sums: contract.Ints, least: int, most: int) -> contract.Ints:

@@ -12,7 +12,8 @@ Source: pkg/scheduler/framework/plugins/interpodaffinity/filtering.go.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -30,21 +31,28 @@ _UNWELCOME: Final = contract.Refusal(
 )
 
 
-class Resolved(NamedTuple):
-    """The terms of the three rules.
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the terms of the three rules come to.
 
     Attributes:
         asked: The pod, for those of whom it is not yet known whether they mean it.
-        required, averse: Its terms.
-        leads: Whether it matches its own required terms, so that it may be the first of a series.
+        company: The pods that match all its required terms, by each of their labels.
+        averse: The pods that each of its anti-affinity terms means.
         carried: Terms of others that mean it, of pods that share a domain with some node.
+        leads: Whether it matches its own required terms, so that it may be the first of a series.
+        is_first: Whether it leads, and no pod on a node with one of the labels matches all the terms.
+        required, shunned: Its terms; those of ``averse`` in the same order.
     """
 
     asked: terms.Asked
-    required: tuple[terms.Sought, ...]
-    averse: tuple[terms.Sought, ...]
-    leads: bool
+    company: tuple[tallies.Tally, ...]
+    averse: tuple[tallies.Tally, ...]
     carried: tuple[carriers.Carried, ...]
+    leads: bool
+    is_first: bool
+    required: tuple[podterms.Wanted, ...] = field(compare=False)
+    shunned: tuple[podterms.Wanted, ...] = field(compare=False)
 
 
 def _compile(pod: request.PodRequest, _settings: config.Settings) -> terms.Asked | contract.Refuse:
@@ -60,20 +68,27 @@ def _resolve(asked: terms.Asked, view: snapshot.Snapshot) -> Resolved | None:
     )
     if not (own.required or own.required_anti or carried):
         return None
-    required = tuple(terms.seek(asked, term, view) for term in own.required)
+    required = tuple([terms.want(asked, term, view) for term in own.required])
+    shunned = tuple([terms.want(asked, term, view) for term in own.required_anti])
+    keys = dict.fromkeys([term.topology_key for term in required])
+    company = tuple([view.neighbours.near(required, key) for key in keys])
     meta = asked.pod.metadata
+    leads = bool(required) and all(one.means(meta.namespace, meta.labels) for one in required)
     return Resolved(
         asked=asked,
-        required=required,
-        averse=tuple(terms.seek(asked, term, view) for term in own.required_anti),
-        leads=bool(required) and all(one.wanted.means(meta.namespace, meta.labels) for one in required),
+        company=company,
+        averse=tuple([terms.meant(one, view) for one in shunned]),
         carried=carried,
+        leads=leads,
+        is_first=leads and not any(tally.total for tally in company),
+        required=required,
+        shunned=shunned,
     )
 
 
 def _rows(asked: Resolved, view: snapshot.Snapshot) -> contract.Verdict | None:
     alone = _lonely(view, asked)
-    crowded = _near_any(view, [term.tally(view) for term in asked.averse])
+    crowded = _near_any(view, asked.averse)
     unwelcome = _near_any(view, [one.tally for one in asked.carried])
     refused = alone | crowded | unwelcome
     if not refused.any():
@@ -88,23 +103,16 @@ def _rows(asked: Resolved, view: snapshot.Snapshot) -> contract.Verdict | None:
 
 def _lonely(view: snapshot.Snapshot, asked: Resolved) -> contract.Mask:
     """Nodes where a required affinity is not met."""
-    if not asked.required:
+    if not asked.company:
         return np.zeros(view.size, np.bool_)
-    labelled, met = np.ones(view.size, np.bool_), np.ones(view.size, np.bool_)
-    is_anywhere = False
-    for key in {term.topology_key for term in asked.required}:
-        here = _company(view, asked, key).row(view.size)
-        is_anywhere |= here is not None
-        labelled &= domains.present(view, key)
-        met &= here > 0 if here is not None else False
-    if asked.leads and not is_anywhere:
-        return ~labelled
-    return ~(labelled & met)
-
-
-def _company(view: snapshot.Snapshot, asked: Resolved, key: str) -> tallies.Tally:
-    """The pods that match all the required terms, by the domains of a label."""
-    return view.neighbours.near([term.wanted for term in asked.required], key)
+    met = np.ones(view.size, np.bool_)
+    for tally in asked.company:
+        if asked.is_first:
+            met &= domains.present(view, tally.key)
+        else:
+            here = tally.row(view.size)
+            met &= here > 0 if here is not None else False
+    return ~met
 
 
 def _near_any(view: snapshot.Snapshot, counted: Sequence[tallies.Tally]) -> contract.Mask:
@@ -120,13 +128,11 @@ def _near_any(view: snapshot.Snapshot, counted: Sequence[tallies.Tally]) -> cont
 def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
     """One node; pods that come or go do so on it, and as if there were no others to come."""
     labels = view.node_labels.of(slot)
-    if asked.required and _is_alone(asked, view, slot, delta):
+    if asked.company and _is_alone(asked, view, slot, delta):
         return _ALONE
-    for term in asked.averse:
-        if term.topology_key in labels:
-            count = term.tally(view).of(slot)
-            if count + _moved(delta, (term.wanted,)) > 0:
-                return _CROWDED
+    for tally, term in zip(asked.averse, asked.shunned, strict=True):
+        if tally.key in labels and tally.of(slot) + _moved(delta, (term,)) > 0:
+            return _CROWDED
     held = [(one.term.topology_key, one.tally.of(slot)) for one in asked.carried if one.term.topology_key in labels]
     for placed, sign in _moves(delta):
         meta = placed.pod.metadata
@@ -141,18 +147,17 @@ def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.D
 
 def _is_alone(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> bool:
     labels = view.node_labels.of(slot)
-    keys = {term.topology_key for term in asked.required}
-    if any(key not in labels for key in keys):
+    company = asked.company
+    if any(tally.key not in labels for tally in company):
         return True
-    company = [_company(view, asked, key) for key in keys]
-    moved = _moved(delta, [term.wanted for term in asked.required])
+    moved = _moved(delta, asked.required)
     if all(tally.of(slot) + moved > 0 for tally in company):
         return False
     if not asked.leads:
         return True
     if moved >= 0:
-        return any(tally.total for tally in company)
-    here = _company(view, asked, tallies.BY_SLOT).of(slot)
+        return not asked.is_first
+    here = view.neighbours.near(asked.required, tallies.BY_SLOT).of(slot)
     return here + moved > 0 or any(tally.total > here for tally in company)
 
 
@@ -170,11 +175,11 @@ def _moves(delta: contract.Delta) -> list[tuple[snapshot.Placed, int]]:
 
 
 def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
-    """Who shares a domain with a node that changed; all, where it matters whether there is any company at all."""
-    if changes.ALL in hits or asked.leads:
+    """Who shares a domain with a node that changed."""
+    if changes.ALL in hits:
         return None
-    keys = {term.topology_key for term in (*asked.required, *asked.averse)}
-    return domains.sharing(view, keys | {one.term.topology_key for one in asked.carried}, hits)
+    keys = {tally.key for tally in (*asked.company, *asked.averse)}
+    return domains.sharing(view, keys | {one.tally.key for one in asked.carried}, hits)
 
 
 FILTER: Final = contract.Filter(

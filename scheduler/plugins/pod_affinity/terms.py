@@ -1,7 +1,8 @@
 """The terms between a pod and those on the nodes, both ways: what the pod carries, and what they carry that means it.
 
 Both rules of the plugin read the same of a pod: its labels and namespace, by which others may mean it, and its terms.
-What that comes to (which namespaces, which terms of others) is looked up for each decision.
+What that comes to is looked up for each decision: the tallies of those whom its terms mean, and of those whose terms
+mean it. As tallies are kept up to date for as long as the state has them, they stand for what they count.
 """
 
 from __future__ import annotations
@@ -28,28 +29,17 @@ class Asked:
     terms: podterms.Terms = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """A term of the pod with its namespaces looked up; ``weight`` is 0 for a required one."""
-
-    selector: bytes
-    namespaces: frozenset[str] | None
-    topology_key: str
-    weight: int
-    wanted: podterms.Wanted = field(compare=False)
-
-    def tally(self, view: snapshot.Snapshot) -> tallies.Tally:
-        """The pods that it means, by domain."""
-        return view.neighbours.near((self.wanted,), self.topology_key)
-
-
 def read(pod: request.PodRequest) -> Asked:
     meta, affinity = pod.pod.metadata, pod.pod.spec.affinity
     carried = (affinity.pod_affinity, affinity.pod_anti_affinity) if affinity is not None else None
     return Asked(_ENCODER.encode((meta.namespace, meta.labels, carried)), pod.pod, pod.terms)
 
 
-def seek(asked: Asked, term: core.PodAffinityTerm, view: snapshot.Snapshot, weight: int = 0) -> Sought:
+def want(asked: Asked, term: core.PodAffinityTerm, view: snapshot.Snapshot) -> podterms.Wanted:
     """Look up the namespaces of a term of the pod."""
-    wanted = podterms.want(term, asked.pod, view.neighbours.namespaces)
-    return Sought(_ENCODER.encode(wanted.selector), wanted.namespaces, wanted.topology_key, weight, wanted)
+    return podterms.want(term, asked.pod, view.neighbours.namespaces)
+
+
+def meant(wanted: podterms.Wanted, view: snapshot.Snapshot) -> tallies.Tally:
+    """The pods that a term means, by domain: the same tally for as long as it is kept up to date."""
+    return view.neighbours.near((wanted,), wanted.topology_key)
