@@ -16,18 +16,18 @@ been waiting for long are read.
 
 Slots are shared between namespaces: one may have `SHARE` times as many as are free. So one alone gets three quarters of
 them, several slow ones get less each, and some are always left for who comes new (the dynamic thresholds of Choudhury
-and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998).
+and Hahne, IEEE/ACM Transactions on Networking 6(2), 1998). What is decided beyond a namespace's share waits here for
+its slot: the most urgent first, and the namespaces in turn.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
 from scheduler.api import core, verdicts
-from scheduler.kernel import commands, journal
+from scheduler.kernel import commands, journal, lines
 
 Verdict = verdicts.Verdict
 
@@ -50,6 +50,7 @@ class Flight:
         started_s: When the attempt began.
         pause_s: The pause before the last look at the pod.
         is_read: Whether its answer was not enough, so that the pod is read.
+        is_sent: Whether it has a slot; it waits for one otherwise.
     """
 
     pod: core.Pod
@@ -58,6 +59,7 @@ class Flight:
     started_s: float
     pause_s: float = 0.0
     is_read: bool = False
+    is_sent: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,7 +82,9 @@ class Bindings:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._flights: dict[str, Flight] = {}  # by pod uid
-        self._of: collections.Counter[str] = collections.Counter()  # by namespace
+        self._sent = 0
+        self._of: dict[str, int] = {}  # by namespace, how many of them are sent
+        self._waiting: dict[str, lines.Line] = {}  # by namespace, the uids of those that are not
         self.unconfirmed: dict[str, Unconfirmed] = {}  # by pod uid, those that wait longest first
         self._sweep_due_s = 0.0
 
@@ -104,24 +108,48 @@ class Bindings:
 
     @property
     def free(self) -> int:
-        return self._limit - len(self._flights)
+        return self._limit - self._sent
 
     def admits(self, namespace: str) -> bool:
         """Whether a namespace may have one more."""
-        return self._of[namespace] < SHARE * self.free
+        return self._of.get(namespace, 0) < SHARE * (self._limit - self._sent)
 
-    def start(self, flight: Flight) -> commands.Bind:
+    def start(self, flight: Flight) -> commands.Bind | None:
+        """Bind a pod at once or, None, when its namespace may have one more."""
         meta = flight.pod.metadata
         if meta.uid in self._flights:
             raise KeyError(f"{flight.pod.key} is being bound already")
         self._flights[meta.uid] = flight
-        self._of[meta.namespace] += 1
+        if self.admits(meta.namespace):
+            return self._send(flight)
+        self._waiting.setdefault(meta.namespace, lines.Line()).add(meta.uid, (-flight.pod.spec.priority,))
+        return None
+
+    def next(self) -> commands.Bind | None:
+        """One that waited and may be sent now; None where there is none."""
+        for namespace, line in self._waiting.items():  # those that may not have one have some, so that they are few
+            if self.admits(namespace):
+                del self._waiting[namespace]
+                head = line.head()
+                if head is None:
+                    raise RuntimeError(f"nobody waits in {namespace}")
+                line.discard(head[1])
+                if line:
+                    self._waiting[namespace] = line  # the others first
+                return self._send(self._flights[head[1]])
+        return None
+
+    def _send(self, flight: Flight) -> commands.Bind:
+        meta = flight.pod.metadata
+        flight.is_sent = True
+        self._sent += 1
+        self._of[meta.namespace] = self._of.get(meta.namespace, 0) + 1
         return commands.Bind(meta.uid, meta.namespace, meta.name, flight.node)
 
     def answered(self, uid: str, verdict: Verdict, after_s: float) -> Flight | commands.LookUp | None:
         """What follows an answer: the binding that is over, a look at the pod, or nothing (an answer to nobody)."""
         flight = self._flights.get(uid)
-        if flight is None:
+        if flight is None or not flight.is_sent:
             return None
         if not flight.is_read:
             if verdict in _UNSETTLED:
@@ -132,6 +160,7 @@ class Bindings:
             flight.pause_s = min(READ_BACK_MAX_S, max(READ_BACK_MIN_S, 2 * flight.pause_s))
             return _look(flight.pod, flight.node, max(after_s, flight.pause_s))
         del self._flights[uid]
+        self._sent -= 1
         namespace = flight.pod.metadata.namespace
         self._of[namespace] -= 1
         if not self._of[namespace]:

@@ -110,6 +110,14 @@ class Kernel:
         self._out += self.bindings.sweep(now_s)
         while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
             budget -= 1
+            if self.state.is_placed(entry.uid) or entry.uid in self.bindings:
+                # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
+                self.queue.bind(entry)
+                continue
+            if not self.bindings.admits(entry.namespace):
+                self.queue.crowd_out(entry)
+                continue
+            entry = self.queue.overtaken(entry)
             try:
                 self._attempt(entry)
             except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
@@ -173,13 +181,6 @@ class Kernel:
 
     def _attempt(self, entry: queue.Entry) -> None:
         pod = entry.pod
-        if self.state.is_placed(entry.uid) or entry.uid in self.bindings:
-            # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
-            self.queue.bind(entry)
-            return
-        if not self.bindings.admits(entry.namespace):
-            self.queue.crowd_out(entry)
-            return
         record = journal.Record(
             pod=pod.key,
             uid=entry.uid,
@@ -211,7 +212,9 @@ class Kernel:
         if found.node:
             self.world.assume(pod, found.node)
             self.queue.bind(entry)
-            self._out.append(self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s)))
+            bind = self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s))
+            if bind is not None:
+                self._out.append(bind)
         else:
             self._refuse(entry, record, found)
 
@@ -277,6 +280,8 @@ class Kernel:
     def _settle(self, flight: bindings.Flight, verdict: Verdict, message: str) -> None:
         pod, uid = flight.pod, flight.pod.metadata.uid
         elapsed_s = self.now_s - flight.started_s
+        while (bind := self.bindings.next()) is not None:
+            self._out.append(bind)
         for namespace in self.queue.crowded():
             if self.bindings.admits(namespace):
                 self.queue.readmit(namespace)

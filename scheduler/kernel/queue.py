@@ -12,7 +12,8 @@ and every sleeper is tried again after five minutes, in case a wake-up was misse
 
 A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
 when it is released, or at the latest after the time given. One whose namespace has its share of bindings under way is
-crowded out until one of them ends. Nobody else waits for either.
+crowded out until one of them ends. Nobody else waits for either; but before anybody less urgent is decided, it is, and
+then only its binding waits.
 
 Gated pods have room of their own, so that they take none of the others'. Where there is no room, who is idle makes way
 before who is not, and the least urgent before the others; what makes way is counted, and found again by the next list.
@@ -121,6 +122,9 @@ class Queue:
         self._backoff_max_s = backoff_max_s
         self._entries: dict[str, Entry] = {}
         self.lines: dict[Place, lines.Line] = {place: lines.Line() for place in Place if place is not Place.GONE}
+        self._active, self._backoff = self.lines[Place.ACTIVE], self.lines[Place.BACKOFF]
+        timed = (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
+        self._timed = [self.lines[place] for place in timed]  # by when their time comes
         self._least: dict[Room, lines.Line] = {room: lines.Line() for room in Room}  # who waits, the least urgent first
         self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
         # filter -> what was asked of it -> the sleepers that it refused, by uid
@@ -212,20 +216,28 @@ class Queue:
     def pop(self) -> Entry | None:
         """The next pod to decide, or None if none is ready."""
         self._mature()
-        head = self.lines[Place.ACTIVE].head() or self.lines[Place.BACKOFF].head()
+        head = self._active.head() or self._backoff.head()
         if head is None:
             return None
         entry = self._entries[head[1]]
         self._move(entry, Place.IN_CYCLE)
         return entry
 
+    def overtaken(self, entry: Entry) -> Entry:
+        """Who is to be decided when it is a pod's turn: the first of a crowd that is more urgent; then it waits on."""
+        head = self.lines[Place.CROWDED].head() if self._crowded else None
+        if head is None or -head[0][0] <= entry.pod.spec.priority:
+            return entry
+        self.rouse(entry)
+        first = self._entries[head[1]]
+        self._move(first, Place.IN_CYCLE)
+        return first
+
     def wait_s(self) -> float | None:
         """Seconds until `pop` may have something by the mere passing of time; None if it never will."""
-        if self.count(Place.ACTIVE, Place.BACKOFF):
+        if self._active or self._backoff:
             return 0.0
-        timed = (Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
-        heads = [self.lines[place].head() for place in timed]
-        due = [head[0][0] for head in heads if head is not None]
+        due = [head[0][0] for line in self._timed if line and (head := line.head()) is not None]
         return max(0.0, min(due) - self._clock()) if due else None
 
     def ask(self, entry: Entry) -> None:
@@ -341,9 +353,8 @@ class Queue:
 
     def _mature(self) -> None:
         now = self._clock()
-        for place in (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD):
-            line = self.lines[place]
-            while (head := line.head()) is not None and head[0][0] <= now:
+        for line in self._timed:
+            while line and (head := line.head()) is not None and head[0][0] <= now:
                 entry = self._entries[head[1]]
                 self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
 

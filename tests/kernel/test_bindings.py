@@ -139,10 +139,10 @@ def test_a_pod_that_comes_back_while_it_is_bound_is_not_bound_twice(bare: runnin
 # ------------------------------------------------------------------------------------------------- room for namespaces
 
 
-def crowd(limit: int) -> running.Bare:
+def crowd(limit: int, cpu: str = "1000") -> running.Bare:
     settings = dataclasses.replace(running.SETTINGS, binds_in_flight=limit)
     bare = running.Bare(kernel.Kernel(settings, "home", seed=1))
-    bare.nodes(running.node("n1", cpu="1000"))
+    bare.nodes(running.node("n1", cpu=cpu))
     return bare
 
 
@@ -163,6 +163,44 @@ def test_slow_bindings_of_one_namespace_leave_room_for_others() -> None:
     bare.answer("c", Verdict.BOUND)
     assert of(bare.step()) == [], "whom that one leaves no room"
     validation.check(bare.kernel)
+
+
+def test_who_is_crowded_out_is_decided_before_anybody_less_urgent() -> None:
+    bare = crowd(limit=4, cpu="6")
+    bare.pending(*(running.pod(f"a{number}", namespace="a", priority=9) for number in range(6)))
+    sent = of(bare.step())
+    assert sent == ["a"] * 3
+    bare.pending(running.pod("equal", namespace="b", priority=9), running.pod("b", namespace="b"))
+    given = bare.step()
+    assert list(running.bound(given)) == ["equal"], "one as urgent goes on beside them"
+    assert bare.place("b") is Place.ACTIVE, "no more may be bound"
+    answered = [*(f"a{number}" for number in range(3)), "equal"]
+    for name in answered:
+        given += bare.answer(name, Verdict.BOUND)
+        given += bare.step()
+        validation.check(bare.kernel)
+    assert [one.name for one in running.only(commands.Bind, given)] == ["equal", "a3", "a4"]
+    assert [one.pod.metadata.name for one in running.only(commands.Unplaced, given)] == ["a5", "b"]
+
+
+def test_what_waits_for_a_slot_gets_it_from_whoever_ends_first() -> None:
+    bare = crowd(limit=16)
+    bare.pending(
+        *(running.pod(f"{space}{number}", namespace=space, priority=9) for space in "ab" for number in range(18))
+    )
+    sent = list(running.bound(bare.step()))
+    bare.pending(running.pod("c", namespace="c"))
+    given = bare.step()
+    assert list(running.bound(given)) == ["c"], "everybody else is decided, and waits for a slot"
+    assert bare.kernel.queue.count(Place.BINDING) == 37
+    sent.append("c")
+    while sent:
+        name = sent.pop(0)
+        sent += running.bound(bare.answer(name, Verdict.BOUND))
+        assert not running.bound(bare.step())
+        validation.check(bare.kernel)
+        assert bare.kernel.bindings.free >= 0
+    assert len(bare.kernel.bindings) == 0
 
 
 def test_each_answer_lets_the_most_urgent_of_the_crowd_go_on() -> None:

@@ -294,6 +294,22 @@ def test_a_crowded_namespaces_pods_wait_in_their_order_for_each_other_alone(
     assert order == ["urgent", "b", "a"]
 
 
+def test_a_crowd_lets_who_is_as_urgent_pass_and_nobody_less_urgent(waiting: queue.Queue, clock: builders.Clock) -> None:
+    for name, priority in (("first", 5), ("second", 5), ("same", 5), ("less", 4)):
+        waiting.observe(builders.pod(name, priority=priority))
+        clock.now += 1
+    for _ in range(2):
+        entry = waiting.pop()
+        assert entry is not None
+        waiting.crowd_out(entry)
+    order = []
+    while (entry := waiting.pop()) is not None:
+        entry = waiting.overtaken(entry)
+        order.append(entry.pod.metadata.name)
+        waiting.bind(entry)
+    assert order == ["same", "first", "second", "less"]
+
+
 def test_reconcile_drops_what_the_watch_lost(waiting: queue.Queue, clock: builders.Clock) -> None:
     for name in ("lost", "kept"):
         waiting.observe(builders.pod(name))
@@ -357,6 +373,7 @@ class QueueLaws(stateful.RuleBasedStateMachine):
     def pop(self) -> None:
         entry = self.queue.pop()
         if entry is not None:
+            entry = self.queue.overtaken(entry)
             name = entry.pod.metadata.name
             assert name in self.pending
             assert name not in self.gated
