@@ -46,7 +46,7 @@ lint: $(STAMP)  ## style, formatting, layers
 types: $(STAMP)  ## mypy --strict
 	$(VENV)/bin/mypy $(CODE)
 
-bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS="--kinds plain --nodes 1000 --pods 1000 --rounds 1"
+bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS=--bounds for what bounds.yaml speaks of
 	$(PY) -m benchmarks.scheduling $(ARGS)
 
 bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods placed, and beside Skippy's core

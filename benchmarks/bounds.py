@@ -1,27 +1,20 @@
-"""What figures are to be, read from bounds.yaml, and whether they are."""
+"""What figures are to be, read from bounds.yaml, whether they are, and what they were in the runs that are kept."""
 
 from __future__ import annotations
 
 import pathlib
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 import yaml
 
 FILE: Final = pathlib.Path(__file__).with_name("bounds.yaml")
+RESULTS: Final = pathlib.Path(__file__).with_name("results")
+"""Runs that are kept in the repository."""
 ROUNDS: Final = 5
 """So many have to speak before a ratio counts."""
-
-
-class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs gave when the bound was last looked at."""
-
-    mean: float
-    deviation: float
-    runs: int
-    on: str
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +31,6 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whether it bounds our own figure, of turns; else its ratio to stock's."""
     at_least: float | None = None
     at_most: float | None = None
-    measured: Measured | None = None
 
     def holds(self, value: float) -> bool:
         """Whether a figure is within."""
@@ -82,7 +74,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.bound.holds(self.value)
 
     def as_json(self) -> dict[str, object]:
-        """With what `measured` wants to know."""
+        """With how far chance goes, which is what later runs are seen beside."""
         return {
             "what": self.what,
             "value": self.value,
@@ -94,14 +86,42 @@ class Verdict(msgspec.Struct, frozen=True):
         }
 
 
-def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """The verdicts in Markdown; few rounds are named, as they prove little."""
+class Measured(msgspec.Struct, frozen=True):
+    """What a run that is kept says of one bound; the rest of the file is not looked at."""
+
+    what: str
+    mean: float
+    deviation: float
+    runs: int
+
+
+class _Conditions(msgspec.Struct, frozen=True):
+    commit: str
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    conditions: _Conditions
+    bounds: tuple[Measured, ...]
+
+
+def measured(folder: pathlib.Path = RESULTS) -> dict[str, str]:
+    """By what was measured, what the runs that are kept gave, so that it shows how far chance alone goes."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*.json")):
+        kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
+        for each in kept.bounds:
+            spread = f"{each.mean:.3g} ± {each.deviation:.2g}, {each.runs} runs"
+            found[each.what] = f"{spread} at {kept.conditions.commit}"
+    return found
+
+
+def table(verdicts: Sequence[Verdict], last: Mapping[str, str]) -> Iterator[str]:
+    """The verdicts in Markdown, beside those of runs that are kept; few rounds are named, as they prove little."""
     if not verdicts:
         return
-    yield from ("", "| bound | figure | wanted | | when last looked at |", "| --- | ---: | ---: | --- | --- |")
+    yield from ("", "| bound | figure | wanted | | in a run that is kept |", "| --- | ---: | ---: | --- | --- |")
     for each in verdicts:
-        runs, last = len(each.values), each.bound.measured
+        runs = len(each.values)
         few = f" ({runs} of {each.rounds} rounds)" if runs < each.rounds else ""
         said = f"{'met' if each.is_met else 'NOT met'}{few}"
-        before = f"{last.mean:.3g} ± {last.deviation:.2g}, {last.runs} runs on {last.on}" if last else ""
-        yield f"| {each.what} | {each.value:.3g} | {each.bound.words()} | {said} | {before} |"
+        yield f"| {each.what} | {each.value:.3g} | {each.bound.words()} | {said} | {last.get(each.what, '')} |"

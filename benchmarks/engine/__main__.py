@@ -50,7 +50,7 @@ def main() -> None:
     if not options.no_skippy:
         found["skippy"] = _beside_skippy(options)
     judged = list(_verdicts(found))
-    for line in bounds.table(judged):
+    for line in bounds.table(judged, bounds.measured()):
         print(line)
     found["bounds"] = [each.as_json() for each in judged]
     if options.json:

@@ -1,6 +1,7 @@
 """Schedulers in turn on one real API server.
 
 python -m benchmarks.scheduling --kinds plain --nodes 1000 --pods 1000 --rounds 1     # about a minute
+python -m benchmarks.scheduling --bounds                                              # what bounds.yaml speaks of
 python -m benchmarks.scheduling                                                       # everything: hours
 """
 
@@ -8,47 +9,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
 
-from benchmarks import conditions
-from benchmarks.scheduling import contenders, plot, profiles, readiness, report, turns, work, world
-
-OF_KINDS = ("backlog", "steady")
-MODES = (*OF_KINDS, "start", "takeover")
+from benchmarks import bounds, conditions
+from benchmarks.scheduling import contenders, plan, plot, profiles, readiness, report, turns, work, world
 
 
 def main() -> None:
-    """Measure what the options say; print the report, and write it as JSON where told."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.scheduling",
-        description=__doc__.partition("\n")[0],
-        epilog="; ".join(f"{name}: {kind.story}" for name, kind in work.KINDS.items()),
-    )
-    parser.add_argument("--kinds", nargs="+", choices=work.KINDS, default=list(work.KINDS))
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(OF_KINDS))
-    parser.add_argument("--contenders", nargs="+", choices=contenders.NAMES, default=list(contenders.NAMES))
-    parser.add_argument(
-        "--other", type=pathlib.Path, metavar="PROGRAM", help="another build of ours, in turn with the rest"
-    )
-    parser.add_argument("--nodes", nargs="+", type=int, default=[1000, 5000])
-    parser.add_argument("--placed", type=int, default=0, help="pods that are on the nodes before")
-    parser.add_argument("--pods", type=int, default=3000, help="pods of a backlog")
-    parser.add_argument("--seconds", type=int, default=20, help="of steady pods")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--busy", action="store_true", help="beside a busy loop on each core")
-    parser.add_argument("--profile", type=pathlib.Path, metavar="FOLDER", help="of profiles of backlogs, to be written")
-    parser.add_argument(
-        "--out", type=pathlib.Path, metavar="FOLDER", help="for results.json, results.md and results.svg"
-    )
-    options = parser.parse_args()
-    for folder in filter(None, (options.profile, options.out)):
-        folder.mkdir(parents=True, exist_ok=True)
+    """Measure what the options say; print the report, and write it where told."""
+    options = _options()
+    planned = _planned(options)
+    if not planned:
+        sys.exit("no bound speaks of that")
     if options.profile:
         profiles.install()  # takes a while, which is no time of any turn
     about = conditions.found({name: value for name, value in vars(options).items() if name != "out"})
@@ -56,8 +33,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the cluster ends, and what was measured is told
     done: list[turns.Turn] = []
     try:
-        for nodes in options.nodes:
-            asyncio.run(_at_size(options, nodes, done))
+        asyncio.run(_measure_all(options, planned, done))
     finally:  # what took an hour is not lost to what fails then
         text = report.as_markdown(about, done)
         print(text)
@@ -69,39 +45,79 @@ def main() -> None:
         sys.exit(1)
 
 
-async def _at_size(options: argparse.Namespace, nodes: int, done: list[turns.Turn]) -> None:
-    _say(f"starting a cluster of {nodes} nodes with {options.placed} pods")
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scheduling",
+        description=__doc__.partition("\n")[0],
+        epilog="; ".join(f"{name}: {kind.story}" for name, kind in work.KINDS.items()),
+    )
+    add = parser.add_argument
+    add("--bounds", action="store_true", help="just what bounds.yaml speaks of; kinds, modes and nodes narrow it")
+    add("--kinds", nargs="+", choices=work.KINDS, help="those that everybody can do where not given")
+    add("--modes", nargs="+", choices=plan.MODES, help="backlog and steady where not given")
+    add("--nodes", nargs="+", type=int, help="1000 and 5000 where not given")
+    add("--placed", type=int, default=0, help="pods that are on the nodes before")
+    add("--pods", type=int, help="pods of a backlog: 3000, or one for each of more nodes")
+    add("--seconds", type=int, default=plan.STEADY_S, help="of steady pods")
+    add("--busy", action="store_true", help="beside a busy loop on each core")
+    add("--contenders", nargs="+", choices=contenders.NAMES, help="all where not given; of bounds stock and ours")
+    add("--other", type=pathlib.Path, metavar="PROGRAM", help="another build of ours, in turn with the rest")
+    add("--rounds", type=int, default=bounds.ROUNDS)
+    add("--seed", type=int, default=1)
+    add("--profile", type=pathlib.Path, metavar="FOLDER", help="of profiles of backlogs, to be written")
+    add("--out", type=pathlib.Path, metavar="FOLDER", help="for results.json, results.md and results.svg")
+    options = parser.parse_args()
+    options.contenders = options.contenders or (["stock", "ours"] if options.bounds else list(contenders.NAMES))
+    for folder in filter(None, (options.profile, options.out)):
+        folder.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def _planned(options: argparse.Namespace) -> list[plan.Piece]:
+    if not options.bounds:
+        return plan.pieces(
+            options.kinds or [name for name, kind in work.KINDS.items() if kind.usual],
+            options.modes or plan.OF_KINDS,
+            options.nodes or plan.SIZES,
+            placed=options.placed,
+            busy=options.busy,
+            pods=options.pods,
+            seconds=options.seconds,
+        )
+    return [
+        piece
+        for piece in plan.of_bounds(bounds.load().turns)
+        if piece.kind in (options.kinds or work.KINDS)
+        and piece.mode in (options.modes or plan.MODES)
+        and piece.nodes in (options.nodes or plan.SIZES)
+    ]
+
+
+async def _measure_all(options: argparse.Namespace, planned: list[plan.Piece], done: list[turns.Turn]) -> None:
     taking_part = contenders.chosen(options.contenders, options.other)
-    async with await world.World.make(nodes=nodes, placed=options.placed, seed=options.seed) as scene:
-        if options.busy:
-            scene.make_busy()
-        for number in range(options.rounds):
-            for kind, mode in _pieces(options):
-                for contender in contenders.in_turn(taking_part, number):
-                    if mode == "takeover" and not contender.elects:
-                        continue
-                    turn = turns.Turn(contender.name, kind, mode, nodes, options.placed, 1, options.busy, number)
+    who = {piece: [one for one in taking_part if piece.mode != "takeover" or one.elects] for piece in planned}
+    ahead = plan.Ahead([piece for piece in planned for _ in range(options.rounds * len(who[piece]))])
+    began_s = time.monotonic()
+    _say(f"{len(planned)} pieces of work {ahead}")
+    for place, group in itertools.groupby(planned, lambda piece: piece.place):
+        _say(f"starting a cluster of {place.nodes} nodes with {place.placed} pods")
+        async with await world.World.make(place, options.seed) as scene:
+            for piece, number in itertools.product(group, range(options.rounds)):
+                for contender in contenders.in_turn(who[piece], number):
+                    turn = turns.Turn(contender.name, piece, number)
                     await _measure(options, scene, contender, turn)
                     done.append(turn)
-                    _tell(turn)
-
-
-def _pieces(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Kind and mode of each piece of work; how soon somebody schedules has nothing to do with kinds."""
-    for mode in options.modes:
-        for kind in options.kinds if mode in OF_KINDS else ["plain"]:
-            yield kind, mode
+                    ahead.turn(time.monotonic() - began_s)
+                    _tell(turn, ahead)
 
 
 async def _measure(
     options: argparse.Namespace, scene: world.World, contender: contenders.Contender, turn: turns.Turn
 ) -> None:
-    match turn.mode:
+    match turn.piece.mode:
         case "backlog":
-            turn.pods = options.pods
             await turns.backlog(scene, contender, turn, options.profile)
         case "steady":
-            turn.pods = options.seconds * turns.STEADY_PER_S
             await turns.steady(scene, contender, turn)
         case "start":
             await readiness.start(scene, contender, turn)
@@ -109,10 +125,9 @@ async def _measure(
             await readiness.takeover(scene, contender, turn)
 
 
-def _tell(turn: turns.Turn) -> None:
+def _tell(turn: turns.Turn, ahead: plan.Ahead) -> None:
     shown = ", ".join(f"{name} {value:.3g}" for name, value in turn.figures.items())
-    what = f"round {turn.round + 1}, {turn.kind}, {turn.mode}, {turn.nodes} nodes, {turn.contender}"
-    _say(f"{what}: {turn.fault or shown}")
+    _say(f"{ahead} round {turn.round + 1}, {turn.piece}, {turn.contender}: {turn.fault or shown}")
 
 
 def _say(what: str) -> None:

@@ -6,14 +6,14 @@ import html
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from benchmarks.scheduling import figures, report
+from benchmarks.scheduling import figures, plan, report
 
 FIGURE: Final = "pods_per_s"
 COLOURS: Final = {"ours": "#0a7d5a", "stock": "#3970c9", "raw": "#b0b0b0", "other": "#c98a39"}
 LABEL_PX, BAR_PX, WIDTH_PX, GAP_PX = 330, 16, 480, 14
 
 
-def svg(pieces: Mapping[report.Piece, report.Contenders]) -> str:
+def svg(pieces: Mapping[plan.Piece, report.Contenders]) -> str:
     """The picture; empty but for its title where there is no backlog."""
     rows = {
         piece: {name: figures.summary([run.figures[FIGURE] for run in runs]) for name, runs in contenders.items()}
@@ -24,7 +24,7 @@ def svg(pieces: Mapping[report.Piece, report.Contenders]) -> str:
     body = [_text(8, 20, "pods bound a second (median, least to most)")]
     top_px = 34
     for piece, bars in rows.items():
-        size = f"{piece.nodes} nodes, {piece.pods} pods"
+        size = f"{piece.nodes} nodes, {f'{piece.placed} + ' if piece.placed else ''}{piece.pods} pods"
         body.append(_text(8, top_px + BAR_PX - 4, f"{piece.kind}, {size}{', busy' if piece.busy else ''}"))
         for name, bar in bars.items():
             body += _bar(name, bar, top_px, WIDTH_PX / most)

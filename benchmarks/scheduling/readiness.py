@@ -9,7 +9,7 @@ import asyncio
 
 from benchmarks.scheduling import contenders, procfs, turns, work, world
 
-SETTLE_S = 5.0  # for the second replica to have read everything, beyond which it only follows
+SETTLE_S = 5.0  # for the second replica to have begun; then it is waited for until it only follows
 TAKEOVER_LIMIT_S = 90.0
 
 
@@ -57,7 +57,7 @@ async def _take_over(scene: world.World, contender: contenders.Contender, grace_
                 return None
             contender.launch(scene.running, "-2", True)
             await asyncio.sleep(SETTLE_S)
-            await scene.until_quiet()
+            await scene.until_quiet([leader, follower])
             began_s = scene.sample().at_s
             scene.running.end(leader, grace_s=grace_s)
             await scene.client.request("POST", path, _pod(contender, "next"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks import bounds, conditions
-from benchmarks.scheduling import figures, turns
+from benchmarks.scheduling import figures, plan, turns
 
 Json = dict[str, Any]
 Contenders = Mapping[str, Sequence[turns.Turn]]
@@ -17,29 +16,13 @@ RIVALS = ("stock", "other")
 """What ours is compared with."""
 
 
-class Piece(NamedTuple):
-    """One piece of work."""
-
-    kind: str
-    mode: str
-    nodes: int
-    placed: int
-    pods: int
-    busy: bool
-
-    def __str__(self) -> str:
-        beside = ", beside busy loops" if self.busy else ""
-        return f"{self.kind}, {self.mode}: {self.nodes} nodes, {self.placed} pods placed, {self.pods} pods{beside}"
-
-
-def pieces(done: Sequence[turns.Turn]) -> dict[Piece, Contenders]:
+def pieces(done: Sequence[turns.Turn]) -> Mapping[plan.Piece, Contenders]:
     """Turns that count, by piece of work and contender."""
-    found: dict[Piece, dict[str, list[turns.Turn]]] = collections.defaultdict(lambda: collections.defaultdict(list))
+    found: dict[plan.Piece, dict[str, list[turns.Turn]]] = {}
     for turn in done:
         if not turn.fault:
-            piece = Piece(turn.kind, turn.mode, turn.nodes, turn.placed, turn.pods, turn.busy)
-            found[piece][turn.contender].append(turn)
-    return dict(found)
+            found.setdefault(turn.piece, {}).setdefault(turn.contender, []).append(turn)
+    return found
 
 
 def as_json(about: Json, done: Sequence[turns.Turn]) -> Json:
@@ -55,7 +38,7 @@ def as_json(about: Json, done: Sequence[turns.Turn]) -> Json:
             for contender, runs in contenders.items()
         ],
         "bounds": [each.as_json() for each in verdicts(done, bounds.load().turns)],
-        "turns": [dataclasses.asdict(turn) for turn in done],
+        "turns": [turn.as_json() for turn in done],
     }  # fmt: skip
 
 
@@ -69,10 +52,10 @@ def as_markdown(about: Json, done: Sequence[turns.Turn]) -> str:
     lines = [*conditions.lines(about)]
     for piece, contenders in pieces(done).items():
         lines += ["", f"### {piece}", "", *_table(contenders)]
-    lines += bounds.table(list(verdicts(done, bounds.load().turns)))
+    lines += bounds.table(list(verdicts(done, bounds.load().turns)), bounds.measured())
     for turn in done:
         if turn.fault:
-            lines.append(f"\n{turn.contender}, {turn.kind}, {turn.mode}, round {turn.round + 1} fails: {turn.fault}")
+            lines.append(f"\n{turn.contender}, {turn.piece}, round {turn.round + 1} fails: {turn.fault}")
     return "\n".join(lines)
 
 
@@ -91,7 +74,7 @@ def verdicts(done: Sequence[turns.Turn], wanted: Sequence[bounds.Bound]) -> Iter
                 yield bounds.Verdict(what, tuple(found), bound)
 
 
-def _concerns(bound: bounds.Bound, piece: Piece) -> bool:
+def _concerns(bound: bounds.Bound, piece: plan.Piece) -> bool:
     return (
         (bound.kind, bound.mode, bound.busy) == (piece.kind, piece.mode, piece.busy)
         and bound.nodes in {None, piece.nodes}

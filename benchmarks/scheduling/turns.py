@@ -18,14 +18,13 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from benchmarks.scheduling import api, churn, contenders, figures, procfs, profiles, work, world
+from benchmarks.scheduling import api, churn, contenders, figures, plan, procfs, profiles, work, world
 
 BOUND = "spec.nodeName!="
 START_LIMIT_S = 60.0  # to the first binding
 STALL_S = 30.0  # no further pod is bound for so long: it has given up
 EVENTS_STALL_S = 5.0  # no further Event is written for so long: the rest was dropped
 EVENTS_POLL_S = 0.2
-STEADY_PER_S = 100
 WARM_UP_PODS = 20
 
 
@@ -34,17 +33,17 @@ class Turn:
     """What was measured in one turn."""
 
     contender: str
-    kind: str
-    mode: str
-    nodes: int
-    placed: int
-    pods: int
-    busy: bool
+    piece: plan.Piece
     round: int
     figures: dict[str, float] = field(default_factory=dict)
     """By name, with the unit in it."""
     fault: str = ""
     """Why the figures do not count; "" where they do."""
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, flat."""
+        own = {"contender": self.contender, "round": self.round, "figures": self.figures, "fault": self.fault}
+        return self.piece._asdict() | own
 
 
 class Bindings:
@@ -76,11 +75,11 @@ async def backlog(
     scene: world.World, contender: contenders.Contender, turn: Turn, profile: pathlib.Path | None = None
 ) -> None:
     """Measure how fast a backlog is bound; with a folder for profiles, where the time goes."""
-    kind = work.KINDS[turn.kind]
+    kind = work.KINDS[turn.piece.kind]
     async with scene.fresh_namespace() as namespace:
-        await scene.prepare(kind, namespace, turn.pods)
+        await scene.prepare(kind, namespace, turn.piece.pods)
         made = work.pods(
-            kind, turn.pods, scene.scene(turn.round), contender.scheduler_name, with_data=contender.reads_data
+            kind, turn.piece.pods, scene.scene(turn.round), contender.scheduler_name, with_data=contender.reads_data
         )
         await scene.client.create_all(world.pods_of(namespace), made)
         await scene.until_quiet()
@@ -101,7 +100,7 @@ async def _profiling(
     if folder is None:
         yield
         return
-    name = f"{turn.kind}-{turn.nodes}-{contender.name}-{turn.round + 1}"
+    name = f"{turn.piece.kind}-{turn.piece.nodes}-{contender.name}-{turn.round + 1}"
 
     async def of_apiserver() -> None:
         if await bound.until(1, START_LIMIT_S):
@@ -129,26 +128,26 @@ async def _measure_backlog(
         turn.fault = f"nothing was bound: {scene.running.log_tail(contender.program)}"
         return
     first = scene.sample([contender.program])
-    if not await bound.until(turn.pods, STALL_S):
-        turn.fault = f"{len(bound.at_s)} of {turn.pods} were bound: {scene.running.log_tail(contender.program)}"
+    if not await bound.until(turn.piece.pods, STALL_S):
+        turn.fault = f"{len(bound.at_s)} of {turn.piece.pods} were bound: {scene.running.log_tail(contender.program)}"
         return
     last_s = max(bound.at_s.values())
     first_s = min(bound.at_s.values())
     turn.figures = {
-        "pods_per_s": (turn.pods - 1) / max(last_s - first_s, 1e-9),
+        "pods_per_s": (turn.piece.pods - 1) / max(last_s - first_s, 1e-9),
         "first_bind_s": first_s - before.at_s,
         "drain_s": last_s - before.at_s,
     }
     if contender.writes_events:
-        written, written_s = await _until_events(scene, namespace, turn.pods, last_s)
-        turn.figures |= {"events_s": max(written_s, last_s) - first_s, "events_missing": turn.pods - written}
+        written, written_s = await _until_events(scene, namespace, turn.piece.pods, last_s)
+        turn.figures |= {"events_s": max(written_s, last_s) - first_s, "events_missing": turn.piece.pods - written}
     end = scene.sample([contender.program])
     spent_s, whole_s = end.since(first), end.since(before)
     turn.figures |= {
-        "scheduler_cpu_ms_per_pod": spent_s[contender.program] / turn.pods * 1000,
-        "scheduler_cpu_with_start_ms_per_pod": whole_s[contender.program] / turn.pods * 1000,
-        "apiserver_cpu_ms_per_pod": spent_s["kube-apiserver"] / turn.pods * 1000,
-        "etcd_cpu_ms_per_pod": spent_s["etcd"] / turn.pods * 1000,
+        "scheduler_cpu_ms_per_pod": spent_s[contender.program] / turn.piece.pods * 1000,
+        "scheduler_cpu_with_start_ms_per_pod": whole_s[contender.program] / turn.piece.pods * 1000,
+        "apiserver_cpu_ms_per_pod": spent_s["kube-apiserver"] / turn.piece.pods * 1000,
+        "etcd_cpu_ms_per_pod": spent_s["etcd"] / turn.piece.pods * 1000,
         "peak_memory_mb": procfs.peak_memory_mb(contender.pid(scene.running)),
         "others_cores": end.others_cores(before),
     }
@@ -156,9 +155,9 @@ async def _measure_backlog(
 
 async def steady(scene: world.World, contender: contenders.Contender, turn: Turn) -> None:
     """Measure how long pods wait that come at a rate."""
-    kind = work.KINDS[turn.kind]
+    kind = work.KINDS[turn.piece.kind]
     async with scene.fresh_namespace() as namespace:
-        await scene.prepare(kind, namespace, turn.pods)
+        await scene.prepare(kind, namespace, turn.piece.pods)
         path = world.pods_of(namespace)
         await scene.until_quiet()
         async with following(scene.client, namespace, BOUND) as bound, churn.churning(scene, wanted=kind.churns):
@@ -166,7 +165,7 @@ async def steady(scene: world.World, contender: contenders.Contender, turn: Turn
             try:
                 pods = work.pods(
                     kind,
-                    WARM_UP_PODS + turn.pods,
+                    WARM_UP_PODS + turn.piece.pods,
                     scene.scene(turn.round),
                     contender.scheduler_name,
                     with_data=contender.reads_data,
@@ -178,7 +177,7 @@ async def steady(scene: world.World, contender: contenders.Contender, turn: Turn
                 await scene.until_quiet()
                 before = scene.sample([contender.program])
                 made_s = await _create_steadily(scene.client, path, list(pods))
-                if not await bound.until(WARM_UP_PODS + turn.pods, STALL_S):
+                if not await bound.until(WARM_UP_PODS + turn.piece.pods, STALL_S):
                     turn.fault = f"{len(bound.at_s)} were bound: {scene.running.log_tail(contender.program)}"
                     return
                 end = scene.sample([contender.program])
@@ -188,9 +187,9 @@ async def steady(scene: world.World, contender: contenders.Contender, turn: Turn
                     "p50_ms": figures.quantile(waited_ms, 0.5),
                     "p99_ms": figures.quantile(waited_ms, 0.99),
                     "most_ms": max(waited_ms),
-                    "scheduler_cpu_ms_per_pod": spent_s[contender.program] / turn.pods * 1000,
-                    "apiserver_cpu_ms_per_pod": spent_s["kube-apiserver"] / turn.pods * 1000,
-                    "etcd_cpu_ms_per_pod": spent_s["etcd"] / turn.pods * 1000,
+                    "scheduler_cpu_ms_per_pod": spent_s[contender.program] / turn.piece.pods * 1000,
+                    "apiserver_cpu_ms_per_pod": spent_s["kube-apiserver"] / turn.piece.pods * 1000,
+                    "etcd_cpu_ms_per_pod": spent_s["etcd"] / turn.piece.pods * 1000,
                     "peak_memory_mb": procfs.peak_memory_mb(contender.pid(scene.running)),
                     "others_cores": end.others_cores(before),
                 }
@@ -209,7 +208,7 @@ async def _create_steadily(client: api.Api, path: str, pods: list[work.Json]) ->
     began_s = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for number, pod in enumerate(pods):
-            await asyncio.sleep(max(0.0, began_s + number / STEADY_PER_S - time.monotonic()))
+            await asyncio.sleep(max(0.0, began_s + number / plan.STEADY_PER_S - time.monotonic()))
             group.create_task(create(pod))
     return made_s
 

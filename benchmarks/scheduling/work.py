@@ -1,11 +1,12 @@
 """The work: nodes, pods and data by kind, made from a number and a seed, and never by who is to schedule them.
 
 Where a kind has a twin in kubernetes/test/integration/scheduler_perf, it asks for the same (100m CPU, 500Mi of memory).
-Groups are as large as a usual Deployment; scheduler_perf's have one group for the whole cluster.
+Groups are as large as a usual Deployment; scheduler_perf has one group for the whole cluster.
 """
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class Kind:
     """What its pods ask for, for the report."""
     shape: Callable[[int, Scene], Json]
     """From the pod's number to what it has beyond a plain pod: ``metadata`` and ``spec``."""
+    twin: str = ""
+    """The workload of kubernetes/test/integration/scheduler_perf that it follows, if any."""
+    usual: bool = True
+    """Whether every contender can do it."""
     services: bool = False
     """Whether each group has a Service and a ReplicaSet."""
     churns: bool = False
@@ -73,12 +78,30 @@ def _anti_affinity(number: int, scene: Scene) -> Json:
     return {"metadata": {"labels": labels}, "spec": {"affinity": affinity}}
 
 
-def _preferred_affinity(number: int, _scene: Scene) -> Json:
+def _affinity(number: int, _scene: Scene) -> Json:
+    labels = {"app": f"together-{number // GROUP_PODS}"}
+    term = {"labelSelector": {"matchLabels": labels}, "topologyKey": ZONE}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    return {"metadata": {"labels": labels}, "spec": {"affinity": affinity}}
+
+
+def _preferred(number: int, _scene: Scene, *, wish: str) -> Json:
     labels = {"app": f"near-{number // GROUP_PODS}"}
     term = {"labelSelector": {"matchLabels": labels}, "topologyKey": HOSTNAME}
-    wish = {"weight": 1, "podAffinityTerm": term}
-    affinity = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}}
+    weighed = {"weight": 1, "podAffinityTerm": term}
+    affinity = {wish: {"preferredDuringSchedulingIgnoredDuringExecution": [weighed]}}
     return {"metadata": {"labels": labels}, "spec": {"affinity": affinity}}
+
+
+def _spread(number: int, _scene: Scene, *, otherwise: str) -> Json:
+    labels = {"app": f"spread-{number // GROUP_PODS}"}
+    constraint = {
+        "maxSkew": 5,
+        "topologyKey": ZONE,
+        "whenUnsatisfiable": otherwise,
+        "labelSelector": {"matchLabels": labels},
+    }
+    return {"metadata": {"labels": labels}, "spec": {"topologySpreadConstraints": [constraint]}}
 
 
 def _deployments(number: int, _scene: Scene) -> Json:
@@ -95,13 +118,42 @@ def _data(_number: int, scene: Scene) -> Json:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "plain": Kind("100m CPU and 500Mi", _plain),
+    "plain": Kind("100m CPU and 500Mi", _plain, "SchedulingBasic"),
     "shapes": Kind(f"{SHAPES} different requests", _shapes),
-    "node-affinity": Kind("required node affinity to two of ten zones", _node_affinity),
-    "anti-affinity": Kind(f"required anti-affinity on hostname, groups of {GROUP_PODS}", _anti_affinity),
-    "preferred-affinity": Kind(f"preferred affinity on hostname, groups of {GROUP_PODS}", _preferred_affinity),
-    "deployments": Kind(f"pods of ReplicaSets of {GROUP_PODS}, each with a Service", _deployments, services=True),
-    "churn": Kind("plain pods while nodes and pods come and go", _plain, churns=True),
+    "node-affinity": Kind("required node affinity to two of ten zones", _node_affinity, "SchedulingNodeAffinity"),
+    "affinity": Kind(f"required affinity in the zone, groups of {GROUP_PODS}", _affinity, "SchedulingPodAffinity"),
+    "anti-affinity": Kind(
+        f"required anti-affinity on hostname, groups of {GROUP_PODS}", _anti_affinity, "SchedulingPodAntiAffinity"
+    ),
+    "preferred-affinity": Kind(
+        f"preferred affinity on hostname, groups of {GROUP_PODS}",
+        functools.partial(_preferred, wish="podAffinity"),
+        "SchedulingPreferredPodAffinity",
+    ),
+    "preferred-anti-affinity": Kind(
+        f"preferred anti-affinity on hostname, groups of {GROUP_PODS}",
+        functools.partial(_preferred, wish="podAntiAffinity"),
+        "SchedulingPreferredPodAntiAffinity",
+    ),
+    "deployments": Kind(
+        f"pods of ReplicaSets of {GROUP_PODS}, each with a Service",
+        _deployments,
+        "DefaultTopologySpreading",
+        services=True,
+    ),
+    "spread": Kind(
+        f"required spread over zones, groups of {GROUP_PODS}",
+        functools.partial(_spread, otherwise="DoNotSchedule"),
+        "TopologySpreading",
+        usual=False,
+    ),
+    "preferred-spread": Kind(
+        f"preferred spread over zones, groups of {GROUP_PODS}",
+        functools.partial(_spread, otherwise="ScheduleAnyway"),
+        "PreferredTopologySpreading",
+        usual=False,
+    ),
+    "churn": Kind("plain pods while nodes and pods come and go", _plain, "SchedulingWithMixedChurn", churns=True),
     "data": Kind(f"one to {MAX_INPUTS} of {DATA_OBJECTS} DataObjects as inputs", _data, data=True),
 }
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Self
 
-from benchmarks.scheduling import api, procfs, work
+from benchmarks.scheduling import api, plan, procfs, work
 from demo import processes
 from localcluster import cluster, topology
 from scheduler.api import names
@@ -38,11 +38,10 @@ class World:
         self.nodes = nodes
         self.seed = seed
         self._numbers = itertools.count()
-        self._has_data = False
 
     @classmethod
-    async def make(cls, *, nodes: int, placed: int, seed: int) -> Self:
-        """Start a cluster, with so many nodes, and pods on them."""
+    async def make(cls, place: plan.Place, seed: int) -> Self:
+        """Start a cluster with its nodes, and with pods on them."""
         # It removes a collection one object after the other unless told to use more workers.
         running = cluster.start(topology.Topology(()), apiserver_arguments=("--delete-collection-workers=8",))
         try:
@@ -50,11 +49,15 @@ class World:
             for program in ("kwok", "kube-controller-manager"):
                 running.end(program)
             client = await api.Api.connect(str(running.kubeconfig))
-            made = cls(running, client, nodes, seed)
-            await client.create_all("/api/v1/nodes", map(work.node, range(nodes)))
-            if placed:
+            made = cls(running, client, place.nodes, seed)
+            await client.create_all("/api/v1/nodes", map(work.node, range(place.nodes)))
+            if place.placed:
                 await made.make_namespace(PLACED_NAMESPACE)
-                await client.create_all(pods_of(PLACED_NAMESPACE), made._placed(placed))
+                await client.create_all(pods_of(PLACED_NAMESPACE), made._placed(place.placed))
+            if work.KINDS[place.kind].data:
+                await client.create_all(OBJECTS, work.data_objects(made.scene(-1)))
+            if place.busy:
+                made._make_busy()
         except BaseException:
             running.stop()
             raise
@@ -92,9 +95,6 @@ class World:
 
     async def prepare(self, kind: work.Kind, namespace: str, count: int) -> None:
         """Make what pods of a kind need beside themselves."""
-        if kind.data and not self._has_data:
-            await self.client.create_all(OBJECTS, work.data_objects(self.scene(-1)))
-            self._has_data = True
         if kind.services:
             path = f"namespaces/{namespace}"
             await self.client.create_all(f"/api/v1/{path}/services", work.services(count))
@@ -118,19 +118,19 @@ class World:
         else:
             await self.client.request("DELETE", path, gracePeriodSeconds="0", propagationPolicy="Background")
 
-    async def until_quiet(self) -> None:
-        """Wait until the API server and etcd have nothing more to do, a minute at most."""
+    async def until_quiet(self, programs: Sequence[str] = ()) -> None:
+        """Wait until the API server, etcd and the named programs have nothing more to do, a minute at most."""
         started_s = time.monotonic()
-        before = self.sample()
+        before = self.sample(programs)
         while time.monotonic() - started_s < QUIET_LIMIT_S:
             await asyncio.sleep(QUIET_S)
-            now = self.sample()
+            now = self.sample(programs)
             if sum(now.since(before).values()) < QUIET_CORES * QUIET_S:
                 return
             before = now
 
-    def make_busy(self) -> None:
-        """Have a process turn round on each core until the end."""
+    def _make_busy(self) -> None:
+        # Until the end, a process turns round on each core.
         for core in range(os.cpu_count() or 1):
             self.running.launch(f"busy-{core}", [sys.executable, "-c", "while True: pass"])
 

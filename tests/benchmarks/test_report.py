@@ -1,12 +1,14 @@
 """What the report says of turns, and of the bounds."""
 
+import json
+import pathlib
 import re
 from xml.dom import minidom
 
 import pytest
 
 from benchmarks import bounds
-from benchmarks.scheduling import plot, report, turns, work
+from benchmarks.scheduling import plan, plot, report, turns, work
 
 ABOUT = {
     "machine": "m", "cores": 2, "processor": "p", "python": "3",
@@ -15,7 +17,8 @@ ABOUT = {
 
 
 def turn(contender: str, pods_per_s: float, number: int, fault: str = "", nodes: int = 10) -> turns.Turn:
-    made = turns.Turn(contender, "plain", "backlog", nodes, placed=0, pods=5, busy=False, round=number, fault=fault)
+    piece = plan.Piece("plain", "backlog", nodes, placed=0, pods=5, busy=False)
+    made = turns.Turn(contender, piece, number, fault=fault)
     made.figures = {} if fault else {"pods_per_s": pods_per_s}
     return made
 
@@ -31,13 +34,14 @@ def test_the_table_has_medians_spreads_and_ratios_by_round() -> None:
 
 
 def test_a_turn_that_failed_is_named_and_does_not_count() -> None:
-    assert "ours, plain, backlog, round 3 fails: died" in report.as_markdown(ABOUT, DONE)
+    assert f"ours, {DONE[-1].piece}, round 3 fails: died" in report.as_markdown(ABOUT, DONE)
     summaries = report.as_json(ABOUT, DONE)["summaries"]
     assert {each["contender"]: each["figures"]["pods_per_s"]["runs"] for each in summaries} == {"stock": 2, "ours": 2}
 
 
 def test_everything_measured_is_kept() -> None:
     kept = report.as_json(ABOUT, DONE)["turns"]
+    assert {(each["kind"], each["mode"], each["nodes"]) for each in kept} == {("plain", "backlog", 10)}
     assert [each["figures"].get("pods_per_s") for each in kept] == [100, 300, 200, 500, None]
 
 
@@ -54,7 +58,7 @@ def test_a_bound_is_judged_by_the_ratio(ours: float, said: str) -> None:
     done = [turn("stock", 100, 0, nodes=1000), turn("ours", ours, 0, nodes=1000), turn("ours", 9, 0, nodes=5000)]
     judged = list(report.verdicts(done, wanted))
     assert len(judged) == 1
-    assert said in "\n".join(bounds.table(judged))
+    assert said in "\n".join(bounds.table(judged, {}))
 
 
 def test_an_absolute_bound_is_of_our_own_figure() -> None:
@@ -66,17 +70,21 @@ def test_an_absolute_bound_is_of_our_own_figure() -> None:
     ]
 
 
-def test_a_verdict_tells_what_a_bound_is_calibrated_by() -> None:
-    bound = bounds.Bound(
-        kind="plain", figure="x", because="b", at_least=2,
-        measured=bounds.Measured(mean=2.5, deviation=0.1, runs=10, on="2 cores"),
-    )  # fmt: skip
+def test_a_run_that_is_kept_stands_beside_later_ones(tmp_path: pathlib.Path) -> None:
+    bound = bounds.Bound(kind="plain", figure="x", because="b", at_least=2)
     verdict = bounds.Verdict("plain: x", (1.0, 2.0, 6.0), bound)
     assert verdict.as_json() == {
         "what": "plain: x", "value": 2.0, "wanted": ">= 2", "met": True,
         "mean": 3.0, "deviation": pytest.approx(2.6458, abs=1e-4), "runs": 3,
     }  # fmt: skip
-    assert "2.5 ± 0.1, 10 runs on 2 cores" in "\n".join(bounds.table([verdict]))
+    kept = {"conditions": ABOUT, "turns": [], "bounds": [verdict.as_json()]}
+    (tmp_path / "results.json").write_text(json.dumps(kept))
+    table = "\n".join(bounds.table([verdict], bounds.measured(tmp_path)))
+    assert "3 ± 2.6, 3 runs at abc" in table
+
+
+def test_runs_that_are_kept_can_be_read() -> None:
+    assert bounds.measured() is not None
 
 
 def test_every_bound_of_turns_is_of_work_and_figures_that_there_are() -> None:

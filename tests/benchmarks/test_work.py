@@ -1,5 +1,6 @@
 """The work is the same for whoever is to do it."""
 
+import pathlib
 import random
 from typing import Any
 
@@ -39,6 +40,21 @@ def test_data_pods_name_what_there_is() -> None:
     named = [value.partition(",")[0] for pod in made("data", "x") for value in pod["metadata"]["annotations"].values()]
     assert len(known) == work.DATA_OBJECTS
     assert set(named) <= known
+
+
+@pytest.mark.parametrize(("kind", "otherwise"), [("spread", "DoNotSchedule"), ("preferred-spread", "ScheduleAnyway")])
+def test_a_group_that_spreads_selects_its_own_pods(kind: str, otherwise: str) -> None:
+    for pod in made(kind, "x"):
+        (constraint,) = pod["spec"]["topologySpreadConstraints"]
+        assert constraint["labelSelector"]["matchLabels"] == pod["metadata"]["labels"]
+        assert (constraint["topologyKey"], constraint["whenUnsatisfiable"]) == (work.ZONE, otherwise)
+
+
+def test_the_page_tells_all_kinds_and_their_twins() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.count("|") == 4]
+    told = {row[1].strip(" `"): row[3].strip() for row in rows}
+    assert {name: told.get(name) for name in work.KINDS} == {name: kind.twin for name, kind in work.KINDS.items()}
 
 
 def test_shapes_are_as_many_as_promised() -> None:
