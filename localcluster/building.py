@@ -31,8 +31,8 @@ import yaml
 
 from localcluster import errors, keeper
 
-KUBERNETES_VERSION = "v1.36.3"
-ETCD_VERSION = "v3.6.8"
+KUBERNETES_VERSION = "v1.37.2"
+ETCD_VERSION = "v3.7.0"
 KWOK_VERSION = "v0.8.0"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"  # the server's last release that builds as a plain Go module
 VERSITYGW_VERSION = "v1.8.0"

@@ -308,7 +308,7 @@ def _discovery(path: str) -> Json:
     kinds = store.KINDS.values()
     groups = {kind.group: kind.version for kind in kinds if kind.group}
     if path == "/version":
-        return {"major": "1", "minor": "36", "gitVersion": "v1.36.0-fake"}
+        return {"major": "1", "minor": "37", "gitVersion": "v1.37.0-fake"}
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":

@@ -1,6 +1,6 @@
 """The image and the manifests on a kind cluster, as a user installs them. Run by `make e2e`.
 
-KIND_NODE_IMAGE=kindest/node:v1.34.0 chooses the Kubernetes version; without it kind chooses.
+KIND_NODE_IMAGE=kindest/node:v1.35.8 chooses the Kubernetes version; without it kind chooses.
 """
 
 import json

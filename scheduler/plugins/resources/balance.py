@@ -1,6 +1,6 @@
 """NodeResourcesBalancedAllocation: prefers nodes whose resources the pod brings into balance.
 
-1.36: 50 + (50 + with - without) / 2, each of the two (1 - standard deviation of the used fractions) * 100, from true
+1.37: 50 + (50 + with - without) / 2, each of the two (1 - standard deviation of the used fractions) * 100, from true
 requests. Source: pkg/scheduler/framework/plugins/noderesources/balanced_allocation.go.
 """
 
