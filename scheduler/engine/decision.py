@@ -155,7 +155,11 @@ class Decision:
         """By criterion but data, its weight and [feasible] utility."""
         if self.choice is None or self.made_of is None:
             return {}
-        return self._terms(self.choice, self.made_of, self.feasible)
+        weights = self.choice.profile.weights
+        return {
+            name: scoring.Term(scoring.weight_of(weights, name), utility)
+            for name, utility in self.made_of.utilities(self.feasible).items()
+        }
 
     @property
     def full_message(self) -> str:
@@ -201,18 +205,12 @@ class Decision:
         runner_up = int(others.argmin())
         if others[runner_up] == np.inf:
             return TIE
-        both = np.array([runner_up, choice.slot])
-        gains = {name: float(np.subtract(*term.cost)) for name, term in self._terms(choice, made_of, both).items()}
+        weights = choice.profile.weights
+        chosen, other = made_of.parts(weights, choice.slot), made_of.parts(weights, runner_up)
+        gains = {name: other[name] - part for name, part in chosen.items()}
         saved_s = choice.data.seconds_at(runner_up) - choice.data.seconds_at(choice.slot)
         gains[criteria.DATA] = choice.data_weight * saved_s
         return max(gains, key=lambda name: gains[name])
-
-    def _terms(self, choice: Choice, made_of: sheet.Sheet, slots: Ints) -> dict[str, scoring.Term]:
-        weights = choice.profile.weights
-        return {
-            name: scoring.Term(scoring.weight_of(weights, name), utility)
-            for name, utility in made_of.utilities(slots).items()
-        }
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""

@@ -225,6 +225,17 @@ class Sheet:
             found[wish.name] = granted.get(wish.name, np.ones(len(slots)))
         return found
 
+    def parts(self, weights: config.Weights, slot: int) -> dict[str, float]:
+        """What each criterion but data adds to the cost of one slot, in plain numbers."""
+        found = {
+            criteria.RESOURCES: weights.resources * (1.0 - self._resources.item(slot) / self._most[0]),
+            criteria.AFFINITY: weights.affinity * (1.0 - self._affinity.item(slot) / self._most[1]),
+        }
+        granted = {row.plugin.name: row.values.item(slot) for row in self.wishes}
+        for wish in registry.WISHES:
+            found[wish.name] = scoring.weight_of(weights, wish.name) * (1.0 - granted.get(wish.name, 1.0))
+        return found
+
     def scores(self, slots: contract.Ints) -> scoring.Scores:
         """Upstream's scores of some feasible slots."""
         if self.error:
