@@ -75,7 +75,7 @@ class Availability:
                 count += bool(doubts)
                 away |= {one.copy.node for one in doubts}
                 if self._wanted(obj, doubts) is not None:
-                    self._clerk.ask(("available", *place), functools.partial(self._write, place))
+                    self._clerk.ask(("available", *place), functools.partial(self._write, place), patient=True)
         self.count = count
         self._since = {node: since for node, since in self._since.items() if node in away}
 

@@ -1,5 +1,8 @@
 """Writes to DataObjects: one worker, one request at a time, at a bounded rate, behind everything else.
 
+What no pod waits for (labels, conditions, what is to be deleted) is patient: it is done when nothing else is to be, and
+while pods are being bound only now and then, for each write costs the API server as much as a Binding does.
+
 Jobs are done in turns of groups, such as the namespaces for whose pods they are, so that one with thousands of them
 keeps nobody else waiting; when the list is full, the longest group loses one.
 
@@ -33,6 +36,44 @@ CAPACITY: Final = 20_000
 RATE_PER_S: Final = 100.0  # an API server takes some hundreds of writes a second, and bindings come first
 BURST: Final = 100.0
 RETRY_S: Final = 1.0
+PATIENT_EVERY_S: Final = 0.5  # while bindings are under way: a hundredth of what they cost at 200 a second, or less
+
+
+class _Lines:
+    """Jobs by group and key: the oldest of the group whose turn it is comes first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._jobs: collections.OrderedDict[str, dict[Key, Job]] = collections.OrderedDict()  # by group, next first
+
+    def has(self, group: str, key: Key) -> bool:
+        return key in self._jobs.get(group, {})
+
+    def put(self, group: str, key: Key, job: Job) -> bool:
+        """Add or replace a job; returns whether one was lost for want of room."""
+        line = self._jobs.get(group, {})
+        is_full = False
+        if key not in line:
+            is_full = self.count >= CAPACITY
+            if is_full:
+                longest = max(self._jobs, key=lambda one: len(self._jobs[one]))
+                if len(self._jobs[longest]) <= len(line) + 1:
+                    return True
+                self._jobs[longest].popitem()
+                self.count -= 1
+            self.count += 1
+        self._jobs.setdefault(group, line)[key] = job
+        return is_full
+
+    def take(self) -> tuple[str, Key, Job]:
+        """Take out the next."""
+        group, line = self._jobs.popitem(last=False)
+        key = next(iter(line))
+        job = line.pop(key)
+        self.count -= 1
+        if line:
+            self._jobs[group] = line  # behind the others
+        return group, key, job
 
 
 class Clerk:
@@ -40,56 +81,45 @@ class Clerk:
 
     Args:
         clock: Monotonic seconds.
+        is_urgent: Whether bindings are under way.
 
     Attributes:
         dropped: Jobs that found the list full.
         rests: While set, nothing that is asked for is taken in.
     """
 
-    def __init__(self, counters: metrics.Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, counters: metrics.Metrics, clock: Callable[[], float], is_urgent: Callable[[], bool] = lambda: False
+    ) -> None:
         self.dropped = 0
         self.rests = False
         self._metrics = counters
         self._clock = clock
-        self._jobs: collections.OrderedDict[str, dict[Key, Job]] = collections.OrderedDict()  # by group, next first
-        self._count = 0
+        self._is_urgent = is_urgent
+        self._soon, self._patient = _Lines(), _Lines()
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
         self._said: dict[str, str] = {}  # kind of job -> the refusal last told
         self._allowance, self._counted = BURST, clock()
 
-    def ask(self, key: Key, job: Job, *, group: str = "") -> None:
+    def ask(self, key: Key, job: Job, *, group: str = "", patient: bool = False) -> None:
         """Have a job done; one of the same key that still waits is replaced and keeps its turn."""
         if self.rests:
             return
-        line = self._jobs.get(group, {})
-        if key not in line:
-            if self._count >= CAPACITY:
-                self.dropped += 1
-                longest = max(self._jobs, key=lambda one: len(self._jobs[one]))
-                if len(self._jobs[longest]) <= len(line) + 1:
-                    return
-                self._jobs[longest].popitem()
-                self._count -= 1
-            self._count += 1
-        self._jobs.setdefault(group, line)[key] = job
+        self.dropped += (self._patient if patient else self._soon).put(group, key, job)
         self._asked.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            while not self._count:
-                self._done.set()
-                self._asked.clear()
-                await self._asked.wait()
-            self._done.clear()
+            lines = await self._next()
             await self._pace()
-            group, key, job = self._next()
+            group, key, job = lines.take()
             try:
                 await job()
             except (errors.UnreachableError, errors.ThrottledError) as error:
-                if key not in self._jobs.get(group, {}):
-                    self.ask(key, job, group=group)
+                if not lines.has(group, key):
+                    self.ask(key, job, group=group, patient=lines is self._patient)
                 await asyncio.sleep(max(RETRY_S, error.retry_after_s))
             except errors.ConflictError:
                 pass
@@ -104,18 +134,31 @@ class Clerk:
         """Let what waits be written, while ``run`` still runs."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):
-                while self._count:
+                while self._soon.count + self._patient.count:
                     await self._done.wait()
 
-    def _next(self) -> tuple[str, Key, Job]:
-        """Take the oldest job of the group whose turn it is."""
-        group, line = self._jobs.popitem(last=False)
-        key = next(iter(line))
-        job = line.pop(key)
-        self._count -= 1
-        if line:
-            self._jobs[group] = line  # behind the others
-        return group, key, job
+    async def _next(self) -> _Lines:
+        """Wait for a job that may be done; returns where it stands."""
+        while not self._soon.count:
+            self._asked.clear()
+            if not self._patient.count:
+                self._done.set()
+                await self._asked.wait()
+                self._done.clear()
+                continue
+            if not self._is_urgent():
+                return self._patient
+            try:
+                async with asyncio.timeout(PATIENT_EVERY_S):
+                    await self._asked_for_soon()
+            except TimeoutError:
+                return self._patient
+        return self._soon
+
+    async def _asked_for_soon(self) -> None:
+        while not self._soon.count:
+            self._asked.clear()
+            await self._asked.wait()
 
     async def _pace(self) -> None:
         now = self._clock()

@@ -30,7 +30,8 @@ NAMESPACES = "/api/v1/namespaces"
 DATA_OBJECTS = f"/apis/{names.API_VERSION}/{names.DATA_OBJECTS}"
 NODE_CAPABILITIES = f"/apis/{names.API_VERSION}/{names.NODE_CAPABILITIES}"
 
-TURN_EVERY = 50  # objects looked at between two turns of the loop
+TURN_EVERY = 50  # objects looked at between two turns of the loop: a millisecond or two
+PAUSE_S = 0.02  # likewise, while pods are being bound: who looks through all of them has all the time that there is
 
 
 class Nodes:
@@ -167,11 +168,21 @@ class Resources(Generic[O]):
 class CustomResources:
     """The DataObjects and NodeCapabilities that there are.
 
+    Args:
+        is_urgent: Whether pods are being bound.
+
     Attributes:
         on_object: Hear of each DataObject that is new, changed, or (None) gone, by namespace and name.
     """
 
-    def __init__(self, scheduling: driver.Driver, counters: metrics.Metrics, switch: twodoors.Switch) -> None:
+    def __init__(
+        self,
+        scheduling: driver.Driver,
+        counters: metrics.Metrics,
+        switch: twodoors.Switch,
+        is_urgent: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_urgent = is_urgent
         self.on_object: list[Callable[[Place, crd.DataObject | None], None]] = []
         self._driver = scheduling
         self._metrics = counters
@@ -196,7 +207,7 @@ class CustomResources:
             if (obj := self.objects.of.get(place)) is not None:
                 yield obj
             if not count % TURN_EVERY:
-                await asyncio.sleep(0)
+                await asyncio.sleep(PAUSE_S if self._is_urgent() else 0)
 
     async def tell_again(self) -> None:
         """Tell the listeners of each DataObject, as if it were new; the loop turns now and then."""

@@ -75,7 +75,7 @@ class Following:
         self.assigned = feed.AssignedPods(self.driver, counters)
         self.switch = twodoors.Switch(clock=clock)
         self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, self.switch)
-        self.resources = feed.CustomResources(self.driver, counters, self.switch)
+        self.resources = feed.CustomResources(self.driver, counters, self.switch, api.is_urgent)
         self._nodes_fed = feed.Nodes(self.driver)
         self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed, failures=failures)
         self._namespaces = informer.Informer(

@@ -44,7 +44,7 @@ class Labels:
             return
         generation, version = self._done.get(place, (-1, 0.0))
         if generation != obj.metadata.generation:
-            self._clerk.ask(("label", *place), functools.partial(self._label, place))
+            self._clerk.ask(("label", *place), functools.partial(self._label, place), patient=True)
         elif places.version(obj) > version:
             self._done[place] = generation, UNDONE
             log.warning(

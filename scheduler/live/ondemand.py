@@ -194,7 +194,7 @@ class Keys:
         for named in self._mentions.pending():
             self._want(named)
         for place in self._room.expire(now, self._settings.data_retention_s):
-            self._clerk.ask(("delete", *place), functools.partial(self._delete, place))
+            self._clerk.ask(("delete", *place), functools.partial(self._delete, place), patient=True)
 
     # ------------------------------------------------------------------------------------------------------- inside
 

@@ -65,7 +65,7 @@ class Upkeep:
         self._metrics = counters
         self._resources = resources
         self._interval_s = min(SWEEP_INTERVAL_S, settings.data_retention_s / 4)
-        self.writer = clerk.Clerk(counters, clock)
+        self.writer = clerk.Clerk(counters, clock, api.is_urgent)
         self.writer.rests = True
         named = mentions.Mentions(home)
         labels = labelled.Labels(api=api, resources=resources, writer=self.writer, counters=counters)
