@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test lint types bench bench-engine bench-parts hostile e2e image lock clean help
+.PHONY: .venv demo test lint types bench bench-engine bench-parts parity hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -54,6 +54,9 @@ bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods pla
 
 bench-parts: $(STAMP)  ## the benchmarks of the parts: questions, daemons, webhook
 	for script in benchmarks/bench_*.py; do echo "== $$script"; $(PY) "$$script"; done
+
+parity: $(STAMP)  ## our decisions and kube-scheduler's own plugins on the same hostile questions: COUNT=10000 SEED=1 THEMES=taints,ports
+	$(PY) -m tests.parity.compare $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(THEMES),--themes $(THEMES)) $(ARGS)
 
 hostile: $(STAMP)  ## 100,000 hostile answers and as many hostile notices of stores: crashes, memory, the loop's stalls
 	$(PY) -m tests.daemon.hostile $(ARGS)

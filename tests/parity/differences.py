@@ -1,0 +1,125 @@
+"""Two answers to one question, ours and upstream's: where they differ, by class, and what upstream's plugins did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Answer = Mapping[str, Any]
+
+_NOT_BUILT: Final = ("not supported yet", "unknown key", "unsupported")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Attributes:
+    where: The class of disagreement: the answer's field, and the plugin where one is at fault.
+    detail: Both sides, for a person.
+    """
+
+    where: str
+    detail: str
+
+
+def refused(ours: Answer) -> str:
+    """The feature for whose want we do not answer; "" where we do."""
+    fault = str(ours.get("fault") or "")
+    if not any(words in fault for words in _NOT_BUILT):
+        return ""
+    return fault.partition(":")[0] if "not supported" in fault else fault[:80]
+
+
+def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
+    """All that differs; nothing where either side answers with a fault, but the fault where only one does."""
+    if theirs.get("fault"):
+        if not ours.get("fault"):
+            yield Difference("fault:upstream", f"upstream: {theirs['fault']}; ours answers")
+        return
+    if ours.get("fault") and not refused(ours):
+        yield Difference("fault:ours", str(ours["fault"]))
+        return
+    before, after = (_verdict(answer.get("preFilter")) for answer in (ours, theirs))
+    if before != after:
+        plugin = (after or before)[1]
+        yield Difference(f"preFilter:{plugin}", _both(before, after))
+        return
+    for key in ("preFilterNodes", "feasible", "best"):
+        left, right = sorted(ours.get(key) or []), sorted(theirs.get(key) or [])
+        if left != right:
+            yield Difference(key, _both(left, right))
+    yield from _nodes(ours.get("nodes") or {}, theirs.get("nodes") or {})
+    yield from _alone(ours.get("plugins") or {}, theirs.get("plugins") or {})
+    yield from _scores(ours, theirs)
+    if (ours.get("message") or "") != (theirs.get("message") or ""):
+        yield Difference("message", _both(ours.get("message"), theirs.get("message")))
+    if not refused(ours):
+        yield from _preemption(ours.get("preemption") or {}, theirs.get("preemption") or {})
+
+
+def _verdict(said: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Without the order of reasons: upstream names extended resources in a random one."""
+    return (said["code"], said.get("plugin") or "", sorted(said.get("reasons") or [])) if said else ()
+
+
+def _nodes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in sorted(ours.keys() | theirs.keys()):
+        left, right = _verdict(ours.get(name)), _verdict(theirs.get(name))
+        if left != right:
+            plugins = sorted({verdict[1] for verdict in (left, right) if verdict and verdict[1]})
+            yield Difference(f"nodes:{'/'.join(plugins)}", f"{name}: {_both(left, right)}")
+
+
+def _alone(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in sorted(ours.keys() | theirs.keys()):
+        left, right = ours.get(name) or {}, theirs.get(name) or {}
+        for plugin in sorted(left.keys() | right.keys()):
+            before, after = ({**one.get(plugin, {}), "plugin": ""} for one in (left, right))
+            if before.get("code") != after.get("code") or _verdict(before) != _verdict(after):
+                yield Difference(f"plugins:{plugin}", f"{name}: {_both(before, after)}")
+
+
+def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
+    if bool(ours.get("scoreError")) != bool(theirs.get("scoreError")):
+        yield Difference("scoreError", _both(ours.get("scoreError"), theirs.get("scoreError")))
+        return
+    for key in ("raw", "scores"):
+        left, right = ours.get(key) or {}, theirs.get(key) or {}
+        for plugin in sorted(left.keys() | right.keys()):
+            before, after = (_no_zeros(side.get(plugin) or {}) for side in (left, right))
+            if before != after:  # a plugin that skips the pod adds nothing: upstream leaves it out, zeros say the same
+                yield Difference(f"{key}:{plugin}", _both(before, after))
+    if (ours.get("totals") or {}) != (theirs.get("totals") or {}):
+        yield Difference("totals", _both(ours.get("totals"), theirs.get("totals")))
+
+
+def _no_zeros(by_node: Mapping[str, int]) -> dict[str, int]:
+    return {name: score for name, score in by_node.items() if score}
+
+
+def _preemption(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:
+    for key in ("eligible", "why", "candidates"):
+        if (ours.get(key) or None) != (theirs.get(key) or None):
+            yield Difference(f"preemption:{key}", _both(ours.get(key), theirs.get(key)))
+    if sorted(ours.get("selected") or []) != sorted(theirs.get("selected") or []):
+        yield Difference("preemption:selected", _both(ours.get("selected"), theirs.get("selected")))
+
+
+def _both(ours: object, theirs: object) -> str:
+    return f"ours {ours!s} upstream {theirs!s}"
+
+
+def count(theirs: Answer, counts: Counter[tuple[str, str]]) -> None:
+    """Add to (what, plugin) how upstream's plugins took the question; ``what``: rejected, scored and so on."""
+    rejected = {plugin for by_plugin in (theirs.get("plugins") or {}).values() for plugin in by_plugin}
+    if theirs.get("preFilter"):
+        rejected.add(theirs["preFilter"].get("plugin") or "")
+    counts.update(("rejected", plugin) for plugin in rejected)
+    counts.update(
+        ("scored", plugin) for plugin, by_node in (theirs.get("scores") or {}).items() if any(by_node.values())
+    )
+    for point in ("filter", "score"):
+        counts.update((f"{point} skipped", plugin) for plugin in (theirs.get("skipped") or {}).get(point) or [])
+    if (theirs.get("preemption") or {}).get("selected"):
+        counts["preempted", "DefaultPreemption"] += 1
