@@ -16,6 +16,7 @@ waits, Bindings what was decided and is not settled, Journal the last decisions.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -62,6 +63,7 @@ class Kernel:
         self._engine = decide.Engine(settings)
         self._chance = np.random.PCG64(seed)
         self._wall_s = 0.0
+        self._second = -1, ""  # a second since 1970, and as text
         self._out: list[commands.Command] = []
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             events.NodeSeen: self.world.node_seen,
@@ -127,15 +129,19 @@ class Kernel:
 
     def wait_s(self) -> float | None:
         """Seconds from the last input until a step may have something to do; None if only an event can bring that."""
-        waits = [self.bindings.sweep_in_s(self.now_s), self.queue.wait_s() if self.bindings.free > 0 else None]
-        return min((wait for wait in waits if wait is not None), default=None)
+        until_sweep_s = self.bindings.sweep_in_s(self.now_s)
+        until_turn_s = self.queue.wait_s() if self.bindings.free > 0 else None
+        if until_sweep_s is None or until_turn_s is None:
+            return until_turn_s if until_sweep_s is None else until_sweep_s
+        return min(until_sweep_s, until_turn_s)
 
     def _begin(self, now_s: float) -> None:
         self.sequence += 1
         self.now_s = max(self.now_s, now_s)
 
     def _end(self) -> list[commands.Command]:
-        out, self._out = self._out + self.world.drain(), []
+        out, self._out = self._out, []
+        out += self.world.drain()
         return out
 
     # ------------------------------------------------------------------------------------------------- what is seen
@@ -181,14 +187,7 @@ class Kernel:
 
     def _attempt(self, entry: queue.Entry) -> None:
         pod = entry.pod
-        record = journal.Record(
-            pod=pod.key,
-            uid=entry.uid,
-            time=datetime.datetime.fromtimestamp(self._wall_s, datetime.UTC).isoformat(),
-            attempt=entry.attempts + 1,
-            outcome="failed",
-            sequence=self.sequence,
-        )
+        record = None
         try:
             asked = entry.asked = entry.asked or request.prepare(pod)
             if asked.intent.inputs and not entry.is_cleared:
@@ -196,6 +195,7 @@ class Kernel:
                 self._out.append(commands.AskData(pod, entry.arrived))
                 return
             entry.is_cleared = False
+            record = self._record(entry)
             self.journal.add(record)
             self._report_problems(entry, asked, record)
             view = self.state.freeze(self._wall_s)
@@ -210,13 +210,30 @@ class Kernel:
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
             return
         if found.node:
-            self.world.assume(pod, found.node)
+            self.world.assume(pod, found.node, asked.asked)
             self.queue.bind(entry)
             bind = self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s))
             if bind is not None:
                 self._out.append(bind)
         else:
             self._refuse(entry, record, found)
+
+    def _record(self, entry: queue.Entry) -> journal.Record:
+        return journal.Record(
+            pod=entry.pod.key,
+            uid=entry.uid,
+            time=self._time(),
+            attempt=entry.attempts + 1,
+            outcome="failed",
+            sequence=self.sequence,
+        )
+
+    def _time(self) -> str:
+        """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
+        second = math.floor(self._wall_s)
+        if second != self._second[0]:
+            self._second = second, datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
+        return f"{self._second[1][:-6]}.{int((self._wall_s - second) * 1e6):06}+00:00"
 
     def _refuse(self, entry: queue.Entry, record: journal.Record, found: decision.Decision) -> None:
         """No node: say why, and wait for something to change."""
@@ -238,8 +255,9 @@ class Kernel:
             self.world.nominate(entry.uid, entry.pod)
         self.queue.fail(entry)
 
-    def _give_up(self, entry: queue.Entry, record: journal.Record, message: str) -> None:
+    def _give_up(self, entry: queue.Entry, record: journal.Record | None, message: str) -> None:
         """The attempt itself failed: say so, and try again later."""
+        record = record or self._record(entry)
         record.outcome, record.message = "error", message
         self._out.append(commands.Unplaced(entry.pod, record))
         self.queue.fail(entry)
@@ -308,8 +326,10 @@ def _fill(record: journal.Record, found: decision.Decision, view: snapshot.Snaps
     record.profile = found.profile.name if found.profile is not None else ""
     record.deciding, record.data_s = found.deciding, found.data_s
     record.cost, record.cost_s = found.chosen_cost, found.chosen_cost_s
-    record.transfers = tuple(found.transfers(view))
-    record.unknown = found.data.unknown if found.data is not None else ()
-    record.unavailable = found.unavailable
+    data = found.data
+    if data is not None and (data.moves or data.unknown or data.unavailable):
+        record.transfers = tuple(found.transfers(view))
+        record.unknown = data.unknown
+        record.unavailable = found.unavailable
     if found.node:
-        record.node_type = NODE_TYPES.get(int(view.node_type[view.index_of[found.node]]), "unknown")
+        record.node_type = NODE_TYPES.get(view.node_type.item(view.index_of[found.node]), "unknown")

@@ -7,7 +7,10 @@ import itertools
 
 
 class Line:
-    """Members by uid, least key first, and the earlier of equals; those that left are skipped when they surface."""
+    """Members by uid, least key first, and the earlier of equals; those that left are skipped when they surface.
+
+    Those without a key stand in no order, and are never at the head.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[tuple[float, ...], int, str]] = []
@@ -19,7 +22,8 @@ class Line:
 
     def add(self, uid: str, key: tuple[float, ...]) -> None:
         ticket = self._tickets[uid] = next(self._count)
-        heapq.heappush(self._heap, (key, ticket, uid))
+        if key:
+            heapq.heappush(self._heap, (key, ticket, uid))
 
     def discard(self, uid: str) -> None:
         del self._tickets[uid]

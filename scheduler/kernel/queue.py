@@ -71,6 +71,8 @@ class Room(enum.Enum):
     IDLE = "idle"
     AWAKE = "awake"
 
+    __hash__ = object.__hash__  # likewise
+
 
 _ROOM_OF = {Place.GATED: Room.GATED, Place.UNSCHEDULABLE: Room.IDLE, **dict.fromkeys(AWAKE, Room.AWAKE)}
 
@@ -378,9 +380,13 @@ class Queue:
             line.discard(uid)
             if not line:
                 del self._crowded[entry.namespace]
+        if entry.refused_by:
+            self._wake(entry)
+
+    def _wake(self, entry: Entry) -> None:
         for plugin, asked in entry.refused_by.items():
             alike = self._refused[plugin][asked]
-            del alike[uid]
+            del alike[entry.uid]
             if not alike:
                 del self._refused[plugin][asked]
             if not self._refused[plugin]:

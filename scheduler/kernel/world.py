@@ -13,7 +13,7 @@ from scheduler.api import core, crd
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
-from scheduler.state import cluster, selecting
+from scheduler.state import cluster, demand, selecting
 
 Place = tuple[str, str]
 
@@ -161,9 +161,9 @@ class World:
             self.wake(changes.AssignedPodChanged(before, None))
         self._end_nomination(uid)
 
-    def assume(self, pod: core.Pod, node: str) -> None:
-        """Count a pod on the node that it is about to be bound to."""
-        self.state.assume(pod, node)
+    def assume(self, pod: core.Pod, node: str, asked: demand.Demand) -> None:
+        """Count a pod, which asks for so much, on the node that it is about to be bound to."""
+        self.state.assume(pod, node, asked)
         self._end_nomination(pod.metadata.uid, node)
 
     def forget(self, pod: core.Pod, node: str) -> None:
