@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import functools
 import pathlib
 import sys
@@ -66,6 +67,9 @@ RAW: Final = Contender("raw", RAW_SCHEDULER, "binder", _start_raw, writes_events
 
 def ours(name: str = "ours", program: pathlib.Path = processes.PROGRAM) -> Contender:
     """This scheduler, or another build of it under another name."""
+    # As it is installed in an image: what pip installs is compiled, what lies in a working tree may not be.
+    for folder in {program.parents[0], program.parents[2]}:
+        compileall.compile_dir(folder / "scheduler", quiet=2)
     launch = functools.partial(_start_ours, program, name)
     return Contender(name, names.SCHEDULER_NAME, name, launch, reads_data=True)
 

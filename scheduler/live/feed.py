@@ -133,9 +133,11 @@ class Resources(Generic[O]):
         self._heard = twodoors.Heard(switch, kind, self._tell, counters)
 
     def apply(self, obj: O) -> None:
-        with self._metrics.failures.contained("watch", object=f"{obj.metadata.namespace}/{obj.metadata.name}"):
+        try:
             self._switch.surge.came()
             self._heard.by_informer(obj)
+        except Exception as bug:  # noqa: BLE001 (costs this item alone)
+            self._metrics.failures.caught("watch", bug, object=f"{obj.metadata.namespace}/{obj.metadata.name}")
 
     def remove(self, key: informer.Key) -> None:
         with self._metrics.failures.contained("watch", gone=f"{key.namespace}/{key.name}"):
