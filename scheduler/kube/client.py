@@ -11,12 +11,11 @@ Where only one of several processes may write, ``Api.fence`` is asked before eac
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import email.utils
 import ssl
 import time
 import urllib.parse
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final, Self
 
 import aiohttp
@@ -62,8 +61,7 @@ class Api:
         self._login = login
         self.credentials = found
         self.fence: fencing.Fence | None = None
-        self._urgent = 0
-        self._urgent_until = 0.0
+        self._urgently = _Urgently()
         self.ahead_s = 0.0  # how far the server's clock is ahead of ours, to a second, as of its last answers
         self._clock_due = 0.0
         self._reread_s = reread_s
@@ -101,19 +99,13 @@ class Api:
         self._wire.close()
         await self._session.close()
 
-    @contextlib.contextmanager
-    def urgently(self) -> Iterator[None]:
+    def urgently(self) -> _Urgently:
         """Have others give way to what is asked inside; they are to look at ``is_urgent``."""
-        self._urgent += 1
-        try:
-            yield
-        finally:
-            self._urgent -= 1
-            self._urgent_until = time.monotonic() + URGENT_S
+        return self._urgently
 
     def is_urgent(self) -> bool:
         """Whether an urgent request is under way, or was just now, so that the next one is likely near."""
-        return self._urgent > 0 or time.monotonic() < self._urgent_until
+        return self._urgently.is_in_use()
 
     async def get(
         self,
@@ -243,7 +235,6 @@ class Api:
             deadline_s = min(deadline_s, fence())
             if deadline_s <= 0:
                 raise errors.FencedError
-        timeout = aiohttp.ClientTimeout(total=deadline_s)
         try:
             if body and not self.credentials.proxy:
                 async with asyncio.timeout(deadline_s):
@@ -254,7 +245,7 @@ class Api:
                 method,
                 path,
                 params=params,
-                timeout=timeout,
+                timeout=aiohttp.ClientTimeout(total=deadline_s),
                 body=body,
                 content_type=content_type,
                 accept=accept,
@@ -327,9 +318,9 @@ class Api:
         target = f"{path}?{urllib.parse.urlencode(params)}" if params else path
         for last in (False, True):
             used = self.credentials
-            headers = {"User-Agent": USER_AGENT, "Accept": accept, "Content-Type": content_type}
+            headers: wire.Headers = (("User-Agent", USER_AGENT), ("Accept", accept), ("Content-Type", content_type))
             if used.authorization:
-                headers["Authorization"] = used.authorization
+                headers += (("Authorization", used.authorization),)
             origin = wire.origin(used.server, used.tls_server_name)
             answer = await self._wire.ask(origin, wire.request(origin, method, target, headers, body), fence)
             self._read_clock(answer.headers.get("date", ""))
@@ -360,3 +351,21 @@ class Api:
         if isinstance(error, TimeoutError):
             return errors.UnreachableError(0, "Timeout", f"{server}: no answer in time")
         return errors.UnreachableError(0, "Unreachable", f"{server}: {str(error) or type(error).__name__}")
+
+
+class _Urgently:
+    """The context of all urgent requests."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._until_s = 0.0
+
+    def __enter__(self) -> None:
+        self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._inside -= 1
+        self._until_s = time.monotonic() + URGENT_S
+
+    def is_in_use(self) -> bool:
+        return self._inside > 0 or time.monotonic() < self._until_s

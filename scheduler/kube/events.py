@@ -17,8 +17,9 @@ import collections
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -276,22 +277,24 @@ class EventSink:
 
     def _body(self, record: _Record) -> bytes:
         regarding, related, kind, reason, action, note = record.identity
+        series = b""
+        if record.count > 1:
+            pieces = protobuf.whole(1, record.count), protobuf.micro_time(2, record.last_us)
+            series = protobuf.message(3, *pieces)
         return protobuf.obj(
             "events.k8s.io/v1",
             "Event",
-            protobuf.message(1, protobuf.text(1, record.name), protobuf.text(3, regarding.namespace or "default")),
+            protobuf.message(1, protobuf.text(1, record.name), _known(3, regarding.namespace or "default")),
             protobuf.micro_time(2, record.first_us),
-            protobuf.message(3, protobuf.whole(1, record.count), protobuf.micro_time(2, record.last_us))
-            if record.count > 1
-            else b"",
-            protobuf.text(4, self._controller),
-            protobuf.text(5, self._instance),
-            protobuf.text(6, action),
-            protobuf.text(7, reason),
+            series,
+            _known(4, self._controller),
+            _known(5, self._instance),
+            _known(6, action),
+            _known(7, reason),
             protobuf.message(8, *_pieces(regarding)),
             protobuf.message(9, *_pieces(related)) if related else b"",
             protobuf.text(10, note),
-            protobuf.text(11, kind),
+            _known(11, kind),
         )
 
     def _give_up(self, why: str, error: errors.ApiError | None) -> bool:
@@ -322,6 +325,8 @@ def _remedy(error: errors.ApiError) -> str:
 
 def cut(text: str, limit_bytes: int) -> str:
     """Cut a text to a number of bytes in UTF-8, between characters, and mark the cut."""
+    if text.isascii() and len(text) <= limit_bytes:
+        return text
     data = text.encode("utf-8", "replace")
     if len(data) > limit_bytes:
         data = data[: limit_bytes - len(CUT)]
@@ -334,7 +339,15 @@ def _as_text(since_1970_us: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{since_1970_us % 1_000_000:06d}Z"
 
 
-def _pieces(reference: Reference) -> Iterator[bytes]:
-    kind, name, namespace, uid, api_version, resource_version = reference
-    for field, value in enumerate((kind, namespace, name, uid, api_version, resource_version), 1):
-        yield protobuf.text(field, value)
+def _pieces(reference: Reference) -> tuple[bytes, ...]:
+    return (
+        _known(1, reference.kind),
+        _known(2, reference.namespace),
+        protobuf.text(3, reference.name),
+        protobuf.text(4, reference.uid),
+        _known(5, reference.api_version),
+        protobuf.text(6, reference.resource_version),
+    )
+
+
+_known = functools.lru_cache(maxsize=256)(protobuf.text)  # for what many Events say

@@ -8,6 +8,7 @@ k8s.io/apimachinery; like its JSON, an API version's numbers never change.
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
@@ -34,12 +35,22 @@ def message(field: int, *pieces: bytes) -> bytes:
 def micro_time(field: int, since_1970_us: int) -> bytes:
     """A field that holds a MicroTime."""
     seconds, rest_us = divmod(since_1970_us, 1_000_000)
-    return message(field, whole(1, seconds), whole(2, rest_us * 1000))
+    return message(field, _seconds(seconds), whole(2, rest_us * 1000))
+
+
+@functools.lru_cache(maxsize=4)
+def _seconds(since_1970: int) -> bytes:
+    return whole(1, since_1970)
 
 
 def obj(api_version: str, kind: str, *pieces: bytes) -> bytes:
     """A body: an object with its kind (runtime.Unknown)."""
-    return MAGIC + message(1, text(1, api_version), text(2, kind)) + message(2, *pieces)
+    return _beginning(api_version, kind) + message(2, *pieces)
+
+
+@functools.lru_cache(maxsize=16)
+def _beginning(api_version: str, kind: str) -> bytes:
+    return MAGIC + message(1, text(1, api_version), text(2, kind))
 
 
 def contents(body: bytes) -> bytes:
@@ -78,6 +89,8 @@ def fields(data: bytes) -> dict[int, int | bytes]:
 
 
 def _sized(field: int, value: bytes) -> bytes:
+    if field < 16 and len(value) < 0x80:  # nearly always
+        return _SINGLE[field << 3 | _BYTES] + _SINGLE[len(value)] + value
     return _varint(field << 3 | _BYTES) + _varint(len(value)) + value
 
 

@@ -30,6 +30,7 @@ BODY_BYTES: Final = 2**25  # an object is at most 1.5 MB (etcd's --max-request-b
 _HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 Socket = Callable[[fencing.Address], socket.socket]
+Headers = tuple[tuple[str, str], ...]  # name and value
 
 
 class Answer(NamedTuple):
@@ -267,13 +268,16 @@ def _head(data: bytes) -> tuple[int, dict[str, str]]:
     version, status, *_ = first.split(" ", 2)
     if version != "HTTP/1.1":
         raise BrokenAnswerError(f"{version[:20]!r} is not its version")
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise BrokenAnswerError("a header without a name")
-        headers[name.lower()] = value.strip()
-    return int(status), headers
+    return int(status), dict(map(_header, lines))
+
+
+@functools.lru_cache(maxsize=64)
+def _header(line: str) -> tuple[str, str]:
+    """The name and the value in a line; most of them are the same in all answers."""
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise BrokenAnswerError("a header without a name")
+    return name.lower(), value.strip()
 
 
 @functools.lru_cache(maxsize=4)
@@ -284,19 +288,26 @@ def origin(server: str, tls_name: str | None) -> Origin:
     return Origin(parts.hostname or "", port, parts.path.rstrip("/"), tls_name)
 
 
-def request(origin: Origin, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def request(origin: Origin, method: str, path: str, headers: Headers, body: bytes) -> bytes:
     """One request as bytes; ``path`` is encoded, query included.
 
     Raises:
         ValueError: the path or a header holds what would end its line.
     """
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise ValueError("a path that does not fit into a line")
+    first = f"{method} {origin.path}{path} HTTP/1.1\r\n".encode()
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (first, _lines(origin, headers), len(body), body)
+
+
+@functools.lru_cache(maxsize=16)
+def _lines(origin: Origin, headers: Headers) -> bytes:
+    """The lines that requests to a server share."""
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    lines = [f"{method} {origin.path}{path} HTTP/1.1", f"Host: {host}:{origin.port}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines.append(f"Content-Length: {len(body)}")
-    if not all(line.isascii() and line.isprintable() for line in lines) or " " in path:
-        raise ValueError("a path or header that does not fit into a line")
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    lines = [f"Host: {host}:{origin.port}", *(f"{name}: {value}" for name, value in headers)]
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        raise ValueError("a header that does not fit into a line")
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 def _plain_socket(address: fencing.Address) -> socket.socket:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import prometheus_client as prometheus
 
 from scheduler.kube import mishaps
+from scheduler.live import tallies
 
 # kube-scheduler's buckets for scheduling_attempt_duration_seconds: 1 ms to 16 s.
 DURATION_BUCKETS = tuple(0.001 * 2**n for n in range(15))
@@ -27,9 +28,6 @@ SOURCES = ("kopf", "informer")
 NODE_TYPES = ("edge", "cloud", "unknown")
 PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
 UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "available", "evicted", "refused", "full")
-
-# Without a `_created` series beside every counter, which no dashboard reads.
-prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 BANDWIDTH_SMOOTHING = 0.2  # weight of the newest transfer in the mean
 
@@ -45,41 +43,39 @@ class Metrics:
         self.registry = prometheus.CollectorRegistry()
         self._profile = profile
         registry = self.registry
-        self._latency = prometheus.Histogram(
+        self._latency = tallies.Histogram(
             "data_locality_scheduler_latency_seconds",
             "From the moment a pod is taken from the queue to the answer to its binding.",
             buckets=DURATION_BUCKETS,
-            registry=registry,
+            among=registry,
         )
-        self._attempts = prometheus.Counter(
-            "data_locality_scheduler_attempts", "Attempts to place a pod.", registry=registry
+        self._attempts = tallies.Counter("data_locality_scheduler_attempts", "Attempts to place a pod.", among=registry)
+        self._failures = tallies.Counter(
+            "data_locality_scheduler_failures", "Attempts that did not place the pod.", among=registry
         )
-        self._failures = prometheus.Counter(
-            "data_locality_scheduler_failures", "Attempts that did not place the pod.", registry=registry
-        )
-        self._locality = prometheus.Histogram(
+        self._locality = tallies.Histogram(
             "scheduler_node_data_locality_score",
             "Share of a placed pod's input and output bytes that are local to its node, 0 to 100.",
             buckets=SCORE_BUCKETS,
-            registry=registry,
+            among=registry,
         )
-        self._placements = prometheus.Counter(
+        self._placements = tallies.Counter(
             "scheduler_pod_placement",
             "Pods placed, by type of node and by the weight profile that decided.",
             ["node_type", "workload_type"],
-            registry=registry,
+            among=registry,
         )
-        self._transfer_s = prometheus.Histogram(
+        self._transfer_s = tallies.Histogram(
             "scheduler_data_transfer_time_seconds",
             "Expected transfer time of a placed pod's data.",
             buckets=TRANSFER_BUCKETS,
-            registry=registry,
+            among=registry,
         )
-        self._transfer_bytes = prometheus.Counter(
+        self._transfer_bytes = tallies.Counter(
             "scheduler_data_transfer_bytes",
             "Expected bytes of placed pods' data, local or over the network.",
             ["path"],
-            registry=registry,
+            among=registry,
         )
         self._bandwidth = prometheus.Gauge(
             "scheduler_bandwidth_utilization_bytes_per_second",
@@ -103,45 +99,45 @@ class Metrics:
             ["source"],
             registry=registry,
         )
-        self._duration = prometheus.Histogram(
+        self._duration = tallies.Histogram(
             "scheduler_scheduling_attempt_duration_seconds",
             "Attempts to place a pod, from queue to answer, by result.",
             ["result", "profile"],
             buckets=DURATION_BUCKETS,
-            registry=registry,
+            among=registry,
         )
-        self._results = prometheus.Counter(
+        self._results = tallies.Counter(
             "scheduler_schedule_attempts",
             "Attempts to place a pod, by result.",
             ["result", "profile"],
-            registry=registry,
+            among=registry,
         )
-        self._algorithm = prometheus.Histogram(
+        self._algorithm = tallies.Histogram(
             "scheduler_scheduling_algorithm_duration_seconds",
             "The decision alone: filters, costs, choice.",
             buckets=DURATION_BUCKETS,
-            registry=registry,
+            among=registry,
         )
-        self._binds = prometheus.Counter(
-            "data_locality_scheduler_binds", "Answers to bindings, by outcome.", ["outcome"], registry=registry
+        self._binds = tallies.Counter(
+            "data_locality_scheduler_binds", "Answers to bindings, by outcome.", ["outcome"], among=registry
         )
-        self._bad_inputs = prometheus.Counter(
+        self._bad_inputs = tallies.Counter(
             "data_locality_scheduler_bad_inputs",
             "Values in manifests and custom resources that could not be used, by kind of object.",
             ["kind"],
-            registry=registry,
+            among=registry,
         )
-        self._upkeep = prometheus.Counter(
+        self._upkeep = tallies.Counter(
             "data_locality_scheduler_data_object_writes",
             "Writes to DataObjects by the scheduler, by what was done; refused and full: what was not.",
             ["what"],
-            registry=registry,
+            among=registry,
         )
-        self._data_waits = prometheus.Counter(
+        self._data_waits = tallies.Counter(
             "data_locality_scheduler_data_waits",
             "Pods that waited for their keys to be looked up, by how the wait ended.",
             ["outcome"],
-            registry=registry,
+            among=registry,
         )
         self._cache = prometheus.Gauge(
             "scheduler_cache_size", "Nodes, pods and assumed pods in the cluster state.", ["type"], registry=registry
@@ -173,22 +169,23 @@ class Metrics:
             ["name"],
             registry=registry,
         )
-        internal = prometheus.Counter(
+        internal = tallies.Counter(
             "data_locality_scheduler_internal_errors",
             "Items (a pod, an object, an event, a write) given up over a defect, by the part that met it; see the log.",
             ["part"],
-            registry=registry,
+            among=registry,
         )
-        self.failures = mishaps.Mishaps(lambda part: internal.labels(part).inc())
+        self.failures = mishaps.Mishaps(internal.add)
         for part in PARTS:
-            internal.labels(part)
+            internal.add(part, by=0)
         self._placed: collections.Counter[str] = collections.Counter()
+        self._edge_ratio.set_function(lambda: self._placed["edge"] / max(1, self._placed.total()))
         self._mean_rate = 0.0
         for result in RESULTS:  # a counter that exists from the start can be alerted on
-            self._results.labels(result, profile)
-            self._duration.labels(result, profile)
+            self._results.add(result, profile, by=0)
+            self._duration.begin(result, profile)
         for what in UPKEEP:
-            self._upkeep.labels(what)
+            self._upkeep.add(what, by=0)
 
     # ------------------------------------------------------------------------------------------ read when scraped
 
@@ -227,27 +224,26 @@ class Metrics:
 
     def attempted(self, result: str, seconds: float) -> None:
         """An attempt ended with one of RESULTS."""
-        self._attempts.inc()
+        self._attempts.add()
         if result != "scheduled":
-            self._failures.inc()
+            self._failures.add()
         self._latency.observe(seconds)
-        self._duration.labels(result, self._profile).observe(seconds)
-        self._results.labels(result, self._profile).inc()
+        self._duration.observe(seconds, result, self._profile)
+        self._results.add(result, self._profile)
 
     def answered(self, outcome: str) -> None:
-        self._binds.labels(outcome).inc()
+        self._binds.add(outcome)
 
     def placed(self, *, node_type: str, workload_type: str) -> None:
         node_type = node_type if node_type in NODE_TYPES else "unknown"
-        self._placements.labels(node_type, workload_type).inc()
+        self._placements.add(node_type, workload_type)
         self._placed[node_type] += 1
-        self._edge_ratio.set(self._placed["edge"] / self._placed.total())
 
     def moved(self, *, local_bytes: int, remote_bytes: int, seconds: float, remote_s: float) -> None:
         """What a placed pod's data will do: bytes on the node, bytes over the network, seconds of all and of those."""
         self._transfer_s.observe(seconds)
-        self._transfer_bytes.labels("local").inc(local_bytes)
-        self._transfer_bytes.labels("remote").inc(remote_bytes)
+        self._transfer_bytes.add("local", by=local_bytes)
+        self._transfer_bytes.add("remote", by=remote_bytes)
         if total := local_bytes + remote_bytes:
             self._locality.observe(100.0 * local_bytes / total)
         if remote_bytes and remote_s > 0:
@@ -257,17 +253,17 @@ class Metrics:
 
     def upkeep(self, what: str) -> None:
         """One of UPKEEP was done to a DataObject, or could not be."""
-        self._upkeep.labels(what).inc()
+        self._upkeep.add(what)
 
     def data_wait(self, outcome: str) -> None:
         """A pod's wait for its keys ended: ``answered`` or ``expired``."""
-        self._data_waits.labels(outcome).inc()
+        self._data_waits.add(outcome)
 
     def clock_ahead(self, of: str, seconds: float) -> None:
         self._ahead.labels(of).set(seconds)
 
     def bad_input(self, kind: str) -> None:
-        self._bad_inputs.labels(kind).inc()
+        self._bad_inputs.add(kind)
 
     def render(self) -> bytes:
         """The text format, as Prometheus reads it."""
