@@ -35,6 +35,7 @@ FILTERS: Final = frozenset(
 # Those that score by default, with their weights (pkg/scheduler/apis/config/v1/default_plugins.go).
 SCORE_WEIGHTS: Final[Mapping[str, int]] = {
     "NodeResourcesFit": 1,
+    "VolumeBinding": 1,
     "NodeResourcesBalancedAllocation": 1,
     "ImageLocality": 1,
     "TaintToleration": 3,
@@ -53,7 +54,7 @@ _KEYS_WITHOUT_EFFECT: Final = (
     "parallelism", "percentageOfNodesToScore", "clientConnection", "enableProfiling", "enableContentionProfiling",
     "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
 )  # fmt: skip
-_ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources", "VolumeBinding")
+_ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources")
 _SPREAD: Final = "PodTopologySpread"
 
 
@@ -75,6 +76,12 @@ class Plugins:
 
     fit_shape: tuple[tuple[int, int], ...] = ()
     """For RequestedToCapacityRatio: points of utilization (0..100 percent, rising) and score (0..10)."""
+
+    volume_shape: tuple[tuple[int, int], ...] = ((0, 10), (100, 0))
+    """How VolumeBinding scores the share of a volume or pool that is taken: points as of ``fit_shape``."""
+
+    volume_bind_timeout_s: int = 600
+    """For how long VolumeBinding waits until a pod's claims are bound."""
 
     balanced_resources: tuple[str, ...] = ("cpu", "memory")
     """Resources whose use NodeResourcesBalancedAllocation keeps even."""
@@ -178,6 +185,12 @@ def _read_args(plugins: Plugins, entry: sections.Section, ignored: list[str]) ->
             ignored.append(f"pluginConfig {name}")
         case "NodeResourcesFit":
             plugins = _read_fit(plugins, args)
+        case "VolumeBinding":
+            plugins = dataclasses.replace(
+                plugins,
+                volume_shape=_read_shape(args) or plugins.volume_shape,
+                volume_bind_timeout_s=args.integer("bindTimeoutSeconds", plugins.volume_bind_timeout_s, 0, 2**31 - 1),
+            )
         case "NodeResourcesBalancedAllocation" if args.has("resources"):
             default = tuple((resource, 1) for resource in plugins.balanced_resources)
             resources = tuple(resource for resource, _ in _read_resources(args, default, 1))
@@ -201,12 +214,7 @@ def _read_fit(plugins: Plugins, args: sections.Section) -> Plugins:
     )
     resources = _read_resources(strategy, plugins.fit_resources, 100)
     ratio = strategy.section("requestedToCapacityRatio")
-    points = []
-    for point in ratio.sections("shape"):
-        points.append((point.integer("utilization", 0, 0, 100), point.integer("score", 0, 0, 10)))
-        point.finish()
-    if any(after[0] <= before[0] for before, after in itertools.pairwise(points)):
-        ratio.report("shape", "utilization must rise from point to point; put them in order, each once")
+    points = _read_shape(ratio)
     ratio.finish()
     if kind == "RequestedToCapacityRatio" and not points:
         strategy.report("requestedToCapacityRatio", "RequestedToCapacityRatio needs a shape with at least one point")
@@ -215,10 +223,20 @@ def _read_fit(plugins: Plugins, args: sections.Section) -> Plugins:
         plugins,
         fit_strategy=cast(FitStrategy, kind),
         fit_resources=resources,
-        fit_shape=tuple(points),
+        fit_shape=points,
         ignored_resources=_read_names(args, "ignoredResources"),
         ignored_resource_groups=_read_names(args, "ignoredResourceGroups"),
     )
+
+
+def _read_shape(section: sections.Section) -> tuple[tuple[int, int], ...]:
+    points = []
+    for point in section.sections("shape"):
+        points.append((point.integer("utilization", 0, 0, 100), point.integer("score", 0, 0, 10)))
+        point.finish()
+    if any(after[0] <= before[0] for before, after in itertools.pairwise(points)):
+        section.report("shape", "utilization must rise from point to point; put them in order, each once")
+    return tuple(points)
 
 
 def _read_names(args: sections.Section, key: str) -> frozenset[str]:

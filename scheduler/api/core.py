@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from scheduler.api import decoding
+from scheduler.api import decoding, sources
 
 Quantity = str | int | float
 ResourceList = dict[str, Quantity]
@@ -188,40 +188,6 @@ class Container(_Object, frozen=True):
     volume_mounts: tuple[VolumeMount, ...] = ()
 
 
-class ClaimSource(_Object, frozen=True):
-    """The claim that a volume names."""
-
-    claim_name: str = ""
-
-
-class ImageVolume(_Object, frozen=True):
-    """An image that is mounted as a volume."""
-
-    reference: str = ""
-
-
-class Volume(_Object, frozen=True):
-    """A volume, told apart only as far as scheduling must.
-
-    The sources that bind a pod to places or count against limits are kept; config maps, secrets, projected, emptyDir,
-    hostPath and the like are not, as they run anywhere.
-    """
-
-    name: str = ""
-    persistent_volume_claim: ClaimSource | None = None
-    ephemeral: dict[str, Any] | None = None
-    csi: dict[str, Any] | None = None
-    gce_persistent_disk: dict[str, Any] | None = None
-    aws_elastic_block_store: dict[str, Any] | None = None
-    azure_disk: dict[str, Any] | None = None
-    cinder: dict[str, Any] | None = None
-    vsphere_volume: dict[str, Any] | None = None
-    portworx_volume: dict[str, Any] | None = None
-    iscsi: dict[str, Any] | None = None
-    rbd: dict[str, Any] | None = None
-    image: ImageVolume | None = None
-
-
 class SchedulingGate(_Object, frozen=True):
     """A reason to keep the pod out of the queue."""
 
@@ -258,7 +224,7 @@ class PodSpec(_Object, frozen=True):
     scheduling_gates: tuple[SchedulingGate, ...] = ()
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
     resource_claims: tuple[dict[str, Any], ...] = ()
-    volumes: tuple[Volume, ...] = ()
+    volumes: tuple[sources.Volume, ...] = ()
     ephemeral_containers: tuple[Container, ...] = ()
     host_network: bool = False
     host_users: bool | None = None

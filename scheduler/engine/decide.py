@@ -18,7 +18,7 @@ import numpy as np
 
 from scheduler import config
 from scheduler.engine import decision, preemption, profiles, rows, shapes, sheet, unsupported, verdict
-from scheduler.plugins import contract, request
+from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
 from scheduler.state import changes, demand, snapshot
@@ -41,7 +41,8 @@ class Engine:
     def __init__(self, settings: config.Settings) -> None:
         self._settings = settings
         self._shapes = shapes.Shapes(settings)
-        self._plain = profiles.plain(settings.plugins)
+        groups = (registry.RESOURCES, registry.RESOURCES_AND_STORAGE)
+        self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
         self._data = cost.Kept(settings)
         self._log: changes.Log | None = None
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
@@ -137,7 +138,7 @@ class Engine:
                 asked, view, made_of=made_of, pod_verdict=narrowed, message=error, score_error=error
             )
         moves = self._data.cost(view, asked)
-        profile = self._plain
+        profile = self._plain[made_of.group]
         if not asked.intent.is_plain:
             profile = profiles.choose(asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings)
         data_weight = profile.weights.data / self._settings.tau_s

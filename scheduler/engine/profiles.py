@@ -10,7 +10,7 @@ import numpy as np
 from scheduler import config
 from scheduler.api import annotations as intents
 from scheduler.engine import scoring
-from scheduler.plugins import contract
+from scheduler.plugins import contract, registry
 from scheduler.plugins.data import cost
 
 PLAIN: Final = "plain"
@@ -29,9 +29,9 @@ class Profile:
     weights: config.Weights
 
 
-def plain(plugins: config.Plugins) -> Profile:
-    """That of a pod without annotations."""
-    return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(plugins))
+def plain(plugins: config.Plugins, group: tuple[str, ...] = registry.RESOURCES) -> Profile:
+    """That of a pod without annotations; ``group``: the scores that make up the resources."""
+    return Profile(PLAIN, "no data, capability or preference annotation", scoring.plain_weights(plugins, group))
 
 
 def choose(intent: intents.Intent, moves: cost.DataCost, feasible: contract.Mask, settings: config.Settings) -> Profile:

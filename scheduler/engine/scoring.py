@@ -65,9 +65,13 @@ def _most(plugins: config.Plugins, group: tuple[str, ...]) -> int:
     return sum(plugins.score_weights.get(plugin, 0) for plugin in group) * contract.MAX_SCORE
 
 
-def plain_weights(plugins: config.Plugins) -> config.Weights:
-    """The profile of a pod without annotations: each group weighs as its plugins do in kube-scheduler's total."""
-    resources, affinity = _most(plugins, registry.RESOURCES), _most(plugins, registry.AFFINITY)
+def plain_weights(plugins: config.Plugins, group: tuple[str, ...]) -> config.Weights:
+    """The profile of a pod without annotations: each group weighs as its plugins do in kube-scheduler's total.
+
+    Args:
+        group: The scores that make up the resources.
+    """
+    resources, affinity = _most(plugins, group), _most(plugins, registry.AFFINITY)
     whole = max(resources + affinity, 1)
     return config.Weights(
         resources=resources / whole, affinity=affinity / whole, node_type=0.0, capability=0.0, data=0.0

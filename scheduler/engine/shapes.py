@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import config
-from scheduler.api import core
+from scheduler.api import core, sources
 from scheduler.engine import unsupported, verdict
 from scheduler.plugins import contract, registry, request
 
@@ -146,10 +146,11 @@ def _key(pod: request.PodRequest) -> bytes:
     """All that a plugin may read of a pod. Each pod has a volume of its own for its token, which nobody reads."""
     meta, spec, intent = pod.pod.metadata, pod.pod.spec, pod.intent
     hints = () if intent.is_plain else msgspec.structs.replace(intent, inputs=(), outputs=(), sources=())
-    volumes = [volume for volume in spec.volumes if volume != core.Volume(name=volume.name)] if spec.volumes else ()
+    volumes = [volume for volume in spec.volumes if volume != sources.Volume(name=volume.name)] if spec.volumes else ()
+    own = (meta.name, meta.uid) if any(volume.ephemeral is not None for volume in volumes) else ()
     return _ENCODE(
         (
-            meta.namespace, meta.labels, hints, volumes, spec.node_name, spec.node_selector, spec.affinity,
+            meta.namespace, meta.labels, hints, volumes, own, spec.node_name, spec.node_selector, spec.affinity,
             spec.tolerations, spec.containers, spec.init_containers, spec.ephemeral_containers, spec.overhead,
             spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, spec.resource_claims,
             spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,

@@ -45,7 +45,7 @@ class _Scored:
         self.normalise = row.plugin.normalise
         self.mix = row.plugin.mix
         self._measured: Hashable = None
-        self.is_resources = row.plugin.name in registry.RESOURCES
+        self.is_resources = row.plugin.name in registry.RESOURCES_AND_STORAGE
         self.seen: contract.Ints = np.zeros(0, np.int64)
         self.least = self.most = self.lows = self.highs = 0
 
@@ -132,6 +132,7 @@ class Sheet:
         count: Feasible nodes.
         refuser: [slots] the number of the filter that refuses it first, or one of the constants above.
         error: Why the scores are not valid; they count nothing then.
+        group: The scores that make up the resources.
     """
 
     def __init__(
@@ -156,7 +157,9 @@ class Sheet:
         self._is_mixed = any(one.mix is not None for one in self._scored)
         self._rows: tuple[rows.Row, ...] = (*filters, *scores, *wishes)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
-        self._most = scoring.most(plugins, registry.RESOURCES), scoring.most(plugins, registry.AFFINITY)
+        has_storage = any(one.is_resources and one.row.plugin.name not in registry.RESOURCES for one in self._scored)
+        self.group = registry.RESOURCES_AND_STORAGE if has_storage else registry.RESOURCES
+        self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
         self._costs: dict[config.Weights, contract.Floats] = {}
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}
 

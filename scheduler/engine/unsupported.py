@@ -7,21 +7,6 @@ from typing import Final
 from scheduler.plugins import request
 from scheduler.state import snapshot
 
-# Volume sources that bind a pod to places, or count against a node's limits.
-_PLACED_VOLUMES: Final = {
-    "persistent_volume_claim": "persistentVolumeClaim",
-    "ephemeral": "ephemeral",
-    "gce_persistent_disk": "gcePersistentDisk",
-    "aws_elastic_block_store": "awsElasticBlockStore",
-    "azure_disk": "azureDisk",
-    "cinder": "cinder",
-    "vsphere_volume": "vsphereVolume",
-    "portworx_volume": "portworxVolume",
-    "iscsi": "iscsi",
-    "rbd": "rbd",
-}
-
-
 # Extended resources named so stand for devices of the class of that name (k8s.io/api/resource/v1).
 _DEVICE_CLASS: Final = "deviceclass.resource.kubernetes.io/"
 
@@ -33,7 +18,6 @@ def may_lack(asked: request.PodRequest) -> bool:
         spec.scheduling_group is not None
         or spec.workload_ref is not None
         or spec.topology_spread_constraints
-        or spec.volumes
         or spec.resource_claims
         or asked.asked.scalars
     )
@@ -48,10 +32,6 @@ def find(asked: request.PodRequest, snap: snapshot.Snapshot) -> str:
         return _text("GangScheduling", "spec.workloadRef")
     if spec.topology_spread_constraints:
         return _text("PodTopologySpread", "spec.topologySpreadConstraints")
-    for volume in spec.volumes:
-        for field, source in _PLACED_VOLUMES.items():
-            if getattr(volume, field) is not None:
-                return _text("VolumeBinding", f"volume {volume.name!r} ({source})")
     if spec.resource_claims:
         return _text("DynamicResources", "spec.resourceClaims")
     for name, amount in sorted(asked.asked.scalars.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scheduler.api import core, crd, verdicts
+from scheduler.api import core, crd, verdicts, volumes
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="what", tag=True, gc=False):
@@ -114,6 +114,20 @@ class PodGone(Event, frozen=True):
     uid: str
 
 
+class StorageSeen(Event, frozen=True):
+    """A claim, a volume, or what says which can be had where, is there, as given."""
+
+    obj: volumes.Object
+
+
+class StorageGone(Event, frozen=True):
+    """One of them is gone; ``kind`` is its type."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 # ----------------------------------------------------------------------------------------------- the pods that wait
 
 
@@ -198,6 +212,8 @@ Any = (
     | ObjectGone
     | CapabilitySeen
     | CapabilityGone
+    | StorageSeen
+    | StorageGone
     | PodSeen
     | PodGone
     | PendingSeen

@@ -27,6 +27,7 @@ from scheduler.api import verdicts
 from scheduler.engine import decide, decision
 from scheduler.kernel import bindings, commands, events, journal, queue, world
 from scheduler.plugins import request
+from scheduler.plugins.volumes import binding
 from scheduler.state import facts, snapshot
 
 Verdict = verdicts.Verdict
@@ -78,6 +79,8 @@ class Kernel:
             events.ObjectGone: self.world.object_gone,
             events.CapabilitySeen: self.world.capability_seen,
             events.CapabilityGone: self.world.capability_gone,
+            events.StorageSeen: self.world.storage_seen,
+            events.StorageGone: self.world.storage_gone,
             events.PodSeen: self._pod_seen,
             events.PodGone: self._pod_gone,
             events.PendingSeen: self._pending_seen,
@@ -208,6 +211,14 @@ class Kernel:
         except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
             self._out.append(commands.Defect("cycle", pod.key, bug))
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
+            return
+        slot = view.index_of.get(found.node, -1)
+        if slot >= 0 and (waiting := binding.binding_on(asked, view, slot)) is not None:
+            claims = [claim.metadata.name for claim in (*(claim for claim, _ in waiting.given), *waiting.provided)]
+            record.node, record.outcome = "", "unsupported"
+            record.message = f"VolumeBinding is not supported yet: cannot bind claims {', '.join(claims)}"
+            self._out.append(commands.Unplaced(entry.pod, record))
+            self.queue.put_back(entry, {queue.UNSUPPORTED: None})
             return
         if found.node:
             self.world.assume(pod, found.node, asked.asked)

@@ -13,12 +13,23 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
-from scheduler.api import core, services
+from scheduler.api import core, services, volumes
 from scheduler.kernel import journal, kernel
 from scheduler.state import selecting
+
+_STORED: Final[dict[str, type[volumes.Object]]] = {
+    "pvcs": volumes.PersistentVolumeClaim,
+    "pvs": volumes.PersistentVolume,
+    "storageClasses": volumes.StorageClass,
+    "csiNodes": volumes.CSINode,
+    "csiDrivers": volumes.CSIDriver,
+    "csiStorageCapacities": volumes.CSIStorageCapacity,
+    "volumeAttachments": volumes.VolumeAttachment,
+}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,6 +58,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "shown": {"sequence": subject.sequence, "time": when.isoformat()},
     }
     head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "pod": pod}
+    stored = subject.state.storage.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
     expected = [one for other, one in world.nominated.items() if other != uid]
     # Taken at this moment: what changes while the line is sent does not change what it shows.
@@ -57,6 +69,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         **_selectors(world.selectors),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
+        **{name: list(stored[kind].values()) for name, kind in _STORED.items()},
         "pods": itertools.chain(itertools.starmap(_on, counted), expected),
     }
     return _pieces(_encode(head), collections)

@@ -6,16 +6,19 @@ what a new version changes, and to hand out the question of a decision.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from scheduler import config, errors
-from scheduler.api import core, crd
+from scheduler.api import core, crd, volumes
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
 from scheduler.state import cluster, demand, selecting
 
 Place = tuple[str, str]
+_STORED: Final = {kind.__name__: kind for kind in volumes.KINDS}
 
 
 class World:
@@ -127,6 +130,24 @@ class World:
     def capability_gone(self, event: events.CapabilityGone) -> None:
         self.capabilities.pop(event.name, None)
         self.state.remove_capability(event.name)
+
+    # ------------------------------------------------------------------------------------------ claims and volumes
+
+    def storage_seen(self, event: events.StorageSeen) -> None:
+        obj = event.obj
+        try:
+            before = self.state.storage.apply(obj)
+        except errors.InputError as error:
+            name = f"{obj.metadata.namespace}/{obj.metadata.name}".removeprefix("/")
+            self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
+            return
+        if before != obj:
+            self.wake(changes.StorageChanged(before, obj))
+
+    def storage_gone(self, event: events.StorageGone) -> None:
+        before = self.state.storage.remove(_STORED[event.kind], event.namespace, event.name)
+        if before is not None:
+            self.wake(changes.StorageChanged(before, None))
 
     # -------------------------------------------------------------------------------------------------------- pods
 

@@ -22,7 +22,7 @@ from scheduler import config, errors
 from scheduler.api import core, crd
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
-from scheduler.live import devices, driver, feed, health, kopfwatch, metrics, podfeed, recorder, twodoors
+from scheduler.live import devices, driver, feed, health, kopfwatch, metrics, podfeed, recorder, twodoors, volumefeed
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +100,7 @@ class Following:
         self._capabilities = informer.Informer(
             api, feed.NODE_CAPABILITIES, crd.NodeCapability, self.resources.nodes, failures=failures
         )
+        self._volumes = volumefeed.Volumes(api, self.driver, failures)
         self._device_classes = informer.Informer(
             api,
             devices.DEVICE_CLASSES,
@@ -116,6 +117,7 @@ class Following:
             "watch of pods": self._pods.run(),
             "watch of data objects": self._data_objects.run(),
             "watch of node capabilities": self._capabilities.run(),
+            "watch of volumes": self._volumes.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:
@@ -124,7 +126,7 @@ class Following:
         Args:
             kopf_started: Called each time after Kopf has taken the process's signals.
         """
-        needed = (self._nodes, self._namespaces, self._pods, self._data_objects, self._capabilities)
+        needed = (self._nodes, self._namespaces, self._pods, self._data_objects, self._capabilities, self._volumes)
         synced = (each.synced.wait() for each in needed)
         has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
         watch = kopfwatch.KopfWatch(
@@ -156,6 +158,7 @@ class Following:
             "pods": lambda: "" if self._pods.synced.is_set() else "not read yet",
             "data objects": lambda: "" if self._data_objects.synced.is_set() else "not read yet",
             "node capabilities": lambda: "" if self._capabilities.synced.is_set() else "not read yet",
+            "volumes": lambda: "" if self._volumes.synced.is_set() else "not read yet",
         }
 
     async def _refresh(self) -> None:

@@ -75,6 +75,8 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
     _apply("deviceClasses", asked.device_classes, state.apply_device_class)
     _apply_selectors(asked, state)
     _apply("nodeCapabilities", asked.node_capabilities, state.apply_capability)
+    for collection, objects in questions.storage(asked).items():
+        _apply(collection, objects, state.storage.apply)
     _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
     snap = state.freeze(_time(asked.now))

@@ -23,6 +23,13 @@ _COLLECTIONS: Final = {
     "StatefulSet": "statefulSets",
     "DataObject": "dataObjects",
     "NodeCapability": "nodeCapabilities",
+    "PersistentVolumeClaim": "pvcs",
+    "PersistentVolume": "pvs",
+    "StorageClass": "storageClasses",
+    "CSINode": "csiNodes",
+    "CSIDriver": "csiDrivers",
+    "CSIStorageCapacity": "csiStorageCapacities",
+    "VolumeAttachment": "volumeAttachments",
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core, crd, decoding
+from scheduler.api import core, crd, decoding, volumes
 from scheduler.api import services as selects
 
 Named = (
@@ -26,6 +26,7 @@ Named = (
     | selects.Controller
     | crd.DataObject
     | crd.NodeCapability
+    | volumes.Object
 )
 
 
@@ -45,14 +46,14 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     stateful_sets: tuple[selects.Controller, ...] = ()
     data_objects: tuple[crd.DataObject, ...] = ()
     node_capabilities: tuple[crd.NodeCapability, ...] = ()
+    pvcs: tuple[volumes.PersistentVolumeClaim, ...] = ()
+    pvs: tuple[volumes.PersistentVolume, ...] = ()
+    storage_classes: tuple[volumes.StorageClass, ...] = ()
+    csi_nodes: tuple[volumes.CSINode, ...] = ()
+    csi_drivers: tuple[volumes.CSIDriver, ...] = ()
+    csi_storage_capacities: tuple[volumes.CSIStorageCapacity, ...] = ()
+    volume_attachments: tuple[volumes.VolumeAttachment, ...] = ()
     config: dict[str, Any] | None = None
-    pvcs: msgspec.Raw = msgspec.Raw()
-    pvs: msgspec.Raw = msgspec.Raw()
-    storage_classes: msgspec.Raw = msgspec.Raw()
-    csi_nodes: msgspec.Raw = msgspec.Raw()
-    csi_drivers: msgspec.Raw = msgspec.Raw()
-    csi_storage_capacities: msgspec.Raw = msgspec.Raw()
-    volume_attachments: msgspec.Raw = msgspec.Raw()
     pdbs: msgspec.Raw = msgspec.Raw()
 
 
@@ -67,6 +68,13 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "statefulSets": ("stateful_sets", selects.Controller),
     "dataObjects": ("data_objects", crd.DataObject),
     "nodeCapabilities": ("node_capabilities", crd.NodeCapability),
+    "pvcs": ("pvcs", volumes.PersistentVolumeClaim),
+    "pvs": ("pvs", volumes.PersistentVolume),
+    "storageClasses": ("storage_classes", volumes.StorageClass),
+    "csiNodes": ("csi_nodes", volumes.CSINode),
+    "csiDrivers": ("csi_drivers", volumes.CSIDriver),
+    "csiStorageCapacities": ("csi_storage_capacities", volumes.CSIStorageCapacity),
+    "volumeAttachments": ("volume_attachments", volumes.VolumeAttachment),
 }
 _FINISHED: Final = ("Succeeded", "Failed")
 
@@ -85,6 +93,15 @@ def read(line: bytes) -> Question:
         _refuse_doubles(collection, getattr(asked, attribute))
     _refuse_itself(asked)
     return asked
+
+
+def storage(asked: Question) -> dict[str, Sequence[volumes.Object]]:
+    """What is asked of claims, volumes and the like, by collection."""
+    return {
+        collection: getattr(asked, attribute)
+        for collection, (attribute, kind) in _KINDS.items()
+        if kind in volumes.KINDS
+    }
 
 
 def place(collection: str, index: int, obj: Named) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.api import core, crd
+from scheduler.api import core, crd, volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,20 @@ class DataObjectChanged:
     new: crd.DataObject | None
 
 
-Event = NodeChanged | AssignedPodChanged | OwnPodChanged | NamespaceChanged | CapabilityChanged | DataObjectChanged
+@dataclass(frozen=True, slots=True)
+class StorageChanged:
+    """A claim, a volume, or what says which can be had where, is new, changed, or gone."""
+
+    old: volumes.Object | None
+    new: volumes.Object | None
+
+
+Event = (
+    NodeChanged
+    | AssignedPodChanged
+    | OwnPodChanged
+    | NamespaceChanged
+    | CapabilityChanged
+    | DataObjectChanged
+    | StorageChanged
+)

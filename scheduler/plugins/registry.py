@@ -21,6 +21,7 @@ from scheduler.plugins import (
 )
 from scheduler.plugins.pod_affinity import preferring, requiring
 from scheduler.plugins.resources import balance, fullness, room
+from scheduler.plugins.volumes import binding, limits, restrictions, zone
 
 # In upstream's default order, ours last. The first that refuses a node is the one that is told.
 FILTERS: Final[tuple[contract.Filter[Any, Any], ...]] = (
@@ -30,6 +31,10 @@ FILTERS: Final[tuple[contract.Filter[Any, Any], ...]] = (
     node_affinity.FILTER,
     ports.FILTER,
     room.FILTER,
+    restrictions.FILTER,
+    limits.FILTER,
+    binding.FILTER,
+    zone.FILTER,
     requiring.FILTER,
     declared_features.FILTER,
     capability.FILTER,
@@ -40,6 +45,7 @@ SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
     taints.SCORE,
     node_affinity.SCORE,
     fullness.SCORE,
+    binding.SCORE,
     preferring.SCORE,
     balance.SCORE,
     image_locality.SCORE,
@@ -52,3 +58,5 @@ WISHES: Final[tuple[contract.Wish[Any], ...]] = (place.WISH, capability.WISH)
 # not built counts in what a group could give.
 RESOURCES: Final = (fullness.SCORE.name, balance.SCORE.name, image_locality.SCORE.name)
 AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, "PodTopologySpread", preferring.SCORE.name)
+# With the score that is asked only of pods with claims to be bound.
+RESOURCES_AND_STORAGE: Final = (*RESOURCES, binding.SCORE.name)

@@ -30,8 +30,10 @@ NOMINATED: Final = 1 << 15
 DEVICES: Final = 1 << 16  # device classes
 OBJECTS: Final = 1 << 17  # DataObjects
 SELECTORS: Final = 1 << 18  # what Services and controllers select
+MOUNTS: Final = 1 << 19  # the volumes in use on the node, and what CSI drivers say of it
+STORAGE: Final = 1 << 20  # claims, volumes, classes and the like, which are looked up for each decision
 
-EVERY: Final = (1 << 19) - 1
+EVERY: Final = (1 << 21) - 1
 ALL: Final = -1
 
 # What decides which nodes count, and by which domains.

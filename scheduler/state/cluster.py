@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scheduler import config
 from scheduler.api import core, crd
 from scheduler.state import changes, demand, neighbours, nodes, replicas, selecting, snapshot, witnesses
+from scheduler.state.volumes import storage
 
 _FINISHED: Final = ("Succeeded", "Failed")
 _FIRST_CAPACITY: Final = 64
@@ -66,6 +67,7 @@ class Cluster:
         self._nodes = nodes.NodeTable(prior, self.replicas, self.changes, capacity)
         self._index_of = self._nodes.index_of
         self._usage = self._nodes.usage
+        self.storage = storage.Storage(self.changes, self._index_of)
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated: dict[str, core.Pod] = {}
@@ -97,6 +99,7 @@ class Cluster:
                 placed.index = self._index_of[name]
                 self._usage.add(placed.index, placed.asked, placed.ports, 1)
                 placed.company = self._neighbours.enter(placed.pod, placed.index)
+                self.storage.use.step(placed.pod, placed.index, 1)
         elif here and self._nodes.labels.of(index) != node.metadata.labels:
             self._relabel(node, index, here)
         else:
@@ -125,6 +128,7 @@ class Cluster:
             self._usage.add(index, placed.asked, placed.ports, -1)
             if placed.company is not None:
                 self._neighbours.leave(placed.company, index)
+            self.storage.use.step(placed.pod, index, -1)
             placed.index, placed.company = -1, None
         self._nodes.remove(name)
         if here:
@@ -326,6 +330,7 @@ class Cluster:
             priorities=self._priorities,
             locations=self.replicas,
             witnesses=self.witnesses,
+            storage=self.storage,
             links=of.network,
             device_resources=frozenset(self._device_classes.values()),
             now_s=now_s,
@@ -398,6 +403,8 @@ class Cluster:
         else:
             placed.company = self._neighbours.enter(placed.pod, placed.index)
         changed = changes.USE | changes.COMPANY | changes.PORTS if placed.ports else changes.USE | changes.COMPANY
+        if self.storage.use.step(placed.pod, placed.index, sign):
+            changed |= changes.MOUNTS
         self.changes.note(placed.index, changed)
 
 

@@ -28,6 +28,7 @@ from scheduler.state import (
     usage,
     witnesses,
 )
+from scheduler.state.volumes import storage
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -99,6 +100,7 @@ class Snapshot:
     priorities: Mapping[int, int]
     locations: replicas.ReplicaTable
     witnesses: witnesses.Witnesses
+    storage: storage.Storage
     links: network.Network
     device_resources: frozenset[str]
     now_s: float

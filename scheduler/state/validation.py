@@ -51,6 +51,10 @@ def _made_anew(subject: cluster.Cluster) -> cluster.Cluster:
         anew.apply_capability(capability)
     for name, its_labels in held.namespaces.items():
         anew.apply_namespace(core.Namespace(core.ObjectMeta(name=name, labels=dict(its_labels))))
+    for obj in subject.storage.everything():
+        anew.storage.apply(obj)
+    for assumed in subject.storage.assumed():
+        anew.storage.assume(assumed)
     for placed in held.placed:
         status = msgspec.structs.replace(placed.pod.status, phase="")  # what is counted has not finished
         spec = msgspec.structs.replace(placed.pod.spec, node_name=placed.node)
@@ -80,6 +84,13 @@ def _describe(snap: snapshot.Snapshot, asked: snapshot.Snapshot) -> Iterator[tup
     yield "cohorts", snap.neighbours.cohorts.counts()
     for wanted, key in asked.neighbours.cohorts.kept():
         yield f"pods of {wanted} by {key or 'node'}", _tally(snap, snap.neighbours.near(wanted, key))
+    use, names = snap.storage.use, snap.names
+    for name, counts in (("disks", use.disks), ("claims", use.claims)):
+        yield name, {key: {names[slot]: count for slot, count in at.items()} for key, at in counts.items()}
+    for name, by_slot in (("mounted", use.mounted), ("untold", use.problems)):
+        yield name, {names[slot]: held for slot, held in by_slot.items()}
+    yield "holders", {volume: {names[slot] for slot in slots} for volume, slots in use.holders.items()}
+    yield "volumes by class", snap.storage.by_class()
     for name, index in snap.index_of.items():
         yield f"node {name}", _node(snap, index)
 

@@ -37,16 +37,6 @@ NEEDS = [
     pytest.param(
         devices("deviceclass.resource.kubernetes.io/gpu"), "DynamicResources", id="a device class by its name"
     ),
-    pytest.param(volume(persistentVolumeClaim={"claimName": "c"}), "persistentVolumeClaim", id="claim"),
-    pytest.param(volume(ephemeral={"volumeClaimTemplate": {}}), "ephemeral", id="ephemeral claim"),
-    pytest.param(volume(gcePersistentDisk={"pdName": "d"}), "gcePersistentDisk", id="GCE"),
-    pytest.param(volume(awsElasticBlockStore={"volumeID": "d"}), "awsElasticBlockStore", id="AWS"),
-    pytest.param(volume(azureDisk={"diskName": "d"}), "azureDisk", id="Azure"),
-    pytest.param(volume(cinder={"volumeID": "d"}), "cinder", id="Cinder"),
-    pytest.param(volume(vsphereVolume={"volumePath": "d"}), "vsphereVolume", id="vSphere"),
-    pytest.param(volume(portworxVolume={"volumeID": "d"}), "portworxVolume", id="Portworx"),
-    pytest.param(volume(iscsi={"iqn": "i"}), "iscsi", id="iSCSI"),
-    pytest.param(volume(rbd={"image": "i"}), "rbd", id="RBD"),
 ]
 
 

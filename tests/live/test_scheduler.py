@@ -124,11 +124,6 @@ async def test_a_gated_pod_waits_until_its_gates_are_gone(world: running.Running
     ("spec", "named"),
     [
         pytest.param(
-            {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]},
-            "VolumeBinding",
-            id="volume",
-        ),
-        pytest.param(
             {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}]},
             "PodTopologySpread",
             id="spread",

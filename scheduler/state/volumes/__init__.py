@@ -1,0 +1,1 @@
+"""Claims and volumes, and which of them the pods on the nodes use."""
