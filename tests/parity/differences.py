@@ -40,6 +40,8 @@ def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
     if ours.get("fault") and not refused(ours):
         yield Difference("fault:ours", str(ours["fault"]))
         return
+    if refused(ours) and "message" not in ours:
+        return
     before, after = (_verdict(answer.get("preFilter")) for answer in (ours, theirs))
     if before != after:
         plugin = (after or before)[1]

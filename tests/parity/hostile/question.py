@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from tests.parity.hostile import company, configs, nodes, placement, pods
+from tests.parity.hostile import company, configs, nodes, placement, pods, spreading, storage
 from tests.parity.hostile.chance import NAMESPACES, Chance, Object
 
-# What each theme is about. A theme of several features is about how they meet.
-THEMES: Final[dict[str, tuple[str, ...]]] = {
-    "plain": (),
-    "taints": ("taints",),
-    "affinity": ("affinity", "name"),
-    "ports": ("ports",),
-    "resources": ("resources",),
-    "resize": ("resources", "resize", "podlevel"),
-    "images": ("images",),
-    "company": ("company",),
-    "features": ("features",),
-    "nominated": ("nominated", "ports", "company", "priorities"),
-    "config": ("config", "affinity", "company", "resources"),
-    "preemption": ("priorities", "crowd", "company", "ports"),
+# What each theme is about: by feature how likely it shows where it can, on each object anew.
+THEMES: Final[Mapping[str, Mapping[str, float]]] = {
+    "plain": {},
+    "taints": {"taints": 0.7},
+    "affinity": {"affinity": 0.7, "name": 0.2},
+    "ports": {"ports": 0.6},
+    "resources": {"resources": 0.7},
+    "resize": {"resources": 0.5, "resize": 0.7, "podlevel": 0.4},
+    "images": {"images": 0.8},
+    "company": {"company": 0.6},
+    "features": {"features": 0.6},
+    "nominated": {"nominated": 0.4, "ports": 0.3, "company": 0.3, "priorities": 0.6},
+    "config": {"config": 0.9, "affinity": 0.2, "company": 0.2, "resources": 0.3, "taints": 0.2},
+    "spread": {"spread": 0.8, "affinity": 0.1, "taints": 0.15},
+    "default-spread": {"owners": 0.8},
+    "volumes": {"volumes": 0.7},
+    "preemption": {"priorities": 0.9, "crowd": 1.0, "company": 0.1, "ports": 0.1},
 }
-_OFTEN, _SELDOM = 0.7, 0.06
+_SELDOM: Final = 0.06  # for what another chosen theme is about
 
 
 def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
@@ -38,7 +41,7 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
     seldom = {feature for name in chosen for feature in THEMES[name]}
 
     def wanted(feature: str) -> bool:
-        return chance.happens(_OFTEN) if feature in often else feature in seldom and chance.happens(_SELDOM)
+        return feature in often.keys() | seldom and chance.happens(often.get(feature, _SELDOM))
 
     found: Object = {"id": f"{theme}-{seed}", "nodes": nodes.nodes(chance, wanted)}
     names = [node["metadata"]["name"] for node in found["nodes"]]
@@ -49,6 +52,10 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
         placement.name(chance, found["pod"]["spec"])
     if wanted("nominated") and chance.once_in(4) and names:
         found["pod"]["status"]["nominatedNodeName"] = chance.choice(names)
+    if any("owners" in THEMES[name] for name in chosen):
+        spreading.owners(chance, found)
+    if any("volumes" in THEMES[name] for name in chosen):
+        storage.fill(chance, found, names)
     if "crowd" in often:
         found["pod"]["spec"]["priority"] = chance.choice((0, 10, 100, 1000))
     found["namespaces"] = company.namespaces(chance)
@@ -62,6 +69,12 @@ def _pod(chance: Chance, wanted: nodes.Wanted, name: str) -> Object:
     placement.place(chance, wanted, made["spec"])
     if wanted("company"):
         company.seek(chance, made["spec"])
+    if wanted("spread"):
+        spreading.constraints(chance, made)
+    if wanted("owners"):
+        spreading.own(chance, made)
+    if wanted("volumes"):
+        storage.mount(chance, made)
     return made
 
 
