@@ -100,8 +100,10 @@ async def _measure_all(options: argparse.Namespace, planned: list[plan.Piece], d
     began_s = time.monotonic()
     _say(f"{len(planned)} pieces of work {ahead}")
     for place, group in itertools.groupby(planned, lambda piece: piece.place):
-        _say(f"starting a cluster of {place.nodes} nodes with {place.placed} pods")
-        async with await world.World.make(place, options.seed) as scene:
+        _say(f"starting a cluster for {place.kind}: {place.nodes} nodes, {place.placed} pods placed")
+        starts_s = time.monotonic()
+        async with world.made(place, options.seed) as scene:
+            _say(f"it took {time.monotonic() - starts_s:.0f} s")
             for piece, number in itertools.product(group, range(options.rounds)):
                 for contender in contenders.in_turn(who[piece], number):
                     turn = turns.Turn(contender.name, piece, number)

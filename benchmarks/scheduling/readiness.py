@@ -10,6 +10,7 @@ import asyncio
 from benchmarks.scheduling import contenders, procfs, turns, work, world
 
 SETTLE_S = 5.0  # for the second replica to have begun; then it is waited for until it only follows
+STOP_LIMIT_S = 30.0  # as Kubernetes gives a pod
 TAKEOVER_LIMIT_S = 90.0
 
 
@@ -38,7 +39,7 @@ async def start(scene: world.World, contender: contenders.Contender, turn: turns
 
 async def takeover(scene: world.World, contender: contenders.Contender, turn: turns.Turn) -> None:
     """From the end of the leader, asked for and then by SIGKILL, to the other's first binding."""
-    for figure, grace_s in (("clean_stop_s", 5.0), ("kill_s", 0.0)):
+    for figure, grace_s in (("clean_stop_s", STOP_LIMIT_S), ("kill_s", 0.0)):
         took_s = await _take_over(scene, contender, grace_s)
         if took_s is None:
             turn.fault = f"{figure}: nobody took over: {scene.running.log_tail(f'{contender.program}-2')}"

@@ -15,7 +15,6 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Self
 
 from benchmarks.scheduling import api, plan, procfs, work
 from demo import processes
@@ -30,7 +29,7 @@ _GONE_S = 120.0
 
 
 class World:
-    """One cluster with its nodes; an async context manager."""
+    """One cluster with its nodes, while it runs."""
 
     def __init__(self, running: cluster.Cluster, client: api.Api, nodes: int, seed: int) -> None:
         self.running = running
@@ -39,36 +38,14 @@ class World:
         self.seed = seed
         self._numbers = itertools.count()
 
-    @classmethod
-    async def make(cls, place: plan.Place, seed: int) -> Self:
-        """Start a cluster with its nodes, and with pods on them."""
-        # It removes a collection one object after the other unless told to use more workers.
-        running = cluster.start(topology.Topology(()), apiserver_arguments=("--delete-collection-workers=8",))
-        try:
-            processes.install(running)
-            for program in ("kwok", "kube-controller-manager"):
-                running.end(program)
-            client = await api.Api.connect(str(running.kubeconfig))
-            made = cls(running, client, place.nodes, seed)
-            await client.create_all("/api/v1/nodes", map(work.node, range(place.nodes)))
-            if place.placed:
-                await made.make_namespace(PLACED_NAMESPACE)
-                await client.create_all(pods_of(PLACED_NAMESPACE), made._placed(place.placed))
-            if work.KINDS[place.kind].data:
-                await client.create_all(OBJECTS, work.data_objects(made.scene(-1)))
-            if place.busy:
-                made._make_busy()
-        except BaseException:
-            running.stop()
-            raise
-        return made
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.client.__aexit__()
-        self.running.stop()
+    async def fill(self, place: plan.Place) -> None:
+        """Make the nodes, the pods on them and the data of its kind of work."""
+        await self.client.create_all("/api/v1/nodes", map(work.node, range(place.nodes)))
+        if place.placed:
+            await self.make_namespace(PLACED_NAMESPACE)
+            await self.client.create_all(pods_of(PLACED_NAMESPACE), self._placed(place.placed))
+        if work.KINDS[place.kind].data:
+            await self.client.create_all(OBJECTS, work.data_objects(self.scene(-1)))
 
     def scene(self, turn: int) -> work.Scene:
         """What pods of a turn may refer to; the same turn always gives the same."""
@@ -129,8 +106,8 @@ class World:
                 return
             before = now
 
-    def _make_busy(self) -> None:
-        # Until the end, a process turns round on each core.
+    def make_busy(self) -> None:
+        """Have a process turn round on each core until the end."""
         for core in range(os.cpu_count() or 1):
             self.running.launch(f"busy-{core}", [sys.executable, "-c", "while True: pass"])
 
@@ -138,6 +115,25 @@ class World:
         """CPU of the API server, etcd and the named programs so far."""
         pids = self.running.pids()
         return procfs.sample({name: pids[name] for name in (*PLANE, *programs) if name in pids})
+
+
+@contextlib.asynccontextmanager
+async def made(place: plan.Place, seed: int) -> AsyncIterator[World]:
+    """A cluster of its own, which ends with the context."""
+    # It removes a collection one object after the other unless told to use more workers.
+    running = cluster.start(topology.Topology(()), apiserver_arguments=("--delete-collection-workers=8",))
+    try:
+        processes.install(running)
+        for program in ("kwok", "kube-controller-manager"):
+            running.end(program)
+        async with await api.Api.connect(str(running.kubeconfig)) as client:
+            scene = World(running, client, place.nodes, seed)
+            await scene.fill(place)
+            if place.busy:
+                scene.make_busy()
+            yield scene
+    finally:
+        running.stop()
 
 
 def pods_of(namespace: str) -> str:
