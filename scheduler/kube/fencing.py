@@ -5,11 +5,11 @@ when they are over, and none is waited for beyond them. It is asked when a reque
 between the last turn of the event loop and the bytes: a process that was stopped (SIGSTOP, a frozen cgroup or machine)
 while its request stood in a line for a connection sends nothing when it goes on.
 
-What is left is a stop that falls between that look at the clock and the system call. Nothing is awaited there, but to
-encrypt takes its time: in a burst one stop in fifteen fell into it. Of SIGCONT the process hears before the next
-instruction of Python (scheduler.live.app), which leaves the microsecond before the system call. A frozen cgroup or
-machine gives no such sign. It would take the API server's help to shut that, too; there a second Binding of a pod is
-refused in any case. An event loop that collects what is written, as uvloop does, widens the gap to one of its turns.
+What is left is a stop that falls between that look at the clock and the system call. Nothing is awaited there, and
+encrypting and sending are one call (scheduler.kube.wire), so it is some microseconds long; of SIGCONT the process hears
+before the next instruction of Python (scheduler.live.app). A frozen cgroup or machine gives no such sign. It would take
+the API server's help to shut that, too; there a second Binding of a pod is refused in any case. An event loop that
+collects what is written, as uvloop does, widens the gap to one of its turns.
 
 Bytes that were sent while it was allowed must not arrive much later either. A kernel repeats what is not acknowledged
 for a quarter of an hour, even for a process that is stopped; with ``unacknowledged_s`` it drops it after that time.

@@ -5,6 +5,9 @@ a request is one piece of bytes, written at once, and an answer is its status, i
 request is under way on a connection at a time. Nothing is followed, unpacked or repeated. A connection whose answer was
 not taken whole is cut; so is one that was idle for long, before the server closes it under a request.
 
+The sockets are the ssl module's own, which encrypt and send in one call: asyncio's transports do the same in Python at
+the price of a third of the request, and between a look at the fence and the bytes.
+
 Lists, watches and whatever goes through a proxy are aiohttp's business (scheduler.kube.client).
 """
 
@@ -13,32 +16,21 @@ from __future__ import annotations
 import asyncio
 import collections
 import functools
-import re
 import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from scheduler import errors
-from scheduler.kube import fencing
+from scheduler.kube import answers, fencing
 
 IDLE_S: Final = 30.0  # an API server ends an idle connection after 90 s (secure_serving.go), proxies often after 60
-HEAD_BYTES: Final = 2**16
-BODY_BYTES: Final = 2**25  # an object is at most 1.5 MB (etcd's --max-request-bytes)
-_HEXADECIMAL: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+READ_BYTES: Final = 2**16  # more than a record of TLS, so that nothing of one is left behind where no selector sees it
 
 Socket = Callable[[fencing.Address], socket.socket]
 Headers = tuple[tuple[str, str], ...]  # name and value
-
-
-class Answer(NamedTuple):
-    """What the server said; names of headers are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Origin(NamedTuple):
@@ -48,10 +40,6 @@ class Origin(NamedTuple):
     port: int
     path: str
     tls_name: str | None
-
-
-class BrokenAnswerError(OSError):
-    """What came is no answer in HTTP/1.1."""
 
 
 class Wire:
@@ -71,7 +59,7 @@ class Wire:
         self._free: collections.deque[_Connection] = collections.deque()  # the last used last
         self._all: set[_Connection] = set()
 
-    async def ask(self, origin: Origin, request: bytes, fence: fencing.Fence | None) -> Answer:
+    async def ask(self, origin: Origin, request: bytes, fence: fencing.Fence | None) -> answers.Answer:
         """Send a request and take the answer.
 
         Raises:
@@ -119,165 +107,130 @@ class Wire:
             made = self._make_socket(address)
             try:
                 made.setblocking(False)
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 await loop.sock_connect(made, address[4])
-                name = origin.tls_name or origin.host if self._tls is not None else None
-                _, connection = await loop.create_connection(
-                    _Connection, sock=made, ssl=self._tls, server_hostname=name
-                )
+                if self._tls is not None:
+                    made = await _secured(made, self._tls, origin.tls_name or origin.host)
             except BaseException as error:
                 made.close()
                 if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
                     raise
                 failure = error
                 continue
+            connection = _Connection(made)
             self._all.add(connection)
             return connection
         raise failure or OSError(f"{origin.host} has no address")
 
 
-class _Connection(asyncio.Protocol):
+class _Connection:
     """One connection, and the answer that is coming in on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connected: socket.socket) -> None:
         self.used_s = 0.0
         self.is_reusable = True
-        self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Answer] | None = None
-        self._data = bytearray()
-        self._status = 0  # 0: the head is not here yet
-        self._headers: dict[str, str] = {}
-        self._body: _Body | None = None
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = connected
+        self._unsent = b""
+        self._is_full = False  # the kernel takes no more, so that the rest waits for it
+        self._reading = answers.Reading()
+        self._answer: asyncio.Future[answers.Answer] | None = None
+        self._loop.add_reader(connected, self._receive, connected)
 
-    async def ask(self, request: bytes, fence: fencing.Fence | None) -> Answer:
+    async def ask(self, request: bytes, fence: fencing.Fence | None) -> answers.Answer:
         """Send a request, unless the fence is closed at that moment, and wait for the answer."""
-        if self._transport is None:
+        if self._socket is None:
             raise ConnectionResetError("the connection was closed")
-        self._answer = asyncio.get_running_loop().create_future()
+        self._answer = self._loop.create_future()
+        self._reading = answers.Reading()
+        self._unsent = request
         if fence is not None and fence() <= 0:
             raise errors.FencedError
         self.is_reusable = False  # until the answer is here
-        self._transport.write(request)
+        self._send(self._socket)
         return await self._answer
 
     def cut(self) -> None:
         """End it without another word, as a server that hangs would not answer that either."""
         self.is_reusable = False
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
+            self._socket = None
 
-    # ------------------------------------------------------------------------------------------ what the loop tells
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
+    def _send(self, connected: socket.socket) -> None:
         try:
-            self._advance()
-        except (ValueError, BrokenAnswerError) as error:
-            self._fail(BrokenAnswerError(f"no answer in HTTP/1.1: {error}"))
+            sent = connected.send(self._unsent)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            sent = 0
+        except OSError as error:
+            self._fail(error)
+            return
+        self._unsent = self._unsent[sent:]
+        if self._unsent and not self._is_full:
+            self._loop.add_writer(connected, self._send, connected)
+        elif self._is_full and not self._unsent:
+            self._loop.remove_writer(connected)
+        self._is_full = bool(self._unsent)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        self.is_reusable = False
-        if self._body is not None and self._body.ends_with_connection and error is None:
-            self._complete(bytes(self._data))
-        self._fail(error or ConnectionResetError("the server closed the connection without an answer"))
+    def _receive(self, connected: socket.socket) -> None:
+        try:
+            data = connected.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):  # half a record, or one that is TLS's own
+            return
+        except ssl.SSLEOFError:
+            self._fail(ConnectionResetError("the server closed the connection without a word"))
+            return
+        except OSError as error:
+            self._fail(error)
+            return
+        if self._answer is None or self._answer.done():
+            self.cut()  # bytes that nobody asked for, or the end
+            return
+        try:
+            answer = self._reading.take(data) if data else self._reading.end()
+        except answers.BrokenAnswerError as error:
+            self._fail(answers.BrokenAnswerError(f"no answer in HTTP/1.1: {error}"))
+            return
+        if answer is not None:
+            self.is_reusable = bool(data) and answer.headers.get("connection", "").lower() != "close"
+            self.used_s = time.monotonic()
+            self._answer.set_result(answer)
+        elif not data:
+            self._fail(ConnectionResetError("the server closed the connection without an answer"))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: OSError) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
         self.cut()
 
-    def _advance(self) -> None:
-        if self._answer is None or self._answer.done():
-            raise BrokenAnswerError("bytes that nobody asked for")
-        while self._body is None:
-            end = self._data.find(b"\r\n\r\n")
-            if end < 0:
-                if len(self._data) > HEAD_BYTES:
-                    raise BrokenAnswerError("a head without end")
-                return
-            self._status, self._headers = _head(bytes(self._data[:end]))
-            del self._data[: end + 4]
-            if self._status >= 200:  # what comes before is no answer yet
-                self._body = _Body(self._status, self._headers)
-        body = self._body.take(self._data)
-        if body is not None:
-            if self._data:
-                raise BrokenAnswerError("bytes behind the answer")
-            self._complete(body)
 
-    def _complete(self, body: bytes) -> None:
-        answer, headers, status = self._answer, self._headers, self._status
-        if answer is None or answer.done():
-            return
-        self.is_reusable = self._transport is not None and headers.get("connection", "").lower() != "close"
-        self.used_s = time.monotonic()
-        self._body, self._headers, self._data = None, {}, bytearray()
-        answer.set_result(Answer(status, headers, body))
-
-
-class _Body:
-    """How the body of an answer is delimited, and what of it has come."""
-
-    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
-        self._is_chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        length = headers.get("content-length", "")
-        self.ends_with_connection = not self._is_chunked and not length and status not in {204, 304}
-        if length and not length.isdecimal():
-            raise BrokenAnswerError("a length that is no number")
-        self._length = int(length) if length and not self._is_chunked and status not in {204, 304} else 0
-        self._chunks: list[bytes] = []
-
-    def take(self, data: bytearray) -> bytes | None:
-        """Take from ``data`` what belongs to the body; returns the whole body once it is there."""
-        if len(data) > BODY_BYTES or self._length > BODY_BYTES:
-            raise BrokenAnswerError("an answer that is too long")
-        if self.ends_with_connection:
-            return None
-        if not self._is_chunked:
-            if len(data) < self._length:
-                return None
-            body = bytes(data[: self._length])
-            del data[: self._length]
-            return body
-        return self._take_chunks(data)
-
-    def _take_chunks(self, data: bytearray) -> bytes | None:
-        while (end := data.find(b"\r\n")) >= 0:
-            digits = bytes(data[:end]).partition(b";")[0].strip()
-            if not _HEXADECIMAL.fullmatch(digits):
-                raise BrokenAnswerError("a chunk without a size")
-            size = int(digits, 16)
-            past = end + 2 + size + 2
-            if len(data) < past:
-                return None
-            if data[past - 2 : past] != b"\r\n":
-                raise BrokenAnswerError("a chunk that does not end, or a trailer")
-            self._chunks.append(bytes(data[end + 2 : past - 2]))
-            del data[:past]
-            if not size:
-                return b"".join(self._chunks)
-        return None
-
-
-def _head(data: bytes) -> tuple[int, dict[str, str]]:
-    first, *lines = data.decode("latin-1").split("\r\n")
-    version, status, *_ = first.split(" ", 2)
-    if version != "HTTP/1.1":
-        raise BrokenAnswerError(f"{version[:20]!r} is not its version")
-    return int(status), dict(map(_header, lines))
-
-
-@functools.lru_cache(maxsize=64)
-def _header(line: str) -> tuple[str, str]:
-    """The name and the value in a line; most of them are the same in all answers."""
-    name, colon, value = line.partition(":")
-    if not colon:
-        raise BrokenAnswerError("a header without a name")
-    return name.lower(), value.strip()
+async def _secured(connected: socket.socket, tls: ssl.SSLContext, name: str) -> ssl.SSLSocket:
+    """The connection with TLS on it; it is closed where that fails."""
+    secured = tls.wrap_socket(
+        connected, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
+    )
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            turn: asyncio.Future[None] = loop.create_future()
+            try:
+                secured.do_handshake()
+            except ssl.SSLWantReadError:
+                loop.add_reader(secured, turn.set_result, None)
+            except ssl.SSLWantWriteError:
+                loop.add_writer(secured, turn.set_result, None)
+            else:
+                return secured
+            try:
+                await turn
+            finally:
+                loop.remove_reader(secured)
+                loop.remove_writer(secured)
+    except BaseException:
+        secured.close()
+        raise
 
 
 @functools.lru_cache(maxsize=4)

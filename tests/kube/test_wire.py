@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
+import pathlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import hypothesis
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from scheduler import errors
-from scheduler.kube import wire
+from scheduler.kube import answers, wire
+from tests.fakeapi import certificates
 from tests.fakeapi import server as fakeapi
 
 HEAD = b"HTTP/1.1 201 Created\r\nDate: Mon, 30 Nov 2026 07:30:00 GMT\r\n"
@@ -69,14 +72,14 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 @contextlib.asynccontextmanager
 async def serving(
     *scripts: Sequence[bytes | None],
-) -> AsyncIterator[tuple[Server, Callable[[], asyncio.Future[wire.Answer]]]]:
+) -> AsyncIterator[tuple[Server, Callable[[], asyncio.Future[answers.Answer]]]]:
     """A server, and what asks it."""
     told = Server(list(scripts))
     listening = await asyncio.start_server(told.serve, "127.0.0.1", 0)
     told.port = listening.sockets[0].getsockname()[1]
     line = wire.Wire(None, None, limit=4)
 
-    def ask() -> asyncio.Future[wire.Answer]:
+    def ask() -> asyncio.Future[answers.Answer]:
         request = wire.request(told.origin(), "POST", "/path?a=b", (("Accept", "x"),), b"{}")
         return asyncio.ensure_future(line.ask(told.origin(), request, None))
 
@@ -111,27 +114,12 @@ async def test_an_answer_is_taken_whole(answer: Sequence[bytes | None], status: 
     answer=st.sampled_from([LENGTH, CHUNKED, CONTINUED, EMPTY]), cuts=st.lists(st.integers(1, 140), max_size=8)
 )
 def test_however_an_answer_is_cut_into_pieces_it_is_the_same(answer: bytes, cuts: list[int]) -> None:
-    async def take() -> wire.Answer:
-        bounds = sorted({0, *(cut for cut in cuts if cut < len(answer)), len(answer)})
-        connection = wire._Connection()
-        connection.connection_made(_Nowhere())
-        asking = asyncio.ensure_future(connection.ask(b"request", None))
-        await asyncio.sleep(0)
-        for start, end in itertools.pairwise(bounds):
-            connection.data_received(answer[start:end])
-        assert connection.is_reusable
-        return await asking
-
-    found = asyncio.run(take())
+    bounds = sorted({0, *(cut for cut in cuts if cut < len(answer)), len(answer)})
+    reading = answers.Reading()
+    *early, found = [reading.take(answer[start:end]) for start, end in itertools.pairwise(bounds)]
+    assert not any(early)
+    assert found is not None
     assert found.body == (b"" if answer is EMPTY else b"hello")
-
-
-class _Nowhere(asyncio.Transport):
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
 
 
 async def test_a_connection_is_used_again_until_the_server_ends_it() -> None:
@@ -174,7 +162,7 @@ async def test_requests_at_once_take_a_connection_each_up_to_the_limit() -> None
         pytest.param([HEAD + b"Transfer-Encoding: chunked\r\n\r\n-3\r\nhel\r\n"], id="a negative size"),
         pytest.param([HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n"], id="a chunk that is longer"),
         pytest.param([LENGTH + b"more"], id="more than was asked for"),
-        pytest.param([b"x" * (wire.HEAD_BYTES + 1)], id="a head without end"),
+        pytest.param([b"x" * (answers.HEAD_BYTES + 1)], id="a head without end"),
     ],
 )
 async def test_what_is_no_answer_is_an_error_and_ends_the_connection(answer: Sequence[bytes | None]) -> None:
@@ -239,3 +227,31 @@ def test_where_a_server_is(server: str, expected: wire.Origin) -> None:
     assert wire.origin(server, None) == expected
     host = "[::1]" if ":" in expected.host else expected.host
     assert f"Host: {host}:{expected.port}\r\n".encode() in wire.request(expected, "POST", "/a", (), b"")
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_a_body_that_is_too_long_to_be_sent_at_once_arrives_whole(
+    is_secure: bool, tmp_path: pathlib.Path
+) -> None:
+    made = certificates.make(tmp_path, "server") if is_secure else None
+    arrived: list[bytes] = []
+    body = bytes(range(256)) * 2**14  # 4 MB
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            arrived.append(await reader.readexactly(len(body)))
+            writer.write(LENGTH)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=made.server_context() if made else None)
+    port = listening.sockets[0].getsockname()[1]
+    origin = wire.origin(f"{'https' if made else 'http'}://127.0.0.1:{port}", None)
+    line = wire.Wire(ssl.create_default_context(cafile=str(made.cert)) if made else None, None, limit=1)
+    for _ in range(2):
+        answer = await line.ask(origin, wire.request(origin, "POST", "/", (), body), None)
+        assert answer.body == b"hello"
+    assert arrived == [body, body]
+    line.close()
+    listening.close()
+    await listening.wait_closed()
