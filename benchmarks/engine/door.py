@@ -41,5 +41,5 @@ class Door:
         """Decide about a pod and take its room; returns its node, or "" if there is none."""
         found = self._engine.decide(self._state.freeze(NOW_S), asked, self._draws.getrandbits(63))
         if found.node:
-            self._state.assume(asked.pod, found.node)
+            self._state.assume(asked.pod, found.node, asked.asked)
         return found.node

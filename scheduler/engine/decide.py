@@ -11,24 +11,27 @@ What was worked out for one pod is kept for the next ones: rows by what a plugin
 
 from __future__ import annotations
 
+import array
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from scheduler import config
-from scheduler.engine import decision, preemption, profiles, rows, shapes, sheet, unsupported, verdict
+from scheduler.engine import decision, preemption, profiles, ranking, rows, shapes, sheet, unsupported, verdict
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
 from scheduler.state import changes, demand, snapshot
 
-# Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
-# difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
-_TIE: Final = 1e-9
-# A sheet counts with the rows that were made for it; at 5,000 nodes a plain one takes 0.25 MB.
-_SHEETS_BYTES: Final = 96 << 20
-_ROWS_BYTES: Final = 32 << 20
+# A sheet counts with the rows that were made for it: 0.3 MB at 5,000 nodes, 60 kB at 1,000. It saves most to a pod that
+# comes when few nodes have changed since; beyond some 30 it is added up anew, whoever kept it. So 25 to 130 are kept.
+_SHEETS_BYTES: Final = 8 << 20
+# What sheets share: of selectors, tolerations and images, which few changes touch.
+_ROWS_BYTES: Final = 4 << 20
+# What a sheet or row takes beside arrays: objects, keys, the entry in a dictionary.
+_SHEET_BYTES: Final = 8000
+_ROW_BYTES: Final = 1000
 _64_BITS: Final = 2**64 - 1
 
 P = TypeVar("P", contract.Filter[Any, Any], contract.Score[Any, Any])
@@ -107,8 +110,8 @@ class Engine:
         )
         found.catch_up(view)
         for row in made:
-            self._rows.put((type(row), row.plugin.name, row.asked), row, row.size_bytes)
-        self._sheets.put(key, found, found.size_bytes + sum(row.size_bytes for row in made))
+            self._rows.put((type(row), row.plugin.name, row.asked), row, row.size_bytes + _ROW_BYTES)
+        self._sheets.put(key, found, found.size_bytes + sum([row.size_bytes for row in made]) + _SHEET_BYTES)
         return found
 
     def _row(self, kind: type[K], plugin: Any, asked: object, made: list[rows.Row]) -> K:  # noqa: ANN401 (of its kind)
@@ -142,22 +145,20 @@ class Engine:
         if not asked.intent.is_plain:
             profile = profiles.choose(asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings)
         data_weight = profile.weights.data / self._settings.tau_s
-        costs = made_of.costs(profile.weights)
+        ranked = made_of.ranked(profile)
         if moves.moves:
-            costs = costs + moves.costs(profile.weights.data, self._settings.tau_s)
-        best = (costs <= costs.item(costs.argmin()) + _TIE).nonzero()[0]
-        if nominated >= 0:
-            # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
-            best = np.array([nominated])
-        slot = best.item(_scatter(draw) % len(best))
+            ranked = ranking.Ranking(ranked.costs + moves.costs(profile.weights.data, self._settings.tau_s))
+        # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
+        best = ranked.best if nominated < 0 else array.array("q", (nominated,))
+        slot = best[_scatter(draw) % len(best)]
         choice = decision.Choice(
             profile=profile,
             data=moves,
             data_weight=data_weight,
-            cost=costs,
+            cost=ranked.costs,
             best=best,
             slot=slot,
-            chosen_cost=costs.item(slot),
+            chosen_cost=ranked.costs.item(slot),
         )
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 

@@ -7,12 +7,12 @@ import types
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import preemption, profiles, scoring, sheet, verdict
+from scheduler.engine import preemption, profiles, ranking, scoring, sheet, verdict
 from scheduler.plugins import contract, criteria, request
 from scheduler.plugins.data import cost, moves
 from scheduler.state import replicas, snapshot
@@ -55,8 +55,7 @@ class Transfer:
     assumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """How a node was chosen among the feasible ones; arrays are over slots.
 
     Attributes:
@@ -71,7 +70,7 @@ class Choice:
     data: cost.DataCost
     data_weight: float
     cost: contract.Floats
-    best: Ints
+    best: ranking.Slots
     slot: int
     chosen_cost: float
 
@@ -201,7 +200,7 @@ class Decision:
         if made_of.count == len(choice.best):
             return TIE
         others = choice.cost.copy()
-        others[choice.best] = np.inf
+        others[np.asarray(choice.best)] = np.inf
         runner_up = int(others.argmin())
         if others[runner_up] == np.inf:
             return TIE

@@ -7,7 +7,6 @@ what such a plugin makes of the labels is looked up for each decision (``resolve
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,9 +16,13 @@ from scheduler import config
 from scheduler.api import core, sources
 from scheduler.engine import unsupported, verdict
 from scheduler.plugins import contract, registry, request
+from scheduler.plugins.common import lately
 
-# Pods seen of late that differ in something that a plugin reads. Each holds a pod, some 3 kB.
-_KEPT: Final = 4096
+# Of pods seen of late that differ in something that a plugin reads. Each may hold a pod of some 3 kB, beside what was
+# read of it and the key: enough for 1,000 or so, each of which is read anew in 50 us.
+_KEPT_BYTES: Final = 6 << 20
+_SHAPE_BYTES: Final = 5000
+_NUMBER_BYTES: Final = 500
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 AskedFilter = tuple[contract.Filter[Any, Any], Any]
@@ -64,8 +67,8 @@ class Shapes:
         self._settings = settings
         self._filters = [one for one in registry.FILTERS if one.name not in plugins.disabled_filters]
         self._scores = [one for one in registry.SCORES if plugins.score_weights.get(one.name, 0)]
-        self._shapes: dict[bytes, Shape] = {}
-        self._numbers: dict[Hashable, int] = {}
+        self._shapes: lately.Lately[Shape] = lately.Lately(_KEPT_BYTES)
+        self._numbers: lately.Lately[int] = lately.Lately(_KEPT_BYTES * _NUMBER_BYTES // _SHAPE_BYTES)
         self._next = 0
 
     def of(self, pod: request.PodRequest) -> Shape:
@@ -73,10 +76,8 @@ class Shapes:
         key = _key(pod)
         shape = self._shapes.get(key)
         if shape is None:
-            if len(self._shapes) >= _KEPT:
-                self._shapes.clear()
-                self._numbers.clear()
-            shape = self._shapes[key] = self._read(pod)
+            shape = self._read(pod)
+            self._shapes.put(key, shape, len(key) + _SHAPE_BYTES)
         return shape
 
     def _read(self, pod: request.PodRequest) -> Shape:
@@ -116,8 +117,9 @@ class Shapes:
         )  # fmt: skip
         number = self._numbers.get(same)
         if number is None:
-            number = self._numbers[same] = self._next
+            number = self._next
             self._next += 1
+            self._numbers.put(same, number, _NUMBER_BYTES)
         return Shape(
             number=number,
             gated=gated,

@@ -9,6 +9,7 @@ everything but data, whose seconds come with each decision.
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import rows, scoring
+from scheduler.engine import profiles, ranking, rows, scoring
 from scheduler.plugins import contract, criteria, registry
 from scheduler.state import changes, snapshot
 
@@ -111,7 +112,12 @@ class _Scored:
 
     def _find_range(self, mask: contract.Mask) -> None:
         """Look for it among the feasible nodes that are ranked; it stays as it is where there are none."""
-        among = self.seen[mask]
+        seen = self.seen
+        if mask.any() and seen.min() == seen.max() != contract.UNRANKED:  # as is usual, and seen in a fifth of the time
+            self.least = self.most = seen.item(0)
+            self.lows = self.highs = int(np.count_nonzero(mask))
+            return
+        among = seen[mask]
         if self.mix is not None:
             among = among[among != contract.UNRANKED]
         if len(among):
@@ -155,42 +161,61 @@ class Sheet:
         self._scored = [_Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
         self._scaled = [one for one in self._scored if one.normalise is not None]
         self._is_mixed = any(one.mix is not None for one in self._scored)
-        self._rows: tuple[rows.Row, ...] = (*filters, *scores, *wishes)
+        alike: dict[object, list[rows.Row]] = {}
+        for row in (*filters, *scores, *wishes):
+            alike.setdefault(row.touched_like, []).append(row)
+        self._alike = list(alike.values())  # the rows that change together
+        self._facets = functools.reduce(operator.or_, [alike[0].facets for alike in self._alike], changes.ALIVE)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
         has_storage = any(one.is_resources and one.row.plugin.name not in registry.RESOURCES for one in self._scored)
         self.group = registry.RESOURCES_AND_STORAGE if has_storage else registry.RESOURCES
         self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
-        self._costs: dict[config.Weights, contract.Floats] = {}
+        self._ranked: dict[str, tuple[config.Weights, ranking.Ranking]] = {}  # by profile
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}
 
     @property
     def size_bytes(self) -> int:
         """What it takes in memory beside its rows, about."""
-        return len(self.refuser) * (17 + 8 * len(self._scaled) + 8 * len(self._costs))
+        return len(self.refuser) * (17 + 8 * len(self._scaled) + 8 * len(self._ranked))
 
     def catch_up(self, view: snapshot.Snapshot) -> None:
         """Bring the sheet and its rows up to date."""
         log = view.changes
         if self.seq == log.seq:
             return
-        changed = log.since(self.seq) if self.seq >= 0 and len(self.refuser) == view.size else None
-        dirty: set[int] = set()
-        is_known = changed is not None
-        noted = functools.reduce(operator.or_, changed.values(), 0) if changed is not None else changes.EVERY
-        for row in self._rows:
-            if not noted & row.facets and row.seq == self.seq:
-                row.seq = log.seq
-                continue
-            slots = row.catch_up(view, self.seq, changed)
-            if slots is None or not is_known:
-                is_known = False
-            else:
-                dirty.update(slots)
-        if changed is not None and noted & changes.ALIVE:
-            dirty.update(slot for slot, facets in changed.items() if facets & changes.ALIVE)
-        if not is_known or len(dirty) > rows.FEW or self.error or not self._look_again(view, dirty):
+        fits = self.seq >= 0 and len(self.refuser) == view.size
+        changed = rows.recent(log, self.seq, view.size) if fits else None
+        if changed is not None:
+            self._follow(view, changed)
+        elif not fits or log.concerns(self._facets, self.seq):
+            for alike in self._alike:
+                for row in alike:
+                    row.catch_up(view)
             self._add_up(view)
         self.seq = log.seq
+
+    def _follow(self, view: snapshot.Snapshot, changed: contract.Changes) -> None:
+        """Catch up with a few changes, of which all are known."""
+        noted = 0
+        for facets in changed.values():
+            noted |= facets
+        few = rows.few(view.size)
+        dirty = {slot for slot, facets in changed.items() if facets & changes.ALIVE} if noted & changes.ALIVE else set()
+        is_known = True
+        for alike in self._alike:
+            if not noted & alike[0].facets:
+                continue
+            slots = alike[0].touched(view, changed, self.seq)
+            if slots is None or len(slots) > few:
+                is_known = False
+                for row in alike:
+                    row.catch_up(view)
+            else:
+                dirty.update(slots)
+                for row in alike:
+                    row.follow(view, slots)
+        if not is_known or len(dirty) > few or self.error or not self._look_again(view, dirty):
+            self._add_up(view)
 
     def with_deltas(self, view: snapshot.Snapshot, deltas: Deltas) -> Sheet:
         """A sheet of the moment, in which nodes must pass with more pods on them, too.
@@ -210,12 +235,12 @@ class Sheet:
         other.seq = view.changes.seq
         return other
 
-    def costs(self, weights: config.Weights) -> contract.Floats:
-        """[slots] what a node costs without its data; infinite where it is not feasible. Not to be written to."""
-        found = self._costs.get(weights)
+    def ranked(self, profile: profiles.Profile) -> ranking.Ranking:
+        """What a node costs without its data; profiles of one name have the same weights."""
+        found = self._ranked.get(profile.name)
         if found is None:
-            found = self._costs[weights] = self._cost(weights)
-        return found
+            found = self._ranked[profile.name] = profile.weights, ranking.Ranking(self._cost(profile.weights))
+        return found[1]
 
     def utilities(self, slots: contract.Ints) -> dict[str, contract.Floats]:
         """Each criterion but data, 0..1, on some slots."""
@@ -311,21 +336,24 @@ class Sheet:
         self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
         for one in self._scored:
             normal = one.all(view, mask)
-            invalid = normal[mask & ((normal < 0) | (normal > contract.MAX_SCORE))]
-            if len(invalid):
-                self.error = scoring.invalid(one.row.plugin.name, int(invalid[0]))
+            invalid = _invalid(normal, mask)
+            if invalid is not None:
+                self.error = scoring.invalid(one.row.plugin.name, invalid)
                 self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
                 break
             total = self._resources if one.is_resources else self._affinity
             total += normal * one.weight
-        self._costs = {weights: self._cost(weights) for weights in self._costs}
+        self._ranked = {
+            name: (weights, ranking.Ranking(self._cost(weights))) for name, (weights, _) in self._ranked.items()
+        }
 
     def _cost(self, weights: config.Weights) -> contract.Floats:
-        cost: contract.Floats = weights.resources * (1.0 - self._resources / self._most[0])
-        cost = cost + weights.affinity * (1.0 - self._affinity / self._most[1])
+        cost = _term(weights.resources, self._resources / self._most[0])
+        cost += _term(weights.affinity, self._affinity / self._most[1])
         for row in self.wishes:
-            cost = cost + scoring.weight_of(weights, row.plugin.name) * (1.0 - row.values)
-        cost[self.refuser != PASSED] = np.inf
+            cost += _term(scoring.weight_of(weights, row.plugin.name), row.values.copy())
+        if self.count < len(cost):
+            cost[self.refuser != PASSED] = np.inf
         return cost
 
     def _look_again(self, view: snapshot.Snapshot, dirty: set[int]) -> bool:
@@ -348,15 +376,15 @@ class Sheet:
             for number in moved:
                 least, most = ranges[number]
                 dirty.update(self._scaled[number].spread(least, most, self.refuser).tolist())
-                if len(dirty) > rows.FEW:
+                if len(dirty) > rows.few(view.size):
                     return False
         return all(self._sum(slot) for slot in dirty)
 
     def _sum(self, slot: int) -> bool:
         """Add up one slot; returns False where that is not enough."""
         if self.refuser.item(slot) != PASSED:
-            for costs in self._costs.values():
-                costs[slot] = np.inf
+            for _, ranked in self._ranked.values():
+                ranked.set(slot, math.inf)
             return True
         resources = affinity = 0
         for one in self._scored:
@@ -369,12 +397,12 @@ class Sheet:
             else:
                 affinity += normal * one.weight
         self._resources[slot], self._affinity[slot] = resources, affinity
-        for weights, costs in self._costs.items():
+        for weights, ranked in self._ranked.values():
             cost = weights.resources * (1.0 - resources / self._most[0])
             cost = cost + weights.affinity * (1.0 - affinity / self._most[1])
             for row in self.wishes:
                 cost = cost + scoring.weight_of(weights, row.plugin.name) * (1.0 - row.values.item(slot))
-            costs[slot] = cost
+            ranked.set(slot, cost)
         return True
 
     def _refuser_of(self, view: snapshot.Snapshot, slot: int) -> int:
@@ -386,3 +414,18 @@ class Sheet:
             if row.code is not None and row.code.item(slot):
                 return number
         return PASSED
+
+
+def _invalid(normal: contract.Ints, mask: contract.Mask) -> int | None:
+    """The first score of a feasible slot that is out of range."""
+    if not normal.size or (normal.min() >= 0 and normal.max() <= contract.MAX_SCORE):
+        return None
+    invalid = normal[mask & ((normal < 0) | (normal > contract.MAX_SCORE))]
+    return invalid.item(0) if len(invalid) else None
+
+
+def _term(weight: float, granted: contract.Floats) -> contract.Floats:
+    """[slots] what a criterion costs; takes the place of what is granted, 0..1."""
+    np.subtract(1.0, granted, out=granted)
+    granted *= weight
+    return granted

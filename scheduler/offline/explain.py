@@ -47,7 +47,7 @@ def answer(found: decision.Decision, snap: snapshot.Snapshot) -> Answer:
     if found.choice is not None:
         told["criteria"] = _criteria(found, snap, names)
         told["chosen"] = found.node
-        told["best"] = sorted(snap.names[slot] for slot in found.choice.best.tolist())
+        told["best"] = sorted(snap.names[slot] for slot in found.choice.best)
         told["deciding"] = found.deciding
     if found.profile is not None:
         told["profile"] = {"name": found.profile.name, "why": found.profile.why}

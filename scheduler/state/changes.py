@@ -55,12 +55,13 @@ class Log:
         layout_seq: That of the latest which says that a node came, went, or has other labels or taints.
     """
 
-    __slots__ = ("_first", "_notes", "_room", "layout_seq", "seq")
+    __slots__ = ("_first", "_latest", "_notes", "_room", "layout_seq", "seq")
 
     def __init__(self, capacity: int) -> None:
         self.seq = self.layout_seq = 0
         self._first = 0  # the number of the note before the oldest one kept
         self._notes: list[tuple[int, int]] = []
+        self._latest: dict[int, int] = {}  # facets, as they were noted together -> the number of the latest such note
         self.grow(capacity)
 
     def grow(self, capacity: int) -> None:
@@ -72,14 +73,24 @@ class Log:
         self.seq += 1
         if facets & _LAYOUT:
             self.layout_seq = self.seq
+        self._latest[facets] = self.seq
         self._notes.append((slot, facets))
         if len(self._notes) > 2 * self._room:
             del self._notes[: -self._room]
             self._first = self.seq - self._room
 
-    def since(self, seq: int) -> dict[int, int] | None:
-        """All facets by slot that were noted after ``seq``; None where that is further back than is kept."""
-        if seq < self._first:
+    def concerns(self, facets: int, seq: int) -> bool:
+        """Whether some slot changed in one of these respects after ``seq``; costs the same however far back that is."""
+        return any(latest > seq and noted & facets for noted, latest in self._latest.items())
+
+    def since(self, seq: int, at_most: int | None = None) -> dict[int, int] | None:
+        """All facets by slot that were noted after ``seq``.
+
+        Returns:
+            None where that is further back than is kept, or more than ``at_most`` notes: what is made of 1,000 slots
+            costs less to make anew than as many notes to read.
+        """
+        if seq < self._first or (at_most is not None and self.seq - seq > at_most):
             return None
         found: dict[int, int] = {}
         for slot, facets in self._notes[seq - self._first :]:

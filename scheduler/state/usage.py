@@ -73,10 +73,11 @@ class Usage:
 
     def add(self, index: int, asked: demand.Demand, ports: tuple[demand.Port, ...], sign: int) -> None:
         """Count a pod on node ``index`` in (sign 1) or out (sign -1)."""
+        column = self.taken[: demand.FIXED, index]
         if sign > 0:
-            self.taken[: demand.FIXED, index] += asked.vector
+            column += asked.vector
         else:
-            self.taken[: demand.FIXED, index] -= asked.vector
+            column -= asked.vector
         for name, amount in asked.scalars.items():
             row = self._use(name) if sign > 0 else self.rows[name]  # first: it may replace the matrices
             self.taken[row, index : index + 1] += sign * amount

@@ -34,7 +34,7 @@ def test_a_decision_is_pure(asked: Object, seed: int) -> None:
     # A cluster put together in another order decides alike, but for ties.
     other = asking.state_of(asked | {"nodes": asked["nodes"][::-1], "pods": asked["pods"][::-1]}).freeze()
     first, second = (asking.decide_on(each, asked["pod"], seed=seed) for each in (snap, other))
-    names = [{each.names[slot] for slot in decision.choice.best.tolist()}
+    names = [{each.names[slot] for slot in decision.choice.best}
              for each, decision in ((snap, first), (other, second)) if decision.choice is not None]  # fmt: skip
     assert names[:1] == names[1:]
 

@@ -80,11 +80,14 @@ class Kept:
         self._ways: lately.Lately[spread.Way] = lately.Lately(_KEPT_BYTES)
         self._moves: lately.Lately[tuple[replicas.Entry, moves.Move]] = lately.Lately(_KEPT_BYTES)
         self._costs: lately.Lately[tuple[Entries, DataCost]] = lately.Lately(_KEPT_BYTES)
+        self._without: tuple[snapshot.Snapshot | None, DataCost] = None, _nothing(np.zeros(0, np.int32))
 
     def cost(self, view: snapshot.Snapshot, pod: request.PodRequest) -> DataCost:
         """Every transfer of a pod, on every node."""
         if not pod.transfers:
-            return DataCost((), None, view.links.site_of[: view.size], (), (), {}, 0.0)
+            if self._without[0] is not view:
+                self._without = view, _nothing(view.links.site_of[: view.size])
+            return self._without[1]
         self._catch_up(view)
         namespace = pod.pod.metadata.namespace
         entries = tuple(
@@ -155,6 +158,10 @@ class Kept:
                 self._ways.drop((slot, False))
         self._moves.clear()
         self._costs.clear()
+
+
+def _nothing(site_of: spread.SiteIds) -> DataCost:
+    return DataCost((), None, site_of, (), (), {}, 0.0)
 
 
 def _size_bytes(found: spread.Spread | None) -> int:

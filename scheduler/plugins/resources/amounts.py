@@ -1,16 +1,17 @@
-"""What a pod, and those on a node with it, ask for of one resource."""
+"""What a pod, and those on the nodes, ask for of one resource."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from scheduler.plugins import contract
-from scheduler.plugins.common import int64
 from scheduler.state import demand, snapshot, usage
 
-_NONZERO_ROWS: Final = {"cpu": usage.NONZERO_CPU, "memory": usage.NONZERO_MEMORY}
+# Where requests are counted as scores take them.
+SCORED_ROWS: Final[Mapping[str, int]] = {"cpu": usage.NONZERO_CPU, "memory": usage.NONZERO_MEMORY}
 
 
 def true_amount(pod: demand.Demand, name: str) -> int:
@@ -31,28 +32,23 @@ def is_left_out(name: str, own: int) -> bool:
     return own == 0 and demand.is_scalar(name)
 
 
-def allocations(view: snapshot.Snapshot, name: str, own: int, *, nonzero: bool) -> tuple[contract.Ints, contract.Ints]:
-    """[slots] what would be requested of a resource with the pod there, and what the node offers; 0 and 0 for nothing.
+class Column(NamedTuple):
+    """[slots] what is taken of a resource, and what nodes offer of it; zeros for a resource that nobody offers."""
 
-    Args:
-        own: What the pod asks for.
-        nonzero: Count containers without a request at upstream's defaults; otherwise true requests.
-    """
+    in_use: contract.Ints
+    offered: contract.Ints
+
+
+def column(view: snapshot.Snapshot, name: str) -> Column:
+    """A resource by true requests."""
     row = view.resource_row.get(name)
     if row is None:
-        return np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
-    in_use = view.taken[_NONZERO_ROWS.get(name, row) if nonzero else row]
-    allocatable = view.offered[row]
-    return np.where(allocatable == 0, 0, in_use + own), allocatable
+        return Column(np.zeros(view.size, np.int64), np.zeros(view.size, np.int64))
+    return Column(view.taken[row], view.offered[row])
 
 
-def allocation(view: snapshot.Snapshot, slot: int, name: str, own: int, *, nonzero: bool) -> tuple[int, int]:
-    """The same of one slot."""
-    row = view.resource_row.get(name)
-    if row is None:
-        return 0, 0
-    allocatable = view.offered.item(row, slot)
-    if allocatable == 0:
-        return 0, 0
-    in_use = view.taken.item(_NONZERO_ROWS.get(name, row) if nonzero else row, slot)
-    return int64.wrap(in_use + own), allocatable
+def scored_column(view: snapshot.Snapshot, name: str) -> Column:
+    """A resource with containers without a request counted at upstream's defaults."""
+    found = column(view, name)
+    row = SCORED_ROWS.get(name)
+    return found if row is None else Column(view.taken[row], found.offered)

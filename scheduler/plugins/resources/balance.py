@@ -10,7 +10,6 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.plugins import contract, request
@@ -32,41 +31,54 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | None
 
 
 def _raws(asked: Asked, view: snapshot.Snapshot) -> contract.Ints:
-    with_pod, allocatable = [], []
-    for name, own in asked:
-        requested, offered = amounts.allocations(view, name, own, nonzero=False)
-        with_pod.append(requested)
-        allocatable.append(offered)
-    after, capacity = np.stack(with_pod), np.stack(allocatable)
-    before = np.where(capacity == 0, 0, after - np.array([own for _, own in asked], np.int64)[:, None])
+    columns = [amounts.column(view, name) for name, _ in asked]
+    counted = [column.offered != 0 for column in columns]
+    capacities = [np.maximum(column.offered, 1) for column in columns]
+    with_pod = [column.in_use + own for column, (_, own) in zip(columns, asked, strict=True)]
     half = contract.MAX_SCORE // 2
-    change = half + _evenness(after, capacity) - _evenness(before, capacity)
-    # Go divides towards zero; change is never negative here, as each evenness is 50..100.
-    return half + change // 2
+    raws = _evenness(with_pod, capacities, counted)
+    raws -= _evenness([column.in_use for column in columns], capacities, counted)
+    raws += half
+    raws >>= 1  # Go divides towards zero; none is negative here, as each evenness is 50..100.
+    raws += half
+    return raws
 
 
-def _evenness(requested: contract.Ints, allocatable: contract.Ints) -> contract.Ints:
-    """(1 - deviation of the used fractions) * 100; [resources, nodes] in, [nodes] out."""
-    counted = allocatable != 0
-    if len(counted) == 2:
-        return _evenness_of_two(requested, allocatable, counted)
-    fractions = np.minimum(requested / np.where(counted, allocatable, 1), 1.0)
+def _evenness(
+    requested: list[contract.Ints], capacities: list[contract.Ints], counted: list[contract.Mask]
+) -> contract.Ints:
+    """[slots] (1 - deviation of the used fractions of the counted resources) * 100."""
+    fractions = [used / capacity for used, capacity in zip(requested, capacities, strict=True)]
+    for each in fractions:
+        np.minimum(each, 1.0, out=each)
+    if len(fractions) == 2:
+        deviation = _half_distance_of(fractions[0], fractions[1], counted[0] & counted[1])
+    else:
+        deviation = _deviation(np.array(fractions), np.array(counted))
+    evenness = np.subtract(1.0, deviation, out=deviation)
+    evenness *= contract.MAX_SCORE
+    return evenness.astype(np.int64)
+
+
+def _half_distance_of(first: contract.Floats, second: contract.Floats, both: contract.Mask) -> contract.Floats:
+    """The deviation of two resources, as is usual: upstream's short form. Takes the place of the first."""
+    distance = np.subtract(first, second, out=first)
+    np.abs(distance, out=distance)
+    distance /= 2
+    if not both.all():
+        distance *= both
+    return distance
+
+
+def _deviation(fractions: contract.Floats, counted: contract.Mask) -> contract.Floats:
+    """That of any number; [resources, slots] in, [slots] out."""
     fractions = np.where(counted, fractions, 0.0)
     number = counted.sum(axis=0)
     mean = _sum_rows(fractions) / np.maximum(number, 1)
     squares = np.where(counted, (fractions - mean) * (fractions - mean), 0.0)
     deviation = np.sqrt(_sum_rows(squares) / np.maximum(number, 1))
     deviation = np.where(number == 2, _half_distance(fractions, counted), deviation)
-    return ((1.0 - np.where(number < 2, 0.0, deviation)) * contract.MAX_SCORE).astype(np.int64)
-
-
-def _evenness_of_two(requested: contract.Ints, allocatable: contract.Ints, counted: NDArray[np.bool_]) -> contract.Ints:
-    """The same of two resources, as is usual: in a tenth of the time."""
-    first, second = np.minimum(requested / np.where(counted, allocatable, 1), 1.0)
-    half = np.abs(first - second) / 2
-    half[~(counted[0] & counted[1])] = 0.0
-    evenness: contract.Ints = ((1.0 - half) * contract.MAX_SCORE).astype(np.int64)
-    return evenness
+    return np.where(number < 2, 0.0, deviation)
 
 
 def _half_distance(fractions: contract.Floats, counted: contract.Mask) -> contract.Floats:
@@ -88,20 +100,21 @@ def _sum_rows(rows: contract.Floats) -> contract.Floats:
 def _raw(asked: Asked, view: snapshot.Snapshot, slot: int) -> int:
     after, before = [], []
     for name, own in asked:
-        requested, capacity = amounts.allocation(view, slot, name, own, nonzero=False)
-        if capacity:
-            after.append(min(float(requested) / float(capacity), 1.0))
-            before.append(min(float(int64.wrap(requested - own)) / float(capacity), 1.0))
+        row = view.resource_row.get(name)
+        if row is not None and (capacity := view.offered.item(row, slot)):
+            in_use, offered = view.taken.item(row, slot), float(capacity)
+            after.append(min(float(int64.wrap(in_use + own)) / offered, 1.0))
+            before.append(min(float(in_use) / offered, 1.0))
     half = contract.MAX_SCORE // 2
     return half + (half + _evenness_of(after) - _evenness_of(before)) // 2
 
 
 def _evenness_of(fractions: list[float]) -> int:
     number = len(fractions)
-    if number < 2:
-        return contract.MAX_SCORE
     if number == 2:
         deviation = abs(fractions[0] - fractions[1]) / 2
+    elif number < 2:
+        return contract.MAX_SCORE
     else:
         mean = _sum(fractions) / number
         deviation = math.sqrt(_sum([(one - mean) * (one - mean) for one in fractions]) / number)

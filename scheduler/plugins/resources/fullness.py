@@ -49,42 +49,59 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked:
 
 def _raws(asked: Asked, view: snapshot.Snapshot) -> contract.Ints:
     total = np.zeros(view.size, np.int64)
-    weights = np.zeros(view.size, np.int64)
+    weights: contract.Ints | int = 0  # one number as long as every node offers all
     for name, weight, own in asked.resources:
-        requested, allocatable = amounts.allocations(view, name, own, nonzero=True)
-        counted = allocatable != 0
-        capacity = np.where(counted, allocatable, 1)
-        if asked.strategy == _MOST:
-            score = np.minimum(requested, capacity) * contract.MAX_SCORE // capacity
-        elif asked.strategy == _RATIO:
-            score = _shaped(asked.shape, requested, capacity)
+        column = amounts.scored_column(view, name)
+        counted = column.offered != 0
+        capacity = np.maximum(column.offered, 1)
+        score = _scored(asked, column.in_use + own, capacity)
+        if asked.strategy == _RATIO:
             counted &= score > 0
+        if weight != 1:
+            score *= weight
+        if counted.all():
+            weights = weights + weight
         else:
-            score = np.where(requested > capacity, 0, (capacity - requested) * contract.MAX_SCORE // capacity)
-        total += np.where(counted, score * weight, 0)
-        weights += np.where(counted, weight, 0)
-    divisor = np.maximum(weights, 1)
-    # The ratio is rounded as by math.Round: half away from zero; all values are positive.
-    mean = np.floor(total / divisor + 0.5).astype(np.int64) if asked.strategy == _RATIO else total // divisor
-    return np.where(weights > 0, mean, 0)
+            score *= counted
+            weights = weights + weight * counted
+        total += score
+    if asked.strategy != _RATIO:
+        total //= np.maximum(weights, 1)
+        return total
+    # Rounded as by math.Round: half away from zero; all values are positive.
+    return np.floor(total / np.maximum(weights, 1) + 0.5).astype(np.int64)
+
+
+def _scored(asked: Asked, requested: contract.Ints, capacity: contract.Ints) -> contract.Ints:
+    """[slots] the score of one resource."""
+    if asked.strategy == _MOST:
+        return np.minimum(requested, capacity) * contract.MAX_SCORE // capacity
+    if asked.strategy == _RATIO:
+        return _shaped(asked.shape, requested, capacity)
+    score = capacity - requested
+    score *= contract.MAX_SCORE
+    score //= capacity
+    over = requested > capacity
+    if over.any():
+        score[over] = 0
+    return score
 
 
 def _raw(asked: Asked, view: snapshot.Snapshot, slot: int) -> int:
     total = weights = 0
     for name, weight, own in asked.resources:
-        requested, capacity = amounts.allocation(view, slot, name, own, nonzero=True)
-        if capacity == 0:
+        row = view.resource_row.get(name)
+        if row is None or not (capacity := view.offered.item(row, slot)):
             continue
+        requested = int64.wrap(view.taken.item(amounts.SCORED_ROWS.get(name, row), slot) + own)
         if asked.strategy == _MOST:
             score = int64.wrap(min(requested, capacity) * contract.MAX_SCORE) // capacity
         elif asked.strategy == _RATIO:
             score = _shaped_one(asked.shape, requested, capacity)
             if score <= 0:
                 continue
-        elif requested > capacity:
-            score = 0
         else:
-            score = int64.wrap(int64.wrap(capacity - requested) * contract.MAX_SCORE) // capacity
+            score = int64.wrap((capacity - requested) * contract.MAX_SCORE) // capacity if requested <= capacity else 0
         total += score * weight
         weights += weight
     if weights <= 0:

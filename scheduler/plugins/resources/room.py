@@ -44,24 +44,22 @@ def _is_ignored(name: str, plugins: config.Plugins) -> bool:
 
 
 def _rows(wanted: Wanted, view: snapshot.Snapshot) -> contract.Verdict | None:
-    labels = [_TOO_MANY]
-    lacks = [view.taken[usage.PODS] + 1 > view.offered[usage.PODS]]
+    labels, lacks = [], []
     hopeless = np.zeros(view.size, np.bool_)
+    lack = view.taken[usage.PODS] >= view.offered[usage.PODS]
+    if lack.any():
+        labels.append(_TOO_MANY)
+        lacks.append(lack)
     for name, amount in wanted:
-        row = view.resource_row.get(name)
-        if row is None:
-            lack = above = np.ones(view.size, np.bool_)
-        else:
-            allocatable = view.offered[row]
-            lack = amount > allocatable - view.taken[row]
-            above = amount > allocatable
+        column = amounts.column(view, name)
+        lack = column.offered - column.in_use < amount
         if lack.any():
             labels.append(f"Insufficient {name}")
             lacks.append(lack)
-            hopeless |= lack & above
-    refused = np.logical_or.reduce(lacks)
-    if not refused.any():
+            hopeless |= lack & (column.offered < amount)
+    if not lacks:
         return None
+    refused = np.logical_or.reduce(lacks)
     # One bit a lack, so that equal combinations of lacks get equal numbers; counted anew before the bits run out. Among
     # those that lack something, for to sort them takes long.
     hit = np.flatnonzero(refused)
@@ -86,24 +84,27 @@ def _rows(wanted: Wanted, view: snapshot.Snapshot) -> contract.Verdict | None:
 
 def _cell(wanted: Wanted, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
     offered, taken = view.offered.item, view.taken.item
-    reasons: list[str] = []
+    lacks: list[str] = []
     hopeless = False
-    if taken(usage.PODS, slot) + len(delta.added) - len(delta.removed) + 1 > offered(usage.PODS, slot):
-        reasons.append(_TOO_MANY)
+    pods = taken(usage.PODS, slot) + 1
+    if delta is not contract.NOTHING:
+        pods += len(delta.added) - len(delta.removed)
+    if pods > offered(usage.PODS, slot):
+        lacks.append(_TOO_MANY)
     for name, amount in wanted:
         row = view.resource_row.get(name)
         allocatable = offered(row, slot) if row is not None else 0
         if row is not None:
-            in_use = taken(row, slot)
+            free = allocatable - taken(row, slot)
             if delta is not contract.NOTHING:
-                in_use = int64.wrap(in_use + _moved(delta, name))
-            if amount <= int64.wrap(allocatable - in_use):
+                free -= _moved(delta, name)
+            if amount <= int64.wrap(free):
                 continue
-        reasons.append(f"Insufficient {name}")
+        lacks.append(f"Insufficient {name}")
         hopeless = hopeless or amount > allocatable
-    if not reasons:
+    if not lacks:
         return None
-    return contract.Refusal(contract.Code.UNRESOLVABLE if hopeless else contract.Code.UNSCHEDULABLE, tuple(reasons))
+    return contract.Refusal(contract.Code.UNRESOLVABLE if hopeless else contract.Code.UNSCHEDULABLE, tuple(lacks))
 
 
 def _moved(delta: contract.Delta, name: str) -> int:
