@@ -107,7 +107,7 @@ class _Kept(msgspec.Struct, frozen=True):
 def measured(folder: pathlib.Path = RESULTS) -> dict[str, str]:
     """By what was measured, what the runs that are kept gave, so that it shows how far chance alone goes."""
     found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
         for each in kept.bounds:
             spread = f"{each.mean:.3g} ± {each.deviation:.2g}, {each.runs} runs"

@@ -78,13 +78,16 @@ def test_a_run_that_is_kept_stands_beside_later_ones(tmp_path: pathlib.Path) -> 
         "mean": 3.0, "deviation": pytest.approx(2.6458, abs=1e-4), "runs": 3,
     }  # fmt: skip
     kept = {"conditions": ABOUT, "turns": [], "bounds": [verdict.as_json()]}
-    (tmp_path / "results.json").write_text(json.dumps(kept))
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "results.json").write_text(json.dumps(kept))
     table = "\n".join(bounds.table([verdict], bounds.measured(tmp_path)))
     assert "3 ± 2.6, 3 runs at abc" in table
 
 
-def test_runs_that_are_kept_can_be_read() -> None:
-    assert bounds.measured() is not None
+def test_runs_that_are_kept_speak_of_bounds_and_tell_their_machine() -> None:
+    for path in bounds.RESULTS.rglob("*.json"):
+        assert json.loads(path.read_text())["conditions"]["machine"]
+        assert bounds.measured(path.parent)
 
 
 def test_every_bound_of_turns_is_of_work_and_figures_that_there_are() -> None:
