@@ -168,6 +168,26 @@ def test_two_hundred_pods_at_once_are_each_bound_once(world: World, scheduler: p
     assert scheduler.stop() == 0
 
 
+def test_in_calm_times_kopf_tells_of_pods_and_in_a_surge_it_rests(world: World, scheduler: process.Scheduler) -> None:
+    def speaks(who: str) -> bool:
+        return f'data_locality_watch_source{{source="{who}"}} 1.0' in scheduler.get("/metrics")[1]
+
+    world.create("before")
+    world.placed("before")
+    assert speaks("informer")
+    process.until(lambda: speaks("kopf"), "kopf watches pods and both custom resources")
+    for number in range(3):
+        world.create(f"calm-{number}")
+        world.placed(f"calm-{number}")
+    assert speaks("kopf")
+    assert not [entry for entry in scheduler.log() if entry["level"] == "warning"]
+    for number in range(100):
+        world.create(f"surge-{number:02}")
+    world.placed(*(f"surge-{number:02}" for number in range(100)))
+    assert speaks("informer")
+    assert set(world.nodes_given()) == set(world.pods())
+
+
 def test_a_recorded_run_decides_the_same_again(world: World, tmp_path: pathlib.Path) -> None:
     """By another process, from what the first one wrote, which was killed while it did."""
     file = tmp_path / "run.jsonl"
