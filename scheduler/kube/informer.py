@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -125,6 +125,7 @@ class Informer(Generic[T]):
         first_from_cache: The first list may be some moments old, which saves the server a look into its database: for
             the many who begin at once. The watch brings what it lacks. Every further list is as new as can be, as it
             must not be older than what was seen (client-go's Reflector does the same).
+        on_misfit: Told the name of the kind for each object that cannot be decoded, whenever it comes.
 
     Attributes:
         synced: Set from the first full list on.
@@ -148,6 +149,7 @@ class Informer(Generic[T]):
         failures: mishaps.Mishaps | None = None,
         watch_s: tuple[int, int] = WATCH_S,
         first_from_cache: bool = False,
+        on_misfit: Callable[[str], None] | None = None,
     ) -> None:
         self.synced = asyncio.Event()
         self.is_following = False
@@ -169,6 +171,7 @@ class Informer(Generic[T]):
         self._failures = failures or mishaps.Mishaps()
         self._watch_s = watch_s
         self._may_be_old = first_from_cache
+        self._on_misfit = on_misfit
         self._pause_s = BACKOFF_MIN_S
         self._known: dict[tuple[str, str], str] = {}  # (namespace, name) -> uid
         self._version = ""  # "" means: list first
@@ -298,6 +301,8 @@ class Informer(Generic[T]):
         except errors.InputError as error:
             meta = _decode_meta(data).metadata
             self.undecodable += 1
+            if self._on_misfit is not None:
+                self._on_misfit(self._kind.__name__)
             name = f"{meta.namespace}/{meta.name}"
             log.warning("object ignored, as it does not fit", path=self._path, object=name, error=error.remedy)
             return None, meta

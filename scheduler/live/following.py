@@ -77,7 +77,9 @@ class Following:
         self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, self.switch)
         self.resources = feed.CustomResources(self.driver, counters, self.switch, api.is_urgent)
         self._nodes_fed = feed.Nodes(self.driver)
-        self._nodes = informer.Informer(api, feed.NODES, core.Node, self._nodes_fed, failures=failures)
+        self._nodes = informer.Informer(
+            api, feed.NODES, core.Node, self._nodes_fed, failures=failures, on_misfit=counters.bad_input
+        )
         self._namespaces = informer.Informer(
             api,
             feed.NAMESPACES,
@@ -85,6 +87,7 @@ class Following:
             feed.Namespaces(self.driver),
             metadata_only=True,
             failures=failures,
+            on_misfit=counters.bad_input,
         )
         self._pods = informer.Informer(
             api,
@@ -93,12 +96,23 @@ class Following:
             podfeed.Pods(self.assigned, self.pending),
             podfeed.UNFINISHED,
             failures=failures,
+            on_misfit=counters.bad_input,
         )
         self._data_objects = informer.Informer(
-            api, feed.DATA_OBJECTS, crd.DataObject, self.resources.objects, failures=failures
+            api,
+            feed.DATA_OBJECTS,
+            crd.DataObject,
+            self.resources.objects,
+            failures=failures,
+            on_misfit=counters.bad_input,
         )
         self._capabilities = informer.Informer(
-            api, feed.NODE_CAPABILITIES, crd.NodeCapability, self.resources.nodes, failures=failures
+            api,
+            feed.NODE_CAPABILITIES,
+            crd.NodeCapability,
+            self.resources.nodes,
+            failures=failures,
+            on_misfit=counters.bad_input,
         )
         self._volumes = volumefeed.Volumes(api, self.driver, failures)
         self._device_classes = informer.Informer(
@@ -107,6 +121,7 @@ class Following:
             core.DeviceClass,
             devices.DeviceClasses(self.driver),
             failures=failures,
+            on_misfit=counters.bad_input,
         )
 
     def watches(self) -> dict[str, Coroutine[Any, Any, None]]:

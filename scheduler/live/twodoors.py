@@ -18,14 +18,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
-import structlog
-
 from scheduler import errors
 from scheduler.api import core
 from scheduler.kube import informer
 from scheduler.live import metrics
-
-log = structlog.get_logger(__name__)
 
 KOPF: Final = "kopf"
 INFORMER: Final = "informer"
@@ -167,10 +163,8 @@ class Heard(Generic[T]):
             return
         try:
             obj = core.convert(body, self._kind, self._kind.__name__)
-        except errors.InputError as error:
-            self._metrics.bad_input(self._kind.__name__)
-            log.warning("object ignored, as it cannot be read", object=name_of(body), error=str(error))
-            return
+        except errors.InputError:
+            return  # the informer says so, and counts it
         self._known[uid] = obj
         self._tell(uid, obj)
 

@@ -126,17 +126,23 @@ async def fake() -> AsyncIterator[server.FakeApi]:
         yield fake
 
 
+class Followed(following.Following):
+    """What a scheduler follows, and what it counts."""
+
+    made: list["Followed"]
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.counters: metrics.Metrics = given["counters"]
+        self.made.append(self)
+
+
 @pytest.fixture
-def followed(monkeypatch: pytest.MonkeyPatch) -> list[following.Following]:
+def followed(monkeypatch: pytest.MonkeyPatch) -> list[Followed]:
     """What the schedulers of the test follow."""
-    made: list[following.Following] = []
-
-    class Kept(following.Following):
-        def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            made.append(self)
-
-    monkeypatch.setattr(following, "Following", Kept)
+    made: list[Followed] = []
+    monkeypatch.setattr(Followed, "made", made, raising=False)
+    monkeypatch.setattr(following, "Following", Followed)
     return made
 
 
@@ -145,7 +151,7 @@ async def test_what_is_known_is_what_is_there_by_either_door_and_while_they_chan
     fake: server.FakeApi,
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
-    followed: list[following.Following],
+    followed: list[Followed],
     door: str,
 ) -> None:
     running.through(door, monkeypatch)
@@ -171,7 +177,7 @@ async def test_what_is_known_is_what_is_there_by_either_door_and_while_they_chan
 
 
 async def test_kopf_is_told_of_nothing_that_was_there_before_it(
-    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, followed: list[following.Following]
+    fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, followed: list[Followed]
 ) -> None:
     told: list[tuple[str | None, str]] = []
     event = feed.Resources.event
@@ -193,7 +199,7 @@ async def test_kopf_is_told_of_nothing_that_was_there_before_it(
 
 
 async def test_what_was_deleted_while_no_watch_saw_it_is_gone(
-    fake: server.FakeApi, tmp_path: pathlib.Path, followed: list[following.Following]
+    fake: server.FakeApi, tmp_path: pathlib.Path, followed: list[Followed]
 ) -> None:
     for name in ("stays", "goes"):
         fake.store.create("dataobjects", objects.data_object(name, f"bucket/{name}"))
@@ -203,3 +209,17 @@ async def test_what_was_deleted_while_no_watch_saw_it_is_gone(
         fake.drop_watches()
         fake.store.delete("dataobjects", "goes", "default")
         await world.until(lambda: [obj.metadata.name for obj in followed[0].resources.data_objects()] == ["stays"])
+
+
+async def test_an_object_that_cannot_be_read_is_counted_and_costs_itself_alone(
+    fake: server.FakeApi, tmp_path: pathlib.Path, followed: list[Followed]
+) -> None:
+    bad = objects.data_object("bad", "bucket/bad")
+    bad["spec"]["sizeBytes"] = "much"
+    fake.store.create("dataobjects", bad)
+    fake.store.create("dataobjects", objects.data_object("good", "bucket/good"))
+    async with running.scheduler(fake, tmp_path) as world:
+        await world.until(lambda: followed and followed[0].resources.data_objects())
+        assert [obj.metadata.name for obj in followed[0].resources.data_objects()] == ["good"]
+        counted = followed[0].counters.render()
+        assert b'data_locality_scheduler_bad_inputs_total{kind="DataObject"} 1.0' in counted
