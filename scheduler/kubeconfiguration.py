@@ -55,7 +55,6 @@ _KEYS_WITHOUT_EFFECT: Final = (
     "healthzBindAddress", "metricsBindAddress", "delayCacheUntilActive",
 )  # fmt: skip
 _ARGS_WITHOUT_EFFECT: Final = ("DefaultPreemption", "DynamicResources")
-_SPREAD: Final = "PodTopologySpread"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +99,9 @@ class Plugins:
 
     ignore_preferred_terms_of_existing_pods: bool = False
     """InterPodAffinity does not score a pod that prefers no pods itself."""
+
+    default_spread: tuple[core.TopologySpreadConstraint, ...] | None = None
+    """Spread constraints of pods that have none; None are the system's, which only score."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,8 +183,7 @@ def _read_args(plugins: Plugins, entry: sections.Section, ignored: list[str]) ->
     args.text("kind", "")
     match name:
         case "PodTopologySpread":
-            _read_spread(args, is_asked=_SPREAD not in plugins.disabled_filters)
-            ignored.append(f"pluginConfig {name}")
+            plugins = dataclasses.replace(plugins, default_spread=_read_spread(args))
         case "NodeResourcesFit":
             plugins = _read_fit(plugins, args)
         case "VolumeBinding":
@@ -264,20 +265,19 @@ def _read_resources(
     return tuple(found.items()) or default
 
 
-def _read_spread(args: sections.Section, *, is_asked: bool) -> None:
-    """Check the constraints of pods that have none; those that refuse nodes are refused, as they are not built.
-
-    Others only move a score. Source: ValidatePodTopologySpreadArgs.
-    """
+def _read_spread(args: sections.Section) -> tuple[core.TopologySpreadConstraint, ...] | None:
+    """The constraints of pods that have none; None for the system's. Source: ValidatePodTopologySpreadArgs."""
     kind = args.choice("defaultingType", "System", ("System", "List"))
     constraints = args.sections("defaultConstraints")
     if kind == "System" and constraints:
         args.report("defaultingType", "write List where defaultConstraints are given")
     seen = set()
+    found = []
     for constraint in constraints:
-        if not constraint.integer("maxSkew", 0, 1, 2**31 - 1) and not constraint.has("maxSkew"):
+        max_skew = constraint.integer("maxSkew", 0, 1, 2**31 - 1)
+        if not max_skew and not constraint.has("maxSkew"):
             constraint.report("maxSkew", "missing; write a whole number of at least 1")
-        constraint.integer("minDomains", 1, 1, 2**31 - 1)
+        min_domains = constraint.integer("minDomains", 1, 1, 2**31 - 1)
         key = constraint.text("topologyKey", "")
         if problem := requirements.label_key_problem(key):
             constraint.report("topologyKey", f"no label key: {problem}")
@@ -289,12 +289,20 @@ def _read_spread(args: sections.Section, *, is_asked: bool) -> None:
         if (key, action) in seen:
             constraint.report("topologyKey", f"named twice with {action}; keep one")
         seen.add((key, action))
-        if action == "DoNotSchedule" and is_asked:
-            remedy = f"{_SPREAD} is not supported yet: cannot honour a default constraint that refuses nodes"
-            constraint.report("whenUnsatisfiable", f"{remedy}; write ScheduleAnyway or remove it")
-        for rest in ("matchLabelKeys", "nodeAffinityPolicy", "nodeTaintsPolicy"):
-            constraint.raw(rest)
+        constraint.texts("matchLabelKeys")  # has no effect upstream either, where the selector is not the pod's own
+        policies = ("Honor", "Ignore")
+        found.append(
+            core.TopologySpreadConstraint(
+                max_skew=max_skew,
+                topology_key=key,
+                when_unsatisfiable=action,
+                min_domains=min_domains,
+                node_affinity_policy=constraint.choice("nodeAffinityPolicy", "Honor", policies),
+                node_taints_policy=constraint.choice("nodeTaintsPolicy", "Ignore", policies),
+            )
+        )
         constraint.finish()
+    return None if kind == "System" else tuple(found)
 
 
 def _read_affinity(args: sections.Section) -> core.NodeAffinity | None:

@@ -584,7 +584,6 @@ def spread(*constraints: dict[str, Any], **args: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (spread({}, {"whenUnsatisfiable": "DoNotSchedule"}), '[1].whenUnsatisfiable: "DoNotSchedule": PodTopology'),
         (spread({"maxSkew": 0}), "[0].maxSkew"),
         (spread({"maxSkew": None}), "[0].maxSkew"),
         (spread({"maxSkew": 2**31}), "[0].maxSkew"),
@@ -605,12 +604,15 @@ def test_default_spread_constraints_that_cannot_be_honoured_are_refused(data: di
     assert "profiles[0].pluginConfig[0].args.default" in message
 
 
-def test_default_spread_constraints_that_refuse_no_node_are_listed_as_without_effect() -> None:
-    for data in (spread(), spread({}), spread({"whenUnsatisfiable": "ScheduleAnyway", "minDomains": 3})):
-        assert config.parse(data, "x").ignored == ("pluginConfig PodTopologySpread",)
-    hard = spread({"whenUnsatisfiable": "DoNotSchedule"})
-    hard["profiles"][0]["plugins"] = {"filter": {"disabled": [{"name": "PodTopologySpread"}]}}
-    assert config.parse(hard, "x").plugins.disabled_filters == {"PodTopologySpread"}
+def test_default_spread_constraints_are_read() -> None:
+    read = config.parse(spread({}, {"whenUnsatisfiable": "DoNotSchedule", "minDomains": 3}), "x")
+    assert read.ignored == ()
+    soft, hard = read.plugins.default_spread or ()
+    assert (soft.max_skew, soft.topology_key, soft.when_unsatisfiable) == (1, "zone", "ScheduleAnyway")
+    assert (hard.when_unsatisfiable, hard.min_domains) == ("DoNotSchedule", 3)
+    assert config.parse(spread(), "x").plugins.default_spread == ()
+    system = with_args("PodTopologySpread", defaultingType="System")
+    assert config.parse(system, "x").plugins.default_spread is None
 
 
 # ------------------------------------------------------------------------------------------------------------- laws

@@ -17,6 +17,7 @@ from scheduler.api import core, sources
 from scheduler.engine import unsupported, verdict
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
+from scheduler.state import selecting
 
 # Of pods seen of late that differ in something that a plugin reads. Each may hold a pod of some 3 kB, beside what was
 # read of it and the key: enough for 1,000 or so, each of which is read anew in 50 us.
@@ -155,6 +156,6 @@ def _key(pod: request.PodRequest) -> bytes:
             meta.namespace, meta.labels, hints, volumes, own, spec.node_name, spec.node_selector, spec.affinity,
             spec.tolerations, spec.containers, spec.init_containers, spec.ephemeral_containers, spec.overhead,
             spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, spec.resource_claims,
-            spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,
+            selecting.owner_of(meta), spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,
         )
     )  # fmt: skip

@@ -17,7 +17,6 @@ def may_lack(asked: request.PodRequest) -> bool:
     return bool(
         spec.scheduling_group is not None
         or spec.workload_ref is not None
-        or spec.topology_spread_constraints
         or spec.resource_claims
         or asked.asked.scalars
     )
@@ -30,8 +29,6 @@ def find(asked: request.PodRequest, snap: snapshot.Snapshot) -> str:
         return _text("GangScheduling", "spec.schedulingGroup")
     if spec.workload_ref is not None:
         return _text("GangScheduling", "spec.workloadRef")
-    if spec.topology_spread_constraints:
-        return _text("PodTopologySpread", "spec.topologySpreadConstraints")
     if spec.resource_claims:
         return _text("DynamicResources", "spec.resourceClaims")
     for name, amount in sorted(asked.asked.scalars.items()):

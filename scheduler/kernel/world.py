@@ -68,8 +68,10 @@ class World:
 
     def node_gone(self, event: events.NodeGone) -> None:
         self.unreadable_nodes.discard(event.name)
-        self.nodes.pop(event.name, None)
+        before = self.nodes.pop(event.name, None)
         self.state.remove_node(event.name)
+        if before is not None:
+            self.wake(changes.NodeGone(before))
 
     # -------------------------------------------------------------------------------- namespaces and device classes
 

@@ -20,6 +20,13 @@ class NodeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeGone:
+    """A node is gone."""
+
+    old: core.Node
+
+
+@dataclass(frozen=True, slots=True)
 class AssignedPodChanged:
     """A pod that has a node is new there, changed, or is gone from it (deleted, finished, or its binding failed)."""
 
@@ -71,6 +78,7 @@ class StorageChanged:
 
 Event = (
     NodeChanged
+    | NodeGone
     | AssignedPodChanged
     | OwnPodChanged
     | NamespaceChanged

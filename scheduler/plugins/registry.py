@@ -21,6 +21,8 @@ from scheduler.plugins import (
 )
 from scheduler.plugins.pod_affinity import preferring, requiring
 from scheduler.plugins.resources import balance, fullness, room
+from scheduler.plugins.topology_spread import preferring as spread_preferred
+from scheduler.plugins.topology_spread import requiring as spread_required
 from scheduler.plugins.volumes import binding, limits, restrictions, zone
 
 # In upstream's default order, ours last. The first that refuses a node is the one that is told.
@@ -35,6 +37,7 @@ FILTERS: Final[tuple[contract.Filter[Any, Any], ...]] = (
     limits.FILTER,
     binding.FILTER,
     zone.FILTER,
+    spread_required.FILTER,
     requiring.FILTER,
     declared_features.FILTER,
     capability.FILTER,
@@ -46,6 +49,7 @@ SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
     node_affinity.SCORE,
     fullness.SCORE,
     binding.SCORE,
+    spread_preferred.SCORE,
     preferring.SCORE,
     balance.SCORE,
     image_locality.SCORE,
@@ -54,9 +58,8 @@ SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
 # In the order in which they are explained.
 WISHES: Final[tuple[contract.Wish[Any], ...]] = (place.WISH, capability.WISH)
 
-# The criteria that upstream's scores make up, by the names that their weights have in the settings. A score that is
-# not built counts in what a group could give.
+# The criteria that upstream's scores make up, by the names that their weights have in the settings.
 RESOURCES: Final = (fullness.SCORE.name, balance.SCORE.name, image_locality.SCORE.name)
-AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, "PodTopologySpread", preferring.SCORE.name)
+AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, spread_preferred.SCORE.name, preferring.SCORE.name)
 # With the score that is asked only of pods with claims to be bound.
 RESOURCES_AND_STORAGE: Final = (*RESOURCES, binding.SCORE.name)

@@ -407,15 +407,6 @@ def test_a_gated_pod_waits_until_it_is_let_go(world: World, scheduler: process.S
             ("VolumeBinding", "data"),
             id="claim",
         ),
-        pytest.param(
-            {
-                "topologySpreadConstraints": [
-                    {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}
-                ]
-            },
-            ("PodTopologySpread",),
-            id="spread",
-        ),
     ],
 )
 def test_what_is_not_built_yet_is_named_and_the_pod_stays_pending(

@@ -54,7 +54,7 @@ def events(draw: st.DrawFn) -> Event:
 
 @st.composite
 def others(draw: st.DrawFn, name: str) -> Event:
-    match draw(st.integers(0, 2)):
+    match draw(st.integers(0, 3)):
         case 0:
             obj = build.as_data_object(draw(worlds.objects()))
             return lambda made: made.apply_data_object(obj)
@@ -63,6 +63,11 @@ def others(draw: st.DrawFn, name: str) -> Event:
             made_of = build.capability(name, found=draw(st.sampled_from([{}, {"tpu": "v2"}])), stores=stores)
             capability = build.as_capability(made_of)
             return lambda made: made.apply_capability(capability)
+        case 2:
+            of, selector = draw(worlds.selectors())
+            if draw(st.booleans()):
+                return lambda made: made.apply_selector(of, selector)
+            return lambda made: made.remove_selector(of)
         case _:
             labels: Object = {"metadata": {"name": "other", "labels": {"team": draw(worlds.some("a", "b"))}}}
             namespace = core.convert(labels, core.Namespace, "namespace")

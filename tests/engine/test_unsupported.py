@@ -30,7 +30,6 @@ def devices(name: str, count: str = "1") -> Object:
 
 
 NEEDS = [
-    pytest.param(pod(topologySpreadConstraints=[{"maxSkew": 1}]), "PodTopologySpread", id="spread"),
     pytest.param(pod(resourceClaims=[{"name": "c"}]), "DynamicResources", id="resource claims"),
     pytest.param(pod(schedulingGroup={"podGroupName": "g"}), "spec.schedulingGroup", id="group"),
     pytest.param(pod(workloadRef={"name": "w", "podGroup": "g"}), "spec.workloadRef", id="workload of 1.35"),

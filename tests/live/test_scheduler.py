@@ -123,11 +123,6 @@ async def test_a_gated_pod_waits_until_its_gates_are_gone(world: running.Running
 @pytest.mark.parametrize(
     ("spec", "named"),
     [
-        pytest.param(
-            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule"}]},
-            "PodTopologySpread",
-            id="spread",
-        ),
         pytest.param({"schedulingGroup": {"podGroupName": "g"}}, "spec.schedulingGroup", id="scheduling group"),
         pytest.param({"workloadRef": {"name": "w", "podGroup": "g"}}, "spec.workloadRef", id="workload of 1.35"),
         pytest.param(

@@ -29,6 +29,14 @@ SETTINGS = (
             fit_resources=(("cpu", 2), (worlds.GPU, 3)),
         )
     ),
+    config.Settings(
+        plugins=config.Plugins(
+            default_spread=(
+                core.TopologySpreadConstraint(max_skew=1, topology_key="zone", when_unsatisfiable="DoNotSchedule"),
+                core.TopologySpreadConstraint(max_skew=2, topology_key="zone", when_unsatisfiable="ScheduleAnyway"),
+            )
+        )
+    ),
 )
 
 pytestmark = pytest.mark.timeout(600)
@@ -44,6 +52,8 @@ def clusters(draw: st.DrawFn) -> cluster.Cluster:
         made.apply_node(build.as_node(draw(worlds.nodes(name))))
     for number in range(draw(st.integers(0, 2))):
         made.apply_pod(build.as_pod(draw(worlds.pods(f"p{number}", on=draw(worlds.some(*worlds.NODES))))))
+    for of, selector in draw(st.lists(worlds.selectors(), max_size=2)):
+        made.apply_selector(of, selector)
     if draw(st.booleans()):
         made.remove_node("n0")
     return made
@@ -92,6 +102,15 @@ def test_a_row_says_of_each_slot_what_its_cell_says(
         if (asked := resolved(scoring, ready, settings, view)) is not None:
             values = scoring.raws(asked, view)
             assert values.tolist() == [scoring.raw(asked, view, slot) for slot in range(view.size)], scoring.name
+            if scoring.mix is not None:
+                measured = scoring.mix.measure(asked, view, view.alive)
+                hash(measured)
+                mixed = [scoring.mix.one(asked, parts, measured) for parts in values.tolist()]
+                values = scoring.mix.all(asked, values, measured)
+                assert values.tolist() == mixed, scoring.name
+                values = values[values != contract.UNRANKED]
+            if not len(values):
+                continue
             if scoring.normalise is not None:
                 least, most = int(values.min()), int(values.max())
                 assert scoring.normalise.all(values, least, most).tolist() == [

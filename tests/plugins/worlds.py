@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from scheduler.api import core
+from scheduler.state import selecting
 from tests.state import build
 from tests.state.build import Object
 
@@ -57,7 +59,7 @@ def few(values: list[Object]) -> st.SearchStrategy[list[Object]]:
 @st.composite
 def nodes(draw: st.DrawFn, name: str) -> Object:
     marks = st.fixed_dictionaries(
-        {}, optional={"disk": some("ssd", "hdd"), "rank": some("2", "7", "x"), "zone": some("a", "b")}
+        {}, optional={"disk": some("ssd", "hdd"), "rank": some("2", "7", "x"), "zone": some("a", "b", "")}
     )
     can = st.fixed_dictionaries({}, optional={"fast-storage": some("true", "false"), "tpu": some("v2", "v3"),
                                               "gpu-nvidia": some("true")})  # fmt: skip
@@ -125,6 +127,25 @@ def affinities() -> st.SearchStrategy[Object]:
     return st.fixed_dictionaries({}, optional=kinds)
 
 
+def spreading() -> st.SearchStrategy[Object]:
+    """A spread constraint. By an empty selector, who comes counts and who is there does not: not in here."""
+    policy = some("Honor", "Ignore")
+    return st.fixed_dictionaries(
+        {
+            "maxSkew": st.integers(1, 2),
+            "topologyKey": some("zone", "zone", "kubernetes.io/hostname"),
+            "whenUnsatisfiable": some("DoNotSchedule", "ScheduleAnyway"),
+        },
+        optional={
+            "labelSelector": st.sampled_from(SELECTORS[1:]),
+            "minDomains": st.integers(1, 3),
+            "matchLabelKeys": st.just(["tier"]),
+            "nodeAffinityPolicy": policy,
+            "nodeTaintsPolicy": policy,
+        },
+    )
+
+
 @st.composite
 def notes(draw: st.DrawFn) -> dict[str, str]:
     hints = {
@@ -149,11 +170,12 @@ def pods(draw: st.DrawFn, name: str, *, on: str = "") -> Object:
         "affinity": affinities(),
         "nodeName": some("n1", "unheard-of"),
         "priority": st.integers(0, 2),
+        "topologySpreadConstraints": st.lists(spreading(), max_size=3),
     }
     if on:
         del optional["nodeName"]
     spec: Object = draw(st.fixed_dictionaries({}, optional=optional))
-    return build.pod(
+    made = build.pod(
         name,
         *draw(st.lists(containers(), min_size=1, max_size=2)),
         on=on,
@@ -162,6 +184,10 @@ def pods(draw: st.DrawFn, name: str, *, on: str = "") -> Object:
         notes=draw(notes()) if not on and draw(st.booleans()) else {},
         **spec,
     )
+    if draw(st.integers(0, 2)) == 2:
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "owner", "controller": True}
+        made["metadata"]["ownerReferences"] = [owner]
+    return made
 
 
 def objects() -> st.SearchStrategy[Object]:
@@ -175,3 +201,11 @@ def objects() -> st.SearchStrategy[Object]:
 
 def namespace(name: str) -> Object:
     return {"metadata": {"name": name, "labels": SPACES[name]}}
+
+
+@st.composite
+def selectors(draw: st.DrawFn) -> tuple[selecting.Selecting, core.LabelSelector]:
+    """What a Service selects, or the controller `owner`."""
+    kind = draw(some("Service", "ReplicaSet"))
+    of = selecting.Selecting(kind, "default", "owner" if kind == "ReplicaSet" else draw(some("s1", "s2")))
+    return of, core.LabelSelector(match_labels={"app": draw(some("x", "y"))})

@@ -1,0 +1,1 @@
+"""PodTopologySpread: how evenly pods are spread over the domains of labels."""
