@@ -45,15 +45,7 @@ def outlook(pod: core.Pod, snap: snapshot.Snapshot, resolvable: NDArray[np.bool_
     if pod.spec.preemption_policy == _NEVER:
         return Outlook(False, False, f"preemption: not eligible due to preemptionPolicy={_NEVER}.")
     hopeful = int(resolvable.sum())
-    has_lower = any(priority < pod.spec.priority for priority in snap.priorities)
-    victims = (
-        0
-        if not (hopeful and has_lower)
-        else sum(
-            placed.index >= 0 and bool(resolvable[placed.index]) and placed.pod.spec.priority < pod.spec.priority
-            for placed in snap.placed.values()
-        )
-    )
+    victims = int(snap.priorities.below(pod.spec.priority, snap.size)[resolvable].sum()) if hopeful else 0
     if victims:
         return Outlook(True, True, f"preemption is not supported yet: {victims} pod(s) of lower priority stay.")
     counts = Counter(

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from scheduler.api import core
-from scheduler.state import labels, podterms, tallies
+from scheduler.state import changes, labels, podterms, tallies
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,8 +47,9 @@ class Carried:
 class CarriedTable:
     """Terms by what they ask for."""
 
-    def __init__(self, node_labels: labels.LabelTable) -> None:
+    def __init__(self, node_labels: labels.LabelTable, log: changes.Log) -> None:
         self._labels = node_labels
+        self._log = log
         self._terms: dict[tuple[str, int | None, bytes], Carried] = {}
         self._by_label: dict[Pair | None, set[Carried]] = {}  # None: terms that ask for no single label
 
@@ -57,7 +58,7 @@ class CarriedTable:
         key = (namespace, weight, _ENCODER.encode(term))
         carried = self._terms.get(key)
         if carried is None:
-            carried = self._terms[key] = Carried(key, term, tallies.Tally(term.topology_key, self._labels))
+            carried = self._terms[key] = Carried(key, term, tallies.Tally(term.topology_key, self._labels, self._log))
             carried.label = least_common(labels_of(term.label_selector), self._by_label)
             self._by_label.setdefault(carried.label, set()).add(carried)
         carried.pods += 1

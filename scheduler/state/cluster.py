@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import changes, demand, neighbours, nodes, replicas, selecting, snapshot, witnesses
+from scheduler.state import changes, demand, neighbours, nodes, priorities, replicas, selecting, snapshot, witnesses
 from scheduler.state.volumes import storage
 
 _FINISHED: Final = ("Succeeded", "Failed")
@@ -73,7 +73,7 @@ class Cluster:
         self._nominated: dict[str, core.Pod] = {}
         self._neighbours = neighbours.Neighbours(self._nodes.labels, self.changes)
         self._selectors = selecting.SelectorTable()
-        self._priorities: dict[int, int] = {}  # of the placed pods, to how many have it
+        self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
         self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
 
@@ -98,6 +98,7 @@ class Cluster:
             for placed in here:
                 placed.index = self._index_of[name]
                 self._usage.add(placed.index, placed.asked, placed.ports, 1)
+                self._priorities.step(placed.index, placed.pod.spec.priority, 1)
                 placed.company = self._neighbours.enter(placed.pod, placed.index)
                 self.storage.use.step(placed.pod, placed.index, 1)
         elif here and self._nodes.labels.of(index) != node.metadata.labels:
@@ -126,6 +127,7 @@ class Cluster:
         here = [self._placed[uid] for uid in self._on_node.get(name, ())]
         for placed in here:
             self._usage.add(index, placed.asked, placed.ports, -1)
+            self._priorities.step(index, placed.pod.spec.priority, -1)
             if placed.company is not None:
                 self._neighbours.leave(placed.company, index)
             self.storage.use.step(placed.pod, index, -1)
@@ -368,8 +370,6 @@ class Cluster:
         placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
         uid = pod.metadata.uid
         self._placed[uid] = placed
-        priority = pod.spec.priority
-        self._priorities[priority] = self._priorities.get(priority, 0) + 1
         here = self._on_node.get(node)
         if here is None:
             self._on_node[node] = {uid}
@@ -383,10 +383,6 @@ class Cluster:
         placed = self._placed.pop(uid, None)
         if placed is None:
             return
-        priority = placed.pod.spec.priority
-        self._priorities[priority] -= 1
-        if not self._priorities[priority]:
-            del self._priorities[priority]
         uids = self._on_node[placed.node]
         uids.discard(uid)
         if not uids:
@@ -397,6 +393,7 @@ class Cluster:
     def _count(self, placed: snapshot.Placed, sign: int) -> None:
         """Count a pod in (sign 1) or out (sign -1) on the node that it is placed on."""
         self._usage.add(placed.index, placed.asked, placed.ports, sign)
+        self._priorities.step(placed.index, placed.pod.spec.priority, sign)
         if placed.company is not None:
             self._neighbours.leave(placed.company, placed.index)
             placed.company = None

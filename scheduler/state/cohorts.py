@@ -241,7 +241,7 @@ class CohortTable:
     def _tally(self, group: Group, topology_key: str) -> tallies.Tally:
         tally = group.tallies.get(topology_key)
         if tally is None:
-            tally = group.tallies[topology_key] = tallies.Tally(topology_key, self._labels)
+            tally = group.tallies[topology_key] = tallies.Tally(topology_key, self._labels, self._log)
             tally.fill(*self._where(group))
             self._forget_groups()
         return tally

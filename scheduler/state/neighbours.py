@@ -36,8 +36,8 @@ class Neighbours:
 
     def __init__(self, node_labels: labels.LabelTable, log: changes.Log) -> None:
         self.cohorts = cohorts.CohortTable(node_labels, log)
-        self.repelling = carried.CarriedTable(node_labels)
-        self.drawing = carried.CarriedTable(node_labels)
+        self.repelling = carried.CarriedTable(node_labels, log)
+        self.drawing = carried.CarriedTable(node_labels, log)
         self.namespaces: dict[str, podterms.Labels] = {}
         self._keys: set[str] = set()
 

@@ -22,6 +22,7 @@ from scheduler.state import (
     labels,
     neighbours,
     network,
+    priorities,
     replicas,
     selecting,
     taints,
@@ -70,7 +71,7 @@ class Snapshot:
 
     ``features`` are those that kubelets declared, each a label without value; ``device_resources`` are the extended
     resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970.
-    ``priorities`` are those of the placed pods, with how many have each.
+    ``priorities`` are those of the placed pods.
     """
 
     changes: changes.Log
@@ -97,7 +98,7 @@ class Snapshot:
     selectors: selecting.SelectorTable
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
-    priorities: Mapping[int, int]
+    priorities: priorities.PriorityTable
     locations: replicas.ReplicaTable
     witnesses: witnesses.Witnesses
     storage: storage.Storage

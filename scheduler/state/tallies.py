@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.state import labels
+from scheduler.state import changes, labels
 
 Ints = NDArray[np.int64]
 
@@ -27,13 +27,16 @@ class Tally:
     Attributes:
         key: The label, or BY_SLOT.
         total: Pods on all nodes that have the label.
+        moved_at: The state of the log when a pod was counted in or out last, of which the note follows; -1 before.
     """
 
-    __slots__ = ("_counts", "_labels", "_vector", "key", "total")
+    __slots__ = ("_counts", "_labels", "_log", "_vector", "key", "moved_at", "total")
 
-    def __init__(self, key: str, node_labels: labels.LabelTable) -> None:
+    def __init__(self, key: str, node_labels: labels.LabelTable, log: changes.Log) -> None:
         self.key = key
         self.total = 0
+        self.moved_at = -1
+        self._log = log
         self._labels = node_labels
         self._counts: dict[int, int] = {}  # value id -> pods, never 0
         self._vector: Ints | None = None  # the same by id, the last entry always 0; None until asked for
@@ -46,6 +49,7 @@ class Tally:
         domain = self._domain(slot)
         if domain < 0:
             return
+        self.moved_at = self._log.seq
         count = self._counts.get(domain, 0) + pods
         if count:
             self._counts[domain] = count

@@ -74,7 +74,11 @@ def _describe(snap: snapshot.Snapshot, asked: snapshot.Snapshot) -> Iterator[tup
     yield "sites", set(snap.links.sites)
     yield "ports", set(snap.ports)
     yield "nominated", set(snap.nominated_pods)
-    yield "priorities", dict(snap.priorities)
+    by_priority, names = snap.priorities.by_slot().items(), snap.names
+    yield (
+        "priorities",
+        {priority: {names[slot]: pods for slot, pods in at.items()} for priority, at in by_priority},
+    )
     yield "namespaces", {name: dict(its_labels) for name, its_labels in snap.neighbours.namespaces.items()}
     yield "selectors", snap.selectors.held()
     for name, table in (("labels", snap.node_labels), ("capabilities", snap.capabilities), ("features", snap.features)):

@@ -17,7 +17,6 @@ import numpy as np
 
 from scheduler import config
 from scheduler.plugins import contract, request
-from scheduler.plugins.common import domains
 from scheduler.plugins.pod_affinity import terms
 from scheduler.state import changes, snapshot, tallies
 
@@ -77,10 +76,8 @@ def _raw(asked: Resolved, _view: snapshot.Snapshot, slot: int) -> int:
     return sum([weight * tally.of(slot) for weight, tally in asked])
 
 
-def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
-    if changes.ALL in hits:
-        return None
-    return domains.sharing(view, {tally.key for _, tally in asked}, hits)
+def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, since: int) -> Collection[int] | None:
+    return terms.touched([tally for _, tally in asked], view, hits, since)
 
 
 def _normalise(sums: contract.Ints, least: int, most: int) -> contract.Ints:

@@ -174,12 +174,8 @@ def _moves(delta: contract.Delta) -> list[tuple[snapshot.Placed, int]]:
     return [*((placed, 1) for placed in delta.added), *((placed, -1) for placed in delta.removed)]
 
 
-def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, _since: int) -> Collection[int] | None:
-    """Who shares a domain with a node that changed."""
-    if changes.ALL in hits:
-        return None
-    keys = {tally.key for tally in (*asked.company, *asked.averse)}
-    return domains.sharing(view, keys | {one.tally.key for one in asked.carried}, hits)
+def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, since: int) -> Collection[int] | None:
+    return terms.touched([*asked.company, *asked.averse, *(one.tally for one in asked.carried)], view, hits, since)
 
 
 FILTER: Final = contract.Filter(

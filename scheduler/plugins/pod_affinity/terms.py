@@ -7,14 +7,16 @@ mean it. As tallies are kept up to date for as long as the state has them, they 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from scheduler.api import core
-from scheduler.plugins import request
-from scheduler.state import podterms, snapshot, tallies
+from scheduler.plugins import contract, request
+from scheduler.plugins.common import domains
+from scheduler.state import changes, podterms, snapshot, tallies
 
 NAME: Final = "InterPodAffinity"
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -43,3 +45,18 @@ def want(asked: Asked, term: core.PodAffinityTerm, view: snapshot.Snapshot) -> p
 def meant(wanted: podterms.Wanted, view: snapshot.Snapshot) -> tallies.Tally:
     """The pods that a term means, by domain: the same tally for as long as it is kept up to date."""
     return view.neighbours.near((wanted,), wanted.topology_key)
+
+
+def touched(
+    counted: Collection[tallies.Tally], view: snapshot.Snapshot, hits: contract.Changes, since: int
+) -> Collection[int] | None:
+    """Whom changes of some slots concern, all those later than ``since``; None for all.
+
+    These are all that share a domain with such a slot; but pods that came or went and that no tally counts concern
+    nobody.
+    """
+    if changes.ALL in hits:
+        return None
+    if not any(facets & (changes.LABELS | changes.ALIVE) for facets in hits.values()):
+        counted = [tally for tally in counted if tally.moved_at >= since]
+    return domains.sharing(view, {tally.key for tally in counted}, hits) if counted else ()
