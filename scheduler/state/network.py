@@ -15,6 +15,7 @@ those few, and gathers once.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
@@ -39,6 +40,9 @@ class Source(enum.IntEnum):
     MEASURED = 1
     DECLARED = 2
     LOCAL = 3
+
+
+_SOURCES: Final = tuple(Source)  # by value, as the enum looks one up more slowly than all the rest is read
 
 
 class Used(NamedTuple):
@@ -72,12 +76,12 @@ class Row(NamedTuple):
 
     def used(self, at: int) -> Used:
         """One entry."""
-        age_s = float(self.age_s[at])
+        age_s = self.age_s.item(at)
         return Used(
-            bandwidth_bytes_per_s=float(self.bandwidth[at]),
-            source=Source(int(self.source[at])),
-            weight=float(self.weight[at]),
-            age_s=None if np.isnan(age_s) else age_s,
+            bandwidth_bytes_per_s=self.bandwidth.item(at),
+            source=_SOURCES[self.source.item(at)],
+            weight=self.weight.item(at),
+            age_s=None if math.isnan(age_s) else age_s,
         )
 
     def draw(self, at: int | list[int], estimate: links.Estimate) -> None:

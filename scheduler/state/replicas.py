@@ -24,6 +24,7 @@ import dataclasses
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler.api import copies, crd, names, units
 from scheduler.state import answers, network, served, storage, witnesses
@@ -65,8 +66,7 @@ class Absent:
     doubt: witnesses.Doubt
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Where a urn can be had.
 
     Attributes:
@@ -219,12 +219,12 @@ class ReplicaTable:
                     if here.is_there:
                         if promised is None:
                             return here
-                        return dataclasses.replace(promised, nodes=here.nodes, places=here.places, absent=here.absent)
+                        return promised._replace(nodes=here.nodes, places=here.places, absent=here.absent)
                     if promised is None and (expected := self._coming(known.expected, basis)) is not None:
                         promised = Entry(known.urn, known.size_bytes, expected=expected)
                     absent += here.absent
                 if absent:
-                    return dataclasses.replace(promised or Entry(candidate, None), absent=tuple(absent))
+                    return (promised or Entry(candidate, None))._replace(absent=tuple(absent))
         return promised
 
     def _homes(self, namespace: str) -> tuple[str, ...]:
@@ -243,9 +243,10 @@ class ReplicaTable:
         nodes: dict[str, None] = {}
         places: dict[network.Site, None] = {}
         absent = []
+        judge, looked_at = self.witnesses.judge, basis.places
         for copy in known.copies:
-            doubt, span = self.witnesses.judge(copy, now_s)
-            basis.places.add(copy.node)
+            doubt, span = judge(copy, now_s)
+            looked_at.add(copy.node)
             if span is not answers.ALWAYS:
                 basis.span &= span
             if doubt is not None:

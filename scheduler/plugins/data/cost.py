@@ -9,8 +9,7 @@ was measured; and by the network's own sign for sites, links of zones and the pa
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -27,8 +26,7 @@ _OBJECT_BYTES: Final = 1000
 _CELL_BYTES: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class DataCost:
+class DataCost(NamedTuple):
     """All transfers of a pod.
 
     Attributes:
@@ -108,6 +106,7 @@ class Kept:
     ) -> DataCost:
         found = list(zip(transfers, entries, strict=True))
         placed = [(one, entry) for one, entry in found if entry is not None and entry.has_place]
+        missing = [(one, entry) for one, entry in found if entry is None or not entry.has_place]
         moved = tuple([self._move(view, namespace, one, entry) for one, entry in placed])
         site_of = view.links.site_of[: view.size]
         absent: dict[str, tuple[replicas.Absent, ...]] = {}
@@ -118,8 +117,8 @@ class Kept:
             moves=moved,
             total=spread.total([each.seconds for each in moved], site_of) if moved else None,
             site_of=site_of,
-            unknown=tuple([one.urn for one, entry in found if entry is None]),
-            unavailable=tuple([one.urn for one, entry in found if entry is not None and not entry.has_place]),
+            unknown=tuple([one.urn for one, entry in missing if entry is None]),
+            unavailable=tuple([one.urn for one, entry in missing if entry is not None]),
             absent=absent,
             processing_s=math.fsum([one.processing_s for one, _ in placed]),
         )

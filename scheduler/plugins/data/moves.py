@@ -11,7 +11,7 @@ the rest where its bucket lies: confidence * t(expected) + (1 - confidence) * t(
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler.api import crd, urns
 from scheduler.plugins.data import spread, wanted
@@ -21,8 +21,7 @@ Find = Callable[[spread.End, bool], spread.Way]
 """(end, outward) -> how it is reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
+class Nearest(NamedTuple):
     """The best of several ends for each node.
 
     Attributes:
@@ -38,8 +37,7 @@ class Nearest:
         return min(self.ways, key=lambda way: way.seconds(size_bytes, slot, site)).end
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One input or output.
 
     Attributes:

@@ -19,6 +19,7 @@ from scheduler.state import network, snapshot
 
 Floats = NDArray[np.float64]
 SiteIds = NDArray[np.int32]
+_FEW: Final = 3
 # A node's slot, or a place outside the cluster.
 End = int | network.Site
 
@@ -110,6 +111,8 @@ def total(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
     """The sum of several, at least one, in their order."""
     if len(spreads) == 1:
         return spreads[0]
+    if len(spreads) <= _FEW:
+        return _sum_of_few(spreads, site_of)
     stacked = np.array([each.by_site for each in spreads])
     slots = list(dict.fromkeys([slot for each in spreads for slot in each.apart]))
     few = stacked.take(site_of[slots], axis=1)
@@ -118,6 +121,23 @@ def total(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
         for slot, seconds in each.apart.items():
             row[column[slot]] = seconds
     return Spread(np.add.reduce(stacked, axis=0), dict(zip(slots, np.add.reduce(few, axis=0).tolist(), strict=True)))
+
+
+def _sum_of_few(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
+    """The same in plain numbers: arrays of a few cost more than what is to be done with them."""
+    by_site = spreads[0].by_site
+    for each in spreads[1:]:
+        by_site = by_site + each.by_site
+    apart: dict[int, float] = {}
+    for one in spreads:
+        for slot in one.apart:
+            if slot not in apart:
+                site = site_of.item(slot)
+                seconds = 0.0
+                for each in spreads:
+                    seconds += each.at(slot, site)
+                apart[slot] = seconds
+    return Spread(by_site, apart)
 
 
 def over(found: Spread, site_of: SiteIds) -> Floats:
