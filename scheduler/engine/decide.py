@@ -65,7 +65,8 @@ class Engine:
                 name, read, said = first
                 if said.fails:
                     message = f'running PreFilter plugin "{name}": {said.message}'
-                    return decision.Decision(asked, view, message=message, score_error=message)
+                    whole = verdict.PodVerdict((name,), message=message)
+                    return decision.Decision(asked, view, pod_verdict=whole, message=message, is_failed=True)
                 refused, refusers = verdict.PodVerdict((name,), message=said.message), {name: read}
         if refused is not None and refused.message:
             return decision.Decision(
@@ -81,9 +82,7 @@ class Engine:
         if deltas:
             made_of = made_of.with_deltas(view, deltas)
         if failure := made_of.failure():
-            return decision.Decision(
-                asked, view, made_of=made_of, pod_verdict=refused, message=failure, score_error=failure
-            )
+            return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused, message=failure, is_failed=True)
         if not made_of.count:
             return _nothing_fits(view, asked, shape, made_of, refused)
         return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)

@@ -87,7 +87,8 @@ class Decision:
         pod_verdict: The whole pod was refused or narrowed to some nodes.
         node: The chosen node, or "".
         message: Why there is none, in kube-scheduler's words.
-        score_error: Why upstream fails the cycle (reason SchedulerError); "" when it does not.
+        score_error: Why upstream fails the cycle (reason SchedulerError) over scores; "" when it does not.
+        is_failed: Whether it fails it over a filter that cannot tell, for which ``message`` says why.
         preemption: What preemption could do about it.
         refusers: By name the filters that refused some node first, or the pod as a whole, with what they asked or
             why they refused it: which events may help the pod is theirs to say.
@@ -105,6 +106,7 @@ class Decision:
         pod_verdict: verdict.PodVerdict | None = None,
         message: str = "",
         score_error: str = "",
+        is_failed: bool = False,
         preemption: preemption.Outlook | None = None,
         refusers: Mapping[str, Hashable] = _NOBODY,
     ) -> None:
@@ -114,6 +116,7 @@ class Decision:
         self.node = view.names[choice.slot] if choice is not None else ""
         self.message = message
         self.score_error = score_error
+        self.is_failed = is_failed
         self.preemption = preemption
         self.refusers = refusers
         self.choice = choice

@@ -26,8 +26,14 @@ from scheduler.state import changes, snapshot
 PASSED: Final = -1
 NARROWED: Final = -2
 NO_NODE: Final = -3
+_TOLD: Final = 10  # nodes that a filter cannot tell of
 
 Deltas = Mapping[int, contract.Delta]  # slot -> the pods that are thought to be there
+
+
+def failed(plugin: str, reason: str) -> str:
+    """Why upstream fails a cycle over a filter that cannot tell, in its words."""
+    return f'running "{plugin}" filter plugin: {reason}'
 
 
 class _Scored:
@@ -285,14 +291,14 @@ class Sheet:
         return (self.filters[number].plugin.name, refusal) if refusal is not None else None
 
     def failure(self) -> str:
-        """Why upstream fails the cycle, as a filter cannot tell of some node; "" if it does not."""
+        """Why upstream fails the cycle, as filters cannot tell of some nodes; "" if it does not."""
+        told: list[str] = []
         for number, row in enumerate(self.filters):
             if row.may_fail and row.code is not None:
-                failed = np.flatnonzero((self.refuser == number) & (row.code == contract.Code.ERROR))
-                told = row.at(int(failed[0])) if len(failed) else None
-                if told is not None:
-                    return f'running "{row.plugin.name}" filter plugin: {", ".join(told.reasons)}'
-        return ""
+                slots = np.flatnonzero((self.refuser == number) & (row.code == contract.Code.ERROR))
+                refusals = (row.at(slot) for slot in slots[:_TOLD].tolist())
+                told += [failed(row.plugin.name, ", ".join(one.reasons)) for one in refusals if one is not None]
+        return "\n".join(told[:_TOLD])
 
     def refused(self) -> tuple[Counter[str], contract.Mask, frozenset[str]]:
         """How many nodes give each reason, [slots] where removing pods may help, and the filters that refuse some."""

@@ -1,4 +1,4 @@
-"""All that the kernel asks of whoever drives it, as values: three that an event answers, and others that tell.
+"""All that the kernel asks of whoever drives it, as values: four that an event answers, and others that tell.
 
 A driver performs them in the order in which they come. It may do what takes long at its leisure, but for AskData, whose
 answer the pod waits for.
@@ -24,6 +24,34 @@ class Bind(Command, frozen=True):
     namespace: str
     name: str
     node: str
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A volume to be written as a claim's, if its version is still this one; ``is_ours``: not so by its user."""
+
+    volume: str
+    version: str
+    namespace: str
+    claim: str
+    claim_uid: str
+    claim_version: str
+    is_ours: bool
+
+
+class Reserve(Command, frozen=True):
+    """Write whose volumes are, and which node claims of a pod are for. Answered by ReserveAnswered.
+
+    Attributes:
+        given: Volumes that are claims' now.
+        selected: Claims, each with the version that is changed, to be told the node.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    node: str
+    given: tuple[Given, ...]
+    selected: tuple[tuple[str, str], ...]
 
 
 class LookUp(Command, frozen=True):

@@ -175,6 +175,13 @@ class BindAnswered(Event, frozen=True):
     after_s: float = 0.0
 
 
+class ReserveAnswered(Event, frozen=True):
+    """The answer to Reserve: why not all could be written, "" if it was."""
+
+    uid: str
+    problem: str = ""
+
+
 class LookedUp(Event, frozen=True):
     """The answer to LookUp, likewise."""
 
@@ -222,6 +229,7 @@ Any = (
     | DataCame
     | DataAnswered
     | BindAnswered
+    | ReserveAnswered
     | LookedUp
     | Turn
 )

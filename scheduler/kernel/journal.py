@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from typing import Final
 
 from scheduler.engine import decision
+from scheduler.state import facts, snapshot
 
 CAPACITY = 1000
+NODE_TYPES: Final = {facts.EDGE: "edge", facts.CLOUD: "cloud"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -40,6 +43,20 @@ class Record:
     unknown: tuple[str, ...] = ()  # urns of which nobody knows a copy
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)  # urns that can be had nowhere now, and why
     problems: tuple[str, ...] = ()  # annotations that were ignored
+
+    def fill(self, found: decision.Decision, view: snapshot.Snapshot) -> None:
+        """Take in what was decided, on the view that it was decided on."""
+        self.node, self.message = found.node, found.full_message
+        self.profile = found.profile.name if found.profile is not None else ""
+        self.deciding, self.data_s = found.deciding, found.data_s
+        self.cost, self.cost_s = found.chosen_cost, found.chosen_cost_s
+        data = found.data
+        if data is not None and (data.moves or data.unknown or data.unavailable):
+            self.transfers = tuple(found.transfers(view))
+            self.unknown = data.unknown
+            self.unavailable = found.unavailable
+        if found.node:
+            self.node_type = NODE_TYPES.get(view.node_type.item(view.index_of[found.node]), "unknown")
 
 
 class Journal:

@@ -23,16 +23,14 @@ from typing import Any, Final
 import numpy as np
 
 from scheduler import config, errors
-from scheduler.api import verdicts
+from scheduler.api import core, verdicts, volumes
 from scheduler.engine import decide, decision
-from scheduler.kernel import bindings, commands, events, journal, queue, world
+from scheduler.kernel import bindings, commands, events, journal, queue, reservations, world
 from scheduler.plugins import request
 from scheduler.plugins.volumes import binding
-from scheduler.state import facts, snapshot
 
 Verdict = verdicts.Verdict
 
-NODE_TYPES: Final = {facts.EDGE: "edge", facts.CLOUD: "cloud"}
 QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
 
 
@@ -59,6 +57,8 @@ class Kernel:
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
         self.bindings = bindings.Bindings(settings.binds_in_flight)
+        timeout_s = float(settings.plugins.volume_bind_timeout_s)
+        self.reservations = reservations.Reservations(self.state.storage, timeout_s)
         self.journal = journal.Journal()
         self._settings = settings
         self._engine = decide.Engine(settings)
@@ -79,8 +79,8 @@ class Kernel:
             events.ObjectGone: self.world.object_gone,
             events.CapabilitySeen: self.world.capability_seen,
             events.CapabilityGone: self.world.capability_gone,
-            events.StorageSeen: self.world.storage_seen,
-            events.StorageGone: self.world.storage_gone,
+            events.StorageSeen: self._storage_seen,
+            events.StorageGone: self._storage_gone,
             events.PodSeen: self._pod_seen,
             events.PodGone: self._pod_gone,
             events.PendingSeen: self._pending_seen,
@@ -89,6 +89,7 @@ class Kernel:
             events.DataCame: self._data_came,
             events.DataAnswered: self._data_answered,
             events.BindAnswered: self._bind_answered,
+            events.ReserveAnswered: self._reserve_answered,
             events.LookedUp: self._looked_up,
         }
 
@@ -113,9 +114,11 @@ class Kernel:
         self._begin(now_s)
         self._wall_s = wall_s
         self._out += self.bindings.sweep(now_s)
+        for late in self.reservations.late(now_s):
+            self._unreserve(late, reservations.TIME_IS_UP)
         while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
             budget -= 1
-            if self.state.is_placed(entry.uid) or entry.uid in self.bindings:
+            if self.state.is_placed(entry.uid) or entry.uid in self.bindings or entry.uid in self.reservations:
                 # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
                 self.queue.bind(entry)
                 continue
@@ -133,6 +136,9 @@ class Kernel:
     def wait_s(self) -> float | None:
         """Seconds from the last input until a step may have something to do; None if only an event can bring that."""
         until_sweep_s = self.bindings.sweep_in_s(self.now_s)
+        until_end_s = self.reservations.ends_in_s(self.now_s)
+        if until_sweep_s is None or (until_end_s is not None and until_end_s < until_sweep_s):
+            until_sweep_s = until_end_s
         until_turn_s = self.queue.wait_s() if self.bindings.free > 0 else None
         if until_sweep_s is None or until_turn_s is None:
             return until_turn_s if until_sweep_s is None else until_sweep_s
@@ -151,27 +157,35 @@ class Kernel:
 
     def _pod_seen(self, event: events.PodSeen) -> None:
         uid = event.pod.metadata.uid
-        assumed = self.bindings.assumed(uid) if self.state.is_assumed(uid) else None
+        assumed = self._assumed(uid)
         self.bindings.confirm(uid)
+        if uid in self.reservations:  # somebody else bound it
+            self.reservations.end(uid)
         self.world.pod_seen(event.pod, assumed)
 
     def _pod_gone(self, event: events.PodGone) -> None:
-        assumed = self.bindings.assumed(event.uid) if self.state.is_assumed(event.uid) else None
+        assumed = self._assumed(event.uid)
         self.bindings.confirm(event.uid)
+        if event.uid in self.reservations:
+            self.reservations.end(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
         self.world.pod_gone(event.uid, assumed)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid = event.pod.metadata.uid
         self.queue.observe(event.pod)
+        self._end_reservation(uid)
         self.world.nominate(uid, event.pod if self.queue.get(uid) is not None else None)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
+        self._end_reservation(event.uid)
         self.world.nominate(event.uid, None)
 
     def _pending_listed(self, event: events.PendingListed) -> None:
         self.queue.reconcile(event.pods, asked=event.asked_s)
+        for uid in list(self.reservations):
+            self._end_reservation(uid)
         for pod in event.pods:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
                 self.world.nominate(pod.metadata.uid, entry.pod)
@@ -204,7 +218,7 @@ class Kernel:
             view = self.state.freeze(self._wall_s)
             record.draw = self._chance.random_raw() >> 1
             found = self._engine.decide(view, asked, record.draw)
-            _fill(record, found, view)
+            record.fill(found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))
             return
@@ -212,22 +226,21 @@ class Kernel:
             self._out.append(commands.Defect("cycle", pod.key, bug))
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
             return
-        slot = view.index_of.get(found.node, -1)
-        if slot >= 0 and (waiting := binding.binding_on(asked, view, slot)) is not None:
-            claims = [claim.metadata.name for claim in (*(claim for claim, _ in waiting.given), *waiting.provided)]
-            record.node, record.outcome = "", "unsupported"
-            record.message = f"VolumeBinding is not supported yet: cannot bind claims {', '.join(claims)}"
-            self._out.append(commands.Unplaced(entry.pod, record))
-            self.queue.put_back(entry, {queue.UNSUPPORTED: None})
-            return
         if found.node:
+            waiting = binding.binding_on(asked, view, view.index_of[found.node]) if pod.spec.volumes else None
             self.world.assume(pod, found.node, asked.asked)
             self.queue.bind(entry)
-            bind = self.bindings.start(bindings.Flight(pod, found.node, record, self.now_s))
-            if bind is not None:
-                self._out.append(bind)
+            if waiting is None:
+                self._bind(bindings.Flight(pod, found.node, record, self.now_s))
+            else:
+                self._out.append(self.reservations.start(pod, found.node, record, waiting, self.now_s))
         else:
             self._refuse(entry, record, found)
+
+    def _bind(self, flight: bindings.Flight) -> None:
+        bind = self.bindings.start(flight)
+        if bind is not None:
+            self._out.append(bind)
 
     def _record(self, entry: queue.Entry) -> journal.Record:
         return journal.Record(
@@ -250,7 +263,7 @@ class Kernel:
         """No node: say why, and wait for something to change."""
         if found.fault:
             record.outcome, record.message = "unsupported", found.fault
-        elif found.score_error:
+        elif found.score_error or found.is_failed:
             record.outcome = "error"
         else:
             record.outcome = "unschedulable"
@@ -259,7 +272,7 @@ class Kernel:
 
     def _abandon(self, entry: queue.Entry) -> None:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
-        if entry.uid in self.bindings:
+        if entry.uid in self.bindings or entry.uid in self.reservations:
             return
         if (placed := self.state.freeze(self._wall_s).placed.get(entry.uid)) is not None:
             self.world.forget(entry.pod, placed.node)
@@ -280,6 +293,62 @@ class Kernel:
         if not entry.annotations_reported:
             entry.annotations_reported = True
             self._out.append(commands.BadAnnotations(entry.pod, asked.problems))
+
+    # ------------------------------------------------------------------------------------------ claims to be bound
+
+    def _assumed(self, uid: str) -> tuple[core.Pod, str] | None:
+        """A pod that is only assumed on its node, as it was decided, and the node."""
+        if not self.state.is_assumed(uid):
+            return None
+        one = self.reservations.get(uid)
+        return (one.pod, one.node) if one is not None else self.bindings.assumed(uid)
+
+    def _storage_seen(self, event: events.StorageSeen) -> None:
+        self.world.storage_seen(event)
+        self._look_at_reservations(event.obj)
+
+    def _storage_gone(self, event: events.StorageGone) -> None:
+        self._look_at_reservations(self.world.storage_gone(event))
+
+    def _reserve_answered(self, event: events.ReserveAnswered) -> None:
+        one = self.reservations.get(event.uid)
+        if one is not None and event.problem:
+            self._unreserve(one, event.problem)
+        elif one is not None:
+            one.is_written = True
+            self._look_at_reservation(one)
+
+    def _look_at_reservations(self, obj: volumes.Object | None) -> None:
+        for one in self.reservations.concerned(obj):
+            self._look_at_reservation(one)
+
+    def _look_at_reservation(self, one: reservations.Reservation) -> None:
+        """Bind the pod once its claims are, or take all back."""
+        problem = self.reservations.problem(one, self.state.freeze(self._wall_s)) if one.is_written else None
+        if problem == "":
+            self.reservations.end(one.pod.metadata.uid)
+            self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s))
+        elif problem is not None:
+            self._unreserve(one, problem)
+
+    def _unreserve(self, one: reservations.Reservation, problem: str) -> None:
+        """Nothing is assumed for a pod any more; it is told why, and tried again later."""
+        uid = one.pod.metadata.uid
+        self.reservations.end(uid)
+        self.world.forget(one.pod, one.node)
+        one.record.outcome = "error"
+        one.record.message = f'running PreBind plugin "VolumeBinding": {problem}'
+        self._out.append(commands.Unplaced(one.pod, one.record))
+        entry = self.queue.get(uid)
+        if entry is not None:
+            self.queue.fail(entry)
+            self.world.nominate(uid, entry.pod)
+
+    def _end_reservation(self, uid: str) -> None:
+        """Take back what is assumed for a pod that waits no longer."""
+        if uid in self.reservations and self.queue.get(uid) is None:
+            one = self.reservations.end(uid)
+            self.world.forget(one.pod, one.node)
 
     # ------------------------------------------------------------------------------------------- answers to bindings
 
@@ -330,17 +399,3 @@ class Kernel:
         entry = self.queue.get(uid)
         self.world.nominate(uid, entry.pod if entry is not None else None)
         self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))
-
-
-def _fill(record: journal.Record, found: decision.Decision, view: snapshot.Snapshot) -> None:
-    record.node, record.message = found.node, found.full_message
-    record.profile = found.profile.name if found.profile is not None else ""
-    record.deciding, record.data_s = found.deciding, found.data_s
-    record.cost, record.cost_s = found.chosen_cost, found.chosen_cost_s
-    data = found.data
-    if data is not None and (data.moves or data.unknown or data.unavailable):
-        record.transfers = tuple(found.transfers(view))
-        record.unknown = data.unknown
-        record.unavailable = found.unavailable
-    if found.node:
-        record.node_type = NODE_TYPES.get(view.node_type.item(view.index_of[found.node]), "unknown")

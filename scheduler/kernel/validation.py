@@ -51,6 +51,7 @@ def _of_queue(waiting: queue.Queue) -> list[str]:
 def _of_bindings(subject: kernel.Kernel) -> list[str]:
     """Who is being bound is assumed where it goes; who is assumed is being bound, or waits to be confirmed."""
     cared_for = {uid for uid, _ in subject.bindings.flights()} | subject.bindings.unconfirmed.keys()
+    cared_for.update(subject.reservations)
     found = [
         f"{one.pod.key} is assumed for ever"
         for uid, one in subject.state.freeze(0.0).placed.items()

@@ -146,10 +146,12 @@ class World:
         if before != obj:
             self.wake(changes.StorageChanged(before, obj))
 
-    def storage_gone(self, event: events.StorageGone) -> None:
+    def storage_gone(self, event: events.StorageGone) -> volumes.Object | None:
+        """Returns the object as it was."""
         before = self.state.storage.remove(_STORED[event.kind], event.namespace, event.name)
         if before is not None:
             self.wake(changes.StorageChanged(before, None))
+        return before
 
     # -------------------------------------------------------------------------------------------------------- pods
 

@@ -17,7 +17,7 @@ import structlog
 from scheduler import config
 from scheduler.kernel import queue
 from scheduler.kube import client, events
-from scheduler.live import binder, cycle, following, metrics, reports, teller, upkeep
+from scheduler.live import binder, cycle, following, metrics, reports, reserver, teller, upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +68,7 @@ class Leading:
             clock=clock,
             now=now,
         )
+        self._reserver = reserver.Reserver(api=api, scheduling=followed.driver, counters=counters)
         self._binder = binder.Binder(api=api, scheduling=followed.driver, counters=counters)
         self._cycle = cycle.Cycle(followed.driver, self.upkeep.keys.hold_until, counters)
         teller.Teller(
@@ -89,6 +90,7 @@ class Leading:
 
     async def hand_over(self, *, binds_within_s: float, reports_within_s: float) -> None:
         """Let what is under way end, and what waits be written, within the times given; with 0, give it up."""
+        self._reserver.stop()
         left = await self._binder.drain(binds_within_s)
         if left:
             log.warning("bindings given up, their outcome is unknown", bindings=left)

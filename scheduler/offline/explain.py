@@ -29,7 +29,7 @@ def answer(found: decision.Decision, snap: snapshot.Snapshot) -> Answer:
     if refusal is not None and refusal.message:
         told["preFilter"] = {
             "plugin": " ".join(refusal.plugins),
-            "code": contract.Code.UNRESOLVABLE.title,
+            "code": (contract.Code.ERROR if found.is_failed else contract.Code.UNRESOLVABLE).title,
             "reasons": [refusal.message],
         }
         told.update(_nothing_fits(found))
@@ -40,7 +40,7 @@ def answer(found: decision.Decision, snap: snapshot.Snapshot) -> Answer:
     told["plugins"] = _each_verdict(found, snap)
     names = [snap.names[index] for index in found.feasible.tolist()]
     told["feasible"] = sorted(names)
-    if not names:
+    if not names or found.is_failed:
         told.update(_nothing_fits(found))
         return told
     told.update(_scores(found, names))
@@ -100,8 +100,15 @@ def _first_verdicts(found: decision.Decision, snap: snapshot.Snapshot) -> dict[s
         elif number == sheet.NARROWED and found.pod_verdict is not None:
             told[snap.names[slot]] = _narrowed(found.pod_verdict)
         elif (first := found.made_of.refusal(slot)) is not None:
-            told[snap.names[slot]] = {"plugin": first[0], **_code_and_reasons(first[1])}
+            told[snap.names[slot]] = {"plugin": first[0], **_code_and_reasons(_in_cycle(*first))}
     return told
+
+
+def _in_cycle(plugin: str, refusal: contract.Refusal) -> contract.Refusal:
+    """What a filter that cannot tell of a node fails the cycle with."""
+    if refusal.code != contract.Code.ERROR:
+        return refusal
+    return refusal._replace(reasons=tuple(sheet.failed(plugin, reason) for reason in refusal.reasons))
 
 
 def _narrowed(refusal: verdict.PodVerdict) -> Answer:

@@ -62,6 +62,11 @@ def binding_on(asked: request.PodRequest, view: snapshot.Snapshot, slot: int) ->
     )
 
 
+def reaches(volume: volumes.PersistentVolume, view: snapshot.Snapshot, slot: int) -> bool:
+    """Whether a node reaches a volume."""
+    return matching.can_stay(matching.stay_of(volume), _One(view, slot))
+
+
 class _One:
     """One node, asked in plain Python."""
 

@@ -146,8 +146,11 @@ def resolve(asked: reading.Asked, view: snapshot.Snapshot) -> Resolved | contrac
 
 def _stay(claim: volumes.PersistentVolumeClaim, view: snapshot.Snapshot) -> Stay:
     volume = view.storage.volume(claim.spec.volume_name)
-    if volume is None:
-        return Stay(is_missing=True)
+    return Stay(is_missing=True) if volume is None else stay_of(volume)
+
+
+def stay_of(volume: volumes.PersistentVolume) -> Stay:
+    """From where a volume can be reached."""
     terms, stand = places.of_volume(volume), migration.of_volume(volume)
     if stand is None:
         return Stay(terms=terms)
@@ -182,7 +185,7 @@ def _claim(claim: volumes.PersistentVolumeClaim, view: snapshot.Snapshot) -> Cla
 def judge(asked: Resolved, node: Node) -> Plan:
     """What is done on a node, or why the pod cannot go there."""
     told = []
-    stay = next((one for one in asked.bound if not _can_stay(one, node)), None)
+    stay = next((one for one in asked.bound if not can_stay(one, node)), None)
     if stay is not None and stay.problem and node.has_moved(stay.plugin):
         return Plan(error=stay.problem)
     if stay is not None and not stay.is_missing:
@@ -194,7 +197,8 @@ def judge(asked: Resolved, node: Node) -> Plan:
     return Plan(tuple(told), given=given, provided=provided)
 
 
-def _can_stay(stay: Stay, node: Node) -> bool:
+def can_stay(stay: Stay, node: Node) -> bool:
+    """Whether a node reaches the volume of a claim that is bound."""
     if stay.is_missing:
         return False
     terms = stay.terms

@@ -137,6 +137,10 @@ class Storage:
         found: O | None = self.objects[type(obj)].get(_key(obj))
         return found
 
+    def is_so(self, obj: volumes.Object) -> bool:
+        """Whether an object is already as given."""
+        return self.objects[type(obj)].get(_key(obj)) == obj
+
     def storage_class(self, name: str) -> volumes.StorageClass | None:
         return self.objects[volumes.StorageClass].get(("", name))
 
@@ -239,6 +243,8 @@ class Storage:
 
     def _assume(self, obj: volumes.PersistentVolumeClaim | volumes.PersistentVolume, to: Any) -> None:  # noqa: ANN401 (obj or None)
         key = _key(obj)
+        if to is None and obj not in (self._assumed_claims.get(key), self._assumed_volumes.get(key)):
+            return
         if isinstance(obj, volumes.PersistentVolume):
             before = self.volume(key[1])
             _set(self._assumed_volumes, key, to)
