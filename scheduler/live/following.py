@@ -22,7 +22,19 @@ from scheduler import config, errors
 from scheduler.api import core, crd
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
-from scheduler.live import devices, driver, feed, health, kopfwatch, metrics, podfeed, recorder, twodoors, volumefeed
+from scheduler.live import (
+    devices,
+    driver,
+    feed,
+    health,
+    kopfwatch,
+    metrics,
+    podfeed,
+    recorder,
+    selectorfeed,
+    twodoors,
+    volumefeed,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +127,7 @@ class Following:
             on_misfit=counters.bad_input,
         )
         self._volumes = volumefeed.Volumes(api, self.driver, failures)
+        self._selectors = selectorfeed.Selectors(api, self.driver, failures)
         self._device_classes = informer.Informer(
             api,
             devices.DEVICE_CLASSES,
@@ -133,6 +146,7 @@ class Following:
             "watch of data objects": self._data_objects.run(),
             "watch of node capabilities": self._capabilities.run(),
             "watch of volumes": self._volumes.run(),
+            "watch of selectors": self._selectors.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:
@@ -141,7 +155,15 @@ class Following:
         Args:
             kopf_started: Called each time after Kopf has taken the process's signals.
         """
-        needed = (self._nodes, self._namespaces, self._pods, self._data_objects, self._capabilities, self._volumes)
+        needed = (
+            self._nodes,
+            self._namespaces,
+            self._pods,
+            self._data_objects,
+            self._capabilities,
+            self._volumes,
+            self._selectors,
+        )
         synced = (each.synced.wait() for each in needed)
         has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
         watch = kopfwatch.KopfWatch(
@@ -174,6 +196,7 @@ class Following:
             "data objects": lambda: "" if self._data_objects.synced.is_set() else "not read yet",
             "node capabilities": lambda: "" if self._capabilities.synced.is_set() else "not read yet",
             "volumes": lambda: "" if self._volumes.synced.is_set() else "not read yet",
+            "selectors": lambda: "" if self._selectors.synced.is_set() else "not read yet",
         }
 
     async def _refresh(self) -> None:

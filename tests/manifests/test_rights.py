@@ -29,6 +29,8 @@ def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it
     stored += [("storage.k8s.io", kind) for kind in kinds]
     spare |= {(verb, group, kind, "") for group, kind in stored for verb in ("list", "watch")}
     spare |= {("patch", group, kind, "") for group, kind in stored[:2]}
+    selecting = [("", "services"), ("", "replicationcontrollers"), ("apps", "replicasets"), ("apps", "statefulsets")]
+    spare |= {(verb, group, kind, "") for group, kind in selecting for verb in ("list", "watch")}
     spare |= {("create", "authentication.k8s.io", "tokenreviews", "")}
     spare |= {("create", "authorization.k8s.io", "subjectaccessreviews", "")}
     assert rights(manifests.base("ClusterRole")["data-locality-scheduler"]["rules"]) == set(access.NEEDED) | spare
