@@ -473,3 +473,46 @@ async def test_the_role_allows_no_more_than_the_work_needs(world: World, method:
             await getattr(api, method)(path.format(pods=f"{world.path}/pods"), *([body] if body else []))
     finally:
         await api.close()
+
+
+def spread_over_zones(world: World, *, spec: Json, labels: Json) -> list[int]:
+    """How many of nine pods each zone gets, where a node has much more room than those of the other two zones."""
+    for number in range(2):
+        name = f"ballast-{number}"
+        world.create(name, cpu="1", spec={"nodeSelector": {"kubernetes.io/hostname": f"n{number}"}})
+    world.placed("ballast-0", "ballast-1")
+    names = [f"p{number}" for number in range(9)]
+    bodies = [world.body(name, spec=spec) for name in names]
+    for body in bodies:
+        body["metadata"]["labels"] = labels
+    world.cluster.api.create_all(f"{world.path}/pods", bodies)
+    world.placed(*names)
+    pods = world.pods()
+    counted = collections.Counter(pods[name]["spec"]["nodeName"] for name in names)
+    return [counted[node.name] for node in NODES]
+
+
+def test_pods_that_must_be_spread_over_the_zones_are(world: World, scheduler: process.Scheduler) -> None:
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    spec = {"topologySpreadConstraints": [constraint]}
+    assert spread_over_zones(world, spec=spec, labels={"app": "web"}) == [3, 3, 3]
+
+
+def test_pods_of_a_service_are_spread_by_default(world: World, scheduler: process.Scheduler) -> None:
+    service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    world.cluster.api.request("POST", f"/api/v1/namespaces/{world.namespace}/services", service)
+    assert spread_over_zones(world, spec={}, labels={"app": "web"}) == [3, 3, 3]
+    assert spread_over_zones_plainly(world) == [0, 0, 3], "what nothing selects goes where there is room"
+
+
+def spread_over_zones_plainly(world: World) -> list[int]:
+    names = [f"plain-{number}" for number in range(3)]
+    world.cluster.api.create_all(f"{world.path}/pods", [world.body(name) for name in names])
+    world.placed(*names)
+    counted = collections.Counter(world.node_of(name) for name in names)
+    return [counted[node.name] for node in NODES]
