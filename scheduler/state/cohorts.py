@@ -58,13 +58,15 @@ class Group:
         tallies: By topology key.
         spreads: By topology key and a name for the nodes that count; the longest unasked first.
         is_living: Pods that are being deleted do not belong to it.
+        members: Who belongs to it, from when they were looked for until they were counted.
     """
 
-    __slots__ = ("is_living", "label", "spreads", "tallies", "wanted")
+    __slots__ = ("is_living", "label", "members", "spreads", "tallies", "wanted")
 
     def __init__(self, wanted: Sequence[podterms.Wanted], *, is_living: bool = False) -> None:
         self.wanted = tuple(wanted)
         self.is_living = is_living
+        self.members: list[Cohort] | None = None
         self.label: carried.Pair | None = None
         self.tallies: dict[str, tallies.Tally] = {}
         self.spreads: dict[tuple[str, Hashable], spreads.Spread] = {}
@@ -189,9 +191,7 @@ class CohortTable:
 
     def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
         """The cohorts that every one of some terms (at least one) means."""
-        group = Group(wanted)
-        nearest = min((self._candidates(term) for term in wanted), key=len)
-        return [cohort for cohort in nearest if group.means(cohort)]
+        return self._find(Group(wanted))
 
     def tally(self, wanted: Sequence[podterms.Wanted], topology_key: str) -> tallies.Tally:
         """The pods that every one of some terms (at least one) means, by the domains of a label."""
@@ -234,7 +234,11 @@ class CohortTable:
 
     def _group(self, meant: Meant, wanted: Sequence[podterms.Wanted], *, is_living: bool = False) -> Group:
         """The group, which is now the one asked for last."""
-        group = self._groups.pop(meant, None) or self._make_group(Group(wanted, is_living=is_living))
+        group = self._groups.pop(meant, None)
+        if group is None:
+            group = self._make_group(Group(wanted, is_living=is_living))
+        else:
+            group.members = None
         self._groups[meant] = group
         return group
 
@@ -250,21 +254,34 @@ class CohortTable:
         """Where the pods of a group are: slots, and how many are there."""
         slots: list[int] = []
         pods: list[int] = []
-        for cohort in self._meant_by(group):
+        members, group.members = group.members, None
+        for cohort in self._meant_by(group) if members is None else members:
             cohort.put_into(slots, pods)
         return slots, pods
 
+    def _find(self, group: Group) -> list[Cohort]:
+        """Who belongs to a group, of whom it may have to be asked as many as there are pods."""
+        nearest = min((self._candidates(term) for term in group.wanted), key=len)
+        only = group.wanted[0]
+        if len(group.wanted) > 1 or group.is_living or only.selector is None or only.selector.match_expressions:
+            return [cohort for cohort in nearest if group.means(cohort)]
+        found: Iterable[Cohort] = nearest
+        spaces = only.namespaces
+        if spaces is not None:
+            found = [cohort for cohort in found if cohort.namespace in spaces]
+        for key, value in only.selector.match_labels.items():
+            found = [cohort for cohort in found if cohort.labels.get(key) == value]
+        return list(found)
+
     def _make_group(self, group: Group) -> Group:
-        wanted = group.wanted
-        nearest = min((self._candidates(term) for term in wanted), key=len)
-        members = [cohort for cohort in nearest if group.means(cohort)]
+        members = group.members = self._find(group)
         joined: dict[tuple[Group, ...], tuple[Group, ...]] = {}  # cohorts that the same groups mean share one tuple
         for cohort in members:
             more = joined.get(cohort.groups)
             if more is None:
                 more = joined[cohort.groups] = (*cohort.groups, group)
             cohort.groups = more
-        pairs = itertools.chain.from_iterable(carried.labels_of(term.selector) for term in wanted)
+        pairs = itertools.chain.from_iterable(carried.labels_of(term.selector) for term in group.wanted)
         group.label = carried.least_common(pairs, self._filed)
         self._filed.setdefault(group.label, set()).add(group)
         return group
@@ -293,7 +310,9 @@ class CohortTable:
             if requirement.operator == "In":
                 found.append(self._labelled(requirement.key, set(requirement.values)))
             elif requirement.operator == "Exists":
-                found.append(self._labelled(requirement.key, self._by_label.get(requirement.key, ())))
+                by_value = self._by_label.get(requirement.key, {})
+                if len(by_value) < len(self._cohorts) // 2:  # else nearly all of them have it
+                    found.append(self._labelled(requirement.key, by_value))
         if wanted.namespaces is not None:
             parts = [self._by_namespace.get(name, ()) for name in wanted.namespaces]
             found.append(parts[0] if len(parts) == 1 else list(itertools.chain.from_iterable(parts)))
