@@ -69,9 +69,9 @@ class World:
     def node_gone(self, event: events.NodeGone) -> None:
         self.unreadable_nodes.discard(event.name)
         before = self.nodes.pop(event.name, None)
-        self.state.remove_node(event.name)
+        left = self.state.remove_node(event.name)
         if before is not None:
-            self.wake(changes.NodeGone(before))
+            self.wake(changes.NodeGone(before, tuple(left)))
 
     # -------------------------------------------------------------------------------- namespaces and device classes
 

@@ -21,9 +21,10 @@ class NodeChanged:
 
 @dataclass(frozen=True, slots=True)
 class NodeGone:
-    """A node is gone."""
+    """A node is gone, and with it the pods that are still known to be there: they count in no domain any more."""
 
     old: core.Node
+    pods: tuple[core.Pod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

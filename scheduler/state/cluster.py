@@ -119,11 +119,11 @@ class Cluster:
         if self._neighbours.are_asked(keys):
             self.changes.note(changes.ALL, changes.COMPANY)
 
-    def remove_node(self, name: str) -> None:
-        """Forget a node; its pods stay known and count again if it comes back."""
+    def remove_node(self, name: str) -> list[core.Pod]:
+        """Forget a node; returns its pods, which stay known and count again if it comes back."""
         index = self._index_of.get(name)
         if index is None:
-            return
+            return []
         here = [self._placed[uid] for uid in self._on_node.get(name, ())]
         for placed in here:
             self._usage.add(index, placed.asked, placed.ports, -1)
@@ -135,6 +135,7 @@ class Cluster:
         self._nodes.remove(name)
         if here:
             self.changes.note(changes.ALL, changes.COMPANY)
+        return [placed.pod for placed in here]
 
     def apply_capability(self, capability: crd.NodeCapability) -> bool:
         """Add or replace a NodeCapability; it counts once its node is known.

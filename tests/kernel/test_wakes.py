@@ -103,6 +103,19 @@ CASES = [
         pod("w", **FAR), [pod("a", node="n1", labels=X)], events.PodGone(T, "uid-a"), True, id="what it flees goes"
     ),
     pytest.param(
+        pod("w", **FAR), [pod("a", node="n1", labels=X)], events.NodeGone(T, "n1"), True, id="and with its node"
+    ),
+    pytest.param(
+        pod("w", nodeSelector=X, **FAR),
+        [pod("a", node="n1", labels=Y)],
+        events.NodeGone(T, "n1"),
+        False,
+        id="a node goes, with nobody that it flees",
+    ),
+    pytest.param(
+        pod("w", cpu="3"), [pod("a", cpu="2", node="n1")], events.NodeGone(T, "n1"), False, id="nor is there room then"
+    ),
+    pytest.param(
         pod("w", **FAR),
         [pod("a", node="n1", labels=X)],
         events.PodSeen(T, pod("b", node="n1", labels=X)),

@@ -1,6 +1,7 @@
 """What may help a pod that InterPodAffinity refused. Which of its three rules did is not kept.
 
-Source: interpodaffinity/plugin.go, isSchedulableAfterPodChange and isSchedulableAfterNodeChange.
+Source: interpodaffinity/plugin.go, isSchedulableAfterPodChange and isSchedulableAfterNodeChange. A node that goes
+counts as its pods do: upstream waits until they are deleted one by one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ def wakes(event: events.Event, asked: terms.Asked) -> bool:
             return _company_helps(asked, old, new)
         case events.NodeChanged(old, new):
             return _domain_helps(asked, old, new)
+        case events.NodeGone(_, pods):
+            return any(_company_helps(asked, pod, None) for pod in pods)
         case events.NamespaceChanged(_, old_labels, new_labels):
             return old_labels != new_labels
         case events.OwnPodChanged(old, new):

@@ -19,7 +19,7 @@ def wakes(event: events.Event, asked: constraints.Asked) -> bool:
             return _company_helps(asked, old, new)
         case events.NodeChanged(old, new):
             return _node_helps(asked, old, new)
-        case events.NodeGone(old):
+        case events.NodeGone(old, _):
             return _has_all(asked, old)
         case events.OwnPodChanged(old, new):
             honours = asked.own is not None and any(one.among.tolerations is not None for one in asked.own.constraints)
