@@ -82,8 +82,7 @@ class Row:
     def follow(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
         """Bring a row up to date that was so before changes which touched no more than these slots."""
         if self.seq != view.changes.seq:
-            for slot in slots:
-                self._look_again(view, slot)
+            self._look_at(view, slots)
             self.seq = view.changes.seq
 
     @property
@@ -94,7 +93,7 @@ class Row:
     def _make(self, view: snapshot.Snapshot) -> None:
         raise NotImplementedError
 
-    def _look_again(self, view: snapshot.Snapshot, slot: int) -> None:
+    def _look_at(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
         raise NotImplementedError
 
 
@@ -141,12 +140,15 @@ class FilterRow(Row):
         self.reasons = list(verdict.reasons)
         self._numbers = {reasons: number for number, reasons in enumerate(self.reasons)}
 
-    def _look_again(self, view: snapshot.Snapshot, slot: int) -> None:
-        refusal = self.plugin.cell(self.asked, view, slot, contract.NOTHING)
-        if refusal is None:
-            if self.code is not None:
+    def _look_at(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
+        for slot in slots:
+            refusal = self.plugin.cell(self.asked, view, slot, contract.NOTHING)
+            if refusal is not None:
+                self._refuse(view, slot, refusal)
+            elif self.code is not None:
                 self.code[slot] = contract.Code.SUCCESS
-            return
+
+    def _refuse(self, view: snapshot.Snapshot, slot: int, refusal: contract.Refusal) -> None:
         if self.code is None:
             self.code, self.reason = np.zeros(view.size, np.int8), np.zeros(view.size, np.int32)
             self.reasons, self._numbers = [], {}
@@ -176,8 +178,9 @@ class ScoreRow(Row):
     def _make(self, view: snapshot.Snapshot) -> None:
         self.values = self.plugin.raws(self.asked, view)
 
-    def _look_again(self, view: snapshot.Snapshot, slot: int) -> None:
-        self.values[slot] = self.plugin.raw(self.asked, view, slot)
+    def _look_at(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
+        for slot in slots:
+            self.values[slot] = self.plugin.raw(self.asked, view, slot)
 
 
 class WishRow(Row):
@@ -197,5 +200,6 @@ class WishRow(Row):
     def _make(self, view: snapshot.Snapshot) -> None:
         self.values = self.plugin.shares(self.asked, view)
 
-    def _look_again(self, view: snapshot.Snapshot, slot: int) -> None:
-        self.values[slot] = self.plugin.share(self.asked, view, slot)
+    def _look_at(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
+        for slot in slots:
+            self.values[slot] = self.plugin.share(self.asked, view, slot)

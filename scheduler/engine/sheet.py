@@ -206,7 +206,9 @@ class Sheet:
         for facets in changed.values():
             noted |= facets
         few = rows.few(view.size)
-        dirty = {slot for slot, facets in changed.items() if facets & changes.ALIVE} if noted & changes.ALIVE else set()
+        dirty: set[int] = set()
+        if noted & changes.ALIVE:
+            dirty.update([slot for slot, facets in changed.items() if facets & changes.ALIVE])
         is_known = True
         for alike in self._alike:
             if not noted & alike[0].facets:
@@ -424,7 +426,8 @@ class Sheet:
 
 def _invalid(normal: contract.Ints, mask: contract.Mask) -> int | None:
     """The first score of a feasible slot that is out of range."""
-    if not normal.size or (normal.min() >= 0 and normal.max() <= contract.MAX_SCORE):
+    # One look for both ends: below 0 is far above as an unsigned number.
+    if not len(normal) or normal.view(np.uint64).max() <= contract.MAX_SCORE:
         return None
     invalid = normal[mask & ((normal < 0) | (normal > contract.MAX_SCORE))]
     return invalid.item(0) if len(invalid) else None

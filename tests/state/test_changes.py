@@ -35,7 +35,12 @@ def test_what_came_since_is_the_union_by_slot(notes: list[tuple[int, int]], back
     wanted = {slot: 0 for slot, _ in latest}
     for slot, facets in latest:
         wanted[slot] |= facets
-    assert log.since(max(len(notes) - back, 0)) == wanted
+    seq = max(len(notes) - back, 0)
+    assert log.since(seq) == wanted
+    for at_most in range(len(notes)):
+        assert log.since(seq, at_most) == (wanted if len(latest) <= at_most else None)
+    for asked in range(8):
+        assert log.concerns(asked, seq) == any(asked & facets for _, facets in latest)
 
 
 def test_what_is_dropped_is_told_apart_from_nothing() -> None:
