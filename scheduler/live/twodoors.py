@@ -39,8 +39,8 @@ class Law:
         surge_per_s: More news than that within a second (new pods, changes of custom resources) are a surge. Kopf takes
             about 1.5 ms of CPU more for one than an informer does (docs/decisions/0006-pods-by-two-doors.md): up to
             here less than a tenth of the one core that decides.
-        quiet_s: So long after the last such second it is calm again. To begin watching costs Kopf about as much as 200
-            pods: what it could save by being away for shorter would be spent on coming back.
+        quiet_s: So long after the last such second it is calm again. To begin and to end its watches costs Kopf 25 ms,
+            so that it may come and go with every wave of pods, but not with every breath.
         late_s: What the informer saw and Kopf has not told of for so long, the informer tells.
     """
 
