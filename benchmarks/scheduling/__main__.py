@@ -87,9 +87,9 @@ def _planned(options: argparse.Namespace) -> list[plan.Piece]:
     return [
         piece
         for piece in plan.of_bounds(bounds.load().turns)
-        if piece.kind in (options.kinds or work.KINDS)
-        and piece.mode in (options.modes or plan.MODES)
-        and piece.nodes in (options.nodes or plan.SIZES)
+        if piece.kind in (options.kinds or [piece.kind])
+        and piece.mode in (options.modes or [piece.mode])
+        and piece.nodes in (options.nodes or [piece.nodes])
     ]
 
 
