@@ -53,7 +53,7 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--bounds", action="store_true", help="just what bounds.yaml speaks of; kinds, modes and nodes narrow it")
-    add("--kinds", nargs="+", choices=work.KINDS, help="those that everybody can do where not given")
+    add("--kinds", nargs="+", choices=work.KINDS, help="all where not given")
     add("--modes", nargs="+", choices=plan.MODES, help="backlog and steady where not given")
     add("--nodes", nargs="+", type=int, help="1000 and 5000 where not given")
     add("--placed", type=int, default=0, help="pods that are on the nodes before")
@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
 def _planned(options: argparse.Namespace) -> list[plan.Piece]:
     if not options.bounds:
         return plan.pieces(
-            options.kinds or [name for name, kind in work.KINDS.items() if kind.usual],
+            options.kinds or list(work.KINDS),
             options.modes or plan.OF_KINDS,
             options.nodes or plan.SIZES,
             placed=options.placed,

@@ -44,8 +44,6 @@ class Kind:
     """From the pod's number to what it has beyond a plain pod: ``metadata`` and ``spec``."""
     twin: str = ""
     """The workload of kubernetes/test/integration/scheduler_perf that it follows, if any."""
-    usual: bool = True
-    """Whether every contender can do it."""
     services: bool = False
     """Whether each group has a Service and a ReplicaSet."""
     churns: bool = False
@@ -145,13 +143,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         f"required spread over zones, groups of {GROUP_PODS}",
         functools.partial(_spread, otherwise="DoNotSchedule"),
         "TopologySpreading",
-        usual=False,
     ),
     "preferred-spread": Kind(
         f"preferred spread over zones, groups of {GROUP_PODS}",
         functools.partial(_spread, otherwise="ScheduleAnyway"),
         "PreferredTopologySpreading",
-        usual=False,
     ),
     "churn": Kind("plain pods while nodes and pods come and go", _plain, "SchedulingWithMixedChurn", churns=True),
     "data": Kind(f"one to {MAX_INPUTS} of {DATA_OBJECTS} DataObjects as inputs", _data, data=True),
