@@ -43,7 +43,8 @@ class _Scored:
     """
 
     __slots__ = (
-        "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise", "row", "seen", "weight",
+        "_layout_seq", "_mask", "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise", "row",
+        "seen", "weight",
     )  # fmt: skip
 
     def __init__(self, row: rows.ScoreRow, weight: int) -> None:
@@ -51,7 +52,9 @@ class _Scored:
         self.weight = weight
         self.normalise = row.plugin.normalise
         self.mix = row.plugin.mix
-        self._measured: Hashable = None
+        self._measured: Hashable = None  # of these nodes
+        self._mask: contract.Mask = np.zeros(0, np.bool_)
+        self._layout_seq = -1
         self.is_resources = row.plugin.name in registry.RESOURCES_AND_STORAGE
         self.seen: contract.Ints = np.zeros(0, np.int64)
         self.least = self.most = self.lows = self.highs = 0
@@ -60,7 +63,10 @@ class _Scored:
         """[slots] the normalised scores; those that are not feasible have no meaning."""
         mix, values = self.mix, self.row.values
         if mix is not None:
-            self._measured = mix.measure(self.row.asked, view, mask)
+            layout_seq = view.changes.layout_seq
+            if self._layout_seq != layout_seq or not np.array_equal(self._mask, mask):
+                self._measured = mix.measure(self.row.asked, view, mask)
+                self._layout_seq, self._mask = layout_seq, mask
             values = mix.all(self.row.asked, values, self._measured)
         if self.normalise is None:
             return values

@@ -5,8 +5,8 @@ Source: pkg/scheduler/framework/plugins/helper/spread.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
 from scheduler.api import core, requirements
 
@@ -25,10 +25,11 @@ _CONTROLLERS: Final[Mapping[str, str]] = {
     "ReplicaSet": "apps/v1",
     "StatefulSet": "apps/v1",
 }
-# Pods of which it is remembered what their selectors come to; all are forgotten when a selector changes.
+# Pods of which it is remembered what is made of their selectors; all are forgotten when a selector changes.
 _KEPT: Final = 4096
 
 Owner = tuple[str, str]  # kind and name
+V = TypeVar("V")
 
 
 class Selecting(NamedTuple):
@@ -53,7 +54,7 @@ class SelectorTable:
     def __init__(self) -> None:
         self._services: dict[str, dict[str, Mapping[str, str]]] = {}  # by namespace and name
         self._controllers: dict[Selecting, core.LabelSelector] = {}
-        self._found: dict[tuple[object, ...], core.LabelSelector | None] = {}
+        self._found: dict[bytes, Any] = {}
 
     def apply(self, of: Selecting, selector: core.LabelSelector) -> bool:
         """Add a selector or take in its new version; returns whether it is another.
@@ -96,20 +97,24 @@ class SelectorTable:
         }
         return services | self._controllers
 
+    def found(self, key: bytes, meta: core.ObjectMeta, make: Callable[[core.LabelSelector], V]) -> V | None:
+        """What is made of that, as long as no selector changes.
+
+        Args:
+            key: Tells what is asked for, by all that it depends on but for the selectors.
+            make: Asked where it is not known.
+        """
+        if key not in self._found:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            selector = self.of(meta)
+            self._found[key] = make(selector) if selector is not None else None
+        known: V | None = self._found[key]
+        return known
+
     def of(self, meta: core.ObjectMeta) -> core.LabelSelector | None:
         """What the Services that select a pod select, and what its controller does; None where that is nothing."""
         owner = owner_of(meta)
-        if owner is None and meta.namespace not in self._services:
-            return None
-        key = (owner, meta.namespace, *meta.labels, *meta.labels.values())
-        if key in self._found:
-            return self._found[key]
-        if len(self._found) >= _KEPT:
-            self._found.clear()
-        found = self._found[key] = self._merge(meta, owner)
-        return found
-
-    def _merge(self, meta: core.ObjectMeta, owner: Owner | None) -> core.LabelSelector | None:
         labels: dict[str, str] = {}
         for selector in self._services.get(meta.namespace, {}).values():
             if selector.items() <= meta.labels.items():

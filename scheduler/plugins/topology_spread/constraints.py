@@ -66,8 +66,7 @@ class Among(NamedTuple):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(NamedTuple):
     """One constraint.
 
     Attributes:
@@ -75,7 +74,6 @@ class Constraint:
         max_skew, min_domains: As given.
         means_itself: Whether the pod is one of those that it speaks of.
         among: Which nodes count.
-        told: What tells its selector and namespace from others'.
         selector: The pods of which it speaks, for those that are thought to come or go.
         counted: Those that are counted: of an empty selector, upstream counts none.
     """
@@ -85,9 +83,8 @@ class Constraint:
     min_domains: int
     means_itself: bool
     among: Among
-    told: bytes
-    selector: core.LabelSelector | None = field(compare=False)
-    counted: cohorts.Living = field(compare=False)
+    selector: core.LabelSelector | None
+    counted: cohorts.Living
 
     def spread(self, view: snapshot.Snapshot) -> spreads.Spread:
         """The living pods that it speaks of, by domain; nodes without labels that need not be there are one."""
@@ -98,11 +95,15 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The constraints of a pod in the cluster as it is; ``every_key``: only nodes with all their labels are ranked."""
+    """The constraints of a pod in the cluster as it is; ``key`` tells them from others.
 
-    namespace: str
-    constraints: tuple[Constraint, ...]
-    every_key: bool
+    ``every_key``: only nodes with all their labels are ranked.
+    """
+
+    key: bytes
+    namespace: str = field(compare=False)
+    constraints: tuple[Constraint, ...] = field(compare=False)
+    every_key: bool = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,10 @@ def resolve(asked: Asked, view: snapshot.Snapshot) -> Sought | contract.Refuse |
         return contract.Refuse(message, fails=True)
     if asked.own is not None:
         return asked.own
-    selector = view.selectors.of(asked.pod.metadata)
-    if selector is None:
-        return None
+    return view.selectors.found(asked.key, asked.pod.metadata, lambda selector: _by_default(asked, selector))
+
+
+def _by_default(asked: Asked, selector: core.LabelSelector) -> Sought:
     return _seek(asked.pod, asked.given, [selector] * len(asked.given), every_key=asked.every_key)
 
 
@@ -195,10 +197,10 @@ def _seek(
     keys = tuple(sorted({each.topology_key for each in given})) if every_key else ()
     pairs = tuple(sorted(spec.node_selector.items()))
     terms = required.node_selector_terms if required is not None else None
+    livings = [cohorts.Living.of(meta.namespace, selector) for selector in by_selector]
     found = []
-    for each, selector in zip(given, by_selector, strict=True):
+    for each, selector, living in zip(given, by_selector, livings, strict=True):
         is_picky = each.node_affinity_policy in ("", _HONOR)
-        living = cohorts.Living.of(meta.namespace, selector)
         is_blank = selector is not None and not selector.match_labels and not selector.match_expressions
         found.append(
             Constraint(
@@ -212,9 +214,9 @@ def _seek(
                     terms=terms if is_picky else None,
                     tolerations=spec.tolerations if each.node_taints_policy == _HONOR else None,
                 ),
-                told=living.key,
                 selector=selector,
                 counted=cohorts.Living.of(meta.namespace, None) if is_blank else living,
             )
         )
-    return Sought(meta.namespace, tuple(found), every_key)
+    told = [(one[:5], living.key) for one, living in zip(found, livings, strict=True)]
+    return Sought(_ENCODE((meta.namespace, every_key, told)), meta.namespace, tuple(found), every_key)

@@ -43,13 +43,15 @@ def _resolve(asked: constraints.Asked, view: snapshot.Snapshot) -> constraints.S
 
 def _raws(asked: constraints.Sought, view: snapshot.Snapshot) -> contract.Ints:
     """[slots, constraints] the pods in a node's domain."""
-    found = np.zeros((view.size, len(asked.constraints)), np.int64)
+    found = np.zeros((view.size, len(asked.constraints)), np.int64, order="F")
     for number, one in enumerate(asked.constraints):
         if one.key != constraints.HOSTNAME:
             found[:, number] = one.spread(view).row(view.size)
         elif (here := view.neighbours.cohorts.per_node(one.counted).row(view.size)) is not None:
             found[:, number] = here
-        found[~domains.present(view, one.key), number] = _ABSENT
+        present = domains.present(view, one.key)
+        if not present.all():
+            found[~present, number] = _ABSENT
     return found
 
 
@@ -92,10 +94,15 @@ def _mix(asked: constraints.Sought, parts: contract.Ints, weights: Weights) -> c
     total = np.zeros(len(parts))
     for number, (one, weight) in enumerate(zip(asked.constraints, weights, strict=True)):
         part = parts[:, number]
-        total += np.where(part == _ABSENT, 0.0, part * weight + float(one.max_skew - 1))
-    whole = np.trunc(total)
-    rounded: contract.Ints = (whole + (total - whole >= 0.5) - (total - whole <= -0.5)).astype(np.int64)
-    if asked.every_key:
+        score = part * weight + float(one.max_skew - 1)
+        if part.min(initial=0) == _ABSENT:
+            score[part == _ABSENT] = 0.0
+        total += score
+    rounded = total.astype(np.int64)  # towards zero
+    rest = total - rounded
+    rounded += rest >= 0.5
+    rounded -= rest <= -0.5
+    if asked.every_key and parts.min(initial=0) == _ABSENT:
         rounded[(parts == _ABSENT).any(axis=1)] = contract.UNRANKED
     return rounded
 
@@ -124,11 +131,18 @@ def _touched(
 
 def _normalise(scores: contract.Ints, least: int, most: int) -> contract.Ints:
     """100 for the least, the less the more; those that are not ranked get nothing. Cut towards zero, as Go does."""
-    ranked = (scores != contract.UNRANKED) & (scores != _INVALID)
+    ranked = None
+    if scores.min(initial=0) < 0:
+        ranked = (scores != contract.UNRANKED) & (scores != _INVALID)
+        scores = np.where(ranked, scores, 0)
     if most <= 0:
-        return np.where(ranked, contract.MAX_SCORE, 0)
-    share = contract.MAX_SCORE * (most + least - np.where(ranked, scores, 0))
-    return np.where(ranked, np.sign(share) * (np.abs(share) // most), 0)
+        found = np.full(len(scores), contract.MAX_SCORE, np.int64)
+    else:
+        share = contract.MAX_SCORE * (most + least - scores)
+        found = share // most
+        if share.min(initial=0) < 0:
+            found += (share < 0) & (share % most != 0)
+    return found if ranked is None else np.where(ranked, found, 0)
 
 
 def _normalise_one(score: int, least: int, most: int) -> int:
