@@ -43,8 +43,8 @@ class _Scored:
     """
 
     __slots__ = (
-        "_layout_seq", "_mask", "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise", "row",
-        "seen", "weight",
+        "_layout_seq", "_mask", "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise",
+        "row", "seen", "weight",
     )  # fmt: skip
 
     def __init__(self, row: rows.ScoreRow, weight: int) -> None:
