@@ -174,7 +174,6 @@ def test_in_calm_times_kopf_tells_of_pods(world: World, scheduler: process.Sched
 
     world.create("before")
     world.placed("before")
-    assert speaks("informer")
     process.until(lambda: speaks("kopf"), "kopf watches pods and both custom resources")
     for number in range(3):
         world.create(f"calm-{number}")
