@@ -54,8 +54,8 @@ FULL = short(FIT, "Too many pods")
 class Case:
     """One question and upstream's answer.
 
-    `verdicts` names every node of the question. `message` is checked when no node fits; `raw` and `scores` list the
-    plugins the case is about; `totals` and `best` are complete.
+    `more` are further parts of the question. `verdicts` names every node of the question. `message` is checked when no
+    node fits; `raw` and `scores` list the plugins the case is about; `totals` and `best` are complete.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Case:
     pods: Sequence[Object] = ()
     namespaces: Sequence[Object] = ()
     config: Object | None = None
+    more: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
     alone: Mapping[str, Mapping[str, Verdict]] | None = None
     pre_filter: Verdict | None = None
@@ -77,6 +78,7 @@ class Case:
 
     def question(self) -> Object:
         asked: Object = {"id": self.id, "nodes": list(self.nodes), "pods": list(self.pods), "pod": self.pod}
+        asked |= self.more
         if self.namespaces:
             asked["namespaces"] = list(self.namespaces)
         return asked if self.config is None else asked | {"config": self.config}
