@@ -125,12 +125,15 @@ class Reservations:
         """Those that a change of an object concerns."""
         match obj:
             case volumes.PersistentVolumeClaim():
-                claim = (obj.metadata.namespace, obj.metadata.name)
-            case volumes.PersistentVolume() if obj.spec.claim_ref is not None:
-                claim = (obj.spec.claim_ref.namespace, obj.spec.claim_ref.name)
+                claims = {(obj.metadata.namespace, obj.metadata.name)}
+            case volumes.PersistentVolume():
+                claims = set(self._known.use.claims_of(obj.metadata.name))
+                if obj.spec.claim_ref is not None:
+                    claims.add((obj.spec.claim_ref.namespace, obj.spec.claim_ref.name))
             case _:
                 return []
-        return [self._held[uid] for uid in sorted(self._of.get(claim, ()))]
+        found = {uid for claim in claims for uid in self._of.get(claim, ())}
+        return [self._held[uid] for uid in sorted(found)]
 
     def late(self, now_s: float) -> list[Reservation]:
         """Those whose time is up."""

@@ -110,7 +110,7 @@ def test_a_claim_that_a_volume_is_made_for_is_told_the_node(bare: running.Bare) 
     written(bare)
     told = _completed(claim("c", version="2", kind="made", volume="v9"), **{SELECTED: node})
     assert not running.bound(seen(bare, told)), "the volume has not been seen"
-    assert running.bound(seen(bare, volume("v9", host=node, of="c"))) == {"a": node}
+    assert running.bound(seen(bare, volume("v9", host=node))) == {"a": node}
 
 
 def test_a_provisioner_that_gives_up_has_the_pod_tried_anew(bare: running.Bare) -> None:

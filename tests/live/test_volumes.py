@@ -1,13 +1,26 @@
-"""Claims on a fake API server: what is written for them, and that nobody without claims pays for it."""
+"""Claims seen from the API server: what is written for them, and that their pod is bound once they are."""
 
 from __future__ import annotations
 
+import pathlib
+from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from scheduler.api import volumes
+from tests.fakeapi import objects, server
 from tests.live import running
 
 Json = dict[str, Any]
+
+
+@pytest.fixture
+async def world(tmp_path: pathlib.Path) -> AsyncIterator[running.Running]:
+    async with server.running() as fake:
+        fake.store.create("nodes", objects.node("n1"))
+        async with running.scheduler(fake, tmp_path) as world:
+            yield world
 
 
 def claim(name: str, kind: str, **more: Any) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from scheduler.api import core, sources, volumes
@@ -133,6 +133,10 @@ class Use:
         found = collections.Counter(driver for driver, _ in mounted)
         found.update(driver for driver, handle in beside if (driver, handle) not in mounted)
         return found
+
+    def claims_of(self, volume: str) -> Collection[ClaimKey]:
+        """The claims that name a volume as theirs."""
+        return self._claims_of.get(volume, ())
 
     def replaced(self, before: volumes.Object | None, after: volumes.Object | None) -> None:
         """An object changed: count anew what that concerns."""
