@@ -184,15 +184,6 @@ class CohortTable:
         """The terms and topology keys whose tallies are kept up to date at the moment; not those of the living."""
         return [(group.wanted, key) for group in self._groups.values() if not group.is_living for key in group.tallies]
 
-    def kept_living(self) -> list[tuple[podterms.Wanted, list[tallies.Tally], list[spreads.Spread]]]:
-        """What is kept up to date of living pods at the moment."""
-        living = [group for group in self._groups.values() if group.is_living]
-        return [(group.wanted[0], list(group.tallies.values()), list(group.spreads.values())) for group in living]
-
-    def find(self, wanted: Sequence[podterms.Wanted]) -> list[Cohort]:
-        """The cohorts that every one of some terms (at least one) means."""
-        return self._find(Group(wanted))
-
     def tally(self, wanted: Sequence[podterms.Wanted], topology_key: str) -> tallies.Tally:
         """The pods that every one of some terms (at least one) means, by the domains of a label."""
         meant = frozenset([(_ENCODER.encode(term.selector), term.namespaces) for term in wanted])
