@@ -25,6 +25,7 @@ from tests.parity.hostile.chance import Object
 CORPUS: Final = pathlib.Path(__file__).parent / "corpus.jsonl"
 _CHUNK: Final = 50
 _SHOWN: Final = 12  # classes; the commonest first
+_THEMES: Final = ",".join((*questions.THEMES, *questions.DIFFERENT))
 _LENGTH: Final = 300  # of an example's detail
 
 
@@ -95,13 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity.compare", description=__doc__)
     parser.add_argument("--count", type=int, default=2000, help="questions (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first question's seed (default: %(default)s)")
-    parser.add_argument("--themes", default="", help=f"some of {','.join(questions.THEMES)} (default: all)")
+    parser.add_argument("--themes", default="", help=f"some of {_THEMES} (default: all but the last)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--shrink", default="", metavar="CLASS", help="print a small example of a class, or of 'all'")
     parser.add_argument("--add", action="store_true", help="add what was shrunk to the corpus that make test runs")
     given = parser.parse_args(arguments)
     themes = given.themes.split(",") if given.themes else list(questions.THEMES)
-    if unknown := set(themes) - questions.THEMES.keys():
+    if unknown := set(themes) - questions.THEMES.keys() - questions.DIFFERENT.keys():
         parser.error(f"no such theme: {', '.join(sorted(unknown))}")
     try:
         built = program.build()

@@ -90,7 +90,7 @@ def _resources(chance: Chance, wanted: Wanted) -> Object:
         for name in chance.some(EXTENDED, 2):
             amount = chance.choice(("0", "1", "2", "5")) if "/" in name else chance.choice(("0", "2Mi", "64Mi"))
             requests[name] = limits[name] = amount
-        if chance.once_in(30):
+        if wanted("huge"):
             requests[chance.choice(("cpu", "memory"))] = chance.choice(("9223372036854775807", "4E", "5E", "8E"))
         return {"requests": requests, "limits": limits}
     return {"requests": requests}

@@ -26,6 +26,9 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
     "volumes": {"volumes": 0.7},
     "preemption": {"priorities": 0.9, "crowd": 1.0, "company": 0.1, "ports": 0.1},
 }
+# Amounts beyond 64 bits, or whose products are: upstream wraps or reads nothing, we saturate, and say so.
+DIFFERENT: Final[Mapping[str, Mapping[str, float]]] = {"huge": {"resources": 0.5, "huge": 0.2}}
+_ALL: Final = {**THEMES, **DIFFERENT}
 _SELDOM: Final = 0.06  # for what another chosen theme is about
 
 
@@ -37,8 +40,8 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
     """
     chance = Chance(seed)
     theme = sorted(chosen)[seed % len(chosen)]
-    often = THEMES[theme]
-    seldom = {feature for name in chosen for feature in THEMES[name]}
+    often = _ALL[theme]
+    seldom = {feature for name in chosen for feature in _ALL[name]}
 
     def wanted(feature: str) -> bool:
         return feature in often.keys() | seldom and chance.happens(often.get(feature, _SELDOM))
@@ -52,9 +55,9 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
         placement.name(chance, found["pod"]["spec"])
     if wanted("nominated") and chance.once_in(4) and names:
         found["pod"]["status"]["nominatedNodeName"] = chance.choice(names)
-    if any("owners" in THEMES[name] for name in chosen):
+    if any("owners" in _ALL[name] for name in chosen):
         spreading.owners(chance, found)
-    if any("volumes" in THEMES[name] for name in chosen):
+    if any("volumes" in _ALL[name] for name in chosen):
         storage.fill(chance, found, names)
     if "crowd" in often:
         found["pod"]["spec"]["priority"] = chance.choice((0, 10, 100, 1000))
