@@ -96,8 +96,10 @@ func decide(asked *Question) (*Answer, error) {
 			fwk.UnschedulableAndUnresolvable, fmt.Sprintf("node(s) didn't satisfy plugin(s) %v", sets.List(by))))
 	}
 	feasible, failed := s.filter(ctx, told, asked.Pod, state, &diagnosis, nodes, narrowed, by)
-	if failed != nil {
-		told.Message = failed.Error()
+	if failed != nil { // upstream gives up on the cycle, whatever other nodes say
+		if told.ScoreError = failed.Error(); len(feasible) == 0 {
+			told.Message, told.ScoreError = told.ScoreError, ""
+		}
 		return told, nil
 	}
 	if len(feasible) == 0 {
