@@ -47,7 +47,7 @@ _OTHERS: Final = frozenset({"PrioritySort", "SchedulingGates", "DefaultPreemptio
 _KNOWN: Final = FILTERS | frozenset(SCORE_WEIGHTS) | _OTHERS
 
 _POINTS_WITHOUT_EFFECT: Final = (
-    "preEnqueue", "queueSort", "preFilter", "postFilter", "preScore", "reserve", "permit", "preBind", "bind",
+    "preEnqueue", "queueSort", "postFilter", "reserve", "permit", "preBind", "bind",
     "postBind",
 )  # fmt: skip
 _KEYS_WITHOUT_EFFECT: Final = (
@@ -63,6 +63,18 @@ class Plugins:
 
     disabled_filters: frozenset[str] = frozenset()
     """Filters that are not asked, by upstream's names."""
+
+    first_filters: tuple[str, ...] = ()
+    """Filters that are asked before all others, in this order."""
+
+    last_filters: tuple[str, ...] = ()
+    """Filters that are asked after all others of upstream, in this order."""
+
+    prepared_filters: frozenset[str] = frozenset()
+    """Filters that are off, but prepared for all the same: their PreFilter may refuse the pod or narrow it to nodes."""
+
+    prepared_scores: frozenset[str] = frozenset()
+    """Scores that are off, but prepared for all the same: what their PreScore cannot read fails the cycle."""
 
     score_weights: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(SCORE_WEIGHTS))
     """Weight of each score plugin that is computed here; 0 is disabled."""
@@ -139,11 +151,18 @@ def _read_plugins(section: sections.Section, ignored: list[str]) -> Plugins:
     weights = dict.fromkeys(_KNOWN, 1) | dict(SCORE_WEIGHTS)
     weights = _merge(section.section("multiPoint"), weights)
     filters = _merge(section.section("filter"), weights)
+    first, last = _moved(section.section("filter"), weights)
     scores = _merge(section.section("score"), weights)
+    prefiltered = _merge(section.section("preFilter"), weights)
+    prescored = _merge(section.section("preScore"), weights)
     ignored += [f"profiles[0].plugins.{point}" for point in _POINTS_WITHOUT_EFFECT if section.has(point)]
     section.finish()
     return Plugins(
         disabled_filters=FILTERS.difference(filters),
+        first_filters=first,
+        last_filters=last,
+        prepared_filters=FILTERS & (prefiltered.keys() - filters.keys()),
+        prepared_scores=frozenset(SCORE_WEIGHTS) & (prescored.keys() - scores.keys()),
         score_weights={name: scores.get(name, 0) for name in SCORE_WEIGHTS},
     )
 
@@ -162,6 +181,16 @@ def _merge(point: sections.Section, before: Mapping[str, int]) -> dict[str, int]
     point.finish()
     kept = {} if "*" in disabled else {name: weight for name, weight in before.items() if name not in disabled}
     return kept | enabled
+
+
+def _moved(point: sections.Section, before: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which plugins of a point leave upstream's order for its start and its end, as it names them itself.
+
+    One that is disabled and enabled again comes last. Source: expandMultiPointPlugins.
+    """
+    disabled, enabled = ([entry.text("name", "") for entry in point.sections(key)] for key in ("disabled", "enabled"))
+    first = [name for name in enabled if name in before and not {name, "*"} & {*disabled}]
+    return tuple(first), tuple(name for name in enabled if name not in first)
 
 
 def _plugin_name(entry: sections.Section, known: set[str] | frozenset[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler import config
+from scheduler import config, kubeconfiguration
 from scheduler.api import core, sources
 from scheduler.engine import unsupported, verdict
 from scheduler.plugins import contract, registry, request
@@ -66,8 +66,17 @@ class Shapes:
     def __init__(self, settings: config.Settings) -> None:
         plugins = settings.plugins
         self._settings = settings
-        self._filters = [one for one in registry.FILTERS if one.name not in plugins.disabled_filters]
-        self._scores = [one for one in registry.SCORES if plugins.score_weights.get(one.name, 0)]
+        off = plugins.disabled_filters - plugins.prepared_filters
+        self._filters = [one for one in registry.FILTERS if one.name not in off]
+        middle = [one.name for one in self._filters if one.name in kubeconfiguration.FILTERS]
+        order = dict.fromkeys((*plugins.first_filters, *(n for n in middle if n not in plugins.last_filters)))
+        order |= dict.fromkeys(plugins.last_filters)
+        self._position = {name: position for position, name in enumerate(order)}
+        self._scores = [
+            one
+            for one in registry.SCORES
+            if plugins.score_weights.get(one.name, 0) or one.name in plugins.prepared_scores
+        ]
         self._shapes: lately.Lately[Shape] = lately.Lately(_KEPT_BYTES)
         self._numbers: lately.Lately[int] = lately.Lately(_KEPT_BYTES * _NUMBER_BYTES // _SHAPE_BYTES)
         self._next = 0
@@ -92,12 +101,16 @@ class Shapes:
                 break
             if asked is None:
                 continue
-            filters.append((plugin, asked))
+            if plugin.name not in settings.plugins.disabled_filters:
+                filters.append((plugin, asked))
             only = plugin.narrows(asked) if plugin.narrows is not None else None
             if only is not None:
                 refused = verdict.narrow(refused, verdict.PodVerdict((plugin.name,), only=only))
                 if refused is not None and refused.message:
                     break
+        filters.sort(
+            key=lambda one: self._position.get(one[0].name, len(self._position))
+        )  # what narrows or refuses the pod keeps its order
         scores: list[AskedScore] = []
         error = ""
         for scoring in self._scores:
@@ -105,7 +118,7 @@ class Shapes:
             if isinstance(asked, contract.Refuse):
                 scores, error = [], asked.message
                 break
-            if asked is not None:
+            if asked is not None and settings.plugins.score_weights.get(scoring.name, 0):
                 scores.append((scoring, asked))
         wishes = [(wish, asked) for wish in registry.WISHES if (asked := wish.compile(pod, settings)) is not None]
         may_lack = unsupported.may_lack(pod)

@@ -37,7 +37,8 @@ def config(chance: Chance) -> Object:
     if chance.once_in(4):
         left_out = chance.some(_FILTERS, 2, 1)
         first = [{"name": name} for name in left_out if chance.once_in(2)]
-        plugins["filter"] = {"disabled": [{"name": name} for name in left_out], "enabled": first}
+        disabled = [{"name": name} for name in left_out if not chance.once_in(3)]
+        plugins["filter"] = {"disabled": disabled, "enabled": first}
     if plugins:
         profile["plugins"] = plugins
     return {

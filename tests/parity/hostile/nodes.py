@@ -72,7 +72,7 @@ def _allocatable(chance: Chance, wanted: Wanted) -> Object:
         if chance.once_in(6):
             found.pop(chance.choice(tuple(found)))
         if chance.once_in(8):
-            found[chance.choice(("cpu", "memory"))] = chance.choice(("0", "1m", "1", "1500u", "1500500u", "64Ti"))
+            found[chance.choice(("cpu", "memory"))] = chance.choice(("0", "1m", "1", "64Ti"))
     if wanted("huge"):
         found[chance.choice(("cpu", "memory"))] = chance.choice(("9223372036854775807", "9223372036854775", "8E"))
     return found

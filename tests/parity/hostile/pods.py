@@ -8,7 +8,7 @@ from tests.parity.hostile import chance as chances
 from tests.parity.hostile.chance import Chance, Object
 from tests.parity.hostile.nodes import EXTENDED, IMAGES, Wanted
 
-_CPU = ("0", "1m", "100m", "250m", "500m", "1", "1500m", "2", "100u")
+_CPU = ("0", "1m", "100m", "250m", "500m", "1", "1500m", "2")
 _MEMORY = ("0", "1", "64Mi", "200Mi", "500M", "1Gi", "2Gi", "1500m", "3Gi")
 _STORAGE = ("0", "1Gi", "5Gi")
 
