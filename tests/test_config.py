@@ -297,10 +297,20 @@ def plugins_of(data: dict[str, Any]) -> config.Plugins:
     return config.parse(data, "x").plugins
 
 
+def test_filters_that_a_configuration_names_leave_upstreams_order() -> None:
+    named = [{"name": "NodePorts"}, {"name": "NodeResourcesFit"}, {"name": "TaintToleration"}]
+    filters = {"enabled": named, "disabled": [{"name": "NodeResourcesFit"}, {"name": "NodeAffinity"}]}
+    found = plugins_of({**KUBE, "profiles": [{"plugins": {"filter": filters}}]})
+    assert found.first_filters == ("NodePorts", "TaintToleration")
+    assert found.last_filters == ("NodeResourcesFit",)
+    assert found.prepared_filters == found.disabled_filters == {"NodeAffinity"}
+
+
 def test_kube_schedulers_defaults_are_upstreams() -> None:
     assert config.parse(KUBE, "x") == Settings()
     assert Settings().plugins.score_weights == {
         "NodeResourcesFit": 1,
+        "VolumeBinding": 1,
         "NodeResourcesBalancedAllocation": 1,
         "ImageLocality": 1,
         "TaintToleration": 3,
@@ -442,6 +452,7 @@ def test_plugin_arguments_are_read() -> None:
     term = core.NodeSelectorTerm(match_expressions=(core.Requirement(key="a", operator="Exists"),))
     settings = config.parse(data, "x")
     assert settings.plugins == config.Plugins(
+        volume_bind_timeout_s=60,
         fit_strategy="RequestedToCapacityRatio",
         fit_resources=(("cpu", 3), ("nvidia.com/gpu", 1)),
         fit_shape=((0, 10), (100, 0)),
@@ -452,7 +463,7 @@ def test_plugin_arguments_are_read() -> None:
         hard_pod_affinity_weight=30,
         ignore_preferred_terms_of_existing_pods=True,
     )
-    assert settings.ignored == ("pluginConfig VolumeBinding",)
+    assert settings.ignored == ()
 
 
 POINT = {"utilization": 50, "score": 5}
