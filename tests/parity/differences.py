@@ -53,6 +53,12 @@ def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
             yield Difference(key, _both(left, right))
     yield from _nodes(ours.get("nodes") or {}, theirs.get("nodes") or {})
     yield from _alone(ours.get("plugins") or {}, theirs.get("plugins") or {})
+    if any(said["code"] == "Error" for said in (theirs.get("nodes") or {}).values()):
+        # The cycle fails. Which node's error it names, and under which key, is nobody's decision.
+        failed = [bool(answer.get("scoreError") or answer.get("message")) for answer in (ours, theirs)]
+        if failed[0] != failed[1]:
+            yield Difference("failure", _both(*failed))
+        return
     yield from _scores(ours, theirs)
     if (ours.get("message") or "") != (theirs.get("message") or ""):
         yield Difference("message", _both(ours.get("message"), theirs.get("message")))
