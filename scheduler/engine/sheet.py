@@ -12,14 +12,14 @@ import functools
 import math
 import operator
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import profiles, ranking, rows, scoring
+from scheduler.engine import profiles, ranking, rows, scored, scoring
 from scheduler.plugins import contract, criteria, registry
 from scheduler.state import changes, snapshot
 
@@ -34,107 +34,6 @@ Deltas = Mapping[int, contract.Delta]  # slot -> the pods that are thought to be
 def failed(plugin: str, reason: str) -> str:
     """Why upstream fails a cycle over a filter that cannot tell, in its words."""
     return f'running "{plugin}" filter plugin: {reason}'
-
-
-class _Scored:
-    """A score's row in a sheet, with the range that normalises it.
-
-    ``seen`` are the raw scores that the range was found of; ``lows`` and ``highs`` count the nodes at its ends.
-    """
-
-    __slots__ = (
-        "_layout_seq", "_mask", "_measured", "highs", "is_resources", "least", "lows", "mix", "most", "normalise",
-        "row", "seen", "weight",
-    )  # fmt: skip
-
-    def __init__(self, row: rows.ScoreRow, weight: int) -> None:
-        self.row = row
-        self.weight = weight
-        self.normalise = row.plugin.normalise
-        self.mix = row.plugin.mix
-        self._measured: Hashable = None  # of these nodes
-        self._mask: contract.Mask = np.zeros(0, np.bool_)
-        self._layout_seq = -1
-        self.is_resources = row.plugin.name in registry.RESOURCES_AND_STORAGE
-        self.seen: contract.Ints = np.zeros(0, np.int64)
-        self.least = self.most = self.lows = self.highs = 0
-
-    def all(self, view: snapshot.Snapshot, mask: contract.Mask) -> contract.Ints:
-        """[slots] the normalised scores; those that are not feasible have no meaning."""
-        mix, values = self.mix, self.row.values
-        if mix is not None:
-            layout_seq = view.changes.layout_seq
-            if self._layout_seq != layout_seq or not np.array_equal(self._mask, mask):
-                self._measured = mix.measure(self.row.asked, view, mask)
-                self._layout_seq, self._mask = layout_seq, mask
-            values = mix.all(self.row.asked, values, self._measured)
-        if self.normalise is None:
-            return values
-        self.seen = values.copy()
-        self.least = self.most = 0
-        self._find_range(mask)
-        return self.normal
-
-    @property
-    def raw(self) -> contract.Ints:
-        """[slots] the raw scores."""
-        return self.row.values if self.normalise is None else self.seen
-
-    @property
-    def normal(self) -> contract.Ints:
-        """[slots] the same, normalised by the range that was found last."""
-        return self.row.values if self.normalise is None else self.normalise.all(self.seen, self.least, self.most)
-
-    def moves(self, slot: int, *, passed: bool, passes: bool) -> bool:
-        """Take in the new value of a slot; returns whether the range stays. If not, ask ``spread`` before anything."""
-        mix, before = self.mix, self.seen.item(slot)
-        if mix is None:
-            value = self.row.values.item(slot)
-        else:
-            value = mix.one(self.row.asked, self.row.values[slot].tolist(), self._measured)
-        if value == before and passed == passes:
-            return True
-        self.seen[slot] = value
-        if passed:
-            self.lows -= before == self.least
-            self.highs -= before == self.most
-        stays = True
-        if passes:
-            if value > self.most:
-                self.most, self.highs, stays = value, 0, False
-            if value < self.least:
-                self.least, self.lows, stays = value, 0, False
-            self.lows += value == self.least
-            self.highs += value == self.most
-        return stays and self.lows > 0 and self.highs > 0
-
-    def spread(self, least: int, most: int, refuser: NDArray[np.int8]) -> contract.Ints:
-        """Find the range anew where it cannot be told by what moved; returns whose score it changes.
-
-        Args:
-            least, most: The range as it was.
-            refuser: [slots] the feasible ones have PASSED.
-        """
-        if not (self.lows > 0 and self.highs > 0):
-            self._find_range(refuser == PASSED)
-        normalise = self.normalise
-        if normalise is None or (least, most) == (self.least, self.most):
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(normalise.all(self.seen, least, most) != normalise.all(self.seen, self.least, self.most))
-
-    def _find_range(self, mask: contract.Mask) -> None:
-        """Look for it among the feasible nodes that are ranked; it stays as it is where there are none."""
-        seen = self.seen
-        if mask.any() and seen.min() == seen.max() != contract.UNRANKED:  # as is usual, and seen in a fifth of the time
-            self.least = self.most = seen.item(0)
-            self.lows = self.highs = int(np.count_nonzero(mask))
-            return
-        among = seen[mask]
-        if self.mix is not None:
-            among = among[among != contract.UNRANKED]
-        if len(among):
-            self.least, self.most = int(among.min()), int(among.max())
-        self.lows, self.highs = int((among == self.least).sum()), int((among == self.most).sum())
 
 
 class Sheet:
@@ -170,7 +69,7 @@ class Sheet:
         self.wishes = wishes
         self._only = only
         self._plugins = plugins
-        self._scored = [_Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
+        self._scored = [scored.Scored(row, plugins.score_weights[row.plugin.name]) for row in scores]
         self._scaled = [one for one in self._scored if one.normalise is not None]
         self._is_mixed = any(one.mix is not None for one in self._scored)
         alike: dict[object, list[rows.Row]] = {}
@@ -389,7 +288,7 @@ class Sheet:
             dirty = dirty.copy()
             for number in moved:
                 least, most = ranges[number]
-                dirty.update(self._scaled[number].spread(least, most, self.refuser).tolist())
+                dirty.update(self._scaled[number].spread(least, most, self.refuser == PASSED).tolist())
                 if len(dirty) > rows.few(view.size):
                     return False
         return all(self._sum(slot) for slot in dirty)

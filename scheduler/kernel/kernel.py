@@ -18,20 +18,18 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from scheduler import config, errors
 from scheduler.api import core, verdicts, volumes
 from scheduler.engine import decide, decision
-from scheduler.kernel import bindings, commands, events, journal, queue, reservations, world
+from scheduler.kernel import bindings, commands, events, journal, places, queue, reservations, world
 from scheduler.plugins import request
 from scheduler.plugins.volumes import binding
 
 Verdict = verdicts.Verdict
-
-QUEUE_LIMIT: Final = 100_000  # pods, about 4 kB each
 
 
 class Kernel:
@@ -45,7 +43,7 @@ class Kernel:
         sequence: How many inputs have been taken in.
     """
 
-    def __init__(self, settings: config.Settings, home: str, seed: int, queue_limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, settings: config.Settings, home: str, seed: int, queue_limit: int = queue.LIMIT) -> None:
         self.sequence = 0
         self.now_s = 0.0
         self.queue = queue.Queue(
@@ -197,7 +195,7 @@ class Kernel:
 
     def _data_answered(self, event: events.DataAnswered) -> None:
         entry = self.queue.get(event.uid)
-        if entry is not None and entry.place is queue.Place.ASKED:
+        if entry is not None and entry.place is places.Place.ASKED:
             self.queue.answer(entry, event.until_s)
 
     # --------------------------------------------------------------------------------------------------- a decision

@@ -30,38 +30,19 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
-from scheduler.kernel import lines
+from scheduler.kernel import lines, places
 from scheduler.plugins import request
 
+LIMIT: Final = 100_000  # pods, about 4 kB each
 FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 UNSUPPORTED = "unsupported"  # refuses who needs what is not built
 
+Place = places.Place
 Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
 NOBODY: Final[Mapping[str, Asked]] = types.MappingProxyType({})
-
-
-class Place(enum.Enum):
-    """Where a pod is. GONE is the place of an entry that the queue no longer holds."""
-
-    GATED = "gated"
-    ACTIVE = "active"
-    BACKOFF = "backoff"
-    ERROR_BACKOFF = "error-backoff"
-    UNSCHEDULABLE = "unschedulable"
-    HELD = "held"
-    CROWDED = "crowded"
-    ASKED = "asked"
-    IN_CYCLE = "in-cycle"
-    BINDING = "binding"
-    GONE = "gone"
-
-    __hash__ = object.__hash__  # enum's own is Python, and is asked for thirty times a pod
-
-
-AWAKE = (Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.HELD, Place.CROWDED, Place.ASKED)
 
 
 class Room(enum.Enum):
@@ -74,7 +55,11 @@ class Room(enum.Enum):
     __hash__ = object.__hash__  # likewise
 
 
-_ROOM_OF = {Place.GATED: Room.GATED, Place.UNSCHEDULABLE: Room.IDLE, **dict.fromkeys(AWAKE, Room.AWAKE)}
+_ROOM_OF = {
+    Place.GATED: Room.GATED,
+    Place.UNSCHEDULABLE: Room.IDLE,
+    **dict.fromkeys(places.AWAKE, Room.AWAKE),
+}
 
 
 @dataclasses.dataclass(slots=True, eq=False)

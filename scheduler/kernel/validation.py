@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.kernel import kernel, queue
+from scheduler.kernel import kernel, places, queue
 from scheduler.state import validation as state_validation
 
-Place = queue.Place
+Place = places.Place
 
 
 def check(subject: kernel.Kernel) -> None:

@@ -30,7 +30,7 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import names
-from scheduler.kernel import question, queue
+from scheduler.kernel import places, question
 from scheduler.kube import client, election, lease
 from scheduler.live import access, doors, following, health, leading, metrics, storage
 
@@ -239,13 +239,13 @@ class _Process:
         )
 
     def _watch_counters(self) -> None:
-        places = {
-            "active": (queue.Place.ACTIVE, queue.Place.ASKED, queue.Place.CROWDED),
-            "backoff": (queue.Place.BACKOFF, queue.Place.ERROR_BACKOFF, queue.Place.HELD),
-            "unschedulable": (queue.Place.UNSCHEDULABLE,),
-            "gated": (queue.Place.GATED,),
+        counted = {
+            "active": (places.Place.ACTIVE, places.Place.ASKED, places.Place.CROWDED),
+            "backoff": (places.Place.BACKOFF, places.Place.ERROR_BACKOFF, places.Place.HELD),
+            "unschedulable": (places.Place.UNSCHEDULABLE,),
+            "gated": (places.Place.GATED,),
         }
-        self._metrics.watch_pending(lambda name: self._following.kernel.queue.count(*places[name]))
+        self._metrics.watch_pending(lambda name: self._following.kernel.queue.count(*counted[name]))
         self._metrics.watch_cache("nodes", lambda: self._following.kernel.state.counts().nodes)
         self._metrics.watch_cache("pods", lambda: self._following.kernel.state.counts().pods)
         self._metrics.watch_cache("assumed_pods", lambda: self._following.kernel.state.counts().assumed)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from scheduler import config
-from scheduler.kernel import queue
+from scheduler.kernel import places
 from scheduler.kube import client, events
 from scheduler.live import binder, cycle, following, metrics, reports, reserver, teller, upkeep
 
@@ -49,7 +49,7 @@ class Leading:
             settings.scheduler_name,
             socket.gethostname(),
             failures=failures,
-            backlog=lambda: pods.count(queue.Place.ACTIVE, queue.Place.CROWDED, queue.Place.BINDING),
+            backlog=lambda: pods.count(places.Place.ACTIVE, places.Place.CROWDED, places.Place.BINDING),
             clock=clock,
         )
         self.reporter = reports.Reporter(api=api, sink=self.sink, now=now, failures=failures)

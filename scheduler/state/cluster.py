@@ -9,14 +9,23 @@ All methods are synchronous and run on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, NamedTuple
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.state import changes, demand, neighbours, nodes, priorities, replicas, selecting, snapshot, witnesses
+from scheduler.state import (
+    changes,
+    demand,
+    deviceclasses,
+    neighbours,
+    nodes,
+    nominated,
+    priorities,
+    replicas,
+    selecting,
+    snapshot,
+    witnesses,
+)
 from scheduler.state.volumes import storage
 
 _FINISHED: Final = ("Succeeded", "Failed")
@@ -70,12 +79,12 @@ class Cluster:
         self.storage = storage.Storage(self.changes, self._index_of)
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
-        self._nominated: dict[str, core.Pod] = {}
+        self._nominated = nominated.NominatedPods(self.changes, self._index_of)
         self._neighbours = neighbours.Neighbours(self._nodes.labels, self.changes)
         self._selectors = selecting.SelectorTable()
         self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
-        self._device_classes: dict[str, str] = {}  # name -> extended resource, where it claims one
+        self._device_classes = deviceclasses.DeviceClasses()
 
     @property
     def generation(self) -> int:
@@ -167,17 +176,13 @@ class Cluster:
 
     def apply_device_class(self, device_class: core.DeviceClass) -> None:
         """Add a device class or take in which extended resource it claims."""
-        name, resource = device_class.metadata.name, device_class.spec.extended_resource_name
-        if not resource:
-            self.remove_device_class(name)
-        elif self._device_classes.get(name) != resource:
-            self._device_classes[name] = resource
+        if self._device_classes.apply(device_class):
             self._last = None
             self.changes.note(changes.ALL, changes.DEVICES)
 
     def remove_device_class(self, name: str) -> None:
         """Forget a device class."""
-        if self._device_classes.pop(name, None) is not None:
+        if self._device_classes.remove(name):
             self._last = None
             self.changes.note(changes.ALL, changes.DEVICES)
 
@@ -218,16 +223,16 @@ class Cluster:
         if not pod.spec.node_name or pod.status.phase in _FINISHED:
             if placed is not None and placed.assumed and pod.status.phase not in _FINISHED:
                 return  # an older version of a pod whose binding is under way
-            if self._nominated.get(uid) == pod:
+            if self._nominated.by_uid.get(uid) == pod:
                 return
             self.remove_pod(uid)
             if pod.status.nominated_node_name and pod.status.phase not in _FINISHED:
-                self._nominate(pod)
+                self._nominated.put(pod)
             return
         if placed is not None and placed.node == pod.spec.node_name and placed.counts_like(pod):
             placed.pod, placed.assumed = pod, False
         else:
-            if placed is not None or uid in self._nominated:
+            if placed is not None or uid in self._nominated.by_uid:
                 self._drop(uid)
             self._place(pod, pod.spec.node_name, demand.of(pod), assumed=False)
 
@@ -249,8 +254,7 @@ class Cluster:
         uid = pod.metadata.uid
         if node not in self._index_of or uid in self._placed:
             raise KeyError(f"{pod.key} cannot be assumed on {node!r}")
-        if uid in self._nominated:
-            self._drop_nomination(uid)
+        self._nominated.drop(uid)
         # A pod that says something of running counts by that too, which its decision did not look at.
         runs = pod.status.container_statuses or pod.status.init_container_statuses or pod.status.resources
         self._place(pod, node, demand.of(pod) if asked is None or runs else asked, assumed=True)
@@ -261,7 +265,7 @@ class Cluster:
             pod = self._placed[uid].pod
             self.remove_pod(uid)
             if pod.status.nominated_node_name:
-                self._nominate(pod)
+                self._nominated.put(pod)
 
     def is_assumed(self, uid: str) -> bool:
         """Whether a pod is counted only because its binding is under way."""
@@ -287,7 +291,7 @@ class Cluster:
             capabilities=capabilities,
             namespaces=self._neighbours.namespaces,
             placed=list(self._placed.values()),
-            nominated=list(self._nominated.values()),
+            nominated=list(self._nominated.by_uid.values()),
             selectors=self._selectors.held(),
         )
 
@@ -311,31 +315,31 @@ class Cluster:
             count=len(of.index_of),
             names=of.names,
             index_of=of.index_of,
-            alive=_read_only(of.alive[view]),
-            unschedulable=_read_only(of.unschedulable[view]),
-            taint_set=_read_only(of.taints.ids[view]),
+            alive=snapshot.read_only(of.alive[view]),
+            unschedulable=snapshot.read_only(of.unschedulable[view]),
+            taint_set=snapshot.read_only(of.taints.ids[view]),
             taint_sets=of.taints.sets,
             node_labels=of.labels,
             capabilities=of.capabilities,
             features=of.features,
-            node_type=_read_only(of.node_type[view]),
-            has_gpu=_read_only(of.hardware[0, view]),
-            has_fast_storage=_read_only(of.hardware[1, view]),
+            node_type=snapshot.read_only(of.node_type[view]),
+            has_gpu=snapshot.read_only(of.hardware[0, view]),
+            has_fast_storage=snapshot.read_only(of.hardware[1, view]),
             resource_row=of.usage.rows,
-            offered=_read_only(of.usage.offered[:, view]),
-            taken=_read_only(of.usage.taken[:, view]),
+            offered=snapshot.read_only(of.usage.offered[:, view]),
+            taken=snapshot.read_only(of.usage.taken[:, view]),
             ports=of.usage.ports,
             images=of.images.by_name,
             neighbours=self._neighbours,
             selectors=self._selectors,
-            nominated_pods=self._nominated,
+            nominated_pods=self._nominated.by_uid,
             placed=self._placed,
             priorities=self._priorities,
             locations=self.replicas,
             witnesses=self.witnesses,
             storage=self.storage,
             links=of.network,
-            device_resources=frozenset(self._device_classes.values()),
+            device_resources=self._device_classes.resources(),
             now_s=now_s,
         )
         return self._last
@@ -353,20 +357,6 @@ class Cluster:
             and last.taken.base is of.usage.taken
         )
 
-    def _nominate(self, pod: core.Pod) -> None:
-        self._nominated[pod.metadata.uid] = pod
-        self._nomination_changed(pod)
-
-    def _drop_nomination(self, uid: str) -> None:
-        pod = self._nominated.pop(uid, None)
-        if pod is not None:
-            self._nomination_changed(pod)
-
-    def _nomination_changed(self, pod: core.Pod) -> None:
-        index = self._index_of.get(pod.status.nominated_node_name)
-        if index is not None:
-            self.changes.note(index, changes.NOMINATED)
-
     def _place(self, pod: core.Pod, node: str, asked: demand.Demand, *, assumed: bool) -> None:
         placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
         uid = pod.metadata.uid
@@ -380,7 +370,7 @@ class Cluster:
             self._count(placed, 1)
 
     def _drop(self, uid: str) -> None:
-        self._drop_nomination(uid)
+        self._nominated.drop(uid)
         placed = self._placed.pop(uid, None)
         if placed is None:
             return
@@ -404,11 +394,3 @@ class Cluster:
         if self.storage.use.step(placed.pod, placed.index, sign):
             changed |= changes.MOUNTS
         self.changes.note(placed.index, changed)
-
-
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-
-def _read_only(view: NDArray[Scalar]) -> NDArray[Scalar]:
-    view.flags.writeable = False
-    return view

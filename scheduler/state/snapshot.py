@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -164,3 +165,12 @@ class Snapshot:
     def local_storage(self, namespace: str) -> frozenset[int]:
         """The slots of nodes with a store that can be had now and that speaks for a namespace."""
         return self.locations.storage.slots(namespace, self.now_s, self.index_of)
+
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def read_only(view: NDArray[Scalar]) -> NDArray[Scalar]:
+    """The same view, that nobody can write through."""
+    view.flags.writeable = False
+    return view

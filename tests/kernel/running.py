@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from scheduler import config
 from scheduler.api import core, crd, verdicts
-from scheduler.kernel import commands, events, kernel, queue
+from scheduler.kernel import commands, events, kernel, places
 from tests.fakeapi import objects
 
 C = TypeVar("C", bound=commands.Command)
@@ -54,9 +54,9 @@ class Bare:
     kernel: kernel.Kernel
     now_s: float = 1000.0
 
-    def place(self, name: str) -> queue.Place:
+    def place(self, name: str) -> places.Place:
         entry = self.kernel.queue.get(f"uid-{name}")
-        return entry.place if entry is not None else queue.Place.GONE
+        return entry.place if entry is not None else places.Place.GONE
 
     def nodes(self, *nodes: core.Node) -> None:
         for one in nodes:

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 
 from scheduler.api import verdicts
-from scheduler.kernel import bindings, commands, kernel, queue, validation
+from scheduler.kernel import bindings, commands, kernel, places, validation
 from tests.kernel import running
 
 Verdict = verdicts.Verdict
-Place = queue.Place
+Place = places.Place
 
 
 @pytest.fixture

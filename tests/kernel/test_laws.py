@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from scheduler.api import core, verdicts
 from scheduler.engine import decide
-from scheduler.kernel import commands, events, kernel, queue, recording, validation
+from scheduler.kernel import commands, events, kernel, places, recording, validation
 from scheduler.plugins import request
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
 
 Verdict = verdicts.Verdict
-Place = queue.Place
+Place = places.Place
 
 # A thousand in CI; a sequence takes 20 ms.
 SEQUENCES = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples)
@@ -225,7 +225,7 @@ class World:
             while self.unanswered:
                 self._answer(Verdict.BOUND)
             self.now_s += 11.0  # past every backoff, and short of the flush of who sleeps
-            if not self.kernel.queue.count(*queue.AWAKE):
+            if not self.kernel.queue.count(*places.AWAKE):
                 return
         pytest.fail("it does not come to rest")
 

@@ -8,10 +8,10 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.kernel import queue
+from scheduler.kernel import places, queue
 from tests.live import builders
 
-Place = queue.Place
+Place = places.Place
 
 
 @pytest.fixture

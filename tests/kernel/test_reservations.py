@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from scheduler.api import core, volumes
-from scheduler.kernel import commands, events, queue, validation
+from scheduler.kernel import commands, events, places, validation
 from tests.kernel import running
 
-Place = queue.Place
+Place = places.Place
 SELECTED, COMPLETED = volumes.SELECTED_NODE, volumes.BIND_COMPLETED
 
 

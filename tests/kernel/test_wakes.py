@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from scheduler.api import core, names, verdicts
-from scheduler.kernel import commands, events, queue
+from scheduler.kernel import commands, events, places
 from scheduler.plugins import registry
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
 
-Place = queue.Place
+Place = places.Place
 
 TAINT = {"taints": [{"key": "k", "effect": "NoSchedule"}]}
 STORAGE = {names.REQUIRES_LOCAL_STORAGE: "true"}
