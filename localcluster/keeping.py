@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -209,15 +210,24 @@ class Keeper:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on and that this process was never given before.
+    """A loopback port that nobody listens on and that no process of ours was given that still runs.
 
     Seconds pass until its program listens, and a store that is stopped comes back to its own: to whoever only looks,
-    both are free meanwhile.
+    both are free meanwhile. So a byte of one file is locked for each, which the system unlocks when this process ends.
     """
+    file = _given_file()
     for port in random.sample(PORT_RANGE, 200):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 _given.add(port)
                 return port
     raise errors.ClusterError(f"no free loopback port between {PORT_RANGE.start} and {PORT_RANGE.stop}")
+
+
+@functools.cache
+def _given_file() -> int:
+    """The file of which a byte is locked for each port that is given; closing it would unlock them all."""
+    path = pathlib.Path(tempfile.gettempdir(), f"data-locality-scheduler-{os.getuid()}.ports")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

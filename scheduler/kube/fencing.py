@@ -5,8 +5,8 @@ when they are over, and none is waited for beyond them. It is asked when a reque
 between the last turn of the event loop and the bytes: a process that was stopped (SIGSTOP, a frozen cgroup or machine)
 while its request stood in a line for a connection sends nothing when it goes on.
 
-What is left is a stop that falls between that look at the clock and the system call. Nothing is awaited there, and
-encrypting and sending are one call (scheduler.kube.wire), so it is some microseconds long; of SIGCONT the process hears
+What is left is a stop that falls between that look at the clock and the system call. Nothing is awaited there, and the
+request is encrypted by then (scheduler.kube.sealing), so it is a microsecond or two; of SIGCONT the process hears
 before the next instruction of Python (scheduler.live.app). A frozen cgroup or machine gives no such sign. It would take
 the API server's help to shut that, too; there a second Binding of a pod is refused in any case. An event loop that
 collects what is written, as uvloop does, widens the gap to one of its turns.

@@ -5,8 +5,8 @@ a request is one piece of bytes, written at once, and an answer is its status, i
 request is under way on a connection at a time. Nothing is followed, unpacked or repeated. A connection whose answer was
 not taken whole is cut; so is one that was idle for long, before the server closes it under a request.
 
-The sockets are the ssl module's own, which encrypt and send in one call: asyncio's transports do the same in Python at
-the price of a third of the request, and between a look at the fence and the bytes.
+Sockets and TLS are used without asyncio's transports, which cost a third of the request, and lie between a look at the
+fence and the bytes. A request is encrypted before that look (scheduler.kube.sealing).
 
 Lists, watches and whatever goes through a proxy are aiohttp's business (scheduler.kube.client).
 """
@@ -24,10 +24,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from scheduler import errors
-from scheduler.kube import answers, fencing
+from scheduler.kube import answers, fencing, sealing
 
 IDLE_S: Final = 30.0  # an API server ends an idle connection after 90 s (secure_serving.go), proxies often after 60
-READ_BYTES: Final = 2**16  # more than a record of TLS, so that nothing of one is left behind where no selector sees it
 
 Socket = Callable[[fencing.Address], socket.socket]
 Headers = tuple[tuple[str, str], ...]  # name and value
@@ -109,15 +108,16 @@ class Wire:
                 made.setblocking(False)
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 await loop.sock_connect(made, address[4])
-                if self._tls is not None:
-                    made = await _secured(made, self._tls, origin.tls_name or origin.host)
+                seal = sealing.Sealing(self._tls, origin.tls_name or origin.host) if self._tls is not None else None
+                if seal is not None:
+                    await seal.shake_hands(made)
             except BaseException as error:
                 made.close()
                 if not isinstance(error, OSError) or isinstance(error, ssl.SSLError):
                     raise
                 failure = error
                 continue
-            connection = _Connection(made)
+            connection = _Connection(made, seal)
             self._all.add(connection)
             return connection
         raise failure or OSError(f"{origin.host} has no address")
@@ -126,11 +126,12 @@ class Wire:
 class _Connection:
     """One connection, and the answer that is coming in on it."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, seal: sealing.Sealing | None) -> None:
         self.used_s = 0.0
         self.is_reusable = True
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = connected
+        self._seal = seal
         self._unsent = b""
         self._is_full = False  # the kernel takes no more, so that the rest waits for it
         self._reading = answers.Reading()
@@ -143,10 +144,10 @@ class _Connection:
             raise ConnectionResetError("the connection was closed")
         self._answer = self._loop.create_future()
         self._reading = answers.Reading()
-        self._unsent = request
+        self.is_reusable = False  # until the answer is here
+        self._unsent = request if self._seal is None else self._seal.seal(request)
         if fence is not None and fence() <= 0:
             raise errors.FencedError
-        self.is_reusable = False  # until the answer is here
         self._send(self._socket)
         return await self._answer
 
@@ -162,7 +163,7 @@ class _Connection:
     def _send(self, connected: socket.socket) -> None:
         try:
             sent = connected.send(self._unsent)
-        except (BlockingIOError, ssl.SSLWantWriteError):
+        except BlockingIOError:
             sent = 0
         except OSError as error:
             self._fail(error)
@@ -176,8 +177,11 @@ class _Connection:
 
     def _receive(self, connected: socket.socket) -> None:
         try:
-            data = connected.recv(READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):  # half a record, or one that is TLS's own
+            data = connected.recv(sealing.READ_BYTES)
+            is_end = not data
+            if self._seal is not None:
+                data, is_end = self._seal.open(data)
+        except BlockingIOError:
             return
         except ssl.SSLEOFError:
             self._fail(ConnectionResetError("the server closed the connection without a word"))
@@ -185,52 +189,29 @@ class _Connection:
         except OSError as error:
             self._fail(error)
             return
+        if not data and not is_end:  # half a record, or one that is TLS's own
+            return
         if self._answer is None or self._answer.done():
             self.cut()  # bytes that nobody asked for, or the end
             return
         try:
-            answer = self._reading.take(data) if data else self._reading.end()
+            answer = self._reading.take(data) if data else None
+            if answer is None and is_end:
+                answer = self._reading.end()
         except answers.BrokenAnswerError as error:
             self._fail(answers.BrokenAnswerError(f"no answer in HTTP/1.1: {error}"))
             return
         if answer is not None:
-            self.is_reusable = bool(data) and answer.headers.get("connection", "").lower() != "close"
+            self.is_reusable = not is_end and answer.headers.get("connection", "").lower() != "close"
             self.used_s = time.monotonic()
             self._answer.set_result(answer)
-        elif not data:
+        elif is_end:
             self._fail(ConnectionResetError("the server closed the connection without an answer"))
 
     def _fail(self, error: OSError) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
         self.cut()
-
-
-async def _secured(connected: socket.socket, tls: ssl.SSLContext, name: str) -> ssl.SSLSocket:
-    """The connection with TLS on it; it is closed where that fails."""
-    secured = tls.wrap_socket(
-        connected, server_hostname=name, do_handshake_on_connect=False, suppress_ragged_eofs=False
-    )
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            turn: asyncio.Future[None] = loop.create_future()
-            try:
-                secured.do_handshake()
-            except ssl.SSLWantReadError:
-                loop.add_reader(secured, turn.set_result, None)
-            except ssl.SSLWantWriteError:
-                loop.add_writer(secured, turn.set_result, None)
-            else:
-                return secured
-            try:
-                await turn
-            finally:
-                loop.remove_reader(secured)
-                loop.remove_writer(secured)
-    except BaseException:
-        secured.close()
-        raise
 
 
 @functools.lru_cache(maxsize=4)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from scheduler import errors
-from scheduler.kube import answers, wire
+from scheduler.kube import answers, sealing, wire
 from tests.fakeapi import certificates
 from tests.fakeapi import server as fakeapi
 
@@ -192,6 +192,41 @@ async def test_behind_a_closed_fence_no_byte_is_sent() -> None:
         line.close()
         await fakeapi.until(lambda: told.connections == 2)
         assert len(told.requests) == 1
+
+
+async def test_a_request_is_encrypted_before_the_fence_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    """Who is stopped right after the fence has little left to do before the bytes are out."""
+    told: list[str] = []
+    seal = sealing.Sealing.seal
+
+    def note(sealed: sealing.Sealing, data: bytes) -> bytes:
+        told.append("encrypted")
+        return seal(sealed, data)
+
+    def closed() -> float:
+        told.append("asked")
+        return 0.0
+
+    monkeypatch.setattr(sealing.Sealing, "seal", note)
+    made = certificates.make(tmp_path, "server")
+    arrived = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read():
+            arrived.set()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=made.server_context())
+    origin = wire.origin(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}", None)
+    line = wire.Wire(ssl.create_default_context(cafile=str(made.cert)), None, limit=1)
+    with pytest.raises(errors.FencedError):
+        await line.ask(origin, b"request", closed)
+    assert told == ["encrypted", "asked"]
+    listening.close()
+    await listening.wait_closed()
+    assert not arrived.is_set()
 
 
 async def test_a_server_that_is_not_there() -> None:

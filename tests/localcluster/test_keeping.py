@@ -1,5 +1,7 @@
 """What clusters on one machine must not get in each other's way with: sockets that are not ready, ports given twice."""
 
+import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -38,3 +40,19 @@ def test_a_keeper_that_can_be_found_can_be_asked(tmp_path: pathlib.Path) -> None
 def test_no_port_is_given_twice() -> None:
     """Of twelve thousand, three hundred that are drawn by chance alone are hardly ever all different."""
     assert len({keeping.free_port() for _ in range(300)}) == 300
+
+
+def test_no_port_is_given_by_two_processes() -> None:
+    program = (
+        "import random, sys\nfrom localcluster import keeping\nrandom.seed(1)\n"
+        "print([keeping.free_port() for _ in range(20)], flush=True)\nsys.stdin.read()"
+    )
+    with contextlib.ExitStack() as stack:
+        given = []
+        for _ in range(2):
+            command = [sys.executable, "-c", program]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            assert process.stdout is not None
+            given += json.loads(process.stdout.readline())
+    assert len(set(given)) == 40
