@@ -51,7 +51,8 @@ class Placed(msgspec.Struct):
         """Whether another version of the pod counts alike, so that most status updates cost a comparison only."""
         old = self.pod
         return (
-            old.metadata.labels == new.metadata.labels
+            old.metadata.namespace == new.metadata.namespace
+            and old.metadata.labels == new.metadata.labels
             and bool(old.metadata.deletion_timestamp) == bool(new.metadata.deletion_timestamp)
             and old.spec.priority == new.spec.priority
             and old.spec.affinity == new.spec.affinity

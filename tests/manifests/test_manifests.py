@@ -54,11 +54,14 @@ def writable(rules: list[Object]) -> set[str]:
     }
 
 
-def test_scheduler_writes_bindings_conditions_and_events_and_nothing_else() -> None:
+def test_scheduler_writes_bindings_claims_conditions_and_events_and_nothing_else() -> None:
     rules = base("ClusterRole")["data-locality-scheduler"]["rules"]
     data = f"{names.GROUP}/{names.DATA_OBJECTS}"
     asked = {"authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"}
-    assert writable(rules) == {"/pods/binding", "/pods/status", "events.k8s.io/events", data, f"{data}/status"} | asked
+    pods = {"/pods/binding", "/pods/status", "events.k8s.io/events"}
+    claims = {"/persistentvolumeclaims", "/persistentvolumes"}
+    assert writable(rules) == {data, f"{data}/status"} | pods | claims | asked
+    assert all(allowed(rules, "", one.strip("/")) == {"list", "watch", "patch"} for one in claims)
     assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(rules, names.GROUP, f"{names.DATA_OBJECTS}/status") == {"patch"}
     (make, hold) = base("Role")["data-locality-scheduler"]["rules"]
