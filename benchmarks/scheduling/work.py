@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler.api import names
+from scheduler.api import crd, names
 
 Json = dict[str, Any]
 
@@ -233,7 +233,10 @@ def urn(number: int) -> str:
 
 
 def data_objects(scene: Scene) -> Iterator[Json]:
-    """Data of 1 MB to 1 GB with one to three copies, declared, so that they do not age."""
+    """Data of 1 MB to 1 GB with one to three copies, declared, so that they do not age.
+
+    Labelled as the scheduler has them from the first time that it sees them: that is no part of placing a pod.
+    """
     for number in range(DATA_OBJECTS):
         places = scene.rng.sample(range(scene.nodes), min(scene.nodes, scene.rng.randint(1, 3)))
         size_bytes = int(10 ** scene.rng.uniform(6, 9))
@@ -242,5 +245,7 @@ def data_objects(scene: Scene) -> Iterator[Json]:
             "sizeBytes": size_bytes,
             "locations": [{"node": node_name(place)} for place in places],
         }
-        metadata = {"name": f"part-{number:05}"}
+        labels = {names.BUCKET_LABEL: urn(number).partition("/")[0]}
+        labels |= {crd.location_label(node_name(place)): "true" for place in places}
+        metadata = {"name": f"part-{number:05}", "labels": labels}
         yield {"apiVersion": names.API_VERSION, "kind": "DataObject", "metadata": metadata, "spec": spec}
