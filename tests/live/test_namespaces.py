@@ -67,6 +67,19 @@ async def test_an_object_is_made_where_the_bucket_is_known_the_pods_own_namespac
             assert obj["metadata"]["annotations"][names.ON_DEMAND_FOR] == "a"
 
 
+@pytest.mark.parametrize("kind", [names.INPUT_PREFIX, names.OUTPUT_PREFIX])
+async def test_the_home_namespaces_object_is_none_of_a_namespace_with_such_a_bucket_of_its_own(
+    fake: server.FakeApi, tmp_path: pathlib.Path, kind: str
+) -> None:
+    for namespace in (HOME, "a"):
+        fake.store.create("dataobjects", bucket(namespace, "both"))
+    async with running.scheduler(fake, tmp_path, NEVER) as world:
+        for count, namespace in enumerate(("b", "a"), 1):
+            create(fake, namespace, "pod", "both/k", kind=kind)
+            await world.until(lambda count=count: len(keys(fake)) == count)
+    assert keys(fake) == {(HOME, "both/k"), ("a", "both/k")}
+
+
 async def test_a_store_of_ones_own_is_known_before_its_bucket_has_an_object(
     fake: server.FakeApi, tmp_path: pathlib.Path
 ) -> None:
