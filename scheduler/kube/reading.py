@@ -49,6 +49,20 @@ class _Head(msgspec.Struct):
     metadata: _Name
 
 
+async def why_withheld(api: client.Api, path: str) -> errors.ApiError | None:
+    """Why a collection is not ours to list, as the server does not know it or denies it; None where it may be.
+
+    It may be, too, where the server cannot tell at the moment: an informer asks again.
+    """
+    try:
+        await api.get(path, {"limit": "1"})
+    except (errors.NotFoundError, errors.DeniedError) as error:
+        return error
+    except errors.ApiError:
+        return None
+    return None
+
+
 async def get(api: client.Api, path: str, kind: type[T]) -> T | None:
     """One object, None where there is none."""
     try:

@@ -11,10 +11,9 @@ from typing import Final
 
 import structlog
 
-from scheduler import errors
 from scheduler.api import core
 from scheduler.kernel import events
-from scheduler.kube import client, informer
+from scheduler.kube import client, informer, reading
 from scheduler.live import driver
 
 log = structlog.get_logger(__name__)
@@ -40,11 +39,7 @@ class DeviceClasses:
 
 async def are_listable(api: client.Api) -> bool:
     """Whether there are device classes that we may see; says so where not."""
-    try:
-        await api.get(DEVICE_CLASSES, {"limit": "1"})
-    except (errors.NotFoundError, errors.DeniedError) as error:
+    error = await reading.why_withheld(api, DEVICE_CLASSES)
+    if error is not None:
         log.info("device classes are not followed", error=str(error))
-        return False
-    except errors.ApiError:
-        return True  # for a moment not; the informer asks again
-    return True
+    return error is None

@@ -149,7 +149,7 @@ class Keys:
 
     def place_of(self, namespace: str, urn: str) -> Place | None:
         """The DataObject of exactly this key that a namespace's pods see first, as far as the watch has shown."""
-        return next(iter(self._exactly(namespace, urn)), None)
+        return next(iter(self._table.exactly(namespace, urn)), None)
 
     async def ensure(self, namespace: str, urn: str) -> crd.DataObject | None:
         """The same, made if there is none; None where there is no room for another.
@@ -202,14 +202,6 @@ class Keys:
         """In which namespace stands what a namespace's pods see of a bucket, their own first; None where nothing is."""
         return self._table.speaks_in(namespace, bucket)
 
-    def _exactly(self, namespace: str, urn: str) -> list[Place]:
-        """The objects of exactly this key that a namespace's pods go by, the first before the others.
-
-        Where the namespace knows of the bucket by itself, the home namespace's object tells of another bucket.
-        """
-        is_own = self._home_of(namespace, urn.partition("/")[0]) == namespace
-        return [place for place in self._table.exactly(namespace, urn) if place[0] == namespace or not is_own]
-
     def _want(self, named: mentions.Named) -> None:
         """Have objects made for a pending pod's inputs where there are none."""
         namespace, now = named.namespace, self._clock()
@@ -220,7 +212,7 @@ class Keys:
                 self._unheard_of.add(named.uid)
             elif (
                 (home, urn) not in self._creating
-                and not self._exactly(namespace, urn)
+                and not self._table.exactly(namespace, urn)
                 and now >= self._refused_until.get(home, now)
                 and now >= self._refused_until.get(namespace, now)
             ):
@@ -249,7 +241,7 @@ class Keys:
         self._release(urn)
 
     def _is_awaited(self, namespace: str, urn: str) -> bool:
-        places = self._exactly(namespace, urn)
+        places = self._table.exactly(namespace, urn)
         return not any(self._has_answered(place) for place in places) if places else self._is_being_made(namespace, urn)
 
     def _is_being_made(self, namespace: str, urn: str) -> bool:

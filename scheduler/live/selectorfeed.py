@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from scheduler import errors
 from scheduler.api import services
 from scheduler.kernel import events
-from scheduler.kube import client, informer, mishaps
+from scheduler.kube import client, informer, mishaps, reading
 from scheduler.live import driver
 
 log = structlog.get_logger(__name__)
@@ -73,11 +72,7 @@ class Selectors:
 
     async def _is_listable(self, kind: str) -> bool:
         path, _ = KINDS[kind]
-        try:
-            await self._api.get(path, {"limit": "1"})
-        except (errors.NotFoundError, errors.DeniedError) as error:
+        error = await reading.why_withheld(self._api, path)
+        if error is not None:
             log.warning("not followed: pods are not spread by what these select", kind=kind, error=str(error))
-            return False
-        except errors.ApiError:
-            return True  # for a moment not; the informer asks again
-        return True
+        return error is None

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 import structlog
 
-from scheduler import errors
 from scheduler.api import volumes
 from scheduler.kernel import events
-from scheduler.kube import client, informer, mishaps
+from scheduler.kube import client, informer, mishaps, reading
 from scheduler.live import driver
 
 log = structlog.get_logger(__name__)
@@ -76,11 +75,7 @@ class Volumes:
             self.synced.set()
 
     async def _is_listable(self, path: str) -> bool:
-        try:
-            await self._api.get(path, {"limit": "1"})
-        except (errors.NotFoundError, errors.DeniedError) as error:
+        error = await reading.why_withheld(self._api, path)
+        if error is not None:
             log.warning("claims and volumes are not followed: pods with claims stay pending", error=str(error))
-            return False
-        except errors.ApiError:
-            return True  # for a moment not; the informer asks again
-        return True
+        return error is None

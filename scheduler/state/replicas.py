@@ -177,8 +177,13 @@ class ReplicaTable:
         return max(seen, default=0.0)
 
     def exactly(self, namespace: str, urn: str) -> list[tuple[str, str]]:
-        """The DataObjects of exactly this urn that count for a namespace's pods, in order: namespace and name."""
-        return [(home, name) for home in self._homes(namespace) for name in sorted(self._known.get((home, urn), ()))]
+        """The DataObjects of exactly this urn that count for a namespace's pods, in order: namespace and name.
+
+        Where the namespace knows of the bucket by itself, the home namespace's tell of another bucket.
+        """
+        is_own = self.speaks_in(namespace, _bucket(urn)) == namespace
+        homes = (namespace,) if is_own else self._homes(namespace)
+        return [(home, name) for home in homes for name in sorted(self._known.get((home, urn), ()))]
 
     def doubts(self, namespace: str, name: str, now_s: float) -> tuple[Absent, ...]:
         """The copies that a DataObject knows of and that do not count at a time."""
