@@ -10,7 +10,8 @@ here waits, nor knows of an event loop, a network, a clock or Kopf; who drives i
 (scheduler.live.driver).
 
 The order of the layers below: World keeps what is known of the cluster and says whom a change may help, Queue holds who
-waits, Bindings what was decided and is not settled, Journal the last decisions.
+waits, Reserving and Settling take what was decided to its end, before its Binding and after, Journal has the last
+decisions.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ from typing import Any
 import numpy as np
 
 from scheduler import config, errors
-from scheduler.api import core, verdicts, volumes
+from scheduler.api import core
 from scheduler.engine import decide, decision
-from scheduler.kernel import bindings, commands, events, journal, places, queue, reservations, world
+from scheduler.kernel import bindings, commands, events, journal, places, queue, reserving, settling, world
 from scheduler.plugins import request
 from scheduler.plugins.volumes import binding
-
-Verdict = verdicts.Verdict
 
 
 class Kernel:
@@ -54,16 +53,27 @@ class Kernel:
         )
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
-        self.bindings = bindings.Bindings(settings.binds_in_flight)
-        timeout_s = float(settings.plugins.volume_bind_timeout_s)
-        self.reservations = reservations.Reservations(self.state.storage, timeout_s)
+        self._out: list[commands.Command] = []
+        self._settling = settling.Settling(
+            known=self.world,
+            waiting=self.queue,
+            limit=settings.binds_in_flight,
+            clock=lambda: self.now_s,
+            out=self._out,
+        )
+        self._reserving = reserving.Reserving(
+            known=self.world,
+            waiting=self.queue,
+            timeout_s=float(settings.plugins.volume_bind_timeout_s),
+            bind=self._settling.begin,
+            out=self._out,
+        )
+        self.bindings, self.reservations = self._settling.under_way, self._reserving.under_way
         self.journal = journal.Journal()
         self._settings = settings
         self._engine = decide.Engine(settings)
         self._chance = np.random.PCG64(seed)
-        self._wall_s = 0.0
         self._second = -1, ""  # a second since 1970, and as text
-        self._out: list[commands.Command] = []
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             events.NodeSeen: self.world.node_seen,
             events.NodeGone: self.world.node_gone,
@@ -86,9 +96,9 @@ class Kernel:
             events.PendingListed: self._pending_listed,
             events.DataCame: self._data_came,
             events.DataAnswered: self._data_answered,
-            events.BindAnswered: self._bind_answered,
-            events.ReserveAnswered: self._reserve_answered,
-            events.LookedUp: self._looked_up,
+            events.BindAnswered: self._settling.answered,
+            events.ReserveAnswered: self._reserving.answered,
+            events.LookedUp: self._settling.looked_up,
         }
 
     def handle(self, event: events.Event) -> list[commands.Command]:
@@ -110,10 +120,9 @@ class Kernel:
             budget: How many pods to take at most.
         """
         self._begin(now_s)
-        self._wall_s = wall_s
+        self.world.wall_s = wall_s
         self._out += self.bindings.sweep(now_s)
-        for late in self.reservations.late(now_s):
-            self._unreserve(late, reservations.TIME_IS_UP)
+        self._reserving.sweep(now_s)
         while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
             budget -= 1
             if self.state.is_placed(entry.uid) or entry.uid in self.bindings or entry.uid in self.reservations:
@@ -147,8 +156,8 @@ class Kernel:
         self.now_s = max(self.now_s, now_s)
 
     def _end(self) -> list[commands.Command]:
-        out, self._out = self._out, []
-        out += self.world.drain()
+        out = [*self._out, *self.world.drain()]
+        self._out.clear()
         return out
 
     # ------------------------------------------------------------------------------------------------- what is seen
@@ -172,18 +181,18 @@ class Kernel:
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid = event.pod.metadata.uid
         self.queue.observe(event.pod)
-        self._end_reservation(uid)
+        self._reserving.cease(uid)
         self.world.nominate(uid, event.pod if self.queue.get(uid) is not None else None)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
-        self._end_reservation(event.uid)
+        self._reserving.cease(event.uid)
         self.world.nominate(event.uid, None)
 
     def _pending_listed(self, event: events.PendingListed) -> None:
         self.queue.reconcile(event.pods, asked=event.asked_s)
         for uid in list(self.reservations):
-            self._end_reservation(uid)
+            self._reserving.cease(uid)
         for pod in event.pods:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
                 self.world.nominate(pod.metadata.uid, entry.pod)
@@ -197,6 +206,20 @@ class Kernel:
         entry = self.queue.get(event.uid)
         if entry is not None and entry.place is places.Place.ASKED:
             self.queue.answer(entry, event.until_s)
+
+    def _assumed(self, uid: str) -> tuple[core.Pod, str] | None:
+        """A pod that is only assumed on its node, as it was decided, and the node."""
+        if not self.state.is_assumed(uid):
+            return None
+        one = self.reservations.get(uid)
+        return (one.pod, one.node) if one is not None else self.bindings.assumed(uid)
+
+    def _storage_seen(self, event: events.StorageSeen) -> None:
+        self.world.storage_seen(event)
+        self._reserving.look(event.obj)
+
+    def _storage_gone(self, event: events.StorageGone) -> None:
+        self._reserving.look(self.world.storage_gone(event))
 
     # --------------------------------------------------------------------------------------------------- a decision
 
@@ -213,7 +236,7 @@ class Kernel:
             record = self._record(entry)
             self.journal.add(record)
             self._report_problems(entry, asked, record)
-            view = self.state.freeze(self._wall_s)
+            view = self.world.view()
             record.draw = self._chance.random_raw() >> 1
             found = self._engine.decide(view, asked, record.draw)
             record.fill(found, view)
@@ -229,16 +252,11 @@ class Kernel:
             self.world.assume(pod, found.node, asked.asked)
             self.queue.bind(entry)
             if waiting is None:
-                self._bind(bindings.Flight(pod, found.node, record, self.now_s))
+                self._settling.begin(bindings.Flight(pod, found.node, record, self.now_s))
             else:
-                self._out.append(self.reservations.start(pod, found.node, record, waiting, self.now_s))
+                self._reserving.begin(pod, found.node, record, waiting, self.now_s)
         else:
             self._refuse(entry, record, found)
-
-    def _bind(self, flight: bindings.Flight) -> None:
-        bind = self.bindings.start(flight)
-        if bind is not None:
-            self._out.append(bind)
 
     def _record(self, entry: queue.Entry) -> journal.Record:
         return journal.Record(
@@ -252,10 +270,10 @@ class Kernel:
 
     def _time(self) -> str:
         """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
-        second = math.floor(self._wall_s)
+        second = math.floor(self.world.wall_s)
         if second != self._second[0]:
             self._second = second, datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
-        return f"{self._second[1][:-6]}.{int((self._wall_s - second) * 1e6):06}+00:00"
+        return f"{self._second[1][:-6]}.{int((self.world.wall_s - second) * 1e6):06}+00:00"
 
     def _refuse(self, entry: queue.Entry, record: journal.Record, found: decision.Decision) -> None:
         """No node: say why, and wait for something to change."""
@@ -272,7 +290,7 @@ class Kernel:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
         if entry.uid in self.bindings or entry.uid in self.reservations:
             return
-        if (placed := self.state.freeze(self._wall_s).placed.get(entry.uid)) is not None:
+        if (placed := self.world.view().placed.get(entry.uid)) is not None:
             self.world.forget(entry.pod, placed.node)
             self.world.nominate(entry.uid, entry.pod)
         self.queue.fail(entry)
@@ -291,109 +309,3 @@ class Kernel:
         if not entry.annotations_reported:
             entry.annotations_reported = True
             self._out.append(commands.BadAnnotations(entry.pod, asked.problems))
-
-    # ------------------------------------------------------------------------------------------ claims to be bound
-
-    def _assumed(self, uid: str) -> tuple[core.Pod, str] | None:
-        """A pod that is only assumed on its node, as it was decided, and the node."""
-        if not self.state.is_assumed(uid):
-            return None
-        one = self.reservations.get(uid)
-        return (one.pod, one.node) if one is not None else self.bindings.assumed(uid)
-
-    def _storage_seen(self, event: events.StorageSeen) -> None:
-        self.world.storage_seen(event)
-        self._look_at_reservations(event.obj)
-
-    def _storage_gone(self, event: events.StorageGone) -> None:
-        self._look_at_reservations(self.world.storage_gone(event))
-
-    def _reserve_answered(self, event: events.ReserveAnswered) -> None:
-        one = self.reservations.get(event.uid)
-        if one is not None and event.problem:
-            self._unreserve(one, event.problem)
-        elif one is not None:
-            one.is_written = True
-            self._look_at_reservation(one)
-
-    def _look_at_reservations(self, obj: volumes.Object | None) -> None:
-        for one in self.reservations.concerned(obj):
-            self._look_at_reservation(one)
-
-    def _look_at_reservation(self, one: reservations.Reservation) -> None:
-        """Bind the pod once its claims are, or take all back."""
-        problem = self.reservations.problem(one, self.state.freeze(self._wall_s)) if one.is_written else None
-        if problem == "":
-            self.reservations.end(one.pod.metadata.uid)
-            self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s))
-        elif problem is not None:
-            self._unreserve(one, problem)
-
-    def _unreserve(self, one: reservations.Reservation, problem: str) -> None:
-        """Nothing is assumed for a pod any more; it is told why, and tried again later."""
-        uid = one.pod.metadata.uid
-        self.reservations.end(uid)
-        self.world.forget(one.pod, one.node)
-        one.record.outcome = "error"
-        one.record.message = f'running PreBind plugin "VolumeBinding": {problem}'
-        self._out.append(commands.Unplaced(one.pod, one.record))
-        entry = self.queue.get(uid)
-        if entry is not None:
-            self.queue.fail(entry)
-            self.world.nominate(uid, entry.pod)
-
-    def _end_reservation(self, uid: str) -> None:
-        """Take back what is assumed for a pod that waits no longer."""
-        if uid in self.reservations and self.queue.get(uid) is None:
-            one = self.reservations.end(uid)
-            self.world.forget(one.pod, one.node)
-
-    # ------------------------------------------------------------------------------------------- answers to bindings
-
-    def _bind_answered(self, event: events.BindAnswered) -> None:
-        flight = self.bindings.answered(event.uid, event.verdict, event.after_s)
-        if isinstance(flight, commands.LookUp):
-            pod = self.bindings.pod_of(event.uid)
-            self._out += [commands.Unsettled(pod, event.verdict, event.message), flight]
-        elif flight is not None:
-            self._settle(flight, event.verdict, event.message)
-
-    def _looked_up(self, event: events.LookedUp) -> None:
-        if event.uid not in self.bindings:
-            freed = self.bindings.looked(event.uid, event.verdict, self.now_s)
-            if freed is not None:
-                self._out.append(commands.Freed(freed.pod, freed.node))
-                self.world.forget(freed.pod, freed.node)
-                self.queue.remove(event.uid)  # one that is pending all the same is found again by the next list
-                self.world.nominate(event.uid, None)
-            return
-        flight = self.bindings.answered(event.uid, event.verdict, event.after_s)
-        if isinstance(flight, commands.LookUp):
-            self._out.append(flight)
-        elif flight is not None:
-            self._settle(flight, event.verdict, event.message)
-
-    def _settle(self, flight: bindings.Flight, verdict: Verdict, message: str) -> None:
-        pod, uid = flight.pod, flight.pod.metadata.uid
-        elapsed_s = self.now_s - flight.started_s
-        while (bind := self.bindings.next()) is not None:
-            self._out.append(bind)
-        for namespace in self.queue.crowded():
-            if self.bindings.admits(namespace):
-                self.queue.readmit(namespace)
-        if verdict in {Verdict.BOUND, Verdict.FINISHED}:
-            flight.record.outcome = Verdict.BOUND.value
-            if self.state.is_assumed(uid):
-                self.bindings.expect(flight, self.now_s)
-            self._out.append(commands.Scheduled(pod, flight.record, elapsed_s))
-            return
-        flight.record.outcome, flight.record.message = verdict.value, message
-        self.world.forget(pod, flight.node)
-        entry = self.queue.get(uid)
-        if verdict in {Verdict.CONFLICT, Verdict.GONE}:
-            self.queue.remove(uid)
-        elif entry is not None:
-            self.queue.fail(entry)
-        entry = self.queue.get(uid)
-        self.world.nominate(uid, entry.pod if entry is not None else None)
-        self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))

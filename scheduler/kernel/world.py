@@ -15,7 +15,7 @@ from scheduler.api import core, crd, volumes
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
-from scheduler.state import cluster, demand, selecting
+from scheduler.state import cluster, demand, selecting, snapshot
 
 Place = tuple[str, str]
 _STORED: Final = {kind.__name__: kind for kind in volumes.KINDS}
@@ -26,9 +26,13 @@ class World:
 
     Args:
         home: The namespace whose DataObjects serve everybody's pods.
+
+    Attributes:
+        wall_s: The time of day in seconds since 1970, as of the last turn.
     """
 
     def __init__(self, settings: config.Settings, home: str, waiting: queue.Queue) -> None:
+        self.wall_s = 0.0
         self.state = cluster.Cluster(settings.network, home, witness_max_age_s=settings.witness_max_age_s)
         self.nodes: dict[str, core.Node] = {}
         self.unreadable_nodes: set[str] = set()
@@ -42,6 +46,10 @@ class World:
         self._filters = {one.name: one for one in registry.FILTERS}
         self._queue = waiting
         self._told: list[commands.Command] = []
+
+    def view(self) -> snapshot.Snapshot:
+        """The state as a decision reads it; valid until the next change."""
+        return self.state.freeze(self.wall_s)
 
     def drain(self) -> list[commands.Command]:
         """What there is to tell of since the last time."""

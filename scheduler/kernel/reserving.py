@@ -1,0 +1,98 @@
+"""From a node to a Binding: what is written before a pod is bound, until it is there or all is taken back.
+
+    begin      what was decided is assumed, and a command has it written
+    answered   it is written, or could not be
+    look       the watches have shown something: the pod is bound once all of it is there, or tried again
+    cease      the pod waits no longer
+
+What is reserved, and when that has come to an end, good or bad, `reservations` says; here is what follows of it for the
+pod, the state and the queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scheduler.api import core, volumes
+from scheduler.kernel import bindings, commands, events, journal, queue, reservations, world
+from scheduler.plugins.volumes import binding
+
+
+class Reserving:
+    """What follows of reservations.
+
+    Args:
+        known: The cluster.
+        waiting: Whose pods they are.
+        timeout_s: For how long the end of one is awaited.
+        bind: Has a pod bound that has all that it needs.
+        out: Where commands go.
+
+    Attributes:
+        under_way: Those whose end is awaited.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: world.World,
+        waiting: queue.Queue,
+        timeout_s: float,
+        bind: Callable[[bindings.Flight], None],
+        out: list[commands.Command],
+    ) -> None:
+        self.under_way = reservations.Reservations(known.state.storage, timeout_s)
+        self._world = known
+        self._queue = waiting
+        self._bind = bind
+        self._out = out
+
+    def begin(self, pod: core.Pod, node: str, record: journal.Record, what: binding.Binding, now_s: float) -> None:
+        """A pod that is assumed on a node needs this to be written first."""
+        self._out.append(self.under_way.start(pod, node, record, what, now_s))
+
+    def answered(self, event: events.ReserveAnswered) -> None:
+        one = self.under_way.get(event.uid)
+        if one is not None and event.problem:
+            self._take_back(one, event.problem)
+        elif one is not None:
+            one.is_written = True
+            self._look_at(one)
+
+    def look(self, obj: volumes.Object | None) -> None:
+        """This object has changed, or is gone; None: nobody knew it."""
+        for one in self.under_way.concerned(obj):
+            self._look_at(one)
+
+    def sweep(self, now_s: float) -> None:
+        """Take back those whose time is up."""
+        for late in self.under_way.late(now_s):
+            self._take_back(late, reservations.TIME_IS_UP)
+
+    def cease(self, uid: str) -> None:
+        """Take back what is assumed for a pod, if it waits no longer."""
+        if uid in self.under_way and self._queue.get(uid) is None:
+            one = self.under_way.end(uid)
+            self._world.forget(one.pod, one.node)
+
+    def _look_at(self, one: reservations.Reservation) -> None:
+        """Bind the pod once its claims are, or take all back."""
+        problem = self.under_way.problem(one, self._world.view()) if one.is_written else None
+        if problem == "":
+            self.under_way.end(one.pod.metadata.uid)
+            self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s))
+        elif problem is not None:
+            self._take_back(one, problem)
+
+    def _take_back(self, one: reservations.Reservation, problem: str) -> None:
+        """Nothing is assumed for a pod any more; it is told why, and tried again later."""
+        uid = one.pod.metadata.uid
+        self.under_way.end(uid)
+        self._world.forget(one.pod, one.node)
+        one.record.outcome = "error"
+        one.record.message = f'running PreBind plugin "VolumeBinding": {problem}'
+        self._out.append(commands.Unplaced(one.pod, one.record))
+        entry = self._queue.get(uid)
+        if entry is not None:
+            self._queue.fail(entry)
+            self._world.nominate(uid, entry.pod)
