@@ -98,8 +98,9 @@ def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
             before, after = (_no_zeros(side.get(plugin) or {}) for side in (left, right))
             if before != after:  # a plugin that skips the pod adds nothing: upstream leaves it out, zeros say the same
                 yield Difference(f"{key}:{plugin}", _both(before, after))
-    if (ours.get("totals") or {}) != (theirs.get("totals") or {}):
-        yield Difference("totals", _both(ours.get("totals"), theirs.get("totals")))
+    for key in ("totals", "allocations"):
+        if (ours.get(key) or {}) != (theirs.get(key) or {}):
+            yield Difference(key, _both(ours.get(key), theirs.get(key)))
 
 
 def _no_zeros(by_node: Mapping[str, int]) -> dict[str, int]:

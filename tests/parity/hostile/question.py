@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from tests.parity.hostile import company, configs, nodes, placement, pods, spreading, storage
+from tests.parity.hostile import claims, company, configs, nodes, placement, pods, spreading, storage
 from tests.parity.hostile.chance import NAMESPACES, Chance, Object
 
 # What each theme is about: by feature how likely it shows where it can, on each object anew.
@@ -24,6 +24,8 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
     "spread": {"spread": 0.8, "affinity": 0.1, "taints": 0.15},
     "default-spread": {"owners": 0.8},
     "volumes": {"volumes": 0.7},
+    "claims": {"claims": 0.85},
+    "extended": {"extended": 0.7, "claims": 0.1},
     "preemption": {"priorities": 0.9, "crowd": 1.0, "company": 0.1, "ports": 0.1},
 }
 # Amounts beyond 64 bits, or whose products are: upstream wraps or reads nothing, we saturate, and say so.
@@ -59,6 +61,9 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
         spreading.owners(chance, found)
     if any("volumes" in _ALL[name] for name in chosen):
         storage.fill(chance, found, names)
+    if "claims" in often or claims.are_asked(found["pod"]):
+        claims.fill(chance, found, names)
+        found["now"] = claims.NOW
     if "crowd" in often:
         found["pod"]["spec"]["priority"] = chance.choice((0, 10, 100, 1000))
     found["namespaces"] = company.namespaces(chance)
@@ -78,6 +83,10 @@ def _pod(chance: Chance, wanted: nodes.Wanted, name: str) -> Object:
         spreading.own(chance, made)
     if wanted("volumes"):
         storage.mount(chance, made)
+    if wanted("claims"):
+        claims.claim(chance, made)
+    if wanted("extended"):
+        claims.extend(chance, made)
     return made
 
 

@@ -30,6 +30,7 @@ type Answer struct {
 	Totals         map[string]int64            `json:"totals,omitempty"`
 	ScoreError     string                      `json:"scoreError,omitempty"`
 	Best           []string                    `json:"best,omitempty"`
+	Allocations    map[string][]Allocated      `json:"allocations,omitempty"` // by feasible node
 	Preemption     *Preemption                 `json:"preemption,omitempty"`
 	Skipped        map[string][]string         `json:"skipped,omitempty"` // by extension point; for counting only
 }
@@ -104,6 +105,9 @@ func decide(asked *Question) (*Answer, error) {
 	}
 	if len(feasible) == 0 {
 		return told, s.nothingFits(ctx, told, asked.Pod, state, &diagnosis, len(nodes))
+	}
+	if told.Allocations, err = s.allocations(ctx, asked.Pod, state, told.Feasible); err != nil {
+		return nil, err
 	}
 	if len(feasible) > 1 {
 		s.score(ctx, told, asked.Pod, state, feasible)

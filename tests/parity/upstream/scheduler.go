@@ -30,6 +30,7 @@ var defaultConfig = []byte(`{"apiVersion": "kubescheduler.config.k8s.io/v1", "ki
 type scheduler struct {
 	framework framework.Framework
 	snapshot  *internalcache.Snapshot
+	devices   *allocating
 	plugins   map[string]fwk.Plugin
 	filters   []fwk.FilterPlugin // in the order in which they are asked
 }
@@ -59,7 +60,7 @@ func newScheduler(ctx context.Context, asked *Question) (*scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	devices := dynamicresources.NewDRAManager(ctx, claims, slices, factory)
+	devices := &allocating{SharedDRAManager: dynamicresources.NewDRAManager(ctx, claims, slices, factory)}
 	extended := devices.DeviceClassResolver().(*extendedresourcecache.ExtendedResourceCache)
 	if _, err := factory.Resource().V1().DeviceClasses().Informer().AddEventHandler(extended); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func newScheduler(ctx context.Context, asked *Question) (*scheduler, error) {
 		return nil, err
 	}
 
-	made := &scheduler{snapshot: snapshot, plugins: map[string]fwk.Plugin{}}
+	made := &scheduler{snapshot: snapshot, devices: devices, plugins: map[string]fwk.Plugin{}}
 	registry := frameworkruntime.Registry{}
 	for name, factory := range plugins.NewInTreeRegistry() {
 		registry[name] = func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
