@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from scheduler import config
-from scheduler.engine import decision, preemption, profiles, ranking, rows, shapes, sheet, unsupported, verdict
+from scheduler.engine import decision, profiles, ranking, rows, shapes, sheet, unsupported, verdict
+from scheduler.engine.preemption import outlook
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
@@ -74,7 +75,7 @@ class Engine:
                 view,
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
-                preemption=preemption.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
+                preemption=outlook.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
                 refusers=refusers or {plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
             )
         made_of = self._sheet(view, shape, now)
@@ -224,6 +225,6 @@ def _nothing_fits(
         made_of=made_of,
         pod_verdict=narrowed,
         message=decision.nodes_message(view, made_of, reasons, narrowed),
-        preemption=preemption.outlook(asked.pod, view, resolvable) if view.count else None,
+        preemption=outlook.outlook(asked.pod, view, resolvable) if view.count else None,
         refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
     )

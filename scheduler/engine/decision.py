@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import preemption, profiles, ranking, scoring, sheet, verdict
+from scheduler.engine import profiles, ranking, scoring, sheet, verdict
+from scheduler.engine.preemption import outlook
 from scheduler.plugins import contract, criteria, request
 from scheduler.plugins.data import cost, moves
 from scheduler.state import replicas, snapshot
@@ -107,7 +108,7 @@ class Decision:
         message: str = "",
         score_error: str = "",
         is_failed: bool = False,
-        preemption: preemption.Outlook | None = None,
+        preemption: outlook.Outlook | None = None,
         refusers: Mapping[str, Hashable] = _NOBODY,
     ) -> None:
         self.asked = asked
@@ -166,7 +167,8 @@ class Decision:
     @property
     def full_message(self) -> str:
         """The text for the Event and the condition: the message and what preemption says."""
-        return f"{self.message} {self.preemption.text}" if self.preemption is not None else self.message
+        said = self.preemption.text if self.preemption is not None else ""
+        return f"{self.message} {said}" if said else self.message
 
     @property
     def data_s(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scheduler.api import core, crd, verdicts, volumes
+from scheduler.api import core, crd, policy, verdicts, volumes
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="what", tag=True, gc=False):
@@ -73,6 +73,19 @@ class SelectorGone(Event, frozen=True):
     """A Service or a controller of pods is gone."""
 
     kind: str
+    namespace: str
+    name: str
+
+
+class BudgetSeen(Event, frozen=True):
+    """A PodDisruptionBudget is there, as given."""
+
+    budget: policy.PodDisruptionBudget
+
+
+class BudgetGone(Event, frozen=True):
+    """A PodDisruptionBudget is gone."""
+
     namespace: str
     name: str
 
@@ -215,6 +228,8 @@ Any = (
     | DeviceClassGone
     | SelectorSeen
     | SelectorGone
+    | BudgetSeen
+    | BudgetGone
     | ObjectSeen
     | ObjectGone
     | CapabilitySeen

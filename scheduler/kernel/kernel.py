@@ -75,18 +75,7 @@ class Kernel:
         self._chance = np.random.PCG64(seed)
         self._second = -1, ""  # a second since 1970, and as text
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
-            events.NodeSeen: self.world.node_seen,
-            events.NodeGone: self.world.node_gone,
-            events.NamespaceSeen: self.world.namespace_seen,
-            events.NamespaceGone: self.world.namespace_gone,
-            events.DeviceClassSeen: self.world.device_class_seen,
-            events.DeviceClassGone: self.world.device_class_gone,
-            events.SelectorSeen: self.world.selector_seen,
-            events.SelectorGone: self.world.selector_gone,
-            events.ObjectSeen: self.world.object_seen,
-            events.ObjectGone: self.world.object_gone,
-            events.CapabilitySeen: self.world.capability_seen,
-            events.CapabilityGone: self.world.capability_gone,
+            **self.world.handlers(),
             events.StorageSeen: self._storage_seen,
             events.StorageGone: self._storage_gone,
             events.PodSeen: self._pod_seen,

@@ -6,7 +6,8 @@ what a new version changes, and to hand out the question of a decision.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
@@ -55,6 +56,25 @@ class World:
         """What there is to tell of since the last time."""
         told, self._told = self._told, []
         return told
+
+    def handlers(self) -> dict[type[events.Event], Callable[[Any], None]]:
+        """Who takes in what concerns nobody but the world."""
+        return {
+            events.NodeSeen: self.node_seen,
+            events.NodeGone: self.node_gone,
+            events.NamespaceSeen: self.namespace_seen,
+            events.NamespaceGone: self.namespace_gone,
+            events.DeviceClassSeen: self.device_class_seen,
+            events.DeviceClassGone: self.device_class_gone,
+            events.SelectorSeen: self.selector_seen,
+            events.SelectorGone: self.selector_gone,
+            events.BudgetSeen: self.budget_seen,
+            events.BudgetGone: self.budget_gone,
+            events.ObjectSeen: self.object_seen,
+            events.ObjectGone: self.object_gone,
+            events.CapabilitySeen: self.capability_seen,
+            events.CapabilityGone: self.capability_gone,
+        }
 
     # ------------------------------------------------------------------------------------------------------- nodes
 
@@ -118,6 +138,14 @@ class World:
         of = selecting.Selecting(event.kind, event.namespace, event.name)
         self.selectors.pop(of, None)
         self.state.remove_selector(of)
+
+    # ----------------------------------------------- budgets: whom preemption would rather spare; they wake nobody
+
+    def budget_seen(self, event: events.BudgetSeen) -> None:
+        self.state.budgets.apply(event.budget)
+
+    def budget_gone(self, event: events.BudgetGone) -> None:
+        self.state.budgets.remove(event.namespace, event.name)
 
     # ------------------------------------------------- data: where it lies refuses no node, so that it wakes nobody
 

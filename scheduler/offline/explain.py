@@ -84,7 +84,7 @@ def _nothing_fits(found: decision.Decision) -> Answer:
     outlook = found.preemption
     if outlook is not None:
         told["preemption"] = {"eligible": outlook.eligible, "why": outlook.text, "candidates": {}, "selected": []}
-        if outlook.needed:
+        if outlook.eligible and outlook.text.startswith("preemption is not supported"):
             told["fault"] = outlook.text
     return told
 

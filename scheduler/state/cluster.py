@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from scheduler import config
 from scheduler.api import core, crd
 from scheduler.state import (
+    budgets,
     changes,
     demand,
     deviceclasses,
@@ -85,6 +86,7 @@ class Cluster:
         self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
         self._device_classes = deviceclasses.DeviceClasses()
+        self.budgets = budgets.Budgets()
 
     @property
     def generation(self) -> int:
@@ -335,6 +337,7 @@ class Cluster:
             nominated_pods=self._nominated.by_uid,
             placed=self._placed,
             priorities=self._priorities,
+            budgets=self.budgets,
             locations=self.replicas,
             witnesses=self.witnesses,
             storage=self.storage,

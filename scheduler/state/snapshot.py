@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scheduler.api import core
 from scheduler.state import (
+    budgets,
     changes,
     demand,
     images,
@@ -73,7 +74,7 @@ class Snapshot:
 
     ``features`` are those that kubelets declared, each a label without value; ``device_resources`` are the extended
     resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970.
-    ``priorities`` are those of the placed pods.
+    ``priorities`` are those of the placed pods, ``budgets`` the PodDisruptionBudgets.
     """
 
     changes: changes.Log
@@ -101,6 +102,7 @@ class Snapshot:
     nominated_pods: Mapping[str, core.Pod]
     placed: Mapping[str, Placed]
     priorities: priorities.PriorityTable
+    budgets: budgets.Budgets
     locations: replicas.ReplicaTable
     witnesses: witnesses.Witnesses
     storage: storage.Storage

@@ -1,0 +1,62 @@
+"""PodDisruptionBudgets: which of some pods may not be disrupted any more.
+
+Source: pkg/scheduler/framework/preemption/util.go, FilterVictimsWithPDBViolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from scheduler.api import core, policy, requirements
+from scheduler.state import podterms
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    """``selector`` None where it means no pod: there is none, it is empty, or it cannot be read."""
+
+    selector: core.LabelSelector | None
+    allowed: int
+    disrupted: frozenset[str]
+
+
+class Budgets:
+    """Budgets as last applied, of a namespace in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, dict[str, _Budget]] = {}  # by namespace and name
+
+    def apply(self, budget: policy.PodDisruptionBudget) -> None:
+        """Add a budget or take in its new version."""
+        selector, status = budget.spec.selector, budget.status
+        if selector == core.LabelSelector() or requirements.selector_problem(selector):
+            selector = None
+        made = _Budget(selector, status.disruptions_allowed, frozenset(status.disrupted_pods))
+        self._budgets.setdefault(budget.metadata.namespace, {})[budget.metadata.name] = made
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Forget a budget; an unknown one is no error."""
+        here = self._budgets.get(namespace, {})
+        if here.pop(name, None) is not None and not here:
+            del self._budgets[namespace]
+
+    def violating(self, pods: Iterable[core.Pod]) -> Iterator[bool]:
+        """Whether each of some pods may not go, once those before it are gone as far as they may."""
+        left: dict[tuple[str, str], int] = {}
+        for pod in pods:
+            yield self._takes_too_much(pod.metadata, left)
+
+    def _takes_too_much(self, meta: core.ObjectMeta, left: dict[tuple[str, str], int]) -> bool:
+        """Count a pod in its budgets, up to the first that does not let it go; ``left`` is what others left of them."""
+        here = self._budgets.get(meta.namespace)
+        if here is None or not meta.labels:
+            return False
+        for name, budget in here.items():
+            if meta.name in budget.disrupted or not podterms.matches(budget.selector, meta.labels):
+                continue
+            key = meta.namespace, name
+            left[key] = left.get(key, budget.allowed) - 1
+            if left[key] < 0:
+                return True
+        return False
