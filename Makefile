@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test lint types bench bench-engine bench-parts parity hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -37,6 +37,9 @@ demo: $(STAMP)  ## a real control plane on this machine, pods placed by data, co
 
 test: $(STAMP)  ## everything that CI runs: units, laws, compatibility, end to end on the local control plane
 	$(PY) -m tests $(ARGS)
+
+explore: $(STAMP)  ## all laws and hostile tests with ten times the examples, fresh ones each time: SEED=7 ARGS=tests/state
+	HYPOTHESIS_PROFILE=explore $(PY) -m pytest -m "hypothesis and not kind" $(if $(SEED),--hypothesis-seed=$(SEED)) $(ARGS)
 
 lint: $(STAMP)  ## style, formatting, layers
 	$(VENV)/bin/ruff check $(CODE)

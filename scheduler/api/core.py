@@ -7,18 +7,19 @@ has the API's empty value. Quantities stay as written (string or number) until s
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from scheduler.api import decoding, sources
 
-Quantity = str | int | float
-ResourceList = dict[str, Quantity]
 # What does not fit is refused, as the API server refuses it: sums and products of these stay within an int64.
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+# As text it may be of any size, as the API server writes it; a bare number is what can be written again as one.
+Quantity = str | Int64 | float
+ResourceList = dict[str, Quantity]
 
 
 class _Object(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
@@ -223,13 +224,13 @@ class PodSpec(_Object, frozen=True):
     preemption_policy: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] = ()
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
-    resource_claims: tuple[dict[str, Any], ...] = ()
+    resource_claims: tuple[dict[str, str], ...] = ()
     volumes: tuple[sources.Volume, ...] = ()
     ephemeral_containers: tuple[Container, ...] = ()
     host_network: bool = False
     host_users: bool | None = None
-    scheduling_group: dict[str, Any] | None = None  # since Kubernetes 1.36
-    workload_ref: dict[str, Any] | None = None  # the same in 1.35
+    scheduling_group: dict[str, str] | None = None  # since Kubernetes 1.36
+    workload_ref: dict[str, str] | None = None  # the same in 1.35
     # Not read, but a pod that the API server could not hold is no pod to answer for.
     termination_grace_period_seconds: Int64 | None = None
     active_deadline_seconds: Int64 | None = None

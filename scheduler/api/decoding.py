@@ -16,6 +16,7 @@ from scheduler import errors
 _MESSAGE: Final = re.compile(r"(.*) - at `\$(.*)`", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])")
 _GOT: Final = re.compile(r"got `([a-z]+)`")
+_BOUND: Final = re.compile(r"Expected `int` ([<>])= (-?\d+)")
 _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "str": str, "bool": bool, "int": int, "float": float, "array": list, "object": dict,
 }  # fmt: skip
@@ -103,10 +104,13 @@ def _located(error: msgspec.ValidationError, data: object, where: str) -> errors
 
 
 def _refused_key(value: object, remedy: str) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    if bound := _BOUND.match(remedy):
+        sign, limit = (1 if bound.group(1) == "<" else -1), int(bound.group(2))
+        return next((key for key, one in value.items() if type(one) is int and sign * (one - limit) > 0), None)
     got = _GOT.search(remedy)
     kind = _JSON_TYPES.get(got.group(1)) if got is not None else None
-    if not isinstance(value, dict) or kind is None:
-        return None
     return next((key for key, one in value.items() if type(one) is kind), None)
 
 

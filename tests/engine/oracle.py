@@ -35,6 +35,7 @@ DATA = "data.scheduler.thesis/"
 MIB = 1024 * 1024
 MAX_AGE = datetime.timedelta(minutes=15)
 ASSUMED_BYTES = 250_000_000
+FIXED = {"cpu": 0, "memory": 1}  # are looked at in this order, whatever the pod's; the rest comes after them
 AWAY = {"node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"}
 
 
@@ -142,7 +143,9 @@ class World:
     def _lacks(self, node: Object) -> list[str]:
         offered, pods = node["status"]["allocatable"], self._on(_name(node))
         lacks = ["Too many pods"] if len(pods) + 1 > int(offered["pods"]) else []
-        for resource, wanted in _requests(self.pod).items():
+        asked = _requests(self.pod)
+        for resource in sorted(asked, key=lambda name: (FIXED.get(name, len(FIXED)), name)):
+            wanted = asked[resource]
             used = sum(_requests(pod).get(resource, 0) for pod in pods)
             if wanted and wanted > _amount(resource, offered.get(resource, "0")) - used:
                 lacks.append(f"Insufficient {resource}")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.offline import door, explain
+from tests import exploring
 from tests.engine import asking, test_oracle
 from tests.engine.asking import ask, question
 from tests.state import build, test_cluster_laws
@@ -20,7 +21,7 @@ CRITERIA = ("resources", "affinity", "nodeType", "capability")
 TAU_S = 5.0
 
 
-@hypothesis.settings(max_examples=50)
+@hypothesis.settings(max_examples=exploring.examples(50))
 @given(asked=test_oracle.questions(), seed=st.integers(0, 2**32))
 def test_a_decision_is_pure(asked: Object, seed: int) -> None:
     """Same snapshot, pod, settings and seed: the same answer to the last bit, and the snapshot is as it was."""
@@ -39,7 +40,7 @@ def test_a_decision_is_pure(asked: Object, seed: int) -> None:
     assert names[:1] == names[1:]
 
 
-@hypothesis.settings(max_examples=100)
+@hypothesis.settings(max_examples=exploring.examples(100))
 @given(asked=test_oracle.questions())
 def test_terms_add_up_to_the_cost_and_the_least_cost_is_chosen(asked: Object) -> None:
     answer = ask(asked)

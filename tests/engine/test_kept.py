@@ -15,6 +15,7 @@ from scheduler.engine import decide
 from scheduler.offline import explain
 from scheduler.plugins import request
 from scheduler.state import cluster
+from tests import exploring
 from tests.plugins import worlds
 from tests.state import build
 from tests.state.build import Object
@@ -74,7 +75,7 @@ def others(draw: st.DrawFn, name: str) -> Event:
             return lambda made: made.apply_namespace(namespace)
 
 
-@hypothesis.settings(max_examples=1000, deadline=None, print_blob=True)
+@hypothesis.settings(max_examples=exploring.examples(1000), deadline=None, print_blob=True)
 @given(
     nodes=st.lists(st.sampled_from(worlds.NODES), min_size=1, max_size=3, unique=True).flatmap(
         lambda names: st.tuples(*map(worlds.nodes, names))

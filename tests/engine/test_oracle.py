@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import exploring
 from tests.engine import asking, oracle
 from tests.state import build
 from tests.state.build import Object
@@ -195,7 +196,7 @@ def questions(draw: st.DrawFn) -> Object:
     return asked | {"now": NOW} if draw(st.booleans()) else asked
 
 
-@hypothesis.settings(max_examples=400)
+@hypothesis.settings(max_examples=exploring.examples(400))
 @given(question=questions(), seed=st.integers(0, 3))
 def test_decisions_are_those_of_the_design(question: Object, seed: int) -> None:
     answer, expected = asking.ask(question, seed=seed), oracle.answer(question)

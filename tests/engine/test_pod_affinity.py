@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler.offline import door
 from scheduler.plugins.pod_affinity import preferring
+from tests import exploring
 from tests.engine import affinity_twin, asking
 from tests.engine.affinity_twin import FAR, NEAR, PREFERRED, REQUIRED
 from tests.state import build
@@ -92,7 +93,7 @@ def questions(draw: st.DrawFn) -> Object:
     return asked
 
 
-@hypothesis.settings(max_examples=600)
+@hypothesis.settings(max_examples=exploring.examples(600))
 @given(question=questions(), hard=st.sampled_from([0, 1, 50]), deaf=st.booleans())
 def test_nodes_are_refused_and_scored_as_pod_by_pod(question: Object, hard: int, deaf: bool) -> None:
     arguments = {"hardPodAffinityWeight": hard, "ignorePreferredTermsOfExistingPods": deaf}

@@ -11,7 +11,7 @@ from hypothesis import strategies
 
 from scheduler.api import core
 from scheduler.kube import client, informer
-from tests import eventloop
+from tests import eventloop, exploring
 from tests.fakeapi import faults, objects, server, watches
 from tests.kube import mirrors
 
@@ -20,7 +20,7 @@ ASSIGNED = {"fieldSelector": "spec.nodeName!="}
 
 
 @pytest.mark.timeout(600)
-@hypothesis.settings(max_examples=25)
+@hypothesis.settings(max_examples=exploring.examples(25))
 @hypothesis.given(seed=strategies.integers(0, 2**32 - 1), selected=strategies.booleans())
 def test_cache_equals_server_after_anything(
     tmp_path_factory: pytest.TempPathFactory, seed: int, selected: bool

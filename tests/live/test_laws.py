@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from tests import exploring
 from tests.fakeapi import faults, objects, server
 from tests.live import running
 
@@ -45,7 +46,7 @@ async def world(tmp_path: pathlib.Path) -> AsyncIterator[running.Running]:
 @pytest.mark.timeout(600)  # sixty scenarios, each with pauses of its own
 @hypothesis.given(TROUBLES)
 @hypothesis.settings(
-    max_examples=60,
+    max_examples=exploring.examples(60),
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 async def test_whatever_goes_wrong_each_pod_is_bound_once_and_no_capacity_leaks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from click import testing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +130,19 @@ def hostile_lines(draw: st.DrawFn) -> bytes:
 
 def test_the_full_question_is_answered() -> None:
     assert "fault" not in json.loads(door.answer_line(json.dumps(FULL).encode()))
+
+
+@pytest.mark.parametrize("number", ["9" * 300, str(-(2**63) - 1)], ids=["300", "-2^63"])
+def test_a_number_that_nothing_holds_is_refused_or_read_as_the_greatest_wherever_it_stands(number: str) -> None:
+    written = json.dumps(MARK)
+    for *path, last in PLACES:
+        made: Any = json.loads(json.dumps(FULL))
+        here = made
+        for key in path:
+            here = here[key]
+        here[last] = MARK
+        told = json.loads(door.answer_line(json.dumps(made).replace(written, number).encode()))
+        assert "internal error" not in told.get("fault", ""), (path, last, told)
 
 
 @given(lines=st.lists(hostile_lines(), min_size=1, max_size=4))

@@ -216,7 +216,9 @@ def line_of(identity: object, **changes: Any) -> bytes:
     return json.dumps(GOOD | {"id": identity} | changes).encode()
 
 
-def test_a_defect_costs_the_question_that_meets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("_before", range(2))
+def test_a_defect_costs_the_question_that_meets_it(monkeypatch: pytest.MonkeyPatch, _before: int) -> None:
+    """And is told, though the process met one before."""
     real = decide.Engine.decide
 
     def sometimes(*arguments: Any) -> Any:

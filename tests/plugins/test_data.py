@@ -21,6 +21,7 @@ from scheduler.api import core, crd
 from scheduler.plugins import request
 from scheduler.plugins.data import cost, moves, spread
 from scheduler.state import cluster, snapshot
+from tests import exploring
 from tests.state import build
 from tests.state.build import Object
 
@@ -259,7 +260,7 @@ def told(view: snapshot.Snapshot, found: cost.DataCost) -> object:
     return by_node, whats, found.unknown, found.unavailable, found.absent, found.processing_s
 
 
-@hypothesis.settings(max_examples=1000, deadline=None, print_blob=True)
+@hypothesis.settings(max_examples=exploring.examples(1000), deadline=None, print_blob=True)
 @given(
     made=st.tuples(*(st.sampled_from(each) for each in NODES_SEEN.values())),
     serving=st.tuples(*(st.sampled_from(each) for each in CAPABILITIES_SEEN.values())),

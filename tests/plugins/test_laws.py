@@ -13,6 +13,7 @@ from scheduler import config
 from scheduler.api import core
 from scheduler.plugins import contract, registry, request
 from scheduler.state import cluster, demand, snapshot
+from tests import exploring
 from tests.plugins import worlds
 from tests.state import build
 from tests.state.build import Object
@@ -40,7 +41,7 @@ SETTINGS = (
 )
 
 pytestmark = pytest.mark.timeout(600)
-many = hypothesis.settings(max_examples=1000, deadline=None, print_blob=True)
+many = hypothesis.settings(max_examples=exploring.examples(1000), deadline=None, print_blob=True)
 
 
 @st.composite

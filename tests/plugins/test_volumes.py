@@ -18,6 +18,7 @@ from scheduler.offline import explain
 from scheduler.plugins import contract, request
 from scheduler.plugins.volumes import binding, limits, restrictions, zone
 from scheduler.state import cluster, demand, snapshot, validation
+from tests import exploring
 from tests.plugins import storageworlds as worlds
 from tests.state import build
 
@@ -25,7 +26,7 @@ SETTINGS = config.Settings()
 FILTERS: list[Any] = [restrictions.FILTER, limits.FILTER, binding.FILTER, zone.FILTER]
 
 pytestmark = pytest.mark.timeout(600)
-many = hypothesis.settings(max_examples=1000, deadline=None, print_blob=True)
+many = hypothesis.settings(max_examples=exploring.examples(1000), deadline=None, print_blob=True)
 
 
 draws = st.integers(0, 2**64).map(worlds.Draw)

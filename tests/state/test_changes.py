@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from scheduler.api import core
 from scheduler.state import changes, podterms, snapshot
+from tests import exploring
 from tests.state import build, test_cluster_laws
 from tests.state.build import Object
 
@@ -167,7 +168,9 @@ def read_links(snap: snapshot.Snapshot, index: int) -> Read:
 
 
 TestEveryChangeIsNoted = Noted.TestCase
-TestEveryChangeIsNoted.settings = hypothesis.settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestEveryChangeIsNoted.settings = hypothesis.settings(
+    max_examples=exploring.examples(100), stateful_step_count=30, deadline=None
+)
 
 
 def heartbeat(obj: Object, moment: str) -> Object:

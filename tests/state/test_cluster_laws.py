@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from scheduler import errors
 from scheduler.api import core
 from scheduler.state import cluster, demand, network, podterms, snapshot, tallies, usage, validation
+from tests import exploring
 from tests.state import build
 from tests.state.build import Object
 
@@ -428,7 +429,9 @@ def _columns(table: Any, index: int, size: int, keys: list[str]) -> dict[str, st
 
 
 TestClusterLaws = Machine.TestCase
-TestClusterLaws.settings = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestClusterLaws.settings = hypothesis.settings(
+    max_examples=exploring.examples(60), stateful_step_count=40, deadline=None
+)
 
 
 def test_a_snapshot_cannot_be_written_to() -> None:

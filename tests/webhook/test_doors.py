@@ -19,7 +19,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import eventloop
+from tests import eventloop, exploring
 from webhook import doors, facts
 from webhook import metrics as webhook_metrics
 from webhook.admission import server
@@ -332,7 +332,7 @@ TEXTS = st.sampled_from([
 ]) | st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30)  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=exploring.examples(150), deadline=None)
 @given(
     method=st.sampled_from(["POST", "GET", "HEAD", "OPTIONS", "PUT", "post", "\u00ff", "POST /x HTTP/1.1\r\n"]),
     path=st.sampled_from(

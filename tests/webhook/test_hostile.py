@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from scheduler.api import annotations as intents
 from scheduler.api import names
+from tests import exploring
 from webhook import facts
 from webhook.admission import enrich
 
@@ -145,7 +146,7 @@ def nothing_known(_: str) -> int | None:
 # -------------------------------------------------------------------------------------------------------- the laws
 
 
-@settings(max_examples=5_000)
+@settings(max_examples=exploring.examples(5_000))
 @given(pod=PODS, sources=SOURCES, sizes=SIZES)
 def test_what_is_added_is_valid_and_takes_nothing_away(
     pod: dict[str, Any], sources: list[facts.Source], sizes: dict[str, int]
@@ -208,7 +209,7 @@ def replaced(pod: dict[str, Any], path: list[str], tree: object) -> dict[str, An
     return pod
 
 
-@settings(max_examples=4_800)
+@settings(max_examples=exploring.examples(4_800))
 @given(pod=PODS, path=st.lists(PARTS, min_size=1, max_size=2), tree=TREES)
 def test_what_is_no_pod_is_left_alone(pod: dict[str, Any], path: list[str], tree: object) -> None:
     strange = replaced(pod, path, tree)
@@ -222,7 +223,7 @@ def test_what_is_no_pod_is_left_alone(pod: dict[str, Any], path: list[str], tree
         assert (again.annotations, again.scheduler_name) == ({}, None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=exploring.examples(200))
 @given(pod=PODS, sources=SOURCES)
 def test_as_a_patch_it_gives_the_same_pod(pod: dict[str, Any], sources: list[facts.Source]) -> None:
     """Also where the pod has no annotations yet, and for keys that a patch must escape."""
