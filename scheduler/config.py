@@ -109,6 +109,9 @@ class Settings:
     scheduler_name: str = names.SCHEDULER_NAME
     """``schedulerName``: the pods with this name in their spec are ours."""
 
+    further: tuple[kubeconfiguration.Profile, ...] = ()
+    """``profiles``: further names whose pods are ours, each with its own plugins and all else alike."""
+
     health_port: int = 8080
     """``healthServerPort``: where health, metrics and explanations are served."""
 
@@ -179,6 +182,18 @@ class Settings:
 
     ignored: tuple[str, ...] = ()
     """Keys of the file that are known and have no effect here, to be logged once."""
+
+    @property
+    def scheduler_names(self) -> tuple[str, ...]:
+        """Whose pods are ours; the first is our own."""
+        return self.scheduler_name, *(profile.scheduler_name for profile in self.further)
+
+    def of(self, scheduler_name: str) -> Settings:
+        """What holds for the pods of one profile; for those of a name that is not ours, what holds for our own."""
+        for profile in self.further:
+            if profile.scheduler_name == scheduler_name:
+                return dataclasses.replace(self, scheduler_name=scheduler_name, plugins=profile.plugins, further=())
+        return dataclasses.replace(self, further=()) if self.further else self
 
 
 # Ours, as the earlier implementation names it in its flat and in its nested form.

@@ -117,6 +117,14 @@ class Plugins:
 
 
 @dataclasses.dataclass(frozen=True)
+class Profile:
+    """What holds for the pods that name one scheduler."""
+
+    scheduler_name: str
+    plugins: Plugins
+
+
+@dataclasses.dataclass(frozen=True)
 class KubeConfiguration:
     """What a KubeSchedulerConfiguration says that has an effect here."""
 

@@ -28,11 +28,8 @@ from scheduler.state import changes, demand, snapshot
 # A sheet counts with the rows that were made for it: 0.3 MB at 5,000 nodes, 60 kB at 1,000. It saves most to a pod that
 # comes when few nodes have changed since; beyond some 30 it is added up anew, whoever kept it. So 25 to 130 are kept.
 _SHEETS_BYTES: Final = 8 << 20
-# What sheets share: of selectors, tolerations and images, which few changes touch.
-_ROWS_BYTES: Final = 4 << 20
-# What a sheet or row takes beside arrays: objects, keys, the entry in a dictionary.
+# What a sheet takes beside arrays: objects, keys, the entry in a dictionary.
 _SHEET_BYTES: Final = 8000
-_ROW_BYTES: Final = 1000
 _64_BITS: Final = 2**64 - 1
 
 P = TypeVar("P", contract.Filter[Any, Any], contract.Score[Any, Any])
@@ -40,9 +37,16 @@ K = TypeVar("K", rows.FilterRow, rows.ScoreRow, rows.WishRow)
 
 
 class Engine:
-    """Decides pods on the views of one cluster; another one's may be shown to it, too, but then nothing kept helps."""
+    """Decides the pods of one profile on the views of one cluster.
 
-    def __init__(self, settings: config.Settings) -> None:
+    Another cluster's view may be shown to it, too, but then nothing kept helps.
+
+    Args:
+        settings: Which plugins there are, what they are told, what counts how much.
+        shelf: Rows that it shares with the engines of other profiles.
+    """
+
+    def __init__(self, settings: config.Settings, shelf: rows.Shelf | None = None) -> None:
         self._settings = settings
         self._shapes = shapes.Shapes(settings)
         groups = (registry.RESOURCES, registry.RESOURCES_AND_STORAGE)
@@ -50,7 +54,7 @@ class Engine:
         self._data = cost.Kept(settings)
         self._log: changes.Log | None = None
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
-        self._rows: lately.Lately[rows.Row] = lately.Lately(_ROWS_BYTES)
+        self._shelf = shelf or rows.Shelf()
 
     def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, draw: int) -> decision.Decision:
         """Choose a node for a pod, or say why there is none; ``draw`` (0 and up) decides among nodes that tie."""
@@ -92,7 +96,7 @@ class Engine:
         if view.changes is not self._log:
             self._log = view.changes
             self._sheets.clear()
-            self._rows.clear()
+        self._shelf.follow(view.changes)
         key = (shape.number, *now)
         found = self._sheets.get(key)
         if found is not None:
@@ -110,12 +114,12 @@ class Engine:
         )
         found.catch_up(view)
         for row in made:
-            self._rows.put((type(row), row.plugin.name, row.asked), row, row.size_bytes + _ROW_BYTES)
+            self._shelf.put(row)
         self._sheets.put(key, found, found.size_bytes + sum([row.size_bytes for row in made]) + _SHEET_BYTES)
         return found
 
     def _row(self, kind: type[K], plugin: Any, asked: object, made: list[rows.Row]) -> K:  # noqa: ANN401 (of its kind)
-        found = self._rows.get((kind, plugin.name, asked))
+        found = self._shelf.get(kind, plugin.name, asked)
         if isinstance(found, kind):
             return found
         row = kind(plugin, asked)

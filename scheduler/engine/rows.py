@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.plugins import contract
+from scheduler.plugins.common import lately
 from scheduler.state import changes, snapshot
 
 # What a cell takes in slots of a row made as vectors, beside what any row takes: 4 us, 16 ns and 30 us.
@@ -16,6 +17,10 @@ _SLOTS_A_CELL: Final = 256
 _CELLS_A_ROW: Final = 8
 # Notes of the log that are read for one slot that is looked at again, at most.
 _NOTES_A_SLOT: Final = 4
+# What sheets share: of selectors, tolerations and images, which few changes touch.
+_KEPT_BYTES: Final = 4 << 20
+# What a row takes beside arrays: objects, keys, the entry in a dictionary.
+_ROW_BYTES: Final = 1000
 
 Plugin = contract.Filter[Any, Any] | contract.Score[Any, Any] | contract.Wish[Any]
 Asked = Any
@@ -203,3 +208,27 @@ class WishRow(Row):
     def _look_at(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
         for slot in slots:
             self.values[slot] = self.plugin.share(self.asked, view, slot)
+
+
+class Shelf:
+    """Rows of one cluster that were used of late, by what a plugin was asked.
+
+    What a plugin asks holds all that settings tell it. So engines of different profiles share the rows of what they ask
+    alike, and no others.
+    """
+
+    def __init__(self) -> None:
+        self._log: changes.Log | None = None
+        self._rows: lately.Lately[Row] = lately.Lately(_KEPT_BYTES)
+
+    def follow(self, log: changes.Log) -> None:
+        """From now on rows are of the cluster with this log; those of another one are dropped."""
+        if log is not self._log:
+            self._log = log
+            self._rows.clear()
+
+    def get(self, kind: type[Row], plugin: str, asked: Asked) -> Row | None:
+        return self._rows.get((kind, plugin, asked))
+
+    def put(self, row: Row) -> None:
+        self._rows.put((type(row), row.plugin.name, row.asked), row, row.size_bytes + _ROW_BYTES)

@@ -25,7 +25,7 @@ import numpy as np
 
 from scheduler import config, errors
 from scheduler.api import core
-from scheduler.engine import decide, decision
+from scheduler.engine import byname, decision
 from scheduler.kernel import bindings, commands, events, journal, places, queue, reserving, settling, world
 from scheduler.plugins import request
 from scheduler.plugins.volumes import binding
@@ -64,14 +64,14 @@ class Kernel:
         self._reserving = reserving.Reserving(
             known=self.world,
             waiting=self.queue,
-            timeout_s=float(settings.plugins.volume_bind_timeout_s),
+            timeout_s=lambda pod: float(settings.of(pod.spec.scheduler_name).plugins.volume_bind_timeout_s),
             bind=self._settling.begin,
             out=self._out,
         )
         self.bindings, self.reservations = self._settling.under_way, self._reserving.under_way
         self.journal = journal.Journal()
         self._settings = settings
-        self._engine = decide.Engine(settings)
+        self._engines = byname.Engines(settings)
         self._chance = np.random.PCG64(seed)
         self._second = -1, ""  # a second since 1970, and as text
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
@@ -227,7 +227,7 @@ class Kernel:
             self._report_problems(entry, asked, record)
             view = self.world.view()
             record.draw = self._chance.random_raw() >> 1
-            found = self._engine.decide(view, asked, record.draw)
+            found = self._engines.of(pod).decide(view, asked, record.draw)
             record.fill(found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))

@@ -11,7 +11,7 @@ Source: volumebinding/binder.go (AssumePodVolumes, BindPodVolumes, checkBindings
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -59,10 +59,10 @@ class Reservations:
 
     Args:
         known: The claims and volumes.
-        timeout_s: For how long bound claims are awaited.
+        timeout_s: For how long a pod's bound claims are awaited.
     """
 
-    def __init__(self, known: storage.Storage, timeout_s: float) -> None:
+    def __init__(self, known: storage.Storage, timeout_s: Callable[[core.Pod], float]) -> None:
         self._known = known
         self._timeout_s = timeout_s
         self._held: dict[str, Reservation] = {}  # by pod uid, the oldest first
@@ -86,7 +86,7 @@ class Reservations:
             node=node,
             record=record,
             started_s=now_s,
-            ends_s=now_s + self._timeout_s,
+            ends_s=now_s + self._timeout_s(pod),
             given=tuple((claim, _given(volume, claim)) for claim, volume in what.given),
             selected=tuple(_selected(claim, node) for claim in what.provided),
             written=[],

@@ -24,7 +24,7 @@ class Reserving:
     Args:
         known: The cluster.
         waiting: Whose pods they are.
-        timeout_s: For how long the end of one is awaited.
+        timeout_s: For how long the end of a pod's is awaited.
         bind: Has a pod bound that has all that it needs.
         out: Where commands go.
 
@@ -37,7 +37,7 @@ class Reserving:
         *,
         known: world.World,
         waiting: queue.Queue,
-        timeout_s: float,
+        timeout_s: Callable[[core.Pod], float],
         bind: Callable[[bindings.Flight], None],
         out: list[commands.Command],
     ) -> None:

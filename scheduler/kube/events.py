@@ -60,7 +60,7 @@ def pod_reference(pod: core.Pod) -> Reference:
     return Reference(kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid)
 
 
-_Identity = tuple[Reference, Reference | None, str, str, str, str]
+_Identity = tuple[Reference, Reference | None, str, str, str, str, str]
 
 
 @dataclasses.dataclass(slots=True)
@@ -87,7 +87,7 @@ class EventSink:
     """Collects Events and writes them.
 
     Args:
-        reporting_controller: Who speaks, such as the scheduler's name.
+        reporting_controller: Who speaks where an Event does not say so, such as the scheduler's name.
         instance: Which replica of it, usually the pod's name.
         backlog: How many pods are to be bound, where the speaker binds pods.
         clock: Monotonic seconds.
@@ -134,10 +134,16 @@ class EventSink:
         action: str,
         note: str,
         related: Reference | None = None,
+        controller: str = "",
     ) -> None:
-        """Say something about an object; ``type`` is Normal or Warning. Returns at once, and never raises."""
-        note = cut(note, NOTE_BYTES)
-        identity = (regarding, related, type, cut(reason, FIELD_BYTES), cut(action, FIELD_BYTES), note)
+        """Say something about an object, as the controller given. Returns at once, and never raises.
+
+        Args:
+            type: Normal or Warning.
+            controller: Who speaks; "" for whom the sink was made for.
+        """
+        note, controller = cut(note, NOTE_BYTES), controller or self._controller
+        identity = (regarding, related, type, cut(reason, FIELD_BYTES), cut(action, FIELD_BYTES), note, controller)
         now_us = time.time_ns() // 1000
         record = self._records.get(identity)
         if record is None:
@@ -276,7 +282,7 @@ class EventSink:
         )
 
     def _body(self, record: _Record) -> bytes:
-        regarding, related, kind, reason, action, note = record.identity
+        regarding, related, kind, reason, action, note, controller = record.identity
         series = b""
         if record.count > 1:
             pieces = protobuf.whole(1, record.count), protobuf.micro_time(2, record.last_us)
@@ -287,7 +293,7 @@ class EventSink:
             protobuf.message(1, protobuf.text(1, record.name), _known(3, regarding.namespace or "default")),
             protobuf.micro_time(2, record.first_us),
             series,
-            _known(4, self._controller),
+            _known(4, controller),
             _known(5, self._instance),
             _known(6, action),
             _known(7, reason),

@@ -101,7 +101,7 @@ class _Process:
         self._stop = stop
         self._code = OK
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._metrics = metrics.Metrics(settings.scheduler_name)
+        self._metrics = metrics.Metrics(*settings.scheduler_names)
         self._following = following.Following(
             api=api, settings=settings, home=home, counters=self._metrics, clock=clock, now=_now, record=options.record
         )
@@ -155,10 +155,10 @@ class _Process:
         gc.freeze()  # what was read stays: looking for cycles in 50,000 pods stops everything for 0.15 s, in vain
         if self._election is not None:
             self._spawn({_ELECTION: self._election.run(), "watch of the lease": self._election.watch()})
-            log.info("following", scheduler=self._settings.scheduler_name)
+            log.info("following", schedulers=self._settings.scheduler_names)
             await self._election.won.wait()
         self._spawn(self._leading.parts())
-        log.info("scheduling", scheduler=self._settings.scheduler_name)
+        log.info("scheduling", schedulers=self._settings.scheduler_names)
 
     def _leads(self) -> bool:
         return self._election is None or self._election.remaining_s() > 0

@@ -86,7 +86,7 @@ class Following:
         )
         self.assigned = feed.AssignedPods(self.driver, counters)
         self.switch = twodoors.Switch(clock=clock)
-        self.pending = podfeed.PendingPods(api, settings.scheduler_name, self.driver, counters, self.switch)
+        self.pending = podfeed.PendingPods(api, settings.scheduler_names, self.driver, counters, self.switch)
         self.resources = feed.CustomResources(self.driver, counters, self.switch, api.is_urgent)
         self._nodes_fed = feed.Nodes(self.driver)
         self._nodes = informer.Informer(
@@ -168,7 +168,7 @@ class Following:
         has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
         watch = kopfwatch.KopfWatch(
             api=self._api,
-            scheduler_name=self._settings.scheduler_name,
+            scheduler_names=self._settings.scheduler_names,
             pods=self.pending,
             resources=self.resources,
             switch=self.switch,

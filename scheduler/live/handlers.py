@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import kopf
@@ -70,7 +70,11 @@ class Operator:
 
     @classmethod
     async def start(
-        cls, api: client.Api, scheduler_name: str, pods: podfeed.PendingPods, resources: feed.CustomResources
+        cls,
+        api: client.Api,
+        scheduler_names: Sequence[str],
+        pods: podfeed.PendingPods,
+        resources: feed.CustomResources,
     ) -> Operator:
         """Spawn the tasks. Kopf installs its signal handlers here: install others afterwards."""
         registry = kopf.OperatorRegistry()
@@ -80,7 +84,7 @@ class Operator:
         session = kopfsettings.FromNowOn(api, (feed.PODS, feed.DATA_OBJECTS, feed.NODE_CAPABILITIES))
         kopf.on.login(registry=registry)(session.login)
         settings = kopf.OperatorSettings()
-        settings.watching.field_selectors[_PODS] = podfeed.selector(scheduler_name)
+        settings.watching.field_selectors[_PODS] = podfeed.selector(scheduler_names)
         kopfsettings.harden(settings, reads_only=True)
         desk = Desk(pods=pods, resources=resources)
         tasks = await kopf.spawn_tasks(

@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -39,14 +39,14 @@ class KopfWatch:
         self,
         *,
         api: client.Api,
-        scheduler_name: str,
+        scheduler_names: Sequence[str],
         pods: podfeed.PendingPods,
         resources: feed.CustomResources,
         switch: twodoors.Switch,
         started: Callable[[], None],
     ) -> None:
         self._api = api
-        self._scheduler_name = scheduler_name
+        self._scheduler_names = scheduler_names
         self._pods = pods
         self._resources = resources
         self._switch = switch
@@ -58,7 +58,7 @@ class KopfWatch:
             await self._until_calm()
             found = await _imported()
             operator: handlers.Operator = await found.Operator.start(
-                self._api, self._scheduler_name, self._pods, self._resources
+                self._api, self._scheduler_names, self._pods, self._resources
             )
             self._started()
             watching = asyncio.create_task(operator.run(), name="kopf operator")

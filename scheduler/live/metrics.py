@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 from collections.abc import Callable
 
 import prometheus_client as prometheus
@@ -33,15 +34,14 @@ BANDWIDTH_SMOOTHING = 0.2  # weight of the newest transfer in the mean
 
 
 class Metrics:
-    """All counters of one scheduler.
+    """All counters of one process.
 
     Args:
-        profile: The scheduler's name, which is what kube-scheduler's metrics call a profile.
+        profiles: The scheduler's names, which are what kube-scheduler's metrics call profiles.
     """
 
-    def __init__(self, profile: str) -> None:
+    def __init__(self, *profiles: str) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self._profile = profile
         registry = self.registry
         self._latency = tallies.Histogram(
             "data_locality_scheduler_latency_seconds",
@@ -181,7 +181,7 @@ class Metrics:
         self._placed: collections.Counter[str] = collections.Counter()
         self._edge_ratio.set_function(lambda: self._placed["edge"] / max(1, self._placed.total()))
         self._mean_rate = 0.0
-        for result in RESULTS:  # a counter that exists from the start can be alerted on
+        for result, profile in itertools.product(RESULTS, profiles):  # what exists from the start can be alerted on
             self._results.add(result, profile, by=0)
             self._duration.begin(result, profile)
         for what in UPKEEP:
@@ -222,14 +222,14 @@ class Metrics:
     def decided(self, seconds: float) -> None:
         self._algorithm.observe(seconds)
 
-    def attempted(self, result: str, seconds: float) -> None:
-        """An attempt ended with one of RESULTS."""
+    def attempted(self, result: str, seconds: float, profile: str) -> None:
+        """An attempt ended with one of RESULTS; the profile is the scheduler that the pod names, as upstream has it."""
         self._attempts.add()
         if result != "scheduled":
             self._failures.add()
         self._latency.observe(seconds)
-        self._duration.observe(seconds, result, self._profile)
-        self._results.add(result, self._profile)
+        self._duration.observe(seconds, result, profile)
+        self._results.add(result, profile)
 
     def answered(self, outcome: str) -> None:
         self._binds.add(outcome)

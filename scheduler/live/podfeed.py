@@ -6,7 +6,7 @@ That none was bound, deleted or finished ever waits again is what lets both tell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -22,26 +22,36 @@ log = structlog.get_logger(__name__)
 UNFINISHED: Final = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
 
-def selector(scheduler_name: str) -> str:
-    """The field selector of the pods that wait for a scheduler."""
-    return f"spec.schedulerName={scheduler_name},spec.nodeName="
+def selector(scheduler_names: Sequence[str]) -> str:
+    """The field selector of the pods that wait for one of these schedulers.
+
+    A selector cannot say "one of": with several names it is that of all pods that wait for any scheduler. They are few
+    more, as whoever has several names usually has that of all pods that name none.
+    """
+    if len(scheduler_names) > 1:
+        return "spec.nodeName="
+    return f"spec.schedulerName={scheduler_names[0]},spec.nodeName="
 
 
 class PendingPods:
-    """Our pods without a node."""
+    """Our pods without a node.
+
+    Args:
+        scheduler_names: What our pods name.
+    """
 
     def __init__(
         self,
         api: client.Api,
-        scheduler_name: str,
+        scheduler_names: Sequence[str],
         waiting: driver.Driver,
         counters: metrics.Metrics,
         switch: twodoors.Switch,
     ) -> None:
         self.on_seen: list[Callable[[core.Pod], None]] = []
         self._api = api
-        self._params = {"fieldSelector": selector(scheduler_name)}
-        self._scheduler_name = scheduler_name
+        self._params = {"fieldSelector": selector(scheduler_names)}
+        self._scheduler_names = frozenset(scheduler_names)
         self._queue = waiting
         self._metrics = counters
         self._switch = switch
@@ -52,12 +62,12 @@ class PendingPods:
         with self._metrics.failures.contained("watch", pod=twodoors.name_of(body)):
             if kind == "DELETED":  # bound, deleted, or finished: it has left the selector, perhaps not the cluster
                 self.gone(body["metadata"]["uid"])
-            else:
+            elif body["spec"]["schedulerName"] in self._scheduler_names:
                 self._heard.by_kopf(body)
 
     def seen(self, pod: core.Pod) -> None:
         """The informer brings a pod without a node; anybody's."""
-        if pod.spec.scheduler_name != self._scheduler_name:
+        if not self._is_ours(pod):
             return
         with self._metrics.failures.contained("watch", pod=pod.key):
             if not self._heard.knows(pod.metadata.uid):
@@ -77,10 +87,14 @@ class PendingPods:
         """
         asked = clock()
         pods = await reading.list_all(self._api, feed.PODS, core.Pod, self._params)
+        pods = [pod for pod in pods if self._is_ours(pod)]
         if dropped := self._queue.reconcile(pods, asked=asked):
             log.info("pods dropped that are no longer pending", pods=dropped)
         for pod in pods:
             self._call_listeners(pod)
+
+    def _is_ours(self, pod: core.Pod) -> bool:
+        return pod.spec.scheduler_name in self._scheduler_names
 
     def _tell(self, pod: core.Pod) -> None:
         self._queue.observe(pod)

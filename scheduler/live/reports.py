@@ -59,8 +59,7 @@ class Reporter:
 
     def scheduled(self, pod: core.Pod, node: str) -> None:
         note = f"Successfully assigned {pod.key} to {node}"
-        ref = events.pod_reference(pod)
-        self._sink.emit(ref, type="Normal", reason="Scheduled", action="Binding", note=note)
+        self._emit(pod, type="Normal", reason="Scheduled", action="Binding", note=note)
 
     def unschedulable(self, pod: core.Pod, message: str) -> None:
         """No node fits."""
@@ -73,8 +72,7 @@ class Reporter:
     def bad_annotations(self, pod: core.Pod, problems: Sequence[errors.InputError]) -> None:
         """Annotations that were ignored: one Event that names them all."""
         note = "ignored: " + "; ".join(str(problem) for problem in problems)
-        ref = events.pod_reference(pod)
-        self._sink.emit(ref, type="Warning", reason="BadAnnotation", action="Scheduling", note=note)
+        self._emit(pod, type="Warning", reason="BadAnnotation", action="Scheduling", note=note)
 
     def keys_not_looked_up(self, namespace: str, pod: str, uid: str, note: str) -> None:
         """What a pod reads gets no DataObject: one Event for all of its namespace's."""
@@ -95,9 +93,13 @@ class Reporter:
             async with asyncio.timeout(deadline_s):
                 await self._turns.join()
 
+    def _emit(self, pod: core.Pod, *, type: str, reason: str, action: str, note: str) -> None:  # noqa: A002 (the API's)
+        """Say something about a pod, as the scheduler that it names."""
+        ref, name = events.pod_reference(pod), pod.spec.scheduler_name
+        self._sink.emit(ref, type=type, reason=reason, action=action, note=note, controller=name)
+
     def _failed(self, pod: core.Pod, reason: str, message: str) -> None:
-        ref = events.pod_reference(pod)
-        self._sink.emit(ref, type="Warning", reason="FailedScheduling", action="Scheduling", note=message)
+        self._emit(pod, type="Warning", reason="FailedScheduling", action="Scheduling", note=message)
         condition = core.PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
         uid = pod.metadata.uid
         if uid not in self._conditions:

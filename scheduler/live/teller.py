@@ -43,16 +43,16 @@ class Teller:
         scheduling.on(commands.Defect, self._defect)
 
     def _scheduled(self, told: commands.Scheduled) -> None:
-        self._metrics.attempted("scheduled", told.elapsed_s)
+        self._metrics.attempted("scheduled", told.elapsed_s, told.pod.spec.scheduler_name)
         for tell in (
             functools.partial(self._reporter.scheduled, told.pod, told.record.node),
-            functools.partial(self._count, told.record),
+            functools.partial(self._count, told.pod, told.record),
             functools.partial(self._on_bound, told.pod, told.record.transfers),
         ):
             with self._metrics.failures.contained("listeners", of=told.pod.key):
                 tell()
 
-    def _count(self, record: journal.Record) -> None:
+    def _count(self, pod: core.Pod, record: journal.Record) -> None:
         """Count and log a pod that is bound."""
         self._metrics.placed(node_type=record.node_type, workload_type=record.profile)
         if record.transfers:
@@ -68,6 +68,7 @@ class Teller:
             "pod bound",
             pod=record.pod,
             uid=record.uid,
+            scheduler=pod.spec.scheduler_name,
             node=record.node,
             profile=record.profile,
             deciding=record.deciding,
@@ -76,23 +77,37 @@ class Teller:
         )
 
     def _not_bound(self, told: commands.NotBound) -> None:
-        self._metrics.attempted("error", told.elapsed_s)
+        self._metrics.attempted("error", told.elapsed_s, told.pod.spec.scheduler_name)
         if told.verdict is verdicts.Verdict.REFUSED:
             self._reporter.error(told.pod, f"binding to {told.node} was refused: {told.message}")
-        log.info("pod not bound", pod=told.pod.key, node=told.node, verdict=told.verdict.value, message=told.message)
+        log.info(
+            "pod not bound",
+            pod=told.pod.key,
+            scheduler=told.pod.spec.scheduler_name,
+            node=told.node,
+            verdict=told.verdict.value,
+            message=told.message,
+        )
 
     def _unsettled(self, told: commands.Unsettled) -> None:
         log.info("binding unsettled", pod=told.pod.key, verdict=told.verdict.value, message=told.message)
 
     def _unplaced(self, told: commands.Unplaced) -> None:
-        record = told.record
+        record, profile = told.record, told.pod.spec.scheduler_name
         if record.outcome == "unschedulable":
             self._reporter.unschedulable(told.pod, record.message)
-            self._metrics.attempted("unschedulable", record.decide_s)
+            self._metrics.attempted("unschedulable", record.decide_s, profile)
         else:
             self._reporter.error(told.pod, record.message)
-            self._metrics.attempted("error", record.decide_s)
-        log.info("pod not placed", pod=record.pod, uid=record.uid, outcome=record.outcome, message=record.message)
+            self._metrics.attempted("error", record.decide_s, profile)
+        log.info(
+            "pod not placed",
+            pod=record.pod,
+            uid=record.uid,
+            scheduler=profile,
+            outcome=record.outcome,
+            message=record.message,
+        )
 
     def _bad_annotations(self, told: commands.BadAnnotations) -> None:
         self._metrics.bad_input("annotation")

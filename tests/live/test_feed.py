@@ -33,7 +33,7 @@ class Parts:
         self.pods = feed.AssignedPods(scheduling, counters)
         self.switch = twodoors.Switch(clock=clock)
         self.resources = feed.CustomResources(scheduling, counters, self.switch)
-        self.pending = podfeed.PendingPods(api, "data-locality-scheduler", scheduling, counters, self.switch)
+        self.pending = podfeed.PendingPods(api, ("data-locality-scheduler",), scheduling, counters, self.switch)
 
 
 @pytest.fixture

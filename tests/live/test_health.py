@@ -125,7 +125,7 @@ async def test_explain_of_a_replica_that_follows_names_the_one_that_leads(served
 async def test_metrics_keep_their_names(served: Served) -> None:
     served.metrics.watch_pending(lambda queue: {"active": 3}.get(queue, 0))
     served.metrics.watch_dropped("pods", lambda: 0)
-    served.metrics.attempted("scheduled", 0.01)
+    served.metrics.attempted("scheduled", 0.01, "data-locality-scheduler")
     served.metrics.placed(node_type="edge", workload_type="default")
     served.metrics.placed(node_type="nonsense", workload_type="default")
     served.metrics.moved(local_bytes=300, remote_bytes=100, seconds=2.0, remote_s=1.0)

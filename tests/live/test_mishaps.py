@@ -100,8 +100,8 @@ async def serving(
     made: list[metrics.Metrics] = []
     init = metrics.Metrics.__init__
 
-    def keep(counters: metrics.Metrics, profile: str) -> None:
-        init(counters, profile)
+    def keep(counters: metrics.Metrics, *profiles: str) -> None:
+        init(counters, *profiles)
         made.append(counters)
 
     with pytest.MonkeyPatch.context() as patch:

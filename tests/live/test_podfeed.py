@@ -46,7 +46,7 @@ class Feeds:
         self.queue = Heard(self.clock, counters)
         self.assigned = feed.AssignedPods(self.queue, counters)
         self.switch = twodoors.Switch(clock=self.clock, law=LAW)
-        self.pending = podfeed.PendingPods(api, NAME, self.queue, counters, self.switch)  # type: ignore[arg-type]
+        self.pending = podfeed.PendingPods(api, (NAME,), self.queue, counters, self.switch)  # type: ignore[arg-type]
         self.informer = podfeed.Pods(self.assigned, self.pending)
         self.clock.now += LAW.quiet_s  # the start counts as a surge
 
