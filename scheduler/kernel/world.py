@@ -211,7 +211,7 @@ class World:
         was = _on(decided, node)
         if node != pod.spec.node_name:
             self.wake(changes.AssignedPodChanged(was, None))
-        elif was.spec != pod.spec or was.metadata.labels != pod.metadata.labels:
+        elif was.spec != pod.spec or _known_by(was) != _known_by(pod):
             self.wake(changes.AssignedPodChanged(was, pod))
 
     def pod_gone(self, uid: str, assumed: tuple[core.Pod, str] | None) -> None:
@@ -285,6 +285,11 @@ class World:
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
             self._told.append(commands.Defect("queue", plugin, bug))
             return True
+
+
+def _known_by(pod: core.Pod) -> tuple[str, dict[str, str]]:
+    """What other pods' terms look at."""
+    return pod.metadata.namespace, pod.metadata.labels
 
 
 def _on(pod: core.Pod, node: str) -> core.Pod:

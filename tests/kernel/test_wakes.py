@@ -192,6 +192,26 @@ def test_what_a_pod_turns_out_not_to_take_is_for_who_waits(bare: running.Bare, s
     bare.answer("a", verdicts.Verdict.BOUND)
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(pod("a", node="n1", labels=X), id="keeps nobody away"),
+        pytest.param(pod("a", node="n1", labels=X, namespace="other", **FAR), id="is of another namespace"),
+        pytest.param(pod("a", node="n1", labels=Y, **FAR), id="has other labels"),
+    ],
+)
+def test_a_pod_that_turns_out_to_be_another_than_was_decided_wakes_whom_it_kept_away(
+    bare: running.Bare, seen: core.Pod
+) -> None:
+    bare.nodes(node("n1", labels=HOST))
+    bare.pending(pod("a", priority=1, labels=X, **FAR), pod("w", labels=X))
+    assert running.bound(bare.step()) == {"a": "n1"}
+    assert bare.place("w") is Place.UNSCHEDULABLE
+    bare.seen(seen)
+    assert bare.place("w") is Place.BACKOFF
+    bare.answer("a", verdicts.Verdict.BOUND)
+
+
 def test_a_taint_that_goes_wakes_whom_it_kept_away(bare: running.Bare) -> None:
     bare.nodes(node("n1", spec=TAINT))
     bare.pending(pod("w"))

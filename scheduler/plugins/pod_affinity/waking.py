@@ -40,7 +40,16 @@ def _company_helps(asked: terms.Asked, old: core.Pod | None, new: core.Pod | Non
     ):
         return True
     return any(_may_mean(term, old, asked.pod) for term in podterms.of(old).required_anti) and (
-        new is None or old.metadata.labels != new.metadata.labels
+        new is None or _is_another(old, new)
+    )
+
+
+def _is_another(old: core.Pod, new: core.Pod) -> bool:
+    """Whether others may be meant: by what it was decided with, or by labels, as upstream takes them for a reason."""
+    return (
+        old.metadata.labels != new.metadata.labels
+        or old.metadata.namespace != new.metadata.namespace
+        or podterms.of(old).required_anti != podterms.of(new).required_anti
     )
 
 
