@@ -60,8 +60,13 @@ def test_scheduler_writes_bindings_claims_conditions_and_events_and_nothing_else
     asked = {"authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"}
     pods = {"/pods/binding", "/pods/status", "events.k8s.io/events"}
     claims = {"/persistentvolumeclaims", "/persistentvolumes"}
-    assert writable(rules) == {data, f"{data}/status"} | pods | claims | asked
+    devices = "resource.k8s.io/resourceclaims"
+    held = {devices, f"{devices}/status", f"{devices}/binding"}
+    assert writable(rules) == {data, f"{data}/status"} | pods | claims | held | asked
     assert all(allowed(rules, "", one.strip("/")) == {"list", "watch", "patch"} for one in claims)
+    kept = {"get", "list", "watch", "create", "patch", "delete"}
+    assert allowed(rules, "resource.k8s.io", "resourceclaims") == kept
+    assert allowed(rules, "resource.k8s.io", "resourceclaims/status") == {"patch"}
     assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(rules, names.GROUP, f"{names.DATA_OBJECTS}/status") == {"patch"}
     (make, hold) = base("Role")["data-locality-scheduler"]["rules"]

@@ -23,7 +23,10 @@ def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
 def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it_can_do_without() -> None:
     upkeep = {("get", ""), ("create", ""), ("patch", ""), ("delete", ""), ("patch", "status")}
     spare = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in upkeep}
-    spare |= {(verb, "resource.k8s.io", "deviceclasses", "") for verb in ("list", "watch")}
+    devices = ("deviceclasses", "resourceslices", "devicetaintrules", "resourceclaims")
+    spare |= {(verb, "resource.k8s.io", kind, "") for kind in devices for verb in ("list", "watch")}
+    spare |= {(verb, "resource.k8s.io", "resourceclaims", "") for verb in ("get", "create", "patch", "delete")}
+    spare |= {("patch", "resource.k8s.io", "resourceclaims", part) for part in ("status", "binding")}
     stored = [("", "persistentvolumeclaims"), ("", "persistentvolumes")]
     kinds = ("storageclasses", "csinodes", "csidrivers", "csistoragecapacities", "volumeattachments")
     stored += [("storage.k8s.io", kind) for kind in kinds]
