@@ -189,10 +189,11 @@ class BindAnswered(Event, frozen=True):
 
 
 class ReserveAnswered(Event, frozen=True):
-    """The answer to Reserve: why not all could be written, "" if it was."""
+    """The answer to Reserve: why not all could be written, "" if it was, and of which plugin's part that was."""
 
     uid: str
     problem: str = ""
+    plugin: str = ""
 
 
 class LookedUp(Event, frozen=True):

@@ -54,7 +54,7 @@ class Reserving:
     def answered(self, event: events.ReserveAnswered) -> None:
         one = self.under_way.get(event.uid)
         if one is not None and event.problem:
-            self._take_back(one, event.problem)
+            self._take_back(one, event.plugin, event.problem)
         elif one is not None:
             one.is_written = True
             self._look_at(one)
@@ -66,8 +66,8 @@ class Reserving:
 
     def sweep(self, now_s: float) -> None:
         """Take back those whose time is up."""
-        for late in self.under_way.late(now_s):
-            self._take_back(late, reservations.TIME_IS_UP)
+        for late, plugin, problem in self.under_way.late(now_s):
+            self._take_back(late, plugin, problem)
 
     def cease(self, uid: str) -> None:
         """Take back what is assumed for a pod, if it waits no longer."""
@@ -76,21 +76,21 @@ class Reserving:
             self._world.forget(one.pod, one.node)
 
     def _look_at(self, one: reservations.Reservation) -> None:
-        """Bind the pod once its claims are, or take all back."""
-        problem = self.under_way.problem(one, self._world.view()) if one.is_written else None
-        if problem == "":
-            self.under_way.end(one.pod.metadata.uid)
+        """Bind the pod once all is there that it needs, or take all back."""
+        found = one.problem(self._world.view())
+        if found == ("", ""):
+            self.under_way.end(one.pod.metadata.uid, is_done=True)
             self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s))
-        elif problem is not None:
-            self._take_back(one, problem)
+        elif found is not None:
+            self._take_back(one, *found)
 
-    def _take_back(self, one: reservations.Reservation, problem: str) -> None:
+    def _take_back(self, one: reservations.Reservation, plugin: str, problem: str) -> None:
         """Nothing is assumed for a pod any more; it is told why, and tried again later."""
         uid = one.pod.metadata.uid
         self.under_way.end(uid)
         self._world.forget(one.pod, one.node)
         one.record.outcome = "error"
-        one.record.message = f'running PreBind plugin "VolumeBinding": {problem}'
+        one.record.message = f'running PreBind plugin "{plugin}": {problem}'
         self._out.append(commands.Unplaced(one.pod, one.record))
         entry = self._queue.get(uid)
         if entry is not None:

@@ -43,7 +43,7 @@ class Reserver:
         task.add_done_callback(self._tasks.discard)
 
     async def _reserve(self, command: commands.Reserve) -> None:
-        problem = ""
+        problem, plugin = "", "VolumeBinding"
         try:
             for given in command.given:
                 await self._give(given)
@@ -55,7 +55,7 @@ class Reserver:
             self._metrics.failures.caught("reserver", bug, pod=f"{command.namespace}/{command.name}")
             problem = f"internal error: {type(bug).__name__}"
         with self._metrics.failures.contained("reserver", pod=command.name):
-            self._driver.handle(events.ReserveAnswered(self._driver.clock(), command.uid, problem))
+            self._driver.handle(events.ReserveAnswered(self._driver.clock(), command.uid, problem, plugin))
 
     async def _give(self, given: commands.Given) -> None:
         """Make a volume a claim's."""

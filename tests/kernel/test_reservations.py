@@ -47,7 +47,7 @@ def seen(bare: running.Bare, *objects: volumes.Object) -> list[commands.Command]
 
 
 def written(bare: running.Bare, name: str = "a", problem: str = "") -> list[commands.Command]:
-    return bare.kernel.handle(events.ReserveAnswered(bare.now_s, f"uid-{name}", problem))
+    return bare.kernel.handle(events.ReserveAnswered(bare.now_s, f"uid-{name}", problem, "VolumeBinding"))
 
 
 @pytest.fixture
