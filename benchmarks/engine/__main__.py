@@ -5,6 +5,8 @@
 A decision is all between a pod that has been read and a node whose room is taken. The first of a kind is told apart,
 for what it makes anew stops the loop, and so is the worst of the others. Time is the thread's CPU time: decisions wait
 for nothing, so what is more by the clock went to others on the machine.
+
+Beside each stands kube-scheduler's own cycle on the same cluster about the same pods, some of them in turn with ours.
 """
 
 from __future__ import annotations
@@ -13,21 +15,17 @@ import argparse
 import gc
 import json
 import pathlib
-import random
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks import bounds, conditions
-from benchmarks.engine import door, rival, worlds
+from benchmarks.engine import door, kinds, rival, worlds
 from benchmarks.scheduling import figures
 
 Json = dict[str, Any]
 
-LIMIT_S = 10.0  # for a kind; what takes long is measured less often
 FEW_PODS = 1000
-BLOCKS = 10  # of the comparison of few pods with many, in turn
+BLOCKS = 10  # of what is compared, in turn
 SKIPPY_NODES = 1000
 
 
@@ -40,13 +38,14 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=worlds.KINDS, default=list(worlds.KINDS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-skippy", action="store_true", help="leave Skippy's core out")
+    parser.add_argument("--no-upstream", action="store_true", help="leave kube-scheduler's own cycle out")
     parser.add_argument("--json", type=pathlib.Path, help="where to write all figures")
     options = parser.parse_args()
     gc.set_threshold(100_000)  # as the scheduler's process has it
     about = conditions.found({name: value for name, value in vars(options).items() if name != "json"})
     for line in conditions.lines(about):
         print(line)
-    found: Json = {"conditions": about, "kinds": _kinds(options), "growth": _growth(options)}
+    found: Json = {"conditions": about, **kinds.measure(options), "growth": _growth(options)}
     if not options.no_skippy:
         found["skippy"] = _beside_skippy(options)
     judged = list(_verdicts(found))
@@ -60,6 +59,7 @@ def main() -> None:
 def _verdicts(found: Json) -> Iterator[bounds.Verdict]:
     """What was measured of what is bounded."""
     measured = {**found["kinds"], "growth": found["growth"]}
+    measured |= {f"upstream-{name}": each for name, each in found["upstream"].items()}
     measured |= {f"skippy-{name}": each for name, each in found.get("skippy", {}).items() if name != "fault"}
     for bound in bounds.load().decisions:
         for kind, each in measured.items():
@@ -67,57 +67,10 @@ def _verdicts(found: Json) -> Iterator[bounds.Verdict]:
                 yield bounds.Verdict(f"{kind}: {bound.figure}", (each[bound.figure],), bound, rounds=1)
 
 
-def _kinds(options: argparse.Namespace) -> Json:
-    print(f"\n{options.nodes} nodes, {options.placed} pods placed; milliseconds a decision\n")
-    print("| pods | first | median | p99 | worst | decisions |\n| --- | ---: | ---: | ---: | ---: | ---: |")
-    found: Json = {}
-    for cohorts in (False, True):
-        names = [name for name in options.kinds if worlds.KINDS[name].cohorts == cohorts]
-        if not names:
-            continue
-        make = worlds.in_cohorts if cohorts else worlds.grouped
-        at_work = door.Door(
-            worlds.nodes(options.nodes),
-            make(options.placed, options.nodes),
-            worlds.objects(options.nodes, options.seed),
-            options.seed,
-        )
-        for name in names:
-            took_ms = _decide(at_work, name, worlds.KINDS[name], options.decisions, options.seed)
-            later_ms = took_ms[1:] or took_ms
-            found[name] = {
-                "first_ms": took_ms[0],
-                "median_ms": figures.quantile(later_ms, 0.5),
-                "p99_ms": figures.quantile(later_ms, 0.99),
-                "worst_ms": max(later_ms),
-                "decisions": len(took_ms),
-            }
-            print(f"| {name} | {' | '.join(f'{value:.3g}' for value in found[name].values())} |", flush=True)
-    return found
-
-
-def _decide(at_work: door.Door, name: str, kind: worlds.Kind, count: int, seed: int) -> list[float]:
-    """Milliseconds of each decision about pods whose names begin so."""
-    rng = random.Random(seed)  # noqa: S311 (repeatable, not secret)
-    asked = [at_work.prepare(kind.make(f"{name}-{number}", number, rng)) for number in range(count)]
-    took_ms: list[float] = []
-    end_s = time.perf_counter() + LIMIT_S
-    for each in asked:
-        began_s = time.thread_time()
-        node = at_work.place(each)
-        took_ms.append((time.thread_time() - began_s) * 1000)
-        if not node:
-            sys.exit(f"{kind.story}: there is no room")
-        if time.perf_counter() > end_s:
-            break
-    return took_ms
-
-
 def _growth(options: argparse.Namespace) -> Json:
     """What a plain pod costs where many pods are placed, against where few are, in turn."""
     doors = {
-        placed: door.Door(worlds.nodes(options.nodes), worlds.grouped(placed, options.nodes), (), options.seed)
-        for placed in (FEW_PODS, options.placed)
+        placed: door.Door(worlds.groups(options.nodes, placed), options.seed) for placed in (FEW_PODS, options.placed)
     }
     took_ms: dict[int, list[float]] = {placed: [] for placed in doors}
     count = max(1, options.decisions // BLOCKS)
@@ -139,7 +92,7 @@ def _beside_skippy(options: argparse.Namespace) -> Json:
     except RuntimeError as error:
         print(f"\nSkippy's core is not compared: {error}")
         return {"fault": str(error)}
-    at_work = door.Door(worlds.nodes(SKIPPY_NODES), (), worlds.objects(SKIPPY_NODES, options.seed), options.seed)
+    at_work = door.Door(worlds.groups(SKIPPY_NODES, 0), options.seed)
     found: Json = {}
     print(f"\n{SKIPPY_NODES} nodes, beside Skippy's core {rival.VERSION}; median milliseconds a decision\n")
     print("| pods | Skippy | ours | ratio |\n| --- | ---: | ---: | ---: |")
@@ -149,6 +102,12 @@ def _beside_skippy(options: argparse.Namespace) -> Json:
         found[name] = {"skippy_ms": theirs_ms, "ours_ms": ours_ms, "ratio": theirs_ms / ours_ms}
         print(f"| {name} | {theirs_ms:.3g} | {ours_ms:.3g} | {theirs_ms / ours_ms:.0f} |")
     return found
+
+
+def _decide(at_work: door.Door, name: str, kind: worlds.Kind, count: int, seed: int) -> list[float]:
+    took_ms = kinds.decide(at_work, kinds.prepared(at_work, kinds.pods(name, kind, count, seed)))
+    assert took_ms is not None, f"{kind.story}: there is no room"
+    return took_ms
 
 
 def _median(values: Sequence[float]) -> float:

@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from benchmarks.scheduling import work
 from scheduler import config
-from scheduler.api import core, crd, names
+from scheduler.api import core
 from scheduler.engine import decide
+from scheduler.kernel import journal, reservations
+from scheduler.offline import door, question
 from scheduler.plugins import request
-from scheduler.state import cluster
+from scheduler.plugins.volumes import binding
 
 Json = dict[str, Any]
 NOW_S = 1_800_000_000.0  # nothing here ages, but a view is of a moment
+_RECORD = journal.Record("", "", "", 1, "")
 
 
 class Door:
-    """A state, and decisions that change it."""
+    """A cluster in the form of a question, and decisions that change it."""
 
-    def __init__(self, nodes: Iterable[Json], pods: Iterable[Json], objects: Iterable[Json], seed: int) -> None:
-        self._settings = config.Settings()
-        self._engine = decide.Engine(self._settings)
+    def __init__(self, objects: Mapping[str, Sequence[Json]], seed: int) -> None:
+        settings = config.Settings()
+        self._engine = decide.Engine(settings)
         self._draws = random.Random(seed)  # noqa: S311 (repeatable, not secret)
-        self._state = cluster.Cluster(self._settings.network, names.HOME_NAMESPACE)
-        for node in nodes:
-            self._state.apply_node(msgspec.convert(node, core.Node))
-        for pod in pods:
-            self._state.apply_pod(msgspec.convert(pod, core.Pod))
-        for obj in objects:
-            self._state.apply_data_object(msgspec.convert(obj, crd.DataObject))
+        asked = msgspec.convert({"pod": work.pod({"name": "none"}, {}), **objects}, question.Question)
+        self._state = door.state_of(asked, settings)
+        self._reservations = reservations.Reservations(self._state.storage, 1.0)
 
     def prepare(self, pod: Json) -> request.PodRequest:
         """Read a pod, as is done once when it comes."""
         return request.prepare(msgspec.convert(pod, core.Pod))
 
     def place(self, asked: request.PodRequest) -> str:
-        """Decide about a pod and take its room; returns its node, or "" if there is none."""
-        found = self._engine.decide(self._state.freeze(NOW_S), asked, self._draws.getrandbits(63))
+        """Decide about a pod and take its room and volumes; returns its node, or "" if there is none."""
+        view = self._state.freeze(NOW_S)
+        found = self._engine.decide(view, asked, self._draws.getrandbits(63))
         if found.node:
+            what = binding.binding_on(asked, view, view.index_of[found.node]) if asked.pod.spec.volumes else None
             self._state.assume(asked.pod, found.node, asked.asked)
+            if what is not None:
+                self._reservations.start(asked.pod, found.node, _RECORD, what, NOW_S)
         return found.node

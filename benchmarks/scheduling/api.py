@@ -22,6 +22,7 @@ LANES = 12
 WATCH_S = 7200
 # The least that can be asked for: it costs the API server little beside what it does for a scheduler.
 NAMES_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_NAMES_LISTED = NAMES_ONLY.replace("PartialObjectMetadata", "PartialObjectMetadataList")
 LINE_BYTES = 2**20
 
 
@@ -37,6 +38,10 @@ class Object(msgspec.Struct):
     """Any object."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
+
+
+class _Listed(msgspec.Struct):
+    items: list[Object]
 
 
 class Event(msgspec.Struct):
@@ -88,11 +93,15 @@ class Api:
 
     async def create_all(self, path: str, bodies: Iterable[Json]) -> None:
         """Create objects, several at a time, in about their order."""
+        await self.send_all("POST", ((path, body) for body in bodies))
+
+    async def send_all(self, method: str, bodies: Iterable[tuple[str, Json]]) -> None:
+        """Send each body to its path, several at a time, in about their order."""
         waiting = iter(bodies)
 
         async def lane() -> None:
-            for body in waiting:
-                await self.request("POST", path, body)
+            for path, body in waiting:
+                await self.request(method, path, body)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(LANES):
@@ -102,6 +111,12 @@ class Api:
         """How many objects there are, without reading them."""
         page = await self.request("GET", path, limit="1")
         return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+
+    async def names(self, path: str) -> set[str]:
+        """The names of a namespace's objects, without reading the rest of them."""
+        async with self._session.get(self._server + path, headers={"Accept": _NAMES_LISTED}) as answer:
+            answer.raise_for_status()
+            return {item.metadata.name for item in msgspec.json.decode(await answer.read(), type=_Listed).items}
 
     async def version(self, path: str) -> str:
         """From where to watch in order to see what comes next."""

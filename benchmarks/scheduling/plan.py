@@ -70,7 +70,10 @@ class Piece(NamedTuple):
     @property
     def world_s(self) -> float:
         """How long its cluster takes to be made, about."""
-        objects = work.DATA_OBJECTS if work.KINDS[self.kind].data else 0
+        kind = work.KINDS[self.kind]
+        objects = work.DATA_OBJECTS if kind.data else 0
+        objects += work.LOW_PODS * self.nodes if kind.low else 0
+        objects += self.nodes + 2 * self.pods if kind.keeps_namespace else 0
         return _WORLD_S + self.nodes / _NODES_PER_S + self.placed / _PLACED_PER_S + objects / _OBJECTS_PER_S
 
 
@@ -86,7 +89,7 @@ def pieces(
 ) -> list[Piece]:
     """Every kind in every mode at every size; how soon somebody schedules has nothing to do with kinds."""
     found = (
-        Piece(kind, mode, nodes, placed, _pods(mode, nodes, pods, seconds), busy)
+        Piece(kind, mode, nodes, placed, _pods(kind, mode, nodes, pods, seconds), busy)
         for nodes in sizes
         for mode in modes
         for kind in (kinds if mode in OF_KINDS else ["plain"])
@@ -118,10 +121,10 @@ def _of_bound(bound: bounds.Bound, wanted: Sequence[bounds.Bound]) -> Iterator[P
         )
 
 
-def _pods(mode: str, nodes: int, pods: int | None, seconds: int) -> int:
+def _pods(kind: str, mode: str, nodes: int, pods: int | None, seconds: int) -> int:
     match mode:
         case "backlog":
-            return pods or max(BACKLOG_PODS, nodes)
+            return pods or work.KINDS[kind].most_pods or max(BACKLOG_PODS, nodes)
         case "steady":
             return seconds * STEADY_PER_S
         case _:

@@ -16,7 +16,7 @@ TAKEOVER_LIMIT_S = 90.0
 
 async def start(scene: world.World, contender: contenders.Contender, turn: turns.Turn) -> None:
     """From the start of the process to the first binding."""
-    async with scene.fresh_namespace() as namespace, turns.following(scene.client, namespace, turns.BOUND) as bound:
+    async with scene.turn_namespace(1) as namespace, turns.following(scene.client, namespace, turns.BOUND) as bound:
         await scene.client.request("POST", world.pods_of(namespace), _pod(contender, "first"))
         await scene.until_quiet()
         before = scene.sample()
@@ -49,7 +49,7 @@ async def takeover(scene: world.World, contender: contenders.Contender, turn: tu
 
 async def _take_over(scene: world.World, contender: contenders.Contender, grace_s: float) -> float | None:
     leader, follower = contender.program + "-1", contender.program + "-2"
-    async with scene.fresh_namespace() as namespace, turns.following(scene.client, namespace, turns.BOUND) as bound:
+    async with scene.turn_namespace(1) as namespace, turns.following(scene.client, namespace, turns.BOUND) as bound:
         path = world.pods_of(namespace)
         contender.launch(scene.running, "-1", True)
         try:

@@ -76,8 +76,7 @@ async def backlog(
 ) -> None:
     """Measure how fast a backlog is bound; with a folder for profiles, where the time goes."""
     kind = work.KINDS[turn.piece.kind]
-    async with scene.fresh_namespace() as namespace:
-        await scene.prepare(kind, namespace, turn.piece.pods)
+    async with scene.turn_namespace(turn.piece.pods) as namespace:
         made = work.pods(
             kind, turn.piece.pods, scene.scene(turn.round), contender.scheduler_name, with_data=contender.reads_data
         )
@@ -156,8 +155,7 @@ async def _measure_backlog(
 async def steady(scene: world.World, contender: contenders.Contender, turn: Turn) -> None:
     """Measure how long pods wait that come at a rate."""
     kind = work.KINDS[turn.piece.kind]
-    async with scene.fresh_namespace() as namespace:
-        await scene.prepare(kind, namespace, turn.piece.pods)
+    async with scene.turn_namespace(WARM_UP_PODS + turn.piece.pods) as namespace:
         path = world.pods_of(namespace)
         await scene.until_quiet()
         async with following(scene.client, namespace, BOUND) as bound, churn.churning(scene, wanted=kind.churns):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from benchmarks.scheduling import claims, storage
 from scheduler.api import crd, names
 
 Json = dict[str, Any]
@@ -22,6 +23,10 @@ GROUP_PODS: Final = 100
 DATA_OBJECTS: Final = 10_000
 BUCKETS: Final = 100
 MAX_INPUTS: Final = 3
+LOW_PODS: Final = 4  # on each node, which leave 3.2 of its 32 cores
+LOW_CPU_MILLI: Final = 7200
+HIGH_CPU_MILLI: Final = 24_000  # three of them have to go
+HIGH_PRIORITY: Final = "benchmark-high"
 HOSTNAME: Final = "kubernetes.io/hostname"
 ZONE: Final = "topology.kubernetes.io/zone"
 
@@ -50,6 +55,19 @@ class Kind:
     """Whether nodes and pods come and go meanwhile."""
     data: bool = False
     """Whether DataObjects are needed."""
+    low: bool = False
+    """Whether nodes are full of pods without priority."""
+    volumes: bool = False
+    """Whether each pod has a volume."""
+    devices: bool = False
+    """Whether each pod has a claim to a device."""
+    most_pods: int | None = None
+    """In a backlog, where each of them is much work for everybody."""
+
+    @property
+    def keeps_namespace(self) -> bool:
+        """Whether all turns have one namespace, as what pods have of their own is not made anew."""
+        return self.volumes or self.devices
 
 
 def _plain(_number: int, _scene: Scene) -> Json:
@@ -93,20 +111,43 @@ def _preferred(number: int, _scene: Scene, *, wish: str) -> Json:
 
 def _spread(number: int, _scene: Scene, *, otherwise: str) -> Json:
     labels = {"app": f"spread-{number // GROUP_PODS}"}
-    constraint = {
-        "maxSkew": 5,
-        "topologyKey": ZONE,
-        "whenUnsatisfiable": otherwise,
-        "labelSelector": {"matchLabels": labels},
-    }
-    return {"metadata": {"labels": labels}, "spec": {"topologySpreadConstraints": [constraint]}}
+    return {"metadata": {"labels": labels}, "spec": {"topologySpreadConstraints": spread_of(labels, otherwise)}}
 
 
-def _deployments(number: int, _scene: Scene) -> Json:
+def spread_of(labels: Mapping[str, str], otherwise: str) -> list[Json]:
+    """Constraints of a group over zones and nodes."""
+    return [
+        {
+            "maxSkew": skew,
+            "topologyKey": key,
+            "whenUnsatisfiable": otherwise,
+            "labelSelector": {"matchLabels": dict(labels)},
+        }
+        for key, skew in ((ZONE, 5), (HOSTNAME, 1))
+    ]
+
+
+def _default_spread(number: int, _scene: Scene) -> Json:
     name = group_name(number // GROUP_PODS)
-    # A ReplicaSet that no controller looks after; its uid is one that the garbage collector would have to look up.
-    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": name, "controller": True}
-    return {"metadata": {"labels": {"app": name}, "ownerReferences": [owner]}}
+    return {"metadata": {"labels": {"app": name}, "ownerReferences": [owner(name)]}}
+
+
+def owner(name: str) -> Json:
+    """A ReplicaSet that no controller looks after; its uid is one that the garbage collector would have to look up."""
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "uid": name, "controller": True}
+
+
+def _preemption(_number: int, _scene: Scene) -> Json:
+    large = container(cpu_milli=HIGH_CPU_MILLI, memory_mi=500)
+    return {"spec": {"priorityClassName": HIGH_PRIORITY, "containers": [large]}}
+
+
+def _csi(number: int, _scene: Scene) -> Json:
+    return {"spec": {"volumes": storage.mounted(number)}}
+
+
+def _claims(number: int, _scene: Scene) -> Json:
+    return {"spec": {"resourceClaims": claims.named(number)}}
 
 
 def _data(_number: int, scene: Scene) -> Json:
@@ -133,21 +174,36 @@ KINDS: Final[Mapping[str, Kind]] = {
         functools.partial(_preferred, wish="podAntiAffinity"),
         "SchedulingPreferredPodAntiAffinity",
     ),
-    "deployments": Kind(
+    "default-spread": Kind(
         f"pods of ReplicaSets of {GROUP_PODS}, each with a Service",
-        _deployments,
+        _default_spread,
         "DefaultTopologySpreading",
         services=True,
     ),
     "spread": Kind(
-        f"required spread over zones, groups of {GROUP_PODS}",
+        f"required spread over zones and nodes, groups of {GROUP_PODS}",
         functools.partial(_spread, otherwise="DoNotSchedule"),
         "TopologySpreading",
     ),
     "preferred-spread": Kind(
-        f"preferred spread over zones, groups of {GROUP_PODS}",
+        f"preferred spread over zones and nodes, groups of {GROUP_PODS}",
         functools.partial(_spread, otherwise="ScheduleAnyway"),
         "PreferredTopologySpreading",
+    ),
+    "preemption": Kind(
+        f"priority above {LOW_PODS} pods on each node, of which three have to go",
+        _preemption,
+        "PreemptionBasic",
+        low=True,
+        most_pods=1000,
+    ),
+    "csi": Kind("a claim of its own that is bound to a CSI volume", _csi, "SchedulingCSIPVs", volumes=True),
+    "claims": Kind(
+        f"a claim of its own to one of {claims.DEVICES} devices on each node",
+        _claims,
+        "SchedulingWithResourceClaimTemplate",
+        devices=True,
+        most_pods=1000,
     ),
     "churn": Kind("plain pods while nodes and pods come and go", _plain, "SchedulingWithMixedChurn", churns=True),
     "data": Kind(f"one to {MAX_INPUTS} of {DATA_OBJECTS} DataObjects as inputs", _data, data=True),
@@ -225,6 +281,22 @@ def node(number: int) -> Json:
         "metadata": {"name": name, "labels": labels},
         "status": {"capacity": room, "allocatable": room, "conditions": [ready]},
     }
+
+
+def low_pods(nodes: int) -> Iterator[Json]:
+    """The pods without priority that nodes are full of."""
+    for number in range(LOW_PODS * nodes):
+        spec = {
+            "containers": [container(cpu_milli=LOW_CPU_MILLI, memory_mi=500)],
+            "nodeName": node_name(number % nodes),
+        }
+        yield pod({"name": f"low-{number:06}"}, spec)
+
+
+def priority_class() -> Json:
+    """The priority of those before which they have to go."""
+    metadata = {"name": HIGH_PRIORITY}
+    return {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata, "value": 1000}
 
 
 def urn(number: int) -> str:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from benchmarks.scheduling import api, plan, procfs, work
+from benchmarks.scheduling import api, belongings, plan, procfs, work
 from demo import processes
 from localcluster import cluster, topology
 from scheduler.api import names
@@ -31,31 +31,44 @@ _GONE_S = 120.0
 class World:
     """One cluster with its nodes, while it runs."""
 
-    def __init__(self, running: cluster.Cluster, client: api.Api, nodes: int, seed: int) -> None:
+    def __init__(self, running: cluster.Cluster, client: api.Api, place: plan.Place, seed: int) -> None:
         self.running = running
         self.client = client
-        self.nodes = nodes
+        self.nodes = place.nodes
         self.seed = seed
+        self._place = place
+        self._kind = work.KINDS[place.kind]
+        self._belongings = belongings.Belongings(client, self._kind, place.nodes)
         self._numbers = itertools.count()
 
-    async def fill(self, place: plan.Place) -> None:
-        """Make the nodes, the pods on them and the data of its kind of work."""
-        await self.client.create_all("/api/v1/nodes", map(work.node, range(place.nodes)))
-        if place.placed:
+    async def fill(self) -> None:
+        """Make the nodes, the pods on them and what else its kind of work needs."""
+        await self.client.create_all("/api/v1/nodes", map(work.node, range(self.nodes)))
+        if self._place.placed:
             await self.make_namespace(PLACED_NAMESPACE)
-            await self.client.create_all(pods_of(PLACED_NAMESPACE), self._placed(place.placed))
-        if work.KINDS[place.kind].data:
+            await self.client.create_all(pods_of(PLACED_NAMESPACE), self._placed(self._place.placed))
+        if self._kind.data:
             await self.client.create_all(OBJECTS, work.data_objects(self.scene(-1)))
+        for name in self._belongings.namespaces:
+            await self.make_namespace(name)
+        await self._belongings.fill()
 
     def scene(self, turn: int) -> work.Scene:
         """What pods of a turn may refer to; the same turn always gives the same."""
         return work.Scene(self.nodes, random.Random(f"{self.seed}/{turn}"))  # noqa: S311 (repeatable, not secret)
 
     @contextlib.asynccontextmanager
-    async def fresh_namespace(self) -> AsyncIterator[str]:
-        """A new namespace that takes pods, and is emptied in the end."""
-        name = f"turn-{next(self._numbers)}"
-        await self.make_namespace(name)
+    async def turn_namespace(self, pods: int) -> AsyncIterator[str]:
+        """A namespace with all that so many pods need beside themselves; their kind's own, which ends empty of them."""
+        name = belongings.NAMESPACE
+        if not self._kind.keeps_namespace:
+            name = f"turn-{next(self._numbers)}"
+            await self.make_namespace(name)
+        await self._belongings.restore(pods)
+        if self._kind.services:
+            path = f"namespaces/{name}"
+            await self.client.create_all(f"/api/v1/{path}/services", work.services(pods))
+            await self.client.create_all(f"/apis/apps/v1/{path}/replicasets", work.replica_sets(pods))
         yield name
         await self.empty(name)
 
@@ -69,13 +82,6 @@ class World:
         for number in range(count):
             spec = {"nodeName": work.node_name(number % self.nodes)}
             yield work.pod({"name": f"old-{number:06}", "labels": {"app": work.group_name(number // 100)}}, spec)
-
-    async def prepare(self, kind: work.Kind, namespace: str, count: int) -> None:
-        """Make what pods of a kind need beside themselves."""
-        if kind.services:
-            path = f"namespaces/{namespace}"
-            await self.client.create_all(f"/api/v1/{path}/services", work.services(count))
-            await self.client.create_all(f"/apis/apps/v1/{path}/replicasets", work.replica_sets(count))
 
     async def empty(self, namespace: str) -> None:
         """Remove a turn's pods and Events, several at a time."""
@@ -127,8 +133,8 @@ async def made(place: plan.Place, seed: int) -> AsyncIterator[World]:
         for program in ("kwok", "kube-controller-manager"):
             running.end(program)
         async with await api.Api.connect(str(running.kubeconfig)) as client:
-            scene = World(running, client, place.nodes, seed)
-            await scene.fill(place)
+            scene = World(running, client, place, seed)
+            await scene.fill()
             if place.busy:
                 scene.make_busy()
             yield scene

@@ -64,6 +64,25 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
         InputError: an object or the configuration cannot be used.
     """
     settings = _settings(_ENCODER.encode(asked.config)) if asked.config else default
+    state = state_of(asked, settings)
+    snap = state.freeze(_time(asked.now))
+    try:
+        pod = request.prepare(_with_uid(asked.pod))
+    except errors.InputError as error:
+        raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
+    found = decide.Engine(settings).decide(snap, pod, seed)
+    told = explain.answer(found, snap)
+    if pod.problems:
+        told["problems"] = [str(problem) for problem in pod.problems]
+    return told
+
+
+def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cluster:
+    """The cluster that a question describes.
+
+    Raises:
+        InputError: an object cannot be used.
+    """
     state = cluster.Cluster(
         settings.network,
         names.HOME_NAMESPACE,
@@ -79,16 +98,7 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
         _apply(collection, objects, state.storage.apply)
     _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
-    snap = state.freeze(_time(asked.now))
-    try:
-        pod = request.prepare(_with_uid(asked.pod))
-    except errors.InputError as error:
-        raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
-    found = decide.Engine(settings).decide(snap, pod, seed)
-    told = explain.answer(found, snap)
-    if pod.problems:
-        told["problems"] = [str(problem) for problem in pod.problems]
-    return told
+    return state
 
 
 def _apply(collection: str, objects: Sequence[N], apply: Callable[[N], object]) -> None:

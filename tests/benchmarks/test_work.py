@@ -2,11 +2,12 @@
 
 import pathlib
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from benchmarks.scheduling import contenders, work
+from benchmarks.scheduling import claims, contenders, storage, work
 
 Json = dict[str, Any]
 
@@ -45,9 +46,11 @@ def test_data_pods_name_what_there_is() -> None:
 @pytest.mark.parametrize(("kind", "otherwise"), [("spread", "DoNotSchedule"), ("preferred-spread", "ScheduleAnyway")])
 def test_a_group_that_spreads_selects_its_own_pods(kind: str, otherwise: str) -> None:
     for pod in made(kind, "x"):
-        (constraint,) = pod["spec"]["topologySpreadConstraints"]
-        assert constraint["labelSelector"]["matchLabels"] == pod["metadata"]["labels"]
-        assert (constraint["topologyKey"], constraint["whenUnsatisfiable"]) == (work.ZONE, otherwise)
+        constraints = pod["spec"]["topologySpreadConstraints"]
+        assert [one["topologyKey"] for one in constraints] == [work.ZONE, work.HOSTNAME]
+        for one in constraints:
+            assert one["labelSelector"]["matchLabels"] == pod["metadata"]["labels"]
+            assert one["whenUnsatisfiable"] == otherwise
 
 
 def test_the_page_tells_all_kinds_and_their_twins() -> None:
@@ -74,9 +77,37 @@ def test_a_group_that_keeps_apart_fits_on_the_nodes() -> None:
 
 def test_every_pod_of_a_replica_set_has_its_service() -> None:
     selected = {service["spec"]["selector"]["app"] for service in work.services(250)}
-    owned = {pod["metadata"]["ownerReferences"][0]["name"] for pod in made("deployments", "x")}
+    owned = {pod["metadata"]["ownerReferences"][0]["name"] for pod in made("default-spread", "x")}
     assert owned <= selected
     assert owned == {each["metadata"]["name"] for each in work.replica_sets(250)}
+
+
+def test_three_of_the_pods_in_the_way_have_to_go() -> None:
+    room_milli = 32_000 - work.LOW_PODS * work.LOW_CPU_MILLI
+    assert room_milli + 2 * work.LOW_CPU_MILLI < work.HIGH_CPU_MILLI <= room_milli + 3 * work.LOW_CPU_MILLI
+    nodes = [pod["spec"]["nodeName"] for pod in work.low_pods(5)]
+    assert sorted(nodes) == sorted(work.node_name(number) for number in range(5) for _ in range(work.LOW_PODS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "named", "there"),
+    [
+        ("csi", lambda spec: spec["volumes"][0]["persistentVolumeClaim"]["claimName"], storage.bound_claim),
+        ("claims", lambda spec: spec["resourceClaims"][0]["resourceClaimName"], claims.claim),
+    ],
+)
+def test_each_pod_has_a_claim_of_its_own(
+    kind: str, named: Callable[[Json], str], there: Callable[[int, str], Json]
+) -> None:
+    assert [named(pod["spec"]) for pod in made(kind, "x", count=5)] == [
+        there(number, "x")["metadata"]["name"] for number in range(5)
+    ]
+
+
+def test_a_claim_is_bound_to_the_volume_that_is_kept_for_it() -> None:
+    claim, volume = storage.bound_claim(3, "x"), storage.volume(3, "x")
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    assert volume["spec"]["claimRef"]["name"] == claim["metadata"]["name"]
 
 
 def test_another_contender_begins_each_round() -> None:
