@@ -19,6 +19,7 @@ from scheduler.plugins.volumes import binding
 
 Json = dict[str, Any]
 NOW_S = 1_800_000_000.0  # nothing here ages, but a view is of a moment
+_NOT_YET = ("resourceSlices", "resourceClaims")
 _RECORD = journal.Record("", "", "", 1, "")
 
 
@@ -29,9 +30,10 @@ class Door:
         settings = config.Settings()
         self._engine = decide.Engine(settings)
         self._draws = random.Random(seed)  # noqa: S311 (repeatable, not secret)
-        asked = msgspec.convert({"pod": work.pod({"name": "none"}, {}), **objects}, question.Question)
+        read = {name: each for name, each in objects.items() if name not in _NOT_YET}
+        asked = msgspec.convert({"pod": work.pod({"name": "none"}, {}), **read}, question.Question)
         self._state = door.state_of(asked, settings)
-        self._reservations = reservations.Reservations(self._state.storage, 1.0)
+        self._reservations = reservations.Reservations(self._state.storage, lambda _pod: 1.0)
 
     def prepare(self, pod: Json) -> request.PodRequest:
         """Read a pod, as is done once when it comes."""
