@@ -208,6 +208,21 @@ class TopologySpreadConstraint(_Object, frozen=True):
     node_taints_policy: str = ""
 
 
+class PodResourceClaim(_Object, frozen=True):
+    """A claim of devices that the pod uses: a named one, or one that is made for it from a template."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
+class PodResourceClaimStatus(_Object, frozen=True):
+    """The claim that was made for the pod; None where none was needed."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
 class PodSpec(_Object, frozen=True):
     """What scheduling reads of a pod's spec."""
 
@@ -224,7 +239,7 @@ class PodSpec(_Object, frozen=True):
     preemption_policy: str = ""
     scheduling_gates: tuple[SchedulingGate, ...] = ()
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
-    resource_claims: tuple[dict[str, str], ...] = ()
+    resource_claims: tuple[PodResourceClaim, ...] = ()
     volumes: tuple[sources.Volume, ...] = ()
     ephemeral_containers: tuple[Container, ...] = ()
     host_network: bool = False
@@ -270,6 +285,7 @@ class PodStatus(_Object, frozen=True):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     allocated_resources: ResourceList | None = None
     resources: ActuatedResources | None = None
+    resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
     pod_ip: str = msgspec.field(default="", name="podIP")
 
 
@@ -349,19 +365,6 @@ class Namespace(_Object, frozen=True):
     """A namespace, for its labels."""
 
     metadata: ObjectMeta
-
-
-class DeviceClassSpec(_Object, frozen=True):
-    """Which extended resource stands for devices of the class; "" for none."""
-
-    extended_resource_name: str = ""
-
-
-class DeviceClass(_Object, frozen=True):
-    """A kind of device that is handed out by claims (dynamic resource allocation)."""
-
-    metadata: ObjectMeta
-    spec: DeviceClassSpec = DeviceClassSpec()
 
 
 # What reads these structs is found beside them.

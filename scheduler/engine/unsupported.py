@@ -39,7 +39,7 @@ def find(asked: request.PodRequest, snap: snapshot.Snapshot) -> str:
 
 def _is_of_devices(name: str, snap: snapshot.Snapshot) -> bool:
     """Whether a class claims an extended resource that some node does not offer: there, claims decide who fits."""
-    if name not in snap.device_resources:
+    if snap.claims.class_of(name) is None:
         return False
     row = snap.resource_row.get(name)
     return row is None or bool((snap.alive & (snap.offered[row] == 0)).any())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scheduler.api import core, crd, policy, verdicts, volumes
+from scheduler.api import core, crd, devices, policy, verdicts, volumes
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="what", tag=True, gc=False):
@@ -44,18 +44,6 @@ class NamespaceSeen(Event, frozen=True):
 
 class NamespaceGone(Event, frozen=True):
     """A namespace is gone."""
-
-    name: str
-
-
-class DeviceClassSeen(Event, frozen=True):
-    """A device class is there, as given."""
-
-    device_class: core.DeviceClass
-
-
-class DeviceClassGone(Event, frozen=True):
-    """A device class is gone."""
 
     name: str
 
@@ -134,6 +122,20 @@ class StorageSeen(Event, frozen=True):
 
 
 class StorageGone(Event, frozen=True):
+    """One of them is gone; ``kind`` is its type."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class DevicesSeen(Event, frozen=True):
+    """A claim of devices, some devices, or a class or taint of some, is there, as given."""
+
+    obj: devices.Object
+
+
+class DevicesGone(Event, frozen=True):
     """One of them is gone; ``kind`` is its type."""
 
     kind: str
@@ -225,8 +227,6 @@ Any = (
     | NodeGone
     | NamespaceSeen
     | NamespaceGone
-    | DeviceClassSeen
-    | DeviceClassGone
     | SelectorSeen
     | SelectorGone
     | BudgetSeen
@@ -237,6 +237,8 @@ Any = (
     | CapabilityGone
     | StorageSeen
     | StorageGone
+    | DevicesSeen
+    | DevicesGone
     | PodSeen
     | PodGone
     | PendingSeen

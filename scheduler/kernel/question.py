@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from scheduler.api import core, services, volumes
+from scheduler.api import core, devices, services, volumes
 from scheduler.kernel import journal, kernel
 from scheduler.state import selecting
 
@@ -29,6 +29,13 @@ _STORED: Final[dict[str, type[volumes.Object]]] = {
     "csiDrivers": volumes.CSIDriver,
     "csiStorageCapacities": volumes.CSIStorageCapacity,
     "volumeAttachments": volumes.VolumeAttachment,
+}
+
+_DEVICES: Final[dict[str, type[devices.Object]]] = {
+    "deviceClasses": devices.DeviceClass,
+    "resourceClaims": devices.ResourceClaim,
+    "resourceSlices": devices.ResourceSlice,
+    "deviceTaintRules": devices.DeviceTaintRule,
 }
 
 _encode = msgspec.json.Encoder().encode
@@ -58,18 +65,18 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "shown": {"sequence": subject.sequence, "time": when.isoformat()},
     }
     head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "pod": pod}
-    stored = subject.state.storage.objects
+    stored, claimed = subject.state.storage.objects, subject.state.claims.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
     expected = [one for other, one in world.nominated.items() if other != uid]
     # Taken at this moment: what changes while the line is sent does not change what it shows.
     collections: dict[str, Iterable[object]] = {
         "nodes": list(world.nodes.values()),
         "namespaces": list(world.namespaces.values()),
-        "deviceClasses": list(world.device_classes.values()),
         **_selectors(world.selectors),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
         **{name: list(stored[kind].values()) for name, kind in _STORED.items()},
+        **{name: list(claimed[kind].values()) for name, kind in _DEVICES.items()},
         "pods": itertools.chain(itertools.starmap(_on, counted), expected),
     }
     return _pieces(_encode(head), collections)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import config, errors
-from scheduler.api import core, crd, volumes
+from scheduler.api import core, crd, devices, volumes
 from scheduler.kernel import commands, events, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
@@ -20,6 +20,7 @@ from scheduler.state import cluster, demand, selecting, snapshot
 
 Place = tuple[str, str]
 _STORED: Final = {kind.__name__: kind for kind in volumes.KINDS}
+_DEVICES: Final = {kind.__name__: kind for kind in devices.KINDS}
 
 
 class World:
@@ -38,7 +39,6 @@ class World:
         self.nodes: dict[str, core.Node] = {}
         self.unreadable_nodes: set[str] = set()
         self.namespaces: dict[str, core.Namespace] = {}
-        self.device_classes: dict[str, core.DeviceClass] = {}
         self.selectors: dict[selecting.Selecting, core.LabelSelector] = {}
         self.objects: dict[Place, crd.DataObject] = {}
         self.capabilities: dict[str, crd.NodeCapability] = {}
@@ -64,8 +64,8 @@ class World:
             events.NodeGone: self.node_gone,
             events.NamespaceSeen: self.namespace_seen,
             events.NamespaceGone: self.namespace_gone,
-            events.DeviceClassSeen: self.device_class_seen,
-            events.DeviceClassGone: self.device_class_gone,
+            events.DevicesSeen: self.devices_seen,
+            events.DevicesGone: self.devices_gone,
             events.SelectorSeen: self.selector_seen,
             events.SelectorGone: self.selector_gone,
             events.BudgetSeen: self.budget_seen,
@@ -101,7 +101,7 @@ class World:
         if before is not None:
             self.wake(changes.NodeGone(before, tuple(left)))
 
-    # -------------------------------------------------------------------------------- namespaces and device classes
+    # -------------------------------------------------------------------------------------------------- namespaces
 
     def namespace_seen(self, event: events.NamespaceSeen) -> None:
         namespace = event.namespace
@@ -116,16 +116,6 @@ class World:
         self.state.remove_namespace(event.name)
         if before is not None:
             self.wake(changes.NamespaceChanged(event.name, before.metadata.labels, None))
-
-    def device_class_seen(self, event: events.DeviceClassSeen) -> None:
-        self.device_classes[event.device_class.metadata.name] = event.device_class
-        self.state.apply_device_class(event.device_class)
-        self._wake_unsupported()
-
-    def device_class_gone(self, event: events.DeviceClassGone) -> None:
-        self.device_classes.pop(event.name, None)
-        self.state.remove_device_class(event.name)
-        self._wake_unsupported()
 
     # ------------------------- what Services and controllers select: only how pods are spread by default, as upstream
 
@@ -188,6 +178,31 @@ class World:
         if before is not None:
             self.wake(changes.StorageChanged(before, None))
         return before
+
+    # ------------------------------------------------------------------------------------------- claims of devices
+
+    def devices_seen(self, event: events.DevicesSeen) -> None:
+        obj = event.obj
+        try:
+            before = self.state.claims.apply(obj)
+        except errors.InputError as error:
+            name = f"{obj.metadata.namespace}/{obj.metadata.name}".removeprefix("/")
+            self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
+            return
+        if before != obj:
+            self._devices_changed(before, obj)
+
+    def devices_gone(self, event: events.DevicesGone) -> devices.Object | None:
+        """Returns the object as it was."""
+        before = self.state.claims.remove(_DEVICES[event.kind], event.namespace, event.name)
+        if before is not None:
+            self._devices_changed(before, None)
+        return before
+
+    def _devices_changed(self, before: devices.Object | None, after: devices.Object | None) -> None:
+        self.wake(changes.DevicesChanged(before, after))
+        if isinstance(before, devices.DeviceClass) or isinstance(after, devices.DeviceClass):
+            self._wake_unsupported()
 
     # -------------------------------------------------------------------------------------------------------- pods
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from scheduler.api import core
+from scheduler.api import devices
 from scheduler.kernel import events
 from scheduler.kube import client, informer, reading
 from scheduler.live import driver
@@ -27,11 +27,11 @@ class DeviceClasses:
     def __init__(self, scheduling: driver.Driver) -> None:
         self._driver = scheduling
 
-    def apply(self, device_class: core.DeviceClass) -> None:
-        self._driver.handle(events.DeviceClassSeen(self._driver.clock(), device_class))
+    def apply(self, device_class: devices.DeviceClass) -> None:
+        self._driver.handle(events.DevicesSeen(self._driver.clock(), device_class))
 
     def remove(self, key: informer.Key) -> None:
-        self._driver.handle(events.DeviceClassGone(self._driver.clock(), key.name))
+        self._driver.handle(events.DevicesGone(self._driver.clock(), "DeviceClass", "", key.name))
 
     def replaced(self, count: int) -> None:
         log.info("device classes read", device_classes=count)

@@ -20,6 +20,7 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import core, crd
+from scheduler.api import devices as api_devices
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
 from scheduler.live import (
@@ -131,7 +132,7 @@ class Following:
         self._device_classes = informer.Informer(
             api,
             devices.DEVICE_CLASSES,
-            core.DeviceClass,
+            api_devices.DeviceClass,
             devices.DeviceClasses(self.driver),
             failures=failures,
             on_misfit=counters.bad_input,

@@ -91,11 +91,12 @@ def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cl
     )
     _apply("nodes", asked.nodes, state.apply_node)
     _apply("namespaces", asked.namespaces, state.apply_namespace)
-    _apply("deviceClasses", asked.device_classes, state.apply_device_class)
     _apply_selectors(asked, state)
     _apply("nodeCapabilities", asked.node_capabilities, state.apply_capability)
     for collection, objects in questions.storage(asked).items():
         _apply(collection, objects, state.storage.apply)
+    for collection, claimed in questions.claims(asked).items():
+        _apply(collection, claimed, state.claims.apply)
     _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
     return state

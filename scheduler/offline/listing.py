@@ -30,6 +30,9 @@ _COLLECTIONS: Final = {
     "CSIDriver": "csiDrivers",
     "CSIStorageCapacity": "csiStorageCapacities",
     "VolumeAttachment": "volumeAttachments",
+    "ResourceClaim": "resourceClaims",
+    "ResourceSlice": "resourceSlices",
+    "DeviceTaintRule": "deviceTaintRules",
 }
 
 

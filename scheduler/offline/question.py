@@ -14,19 +14,19 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core, crd, decoding, volumes
+from scheduler.api import core, crd, decoding, devices, volumes
 from scheduler.api import services as selects
 
 Named = (
     core.Node
     | core.Namespace
     | core.Pod
-    | core.DeviceClass
     | selects.Service
     | selects.Controller
     | crd.DataObject
     | crd.NodeCapability
     | volumes.Object
+    | devices.Object
 )
 
 
@@ -39,7 +39,6 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     nodes: tuple[core.Node, ...] = ()
     namespaces: tuple[core.Namespace, ...] = ()
     pods: tuple[core.Pod, ...] = ()
-    device_classes: tuple[core.DeviceClass, ...] = ()
     services: tuple[selects.Service, ...] = ()
     replication_controllers: tuple[selects.Service, ...] = ()
     replica_sets: tuple[selects.Controller, ...] = ()
@@ -53,6 +52,11 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     csi_drivers: tuple[volumes.CSIDriver, ...] = ()
     csi_storage_capacities: tuple[volumes.CSIStorageCapacity, ...] = ()
     volume_attachments: tuple[volumes.VolumeAttachment, ...] = ()
+    device_classes: tuple[devices.DeviceClass, ...] = ()
+    resource_claims: tuple[devices.ResourceClaim, ...] = ()
+    resource_slices: tuple[devices.ResourceSlice, ...] = ()
+    device_taint_rules: tuple[devices.DeviceTaintRule, ...] = ()
+    resource_claim_templates: msgspec.Raw = msgspec.Raw()
     config: dict[str, Any] | None = None
     pdbs: msgspec.Raw = msgspec.Raw()
 
@@ -61,7 +65,6 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "nodes": ("nodes", core.Node),
     "namespaces": ("namespaces", core.Namespace),
     "pods": ("pods", core.Pod),
-    "deviceClasses": ("device_classes", core.DeviceClass),
     "services": ("services", selects.Service),
     "replicationControllers": ("replication_controllers", selects.Service),
     "replicaSets": ("replica_sets", selects.Controller),
@@ -75,6 +78,10 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "csiDrivers": ("csi_drivers", volumes.CSIDriver),
     "csiStorageCapacities": ("csi_storage_capacities", volumes.CSIStorageCapacity),
     "volumeAttachments": ("volume_attachments", volumes.VolumeAttachment),
+    "deviceClasses": ("device_classes", devices.DeviceClass),
+    "resourceClaims": ("resource_claims", devices.ResourceClaim),
+    "resourceSlices": ("resource_slices", devices.ResourceSlice),
+    "deviceTaintRules": ("device_taint_rules", devices.DeviceTaintRule),
 }
 _FINISHED: Final = ("Succeeded", "Failed")
 
@@ -97,11 +104,16 @@ def read(line: bytes) -> Question:
 
 def storage(asked: Question) -> dict[str, Sequence[volumes.Object]]:
     """What is asked of claims, volumes and the like, by collection."""
-    return {
-        collection: getattr(asked, attribute)
-        for collection, (attribute, kind) in _KINDS.items()
-        if kind in volumes.KINDS
-    }
+    return _of_kinds(asked, volumes.KINDS)
+
+
+def claims(asked: Question) -> dict[str, Sequence[devices.Object]]:
+    """What is asked of claims of devices, the devices and their classes, by collection."""
+    return _of_kinds(asked, devices.KINDS)
+
+
+def _of_kinds(asked: Question, kinds: Sequence[type[Named]]) -> dict[str, Sequence[Any]]:
+    return {name: getattr(asked, attribute) for name, (attribute, kind) in _KINDS.items() if kind in kinds}
 
 
 def place(collection: str, index: int, obj: Named) -> str:

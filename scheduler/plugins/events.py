@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.api import core, crd, volumes
+from scheduler.api import core, crd, devices, volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,14 @@ class StorageChanged:
     new: volumes.Object | None
 
 
+@dataclass(frozen=True, slots=True)
+class DevicesChanged:
+    """A claim of devices, devices, or a class or taint of some, are new, changed, or gone."""
+
+    old: devices.Object | None
+    new: devices.Object | None
+
+
 Event = (
     NodeChanged
     | NodeGone
@@ -86,4 +94,5 @@ Event = (
     | CapabilityChanged
     | DataObjectChanged
     | StorageChanged
+    | DevicesChanged
 )

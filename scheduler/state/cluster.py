@@ -17,7 +17,6 @@ from scheduler.state import (
     budgets,
     changes,
     demand,
-    deviceclasses,
     neighbours,
     nodes,
     nominated,
@@ -27,6 +26,7 @@ from scheduler.state import (
     snapshot,
     witnesses,
 )
+from scheduler.state.claims import store
 from scheduler.state.volumes import storage
 
 _FINISHED: Final = ("Succeeded", "Failed")
@@ -78,6 +78,7 @@ class Cluster:
         self._index_of = self._nodes.index_of
         self._usage = self._nodes.usage
         self.storage = storage.Storage(self.changes, self._index_of)
+        self.claims = store.Claims(self.changes, self._index_of)
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
         self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
         self._nominated = nominated.NominatedPods(self.changes, self._index_of)
@@ -85,7 +86,6 @@ class Cluster:
         self._selectors = selecting.SelectorTable()
         self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
-        self._device_classes = deviceclasses.DeviceClasses()
         self.budgets = budgets.Budgets()
 
     @property
@@ -173,20 +173,6 @@ class Cluster:
         """Forget a namespace."""
         if self._neighbours.namespaces.pop(name, None) is not None:
             self.changes.note(changes.ALL, changes.NAMESPACES)
-
-    # Device classes
-
-    def apply_device_class(self, device_class: core.DeviceClass) -> None:
-        """Add a device class or take in which extended resource it claims."""
-        if self._device_classes.apply(device_class):
-            self._last = None
-            self.changes.note(changes.ALL, changes.DEVICES)
-
-    def remove_device_class(self, name: str) -> None:
-        """Forget a device class."""
-        if self._device_classes.remove(name):
-            self._last = None
-            self.changes.note(changes.ALL, changes.DEVICES)
 
     # What Services and controllers of pods select
 
@@ -342,7 +328,7 @@ class Cluster:
             witnesses=self.witnesses,
             storage=self.storage,
             links=of.network,
-            device_resources=self._device_classes.resources(),
+            claims=self.claims,
             now_s=now_s,
         )
         return self._last

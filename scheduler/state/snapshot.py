@@ -31,6 +31,7 @@ from scheduler.state import (
     usage,
     witnesses,
 )
+from scheduler.state.claims import store
 from scheduler.state.volumes import storage
 
 Mask = NDArray[np.bool_]
@@ -72,9 +73,8 @@ class Placed(msgspec.Struct):
 class Snapshot:
     """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
 
-    ``features`` are those that kubelets declared, each a label without value; ``device_resources`` are the extended
-    resources that device classes claim. ``now_s`` is the time of the snapshot in seconds since 1970.
-    ``priorities`` are those of the placed pods, ``budgets`` the PodDisruptionBudgets.
+    ``features`` are those that kubelets declared, each a label without value. ``now_s`` is the time of the snapshot in
+    seconds since 1970. ``priorities`` are those of the placed pods, ``budgets`` the PodDisruptionBudgets.
     """
 
     changes: changes.Log
@@ -107,7 +107,7 @@ class Snapshot:
     witnesses: witnesses.Witnesses
     storage: storage.Storage
     links: network.Network
-    device_resources: frozenset[str]
+    claims: store.Claims
     now_s: float
 
     # One node in plain integers and strings, for what is worked out for one alone: numpy takes longer for one than for

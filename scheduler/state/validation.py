@@ -55,6 +55,10 @@ def _made_anew(subject: cluster.Cluster) -> cluster.Cluster:
         anew.storage.apply(obj)
     for assumed in subject.storage.assumed():
         anew.storage.assume(assumed)
+    for claimed in subject.claims.everything():
+        anew.claims.apply(claimed)
+    for uid, flights in subject.claims.flights().items():
+        anew.claims.start(uid, flights)
     for placed in held.placed:
         status = msgspec.structs.replace(placed.pod.status, phase="")  # what is counted has not finished
         spec = msgspec.structs.replace(placed.pod.spec, node_name=placed.node)
@@ -95,6 +99,11 @@ def _describe(snap: snapshot.Snapshot, asked: snapshot.Snapshot) -> Iterator[tup
         yield name, {names[slot]: held for slot, held in by_slot.items()}
     yield "holders", {volume: {names[slot] for slot in slots} for volume, slots in use.holders.items()}
     yield "volumes by class", snap.storage.by_class()
+    yield "devices", snap.claims.pools.kept()
+    yield (
+        "devices taken",
+        (set(snap.claims.use.taken), {device: set(at) for device, at in snap.claims.use.shares.items()}),
+    )
     for name, index in snap.index_of.items():
         yield f"node {name}", _node(snap, index)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import core, names, verdicts
+from scheduler.api import core, devices, names, verdicts
 from scheduler.kernel import commands, events, places
 from scheduler.plugins import registry
 from tests.kernel import running
@@ -156,7 +156,7 @@ CASES = [
     pytest.param(
         pod("w", schedulingGroup={"podGroupName": "g"}),
         [],
-        events.DeviceClassGone(T, "c"),
+        events.DevicesSeen(T, devices.DeviceClass(core.ObjectMeta(name="c"))),
         True,
         id="but perhaps device classes",
     ),

@@ -1,0 +1,1 @@
+"""DynamicResources: devices that pods claim, of which drivers say where they are."""

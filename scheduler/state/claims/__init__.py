@@ -1,0 +1,1 @@
+"""Claims to devices, the devices, and which of them are taken."""
