@@ -192,12 +192,10 @@ class World:
         if before != obj:
             self._devices_changed(before, obj)
 
-    def devices_gone(self, event: events.DevicesGone) -> devices.Object | None:
-        """Returns the object as it was."""
+    def devices_gone(self, event: events.DevicesGone) -> None:
         before = self.state.claims.remove(_DEVICES[event.kind], event.namespace, event.name)
         if before is not None:
             self._devices_changed(before, None)
-        return before
 
     def _devices_changed(self, before: devices.Object | None, after: devices.Object | None) -> None:
         self.wake(changes.DevicesChanged(before, after))
