@@ -15,11 +15,9 @@ import array
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-import numpy as np
-
 from scheduler import config
 from scheduler.engine import decision, profiles, ranking, rows, shapes, sheet, unsupported, verdict
-from scheduler.engine.preemption import outlook
+from scheduler.engine.preemption import evaluation
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
@@ -79,17 +77,17 @@ class Engine:
                 view,
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
-                preemption=outlook.outlook(asked.pod, view, np.zeros(view.size, np.bool_)) if view.count else None,
+                preemption=evaluation.refused(view, asked.pod) if view.count and shape.gated is None else None,
                 refusers=refusers or {plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
             )
         made_of = self._sheet(view, shape, now)
-        deltas = _arriving(view, asked) if view.nominated_pods else None
+        deltas = _arriving(view, asked) if view.nominated_pods else {}
         if deltas:
             made_of = made_of.with_deltas(view, deltas)
         if failure := made_of.failure():
             return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused, message=failure, is_failed=True)
         if not made_of.count:
-            return _nothing_fits(view, asked, shape, made_of, refused)
+            return _nothing_fits(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, arriving=deltas)
         return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
 
     def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape, now: list[Any]) -> sheet.Sheet:
@@ -216,9 +214,12 @@ def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Delta
 def _nothing_fits(
     view: snapshot.Snapshot,
     asked: request.PodRequest,
+    draw: int,
+    *,
     shape: shapes.Shape,
     made_of: sheet.Sheet,
     narrowed: verdict.PodVerdict | None,
+    arriving: sheet.Deltas,
 ) -> decision.Decision:
     reasons, resolvable, plugins = made_of.refused()
     if narrowed is not None and bool((made_of.refuser == sheet.NARROWED).any()):
@@ -229,6 +230,8 @@ def _nothing_fits(
         made_of=made_of,
         pod_verdict=narrowed,
         message=decision.nodes_message(view, made_of, reasons, narrowed),
-        preemption=outlook.outlook(asked.pod, view, resolvable) if view.count else None,
+        preemption=evaluation.look(view, asked.pod, made_of, resolvable, arriving=arriving, chance=_scatter(draw))
+        if view.count
+        else None,
         refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
     )

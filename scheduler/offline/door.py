@@ -92,6 +92,7 @@ def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cl
     _apply("nodes", asked.nodes, state.apply_node)
     _apply("namespaces", asked.namespaces, state.apply_namespace)
     _apply_selectors(asked, state)
+    _apply("pdbs", asked.pdbs, state.budgets.apply)
     _apply("nodeCapabilities", asked.node_capabilities, state.apply_capability)
     for collection, objects in questions.storage(asked).items():
         _apply(collection, objects, state.storage.apply)

@@ -83,9 +83,18 @@ def _nothing_fits(found: decision.Decision) -> Answer:
     told: Answer = {"message": found.message}
     outlook = found.preemption
     if outlook is not None:
-        told["preemption"] = {"eligible": outlook.eligible, "why": outlook.text, "candidates": {}, "selected": []}
-        if outlook.eligible and outlook.text.startswith("preemption is not supported"):
-            told["fault"] = outlook.text
+        told["preemption"] = {
+            "eligible": outlook.eligible,
+            "why": outlook.text,
+            "candidates": {
+                name: {
+                    "pods": [f"{victim.namespace}/{victim.name}" for victim in candidate.victims],
+                    "numPDBViolations": candidate.pdb_violations,
+                }
+                for name, candidate in outlook.candidates.items()
+            },
+            "selected": list(outlook.selected),
+        }
     return told
 
 

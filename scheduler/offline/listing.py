@@ -21,6 +21,7 @@ _COLLECTIONS: Final = {
     "ReplicationController": "replicationControllers",
     "ReplicaSet": "replicaSets",
     "StatefulSet": "statefulSets",
+    "PodDisruptionBudget": "pdbs",
     "DataObject": "dataObjects",
     "NodeCapability": "nodeCapabilities",
     "PersistentVolumeClaim": "pvcs",

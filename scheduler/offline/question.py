@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core, crd, decoding, devices, volumes
+from scheduler.api import core, crd, decoding, devices, policy, volumes
 from scheduler.api import services as selects
 
 Named = (
@@ -27,11 +27,12 @@ Named = (
     | crd.NodeCapability
     | volumes.Object
     | devices.Object
+    | policy.PodDisruptionBudget
 )
 
 
 class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
-    """One question. Object lists that no built feature reads yet are let through unread."""
+    """One question."""
 
     pod: core.Pod
     id: Any = None
@@ -57,8 +58,8 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     resource_slices: tuple[devices.ResourceSlice, ...] = ()
     device_taint_rules: tuple[devices.DeviceTaintRule, ...] = ()
     resource_claim_templates: msgspec.Raw = msgspec.Raw()
+    pdbs: tuple[policy.PodDisruptionBudget, ...] = ()
     config: dict[str, Any] | None = None
-    pdbs: msgspec.Raw = msgspec.Raw()
 
 
 _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
@@ -69,6 +70,7 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "replicationControllers": ("replication_controllers", selects.Service),
     "replicaSets": ("replica_sets", selects.Controller),
     "statefulSets": ("stateful_sets", selects.Controller),
+    "pdbs": ("pdbs", policy.PodDisruptionBudget),
     "dataObjects": ("data_objects", crd.DataObject),
     "nodeCapabilities": ("node_capabilities", crd.NodeCapability),
     "pvcs": ("pvcs", volumes.PersistentVolumeClaim),

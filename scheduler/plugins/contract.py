@@ -100,11 +100,39 @@ def refuse(refused: Mask, refusal: Refusal) -> Verdict | None:
     )
 
 
-class Delta(NamedTuple):
-    """Pods that are thought to be on a node, or gone from it, beside what the view says."""
+class Delta:
+    """Pods that are thought to be on a node, or gone from it, beside what the view says; immutable.
 
-    added: tuple[snapshot.Placed, ...] = ()
-    removed: tuple[snapshot.Placed, ...] = ()
+    First those removed go, then those added come: a pod that is both is there.
+    """
+
+    __slots__ = ("_moved", "added", "removed")
+
+    def __init__(self, added: tuple[snapshot.Placed, ...] = (), removed: tuple[snapshot.Placed, ...] = ()) -> None:
+        self.added = added
+        self.removed = removed
+        self._moved: dict[str, int] = {}
+
+    @property
+    def moves(self) -> list[tuple[snapshot.Placed, int]]:
+        """Each pod in order, with 1 or, where it goes, -1."""
+        return [*[(placed, -1) for placed in self.removed], *[(placed, 1) for placed in self.added]]
+
+    def moved(self, resource: str) -> int:
+        """How much more is taken of a resource."""
+        found = self._moved.get(resource)
+        if found is None:
+            found = sum([one.asked.amount(resource) for one in self.added])
+            found -= sum([one.asked.amount(resource) for one in self.removed])
+            self._moved[resource] = found
+        return found
+
+    def plus(self, *more: snapshot.Placed) -> Delta:
+        """With more pods that come."""
+        found = Delta((*self.added, *more), self.removed)
+        for resource, amount in self._moved.items():
+            found._moved[resource] = amount + sum([one.asked.amount(resource) for one in more])
+        return found
 
 
 NOTHING: Final = Delta()

@@ -1,6 +1,7 @@
 """NodePorts: two pods of a node cannot take the same host port on overlapping addresses.
 
 0.0.0.0 overlaps every address; any other overlaps itself and 0.0.0.0 ("::" is an ordinary address here, as upstream).
+Of pods that hold the same port already, the one that goes leaves it to nobody, as upstream has it.
 Source: pkg/scheduler/framework/plugins/nodeports.
 """
 
@@ -41,12 +42,12 @@ def _rows(ports: Ports, view: snapshot.Snapshot) -> contract.Verdict | None:
 
 def _cell(ports: Ports, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
     for port in ports:
-        taken = {ip: counts.get(slot, 0) for ip, counts in view.ports.get((port.protocol, port.number), {}).items()}
-        for placed, sign in (*((one, 1) for one in delta.added), *((one, -1) for one in delta.removed)):
+        taken = {ip for ip, counts in view.ports.get((port.protocol, port.number), {}).items() if slot in counts}
+        for placed, sign in delta.moves:
             for other in placed.ports:
                 if (other.protocol, other.number) == (port.protocol, port.number):
-                    taken[other.ip] = taken.get(other.ip, 0) + sign
-        if any(count > 0 and _overlaps(port.ip, ip) for ip, count in taken.items()):
+                    taken.add(other.ip) if sign > 0 else taken.discard(other.ip)
+        if any(_overlaps(port.ip, ip) for ip in taken):
             return _REFUSAL
     return None
 

@@ -80,7 +80,7 @@ class Cluster:
         self.storage = storage.Storage(self.changes, self._index_of)
         self.claims = store.Claims(self.changes, self._index_of)
         self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
-        self._on_node: dict[str, set[str]] = {}  # node name -> uids, known node or not
+        self._on_node: dict[str, dict[str, snapshot.Placed]] = {}  # node name, known or not -> uid, by arrival
         self._nominated = nominated.NominatedPods(self.changes, self._index_of)
         self._neighbours = neighbours.Neighbours(self._nodes.labels, self.changes)
         self._selectors = selecting.SelectorTable()
@@ -102,7 +102,7 @@ class Cluster:
             InputError: a quantity of it cannot be read; nothing is changed then.
         """
         name = node.metadata.name
-        here = [self._placed[uid] for uid in self._on_node.get(name, ())]
+        here = list(self._on_node.get(name, {}).values())
         index = self._index_of.get(name)
         if index is None:
             self._nodes.apply(node)
@@ -135,7 +135,7 @@ class Cluster:
         index = self._index_of.get(name)
         if index is None:
             return []
-        here = [self._placed[uid] for uid in self._on_node.get(name, ())]
+        here = list(self._on_node.get(name, {}).values())
         for placed in here:
             self._usage.add(index, placed.asked, placed.ports, -1)
             self._priorities.step(index, placed.pod.spec.priority, -1)
@@ -322,6 +322,7 @@ class Cluster:
             selectors=self._selectors,
             nominated_pods=self._nominated.by_uid,
             placed=self._placed,
+            placed_on=self._on_node,
             priorities=self._priorities,
             budgets=self.budgets,
             locations=self.replicas,
@@ -350,11 +351,7 @@ class Cluster:
         placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
         uid = pod.metadata.uid
         self._placed[uid] = placed
-        here = self._on_node.get(node)
-        if here is None:
-            self._on_node[node] = {uid}
-        else:
-            here.add(uid)
+        self._on_node.setdefault(node, {})[uid] = placed
         if placed.index >= 0:
             self._count(placed, 1)
 
@@ -363,9 +360,9 @@ class Cluster:
         placed = self._placed.pop(uid, None)
         if placed is None:
             return
-        uids = self._on_node[placed.node]
-        uids.discard(uid)
-        if not uids:
+        here = self._on_node[placed.node]
+        del here[uid]
+        if not here:
             del self._on_node[placed.node]
         if placed.index >= 0:
             self._count(placed, -1)

@@ -85,6 +85,18 @@ class Demand:
             np.int64,
         )
 
+    def amount(self, resource: str) -> int:
+        """What is truly requested of a resource, in its unit."""
+        match resource:
+            case "cpu":
+                return self.cpu_milli
+            case "memory":
+                return self.memory_bytes
+            case "ephemeral-storage":
+                return self.ephemeral_bytes
+            case _:
+                return self.scalars.get(resource, 0)
+
 
 def of(pod: core.Pod, *, runs: bool = True) -> Demand:
     """Add up what a pod requests; what a kubelet reports of it counts only where it ``runs``.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import collections
-import json
 
 import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.offline import door, explain
+from scheduler.offline import explain
 from tests import exploring
 from tests.engine import asking, test_oracle
 from tests.engine.asking import ask, question
@@ -120,19 +119,6 @@ def test_data_outweighs_an_emptier_node_until_it_is_small() -> None:
         for size in (1_000, 10_000_000_000)
     }
     assert chosen == {1_000: "b", 10_000_000_000: "a"}
-
-
-def test_preemption_is_never_done() -> None:
-    """A pod of high priority does not push out another: it is told that this is not built."""
-    pods = [build.pod("small", container(cpu="3"), on="a", priority=1)]
-    asked = pod("big", container(cpu="3"), priority=1000)
-    answer = json.loads(door.answer_line(json.dumps(question([node("a")], asked, pods=pods)).encode()))
-    assert "chosen" not in answer
-    assert "preemption is not supported" in answer["fault"]
-    snap = build.state([node("a")], pods=pods).freeze()
-    decision = asking.decide_on(snap, asked)
-    assert (decision.node, set(snap.placed)) == ("", {"uid-small"})
-    assert decision.full_message.startswith("0/1 nodes are available: 1 Insufficient cpu. preemption is not supported")
 
 
 NAMED: Object = {

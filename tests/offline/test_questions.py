@@ -165,13 +165,6 @@ def test_a_key_that_nobody_knows_is_a_fault(key: str, text: str) -> None:
     assert text in told
 
 
-def test_lists_that_no_built_feature_reads_are_let_through() -> None:
-    unread = ("pdbs",)
-    for filler in ([{"metadata": {"name": 5}}], None):
-        line = json.dumps(GOOD | dict.fromkeys(unread, filler)).encode()
-        assert json.loads(door.answer_line(line))["chosen"] in {"a", "b"}
-
-
 # ------------------------------------------------------------------------------------------- extended resources of DRA
 
 

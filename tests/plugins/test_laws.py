@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scheduler import config
 from scheduler.api import core
-from scheduler.plugins import contract, registry, request
+from scheduler.plugins import contract, ports, registry, request
 from scheduler.state import cluster, demand, snapshot
 from tests import exploring
 from tests.plugins import worlds
@@ -147,10 +147,15 @@ def test_a_cell_with_pods_that_come_or_go_says_what_it_would_say_had_they(
     for plugin, asked in asked_of:
         before.append(plugin.cell(asked, view, slot, contract.NOTHING))
         coming.append(plugin.cell(asked, view, slot, contract.Delta(added=moved)))
+    taken = [view.ports.get((port.protocol, port.number), {}).get(port.ip, {}) for port in moved[0].ports]
+    shared = any(slot in counts for counts in taken)
     for guest in guests:
         made.apply_pod(guest)
     view = made.freeze()
     for (plugin, _), had, came in zip(asked_of, before, coming, strict=True):
         asked = resolved(plugin, ready, settings, view)  # perhaps those who came have something against the pod
         assert alike(plugin.cell(asked, view, slot, contract.NOTHING), came), plugin.name
-        assert alike(plugin.cell(asked, view, slot, contract.Delta(removed=moved)), had), plugin.name
+        if (
+            plugin is not ports.FILTER or not shared
+        ):  # of two pods, the first to go leaves a port to nobody, as upstream
+            assert alike(plugin.cell(asked, view, slot, contract.Delta(removed=moved)), had), plugin.name

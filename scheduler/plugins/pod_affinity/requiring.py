@@ -134,7 +134,7 @@ def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.D
         if tally.key in labels and tally.of(slot) + _moved(delta, (term,)) > 0:
             return _CROWDED
     held = [(one.term.topology_key, one.tally.of(slot)) for one in asked.carried if one.term.topology_key in labels]
-    for placed, sign in _moves(delta):
+    for placed, sign in delta.moves:
         meta = placed.pod.metadata
         held += [
             (term.topology_key, sign)
@@ -165,13 +165,9 @@ def _moved(delta: contract.Delta, wanted: Sequence[podterms.Wanted]) -> int:
     """How many more pods there are that every term means."""
     return sum(
         sign
-        for placed, sign in _moves(delta)
+        for placed, sign in delta.moves
         if all(term.means(placed.pod.metadata.namespace, placed.pod.metadata.labels) for term in wanted)
     )
-
-
-def _moves(delta: contract.Delta) -> list[tuple[snapshot.Placed, int]]:
-    return [*((placed, 1) for placed in delta.added), *((placed, -1) for placed in delta.removed)]
 
 
 def _touched(asked: Resolved, view: snapshot.Snapshot, hits: contract.Changes, since: int) -> Collection[int] | None:

@@ -1,4 +1,4 @@
-"""What a pod, and those on the nodes, ask for of one resource."""
+"""What those on the nodes ask for of one resource."""
 
 from __future__ import annotations
 
@@ -12,19 +12,6 @@ from scheduler.state import demand, snapshot, usage
 
 # Where requests are counted as scores take them.
 SCORED_ROWS: Final[Mapping[str, int]] = {"cpu": usage.NONZERO_CPU, "memory": usage.NONZERO_MEMORY}
-
-
-def true_amount(pod: demand.Demand, name: str) -> int:
-    """What a pod requests of a resource, in its unit."""
-    match name:
-        case "cpu":
-            return pod.cpu_milli
-        case "memory":
-            return pod.memory_bytes
-        case "ephemeral-storage":
-            return pod.ephemeral_bytes
-        case _:
-            return pod.scalars.get(name, 0)
 
 
 def is_left_out(name: str, own: int) -> bool:

@@ -25,7 +25,7 @@ def _compile(pod: request.PodRequest, settings: config.Settings) -> Asked | None
     asked = tuple(
         (name, own)
         for name in settings.plugins.balanced_resources
-        if not amounts.is_left_out(name, own := amounts.true_amount(pod.asked, name))
+        if not amounts.is_left_out(name, own := pod.asked.amount(name))
     )
     return asked if any(own for _, own in asked) else None
 

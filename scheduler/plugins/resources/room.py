@@ -97,7 +97,7 @@ def _cell(wanted: Wanted, view: snapshot.Snapshot, slot: int, delta: contract.De
         if row is not None:
             free = allocatable - taken(row, slot)
             if delta is not contract.NOTHING:
-                free -= _moved(delta, name)
+                free -= delta.moved(name)
             if amount <= int64.wrap(free):
                 continue
         lacks.append(f"Insufficient {name}")
@@ -105,12 +105,6 @@ def _cell(wanted: Wanted, view: snapshot.Snapshot, slot: int, delta: contract.De
     if not lacks:
         return None
     return contract.Refusal(contract.Code.UNRESOLVABLE if hopeless else contract.Code.UNSCHEDULABLE, tuple(lacks))
-
-
-def _moved(delta: contract.Delta, name: str) -> int:
-    return sum(amounts.true_amount(one.asked, name) for one in delta.added) - sum(
-        amounts.true_amount(one.asked, name) for one in delta.removed
-    )
 
 
 def _wakes(event: events.Event, wanted: Wanted) -> bool:
@@ -142,7 +136,7 @@ def _asks_less(old: core.Pod, new: core.Pod, wanted: Wanted) -> bool:
         before, now = demand.of(old), demand.of(new)
     except errors.InputError:
         return True
-    return any(amounts.true_amount(now, name) < amounts.true_amount(before, name) for name, _ in wanted)
+    return any(now.amount(name) < before.amount(name) for name, _ in wanted)
 
 
 FILTER: Final = contract.Filter(

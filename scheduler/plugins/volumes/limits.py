@@ -141,7 +141,7 @@ def _moved(
 ) -> tuple[dict[use.Volume, int], dict[str, str]]:
     """What is in use, and what cannot be told, once pods have come or gone."""
     held, untold = collections.Counter(mounted), dict(problems)
-    for placed, sign in (*((one, 1) for one in delta.added), *((one, -1) for one in delta.removed)):
+    for placed, sign in delta.moves:
         found = mounts.of_pod(placed.pod, view.storage, is_new=False)
         if not isinstance(found, mounts.Problem):
             for volume in {(one.driver, one.handle) for one in found}:

@@ -83,7 +83,7 @@ def _rows(asked: Resolved, view: snapshot.Snapshot) -> contract.Verdict | None:
 def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
     held = asked.held
     moved: dict[use.Disk, tuple[int, int]] = {}
-    for placed, sign in (*((one, 1) for one in delta.added), *((one, -1) for one in delta.removed)):
+    for placed, sign in delta.moves:
         held += sign * _named(placed.pod, asked.alone)
         for disk, read_only in use.disks_of(placed.pod):
             writers, readers = moved.get(disk, (0, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from tests.parity.hostile import claims, company, configs, nodes, placement, pods, spreading, storage
+from tests.parity.hostile import claims, company, configs, crowd, nodes, placement, pods, spreading, storage
 from tests.parity.hostile.chance import NAMESPACES, Chance, Object
 
 # What each theme is about: by feature how likely it shows where it can, on each object anew.
@@ -26,7 +26,17 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
     "volumes": {"volumes": 0.7},
     "claims": {"claims": 0.85},
     "extended": {"extended": 0.7, "claims": 0.1},
-    "preemption": {"priorities": 0.9, "crowd": 1.0, "company": 0.1, "ports": 0.1},
+    "preemption": {
+        "priorities": 0.9,
+        "crowd": 1.0,
+        "company": 0.1,
+        "ports": 0.15,
+        "nominated": 0.05,
+        "spread": 0.1,
+        "volumes": 0.12,
+        "resources": 0.1,
+        "taints": 0.03,
+    },
 }
 # Amounts beyond 64 bits, or whose products are: upstream wraps or reads nothing, we saturate, and say so.
 DIFFERENT: Final[Mapping[str, Mapping[str, float]]] = {"huge": {"resources": 0.5, "huge": 0.2}}
@@ -51,7 +61,7 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
     found: Object = {"id": f"{theme}-{seed}", "nodes": nodes.nodes(chance, wanted)}
     names = [node["metadata"]["name"] for node in found["nodes"]]
     found["pod"] = _pod(chance, wanted, "asked")
-    number = chance.randint(0, 25 if "crowd" in often else 10)
+    number = chance.randint(4, 30) if "crowd" in often else chance.randint(0, 10)
     found["pods"] = [_other(chance, wanted, f"p{index}", names) for index in range(number)]
     if wanted("name"):
         placement.name(chance, found["pod"]["spec"])
@@ -65,7 +75,7 @@ def question(seed: int, chosen: Collection[str] = tuple(THEMES)) -> Object:
         claims.fill(chance, found, names)
         found["now"] = claims.NOW
     if "crowd" in often:
-        found["pod"]["spec"]["priority"] = chance.choice((0, 10, 100, 1000))
+        crowd.fill(chance, found)
     found["namespaces"] = company.namespaces(chance)
     if wanted("config"):
         found["config"] = configs.config(chance)

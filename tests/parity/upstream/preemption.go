@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -13,7 +14,6 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
-	"k8s.io/kubernetes/pkg/scheduler/util"
 )
 
 // Preemption is what DefaultPreemption would do, on every node where it may help.
@@ -52,6 +52,7 @@ func (s *scheduler) nothingFits(
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(hopeful, func(a, b fwk.NodeInfo) int { return s.place[a.Node().Name] - s.place[b.Node().Name] })
 	statuses := framework.NewDefaultNodeToStatus()
 	var candidates []preemption.Candidate
 	if len(hopeful) > 0 {
@@ -84,7 +85,7 @@ func (s *scheduler) nothingFits(
 		return errors.New("upstream chose no candidate")
 	}
 	best := rank(chosen.Victims())
-	for _, node := range hopeful { // in one order, whatever order the candidates came in
+	for _, node := range hopeful {
 		for _, candidate := range candidates {
 			if candidate.Name() == node.Node().Name && rank(candidate.Victims()) == best {
 				found.Selected = append(found.Selected, candidate.Name())
@@ -100,9 +101,11 @@ func rank(victims *extenderv1.Victims) [5]int64 {
 	for _, pod := range victims.Pods {
 		sum += int64(corev1helpers.PodPriority(pod)) + int64(math.MaxInt32+1)
 	}
-	started := int64(math.MinInt64)
-	if earliest := util.GetEarliestPodStartTime(victims); earliest != nil {
-		started = earliest.UnixNano()
+	started := int64(math.MaxInt64) // of pods that have not started, upstream takes the time of asking
+	for _, pod := range victims.Pods {
+		if corev1helpers.PodPriority(pod) == corev1helpers.PodPriority(victims.Pods[0]) && pod.Status.StartTime != nil {
+			started = min(started, pod.Status.StartTime.UnixNano())
+		}
 	}
 	return [5]int64{
 		victims.NumPDBViolations, int64(corev1helpers.PodPriority(victims.Pods[0])), sum, int64(len(victims.Pods)), started,

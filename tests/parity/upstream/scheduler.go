@@ -33,6 +33,7 @@ type scheduler struct {
 	devices   *allocating
 	plugins   map[string]fwk.Plugin
 	filters   []fwk.FilterPlugin // in the order in which they are asked
+	place     map[string]int     // of each node in the question
 }
 
 // newScheduler wires what upstream's scheduler.New wires, with informers that hold the question's objects.
@@ -81,7 +82,10 @@ func newScheduler(ctx context.Context, asked *Question) (*scheduler, error) {
 		return nil, err
 	}
 
-	made := &scheduler{snapshot: snapshot, devices: devices, plugins: map[string]fwk.Plugin{}}
+	made := &scheduler{snapshot: snapshot, devices: devices, plugins: map[string]fwk.Plugin{}, place: map[string]int{}}
+	for place, node := range asked.Nodes {
+		made.place[node.Name] = place
+	}
 	registry := frameworkruntime.Registry{}
 	for name, factory := range plugins.NewInTreeRegistry() {
 		registry[name] = func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {

@@ -1,0 +1,115 @@
+"""Whether a pod that no node takes may push out others, where, and whom: kube-scheduler's words and choice.
+
+Source: pkg/scheduler/framework/plugins/defaultpreemption (PodEligibleToPreemptOthers) and
+pkg/scheduler/framework/preemption (findCandidates, SelectCandidate).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from scheduler.api import core, requirements
+from scheduler.engine import sheet, verdict
+from scheduler.engine.preemption import dryrun, occupants, outlook
+from scheduler.plugins import contract
+from scheduler.state import snapshot
+
+_NEVER: Final = "Never"
+_NO_HELP: Final = "Preemption is not helpful for scheduling"
+
+
+def refused(view: snapshot.Snapshot, pod: core.Pod) -> outlook.Outlook:
+    """What there is for a pod that is refused as a whole: to remove others helps it nowhere."""
+    return _ineligible(view, pod, is_hopeless=True) or _no_candidate(view, Counter())
+
+
+def look(
+    view: snapshot.Snapshot,
+    pod: core.Pod,
+    made_of: sheet.Sheet,
+    resolvable: contract.Mask,
+    *,
+    arriving: Mapping[int, contract.Delta],
+    chance: int,
+) -> outlook.Outlook:
+    """What there is for a pod that no node takes.
+
+    Args:
+        view: The cluster.
+        pod: The pod.
+        made_of: What filters say of it.
+        resolvable: [slots] nodes that refuse it in a way that removing pods may change.
+        arriving: By slot the other pods of at least its priority that are nominated there.
+        chance: Decides among nodes that tie: 0 and up.
+    """
+    nominated = view.index_of.get(pod.status.nominated_node_name, -1)
+    ineligible = _ineligible(view, pod, is_hopeless=nominated < 0 or not resolvable.item(nominated))
+    if ineligible is not None:
+        return ineligible
+    trial = dryrun.DryRun(view, pod, made_of.filters, arriving)
+    reasons: Counter[str] = Counter()
+    failures: list[str] = []
+    found: list[dryrun.Cleared] = []
+    for slot in np.flatnonzero(resolvable).tolist():
+        said = trial.at(slot)
+        if isinstance(said, dryrun.Cleared):
+            found.append(said)
+            continue
+        reasons.update(said.reasons)
+        if said.code == contract.Code.ERROR:
+            failures += said.reasons
+    if found:
+        return _choose(view, found, chance)
+    if failures:
+        return outlook.Outlook(eligible=True, text=f"preemption: {requirements.aggregate(failures)}")
+    return _no_candidate(view, reasons, explicit=int(resolvable.sum()))
+
+
+def _ineligible(view: snapshot.Snapshot, pod: core.Pod, *, is_hopeless: bool) -> outlook.Outlook | None:
+    """Why a pod may not preempt; ``is_hopeless``: to remove pods from the node that it is nominated to is of no use."""
+    if pod.spec.preemption_policy == _NEVER:
+        return outlook.Outlook(eligible=False, text=f"preemption: not eligible due to preemptionPolicy={_NEVER}.")
+    if is_hopeless:
+        return None
+    here = view.placed_on.get(pod.status.nominated_node_name, {}).values()
+    if any(one.pod.spec.priority < pod.spec.priority and _is_evicted(one.pod) for one in here):
+        return outlook.Outlook(
+            eligible=False, text="preemption: not eligible due to a terminating pod on the nominated node."
+        )
+    return None
+
+
+def _is_evicted(pod: core.Pod) -> bool:
+    """Whether a pod ends because a scheduler made room."""
+    if not pod.metadata.deletion_timestamp:
+        return False
+    first = next((one for one in pod.status.conditions if one.type == "DisruptionTarget"), None)
+    return first is not None and first.status == "True" and first.reason == "PreemptionByScheduler"
+
+
+def _no_candidate(view: snapshot.Snapshot, reasons: Counter[str], explicit: int = 0) -> outlook.Outlook:
+    reasons[_NO_HELP] += view.count - explicit
+    return outlook.Outlook(eligible=True, text=f"preemption: {verdict.count_text(view.count, reasons)}")
+
+
+def _choose(view: snapshot.Snapshot, found: list[dryrun.Cleared], chance: int) -> outlook.Outlook:
+    ranks = [occupants.rank(one.victims, one.violations) for one in found]
+    best = min(ranks)
+    candidates = {
+        view.names[one.slot]: outlook.Candidate(
+            view.names[one.slot], tuple([each.victim for each in one.victims]), one.violations
+        )
+        for one in found
+    }
+    selected = sorted([view.names[one.slot] for one, its in zip(found, ranks, strict=True) if its == best])
+    return outlook.Outlook(
+        eligible=True,
+        text="",
+        candidates=candidates,
+        selected=tuple(selected),
+        chosen=candidates[selected[chance % len(selected)]],
+    )
