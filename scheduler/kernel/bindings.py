@@ -139,6 +139,18 @@ class Bindings:
                 return self._send(self._flights[head[1]])
         return None
 
+    def cancel(self, uid: str) -> Flight | None:
+        """Do not bind a pod that still waits for its slot; None where there is none."""
+        flight = self._flights.get(uid)
+        if flight is None or flight.is_sent:
+            return None
+        del self._flights[uid]
+        line = self._waiting[flight.pod.metadata.namespace]
+        line.discard(uid)
+        if not line:
+            del self._waiting[flight.pod.metadata.namespace]
+        return flight
+
     def _send(self, flight: Flight) -> commands.Bind:
         meta = flight.pod.metadata
         flight.is_sent = True

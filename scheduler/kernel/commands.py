@@ -1,4 +1,4 @@
-"""All that the kernel asks of whoever drives it, as values: four that an event answers, and others that tell.
+"""All that the kernel asks of whoever drives it, as values: five that an event answers, and others that tell.
 
 A driver performs them in the order in which they come. It may do what takes long at its leisure, but for AskData, whose
 answer the pod waits for.
@@ -54,6 +54,21 @@ class Reserve(Command, frozen=True):
     selected: tuple[tuple[str, str], ...]
 
 
+class Evict(Command, frozen=True):
+    """Delete pods to make room for a more urgent one. Answered by EvictAnswered, once the last delete was sent.
+
+    Attributes:
+        pod: Whom for; none is given for it before the answer, unless that has been waited for in vain.
+        number: Which of all evictions this is, for the answer.
+        victims: The pods as last seen, the most important first. The last goes when all others have gone well.
+    """
+
+    pod: core.Pod
+    number: int
+    node: str
+    victims: tuple[core.Pod, ...]
+
+
 class LookUp(Command, frozen=True):
     """Read where a pod is, after so many seconds. Answered by LookedUp."""
 
@@ -98,10 +113,32 @@ class Unsettled(Command, frozen=True):
 
 
 class Unplaced(Command, frozen=True):
-    """A pod has no node, and why: the record's outcome is ``unschedulable`` where none fits."""
+    """A pod has no node, and why: the record's outcome is ``unschedulable`` where none fits.
+
+    Attributes:
+        nominated: The node where room is made for it, to be written with that; "" for none any more, None to leave it.
+        victims: How many pods have to go for it; None where it was not asked whether any might.
+    """
 
     pod: core.Pod
     record: journal.Record
+    nominated: str | None = None
+    victims: int | None = None
+
+
+class Nominate(Command, frozen=True):
+    """Write for which node a pod waits, or with "" for none."""
+
+    pod: core.Pod
+    node: str
+
+
+class Displaced(Command, frozen=True):
+    """A pod that was about to be bound makes room for a more urgent one, on this node."""
+
+    pod: core.Pod
+    by: core.Pod
+    node: str
 
 
 class BadAnnotations(Command, frozen=True):

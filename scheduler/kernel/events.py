@@ -198,6 +198,14 @@ class ReserveAnswered(Event, frozen=True):
     plugin: str = ""
 
 
+class EvictAnswered(Event, frozen=True):
+    """The answer to Evict of that number, for the pod of this uid: what went wrong, "" where all were deleted."""
+
+    uid: str
+    number: int
+    problem: str = ""
+
+
 class LookedUp(Event, frozen=True):
     """The answer to LookUp, likewise."""
 
@@ -248,6 +256,7 @@ Any = (
     | DataAnswered
     | BindAnswered
     | ReserveAnswered
+    | EvictAnswered
     | LookedUp
     | Turn
 )

@@ -26,7 +26,19 @@ import numpy as np
 from scheduler import config, errors
 from scheduler.api import core
 from scheduler.engine import byname, decision
-from scheduler.kernel import bindings, commands, events, journal, places, queue, reserving, settling, world
+from scheduler.kernel import (
+    bindings,
+    commands,
+    events,
+    failing,
+    journal,
+    places,
+    preempting,
+    queue,
+    reserving,
+    settling,
+    world,
+)
 from scheduler.plugins import request
 from scheduler.plugins.volumes import binding
 
@@ -54,9 +66,11 @@ class Kernel:
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
         self._out: list[commands.Command] = []
+        self._failing = failing.Failing(known=self.world, waiting=self.queue, out=self._out)
         self._settling = settling.Settling(
             known=self.world,
             waiting=self.queue,
+            failing=self._failing,
             limit=settings.binds_in_flight,
             clock=lambda: self.now_s,
             out=self._out,
@@ -64,8 +78,16 @@ class Kernel:
         self._reserving = reserving.Reserving(
             known=self.world,
             waiting=self.queue,
+            failing=self._failing,
             timeout_s=lambda pod: float(settings.of(pod.spec.scheduler_name).plugins.volume_bind_timeout_s),
             bind=self._settling.begin,
+            out=self._out,
+        )
+        self._preempting = preempting.Preempting(
+            known=self.world,
+            waiting=self.queue,
+            reserving_for=self._reserving,
+            binding_of=self._settling,
             out=self._out,
         )
         self.bindings, self.reservations = self._settling.under_way, self._reserving.under_way
@@ -87,6 +109,7 @@ class Kernel:
             events.DataAnswered: self._data_answered,
             events.BindAnswered: self._settling.answered,
             events.ReserveAnswered: self._reserving.answered,
+            events.EvictAnswered: self._preempting.answered,
             events.LookedUp: self._settling.looked_up,
         }
 
@@ -168,15 +191,15 @@ class Kernel:
         self.world.pod_gone(event.uid, assumed)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
-        uid = event.pod.metadata.uid
-        self.queue.observe(event.pod)
+        uid, pod = event.pod.metadata.uid, self.world.nominations.corrected(event.pod)
+        self.queue.observe(pod)
         self._reserving.cease(uid)
-        self.world.nominate(uid, event.pod if self.queue.get(uid) is not None else None)
+        self.world.nominations.put(uid, pod if self.queue.get(uid) is not None else None)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
         self._reserving.cease(event.uid)
-        self.world.nominate(event.uid, None)
+        self.world.nominations.put(event.uid, None)
 
     def _pending_listed(self, event: events.PendingListed) -> None:
         self.queue.reconcile(event.pods, asked=event.asked_s)
@@ -184,9 +207,9 @@ class Kernel:
             self._reserving.cease(uid)
         for pod in event.pods:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
-                self.world.nominate(pod.metadata.uid, entry.pod)
-        for uid in [uid for uid in self.world.nominated if self.queue.get(uid) is None]:
-            self.world.nominate(uid, None)
+                self.world.nominations.put(pod.metadata.uid, entry.pod)
+        for uid in [uid for uid in self.world.nominations.known() if self.queue.get(uid) is None]:
+            self.world.nominations.put(uid, None)
 
     def _data_came(self, event: events.DataCame) -> None:
         self.queue.release(event.uid)
@@ -272,8 +295,18 @@ class Kernel:
             record.outcome = "error"
         else:
             record.outcome = "unschedulable"
-        self._out.append(commands.Unplaced(entry.pod, record))
+        node = preempting.nominated(found)
+        is_news = node is not None and self.world.nominations.renominate(entry, node)
+        chosen = found.preemption.chosen if found.preemption is not None else None
+        victims = len(chosen.victims) if chosen is not None else 0
+        self._out.append(
+            commands.Unplaced(
+                entry.pod, record, node if is_news else None, None if found.preemption is None else victims
+            )
+        )
         self.queue.put_back(entry, {queue.UNSUPPORTED: None} if found.fault else found.refusers)
+        if chosen is not None:
+            self._preempting.begin(entry, chosen)
 
     def _abandon(self, entry: queue.Entry) -> None:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
@@ -281,15 +314,12 @@ class Kernel:
             return
         if (placed := self.world.view().placed.get(entry.uid)) is not None:
             self.world.forget(entry.pod, placed.node)
-            self.world.nominate(entry.uid, entry.pod)
+            self.world.nominations.put(entry.uid, entry.pod)
         self.queue.fail(entry)
 
     def _give_up(self, entry: queue.Entry, record: journal.Record | None, message: str) -> None:
         """The attempt itself failed: say so, and try again later."""
-        record = record or self._record(entry)
-        record.outcome, record.message = "error", message
-        self._out.append(commands.Unplaced(entry.pod, record))
-        self.queue.fail(entry)
+        self._failing.fail(entry.pod, record or self._record(entry), message)
 
     def _report_problems(self, entry: queue.Entry, asked: request.PodRequest, record: journal.Record) -> None:
         if not asked.problems:

@@ -67,7 +67,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
     head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "pod": pod}
     stored, claimed = subject.state.storage.objects, subject.state.claims.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
-    expected = [one for other, one in world.nominated.items() if other != uid]
+    expected = [one for other, one in world.nominations.pods.items() if other != uid]
     # Taken at this moment: what changes while the line is sent does not change what it shows.
     collections: dict[str, Iterable[object]] = {
         "nodes": list(world.nodes.values()),

@@ -78,6 +78,8 @@ class Entry:
     refused_by: Mapping[str, Asked] = dataclasses.field(default_factory=lambda: NOBODY)
     asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
     is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
+    is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
+    is_roused: bool = False  # something happened meanwhile
     annotations_reported: bool = False
 
     @property
@@ -187,7 +189,9 @@ class Queue:
 
     def rouse(self, entry: Entry) -> None:
         """Something happened that may help a pod that sleeps, or is held: it goes back to its rank, or backs off."""
-        if entry.ready_at <= self._clock():
+        if entry.is_preempting:
+            entry.is_roused = True
+        elif entry.ready_at <= self._clock():
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
         else:
             self._move(entry, Place.BACKOFF, entry.ready_at)
@@ -280,6 +284,11 @@ class Queue:
         for plugin, asked in entry.refused_by.items():
             self._refused.setdefault(plugin, {}).setdefault(asked, {})[entry.uid] = entry
 
+    def activate(self, entry: Entry) -> None:
+        """A pod that sleeps has its turn, without waiting out its backoff (Activate)."""
+        if entry.place is Place.UNSCHEDULABLE:
+            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+
     def fail(self, entry: Entry) -> None:
         """Something else than the fit went wrong: try again after a backoff that nothing shortens."""
         if entry.place is Place.GONE:
@@ -367,6 +376,7 @@ class Queue:
                 del self._crowded[entry.namespace]
         if entry.refused_by:
             self._wake(entry)
+            entry.is_preempting = entry.is_roused = False
 
     def _wake(self, entry: Entry) -> None:
         for plugin, asked in entry.refused_by.items():

@@ -143,5 +143,5 @@ def _value(value: object) -> object:
     if isinstance(value, Exception):
         return type(value).__name__
     if isinstance(value, tuple):
-        return [str(one) for one in value]
+        return [one.metadata.uid if isinstance(one, core.Pod) else str(one) for one in value]
     return value

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scheduler.api import core, volumes
-from scheduler.kernel import bindings, commands, events, journal, queue, reservations, world
+from scheduler.kernel import bindings, commands, events, failing, journal, queue, reservations, world
 from scheduler.plugins.volumes import binding
 
 
@@ -24,6 +24,7 @@ class Reserving:
     Args:
         known: The cluster.
         waiting: Whose pods they are.
+        failing: Has them tried again.
         timeout_s: For how long the end of a pod's is awaited.
         bind: Has a pod bound that has all that it needs.
         out: Where commands go.
@@ -37,6 +38,7 @@ class Reserving:
         *,
         known: world.World,
         waiting: queue.Queue,
+        failing: failing.Failing,
         timeout_s: Callable[[core.Pod], float],
         bind: Callable[[bindings.Flight], None],
         out: list[commands.Command],
@@ -44,6 +46,7 @@ class Reserving:
         self.under_way = reservations.Reservations(known.state.storage, timeout_s)
         self._world = known
         self._queue = waiting
+        self._failing = failing
         self._bind = bind
         self._out = out
 
@@ -75,6 +78,13 @@ class Reserving:
             one = self.under_way.end(uid)
             self._world.forget(one.pod, one.node)
 
+    def displace(self, uid: str) -> bool:
+        """Take all back, as the pod has to go; false: there is no such pod."""
+        one = self.under_way.get(uid)
+        if one is not None:
+            self._take_back(one, one.parts[0].plugin, failing.DISPLACED)
+        return one is not None
+
     def _look_at(self, one: reservations.Reservation) -> None:
         """Bind the pod once all is there that it needs, or take all back."""
         found = one.problem(self._world.view())
@@ -86,13 +96,6 @@ class Reserving:
 
     def _take_back(self, one: reservations.Reservation, plugin: str, problem: str) -> None:
         """Nothing is assumed for a pod any more; it is told why, and tried again later."""
-        uid = one.pod.metadata.uid
-        self.under_way.end(uid)
+        self.under_way.end(one.pod.metadata.uid)
         self._world.forget(one.pod, one.node)
-        one.record.outcome = "error"
-        one.record.message = f'running PreBind plugin "{plugin}": {problem}'
-        self._out.append(commands.Unplaced(one.pod, one.record))
-        entry = self._queue.get(uid)
-        if entry is not None:
-            self._queue.fail(entry)
-            self._world.nominate(uid, entry.pod)
+        self._failing.fail(one.pod, one.record, f'running PreBind plugin "{plugin}": {problem}')

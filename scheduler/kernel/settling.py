@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scheduler.api import verdicts
-from scheduler.kernel import bindings, commands, events, queue, world
+from scheduler.kernel import bindings, commands, events, failing, queue, world
 
 Verdict = verdicts.Verdict
 
@@ -19,6 +19,7 @@ class Settling:
     Args:
         known: The cluster.
         waiting: Whose pods they are.
+        failing: Has them tried again.
         limit: How many bindings may be under way.
         clock: When the input was taken in that is being dealt with.
         out: Where commands go.
@@ -32,6 +33,7 @@ class Settling:
         *,
         known: world.World,
         waiting: queue.Queue,
+        failing: failing.Failing,
         limit: int,
         clock: Callable[[], float],
         out: list[commands.Command],
@@ -39,6 +41,7 @@ class Settling:
         self.under_way = bindings.Bindings(limit)
         self._world = known
         self._queue = waiting
+        self._failing = failing
         self._clock = clock
         self._out = out
 
@@ -63,13 +66,21 @@ class Settling:
                 self._out.append(commands.Freed(freed.pod, freed.node))
                 self._world.forget(freed.pod, freed.node)
                 self._queue.remove(event.uid)  # one that is pending all the same is found again by the next list
-                self._world.nominate(event.uid, None)
+                self._world.nominations.put(event.uid, None)
             return
         flight = self.under_way.answered(event.uid, event.verdict, event.after_s)
         if isinstance(flight, commands.LookUp):
             self._out.append(flight)
         elif flight is not None:
             self._settle(flight, event.verdict, event.message)
+
+    def displace(self, uid: str) -> bool:
+        """Take back what is assumed for a pod whose binding was not sent; false: there is no such pod."""
+        flight = self.under_way.cancel(uid)
+        if flight is not None:
+            self._world.forget(flight.pod, flight.node)
+            self._failing.fail(flight.pod, flight.record, failing.DISPLACED)
+        return flight is not None
 
     def _settle(self, flight: bindings.Flight, verdict: Verdict, message: str) -> None:
         pod, uid = flight.pod, flight.pod.metadata.uid
@@ -87,11 +98,9 @@ class Settling:
             return
         flight.record.outcome, flight.record.message = verdict.value, message
         self._world.forget(pod, flight.node)
-        entry = self._queue.get(uid)
+        self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))
         if verdict in {Verdict.CONFLICT, Verdict.GONE}:
             self._queue.remove(uid)
-        elif entry is not None:
-            self._queue.fail(entry)
-        entry = self._queue.get(uid)
-        self._world.nominate(uid, entry.pod if entry is not None else None)
-        self._out.append(commands.NotBound(pod, flight.node, verdict, message, elapsed_s))
+            self._world.nominations.put(uid, None)
+        elif self._failing.again(uid):
+            self._out.append(commands.Nominate(pod, ""))

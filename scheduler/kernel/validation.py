@@ -45,6 +45,11 @@ def _of_queue(waiting: queue.Queue) -> list[str]:
             found.append(f"{entry.pod.key} is not found by {deaf}")
     if members[Place.IN_CYCLE]:
         found.append(f"{members[Place.IN_CYCLE]} are left in the cycle")
+    found += [
+        f"{entry.pod.key} makes room in {entry.place.value}"
+        for entry in waiting.entries()
+        if entry.is_preempting and entry.place is not Place.UNSCHEDULABLE
+    ]
     return found
 
 
@@ -66,6 +71,9 @@ def _of_nominations(subject: kernel.Kernel) -> list[str]:
     """Room is kept for pods that wait, and for no others."""
     kept = set(subject.state.freeze(0.0).nominated_pods)
     found = [f"room is kept for {uid}, which does not wait" for uid in kept if subject.queue.get(uid) is None]
-    if kept != set(subject.world.nominated):
-        found.append(f"room is kept for {kept}, and known of {set(subject.world.nominated)}")
+    if kept != set(subject.world.nominations.pods):
+        found.append(f"room is kept for {kept}, and known of {set(subject.world.nominations.pods)}")
+    stale = [uid for uid in subject.world.nominations.known() if subject.queue.get(uid) is None]
+    if stale:
+        found.append(f"where {stale} were to go is kept, and they do not wait")
     return found

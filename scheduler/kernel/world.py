@@ -13,7 +13,7 @@ import msgspec
 
 from scheduler import config, errors
 from scheduler.api import core, crd, devices, volumes
-from scheduler.kernel import commands, events, queue
+from scheduler.kernel import commands, events, nominations, queue
 from scheduler.plugins import contract, registry
 from scheduler.plugins import events as changes
 from scheduler.state import cluster, demand, selecting, snapshot
@@ -43,7 +43,7 @@ class World:
         self.objects: dict[Place, crd.DataObject] = {}
         self.capabilities: dict[str, crd.NodeCapability] = {}
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
-        self.nominated: dict[str, core.Pod] = {}  # by uid: those of ours that wait and have a node reserved by eviction
+        self.nominations = nominations.Nominations(self.state, self._nomination_over)
         self._filters = {one.name: one for one in registry.FILTERS}
         self._queue = waiting
         self._told: list[commands.Command] = []
@@ -217,7 +217,7 @@ class World:
         self.pods[uid] = pod
         if before is None or self.state.generation != known:  # most only say how a pod is doing
             self.wake(changes.AssignedPodChanged(before, pod))
-        self._end_nomination(uid, pod.spec.node_name)
+        self.nominations.end(uid, pod.spec.node_name)
         if assumed is None:
             return
         decided, node = assumed
@@ -233,42 +233,36 @@ class World:
         self.state.remove_pod(uid)
         if before is not None:
             self.wake(changes.AssignedPodChanged(before, None))
-        self._end_nomination(uid)
+        self.nominations.end(uid)
+
+    def pod(self, uid: str) -> core.Pod | None:
+        """A pod that is on a node or assumed there, as last seen."""
+        if (seen := self.pods.get(uid)) is not None:
+            return seen
+        placed = self.view().placed.get(uid)
+        return placed.pod if placed is not None else None
 
     def assume(self, pod: core.Pod, node: str, asked: demand.Demand) -> None:
         """Count a pod, which asks for so much, on the node that it is about to be bound to."""
         self.state.assume(pod, node, asked)
-        self._end_nomination(pod.metadata.uid, node)
+        self.nominations.take(pod.metadata.uid, node)
 
     def forget(self, pod: core.Pod, node: str) -> None:
         """Take an assumption back; what it held may be what another pod waits for."""
         uid = pod.metadata.uid
         if self.state.is_assumed(uid):
             self.state.forget(uid)
-            self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `nominate`
+            self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `Nominations.put`
             self.wake(changes.AssignedPodChanged(_on(pod, node), None))
-
-    def nominate(self, uid: str, pod: core.Pod | None) -> None:
-        """Count a pod that waits where eviction makes room for it, or (None, or no node named) no longer."""
-        if self.state.is_placed(uid):
-            return
-        node = pod.status.nominated_node_name if pod is not None else ""
-        if uid in self.nominated:
-            self.state.remove_pod(uid)
-        self._end_nomination(uid, node)
-        if pod is not None and node:
-            self.nominated[uid] = pod
-            self.state.apply_pod(pod)
-
-    def _end_nomination(self, uid: str, stays: str = "") -> None:
-        """A pod waits for a node no longer; what was kept for it is free, unless it is there or waits there anew."""
-        before = self.nominated.pop(uid, None)
-        if before is not None and before.status.nominated_node_name != stays:
-            self.wake(changes.AssignedPodChanged(_on(before, before.status.nominated_node_name), None))
 
     # ---------------------------------------------------------------------------------------------------- wake-ups
 
-    def wake(self, event: changes.Event) -> None:
+    def _nomination_over(self, before: core.Pod) -> None:
+        """Who is more urgent than a pod counts on the room that is kept for it anyway (getLEPriorityPreCheck)."""
+        gone = changes.AssignedPodChanged(_on(before, before.status.nominated_node_name), None)
+        self.wake(gone, most_urgent=before.spec.priority)
+
+    def wake(self, event: changes.Event, most_urgent: int | None = None) -> None:
         """Rouse those of whom a filter that refused them says that this may help, each once."""
         roused: dict[str, queue.Entry] = {}
         for plugin in self._queue.refusers():
@@ -278,7 +272,8 @@ class World:
                 if self._helps(plugin, event, asked):
                     roused.update((entry.uid, entry) for entry in entries)
         for entry in roused.values():
-            self._queue.rouse(entry)
+            if most_urgent is None or entry.pod.spec.priority <= most_urgent:
+                self._queue.rouse(entry)
 
     def _wake_unsupported(self) -> None:
         """Which device classes there are decides whether a pod needs what is not built."""

@@ -29,6 +29,7 @@ NEEDED: Final = (  # verb, group, resource, subresource
     *((verb, "", "namespaces", "") for verb in ("list", "watch")),
     *((verb, names.GROUP, names.DATA_OBJECTS, "") for verb in ("list", "watch")),
     *((verb, names.GROUP, names.NODE_CAPABILITIES, "") for verb in ("list", "watch")),
+    ("delete", "", "pods", ""),
     ("create", "", "pods", "binding"),
     ("patch", "", "pods", "status"),
     ("create", "events.k8s.io", "events", ""),

@@ -24,6 +24,7 @@ from scheduler.api import devices as api_devices
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
 from scheduler.live import (
+    budgetfeed,
     devices,
     driver,
     feed,
@@ -129,6 +130,7 @@ class Following:
         )
         self._volumes = volumefeed.Volumes(api, self.driver, failures)
         self._selectors = selectorfeed.Selectors(api, self.driver, failures)
+        self._budgets = budgetfeed.Budgets(api, self.driver, failures)
         self._device_classes = informer.Informer(
             api,
             devices.DEVICE_CLASSES,
@@ -148,6 +150,7 @@ class Following:
             "watch of node capabilities": self._capabilities.run(),
             "watch of volumes": self._volumes.run(),
             "watch of selectors": self._selectors.run(),
+            "watch of pod disruption budgets": self._budgets.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:
@@ -164,6 +167,7 @@ class Following:
             self._capabilities,
             self._volumes,
             self._selectors,
+            self._budgets,
         )
         synced = (each.synced.wait() for each in needed)
         has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
@@ -198,6 +202,7 @@ class Following:
             "node capabilities": lambda: "" if self._capabilities.synced.is_set() else "not read yet",
             "volumes": lambda: "" if self._volumes.synced.is_set() else "not read yet",
             "selectors": lambda: "" if self._selectors.synced.is_set() else "not read yet",
+            "pod disruption budgets": lambda: "" if self._budgets.synced.is_set() else "not read yet",
         }
 
     async def _refresh(self) -> None:

@@ -1,4 +1,4 @@
-"""What only the replica that leads does: decide, bind, say what became of pods, look after DataObjects.
+"""What only the replica that leads does: decide, bind, evict, say what became of pods, look after DataObjects.
 
 All that writes to the API server stands here. Whether it may is not asked here but where bytes go out: as long as this
 process does not hold the Lease, the API client sends no write (scheduler.kube.fencing).
@@ -17,7 +17,7 @@ import structlog
 from scheduler import config
 from scheduler.kernel import places
 from scheduler.kube import client, events
-from scheduler.live import binder, cycle, following, metrics, reports, reserver, teller, upkeep
+from scheduler.live import binder, cycle, evictor, following, metrics, reports, reserver, teller, upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,9 @@ class Leading:
             now=now,
         )
         self._reserver = reserver.Reserver(api=api, scheduling=followed.driver, counters=counters)
+        self._evictor = evictor.Evictor(
+            api=api, scheduling=followed.driver, reporter=self.reporter, counters=counters, now=now
+        )
         self._binder = binder.Binder(api=api, scheduling=followed.driver, counters=counters)
         self._cycle = cycle.Cycle(followed.driver, self.upkeep.keys.hold_until, counters)
         teller.Teller(
@@ -91,6 +94,7 @@ class Leading:
     async def hand_over(self, *, binds_within_s: float, reports_within_s: float) -> None:
         """Let what is under way end, and what waits be written, within the times given; with 0, give it up."""
         self._reserver.stop()
+        self._evictor.stop()
         left = await self._binder.drain(binds_within_s)
         if left:
             log.warning("bindings given up, their outcome is unknown", bindings=left)

@@ -21,13 +21,27 @@ from scheduler.live import tallies
 # kube-scheduler's buckets for scheduling_attempt_duration_seconds: 1 ms to 16 s.
 DURATION_BUCKETS = tuple(0.001 * 2**n for n in range(15))
 TRANSFER_BUCKETS = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+VICTIM_BUCKETS = tuple(float(2**n) for n in range(7))  # kube-scheduler's
 SCORE_BUCKETS = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
 
 QUEUES = ("active", "backoff", "unschedulable", "gated")
 RESULTS = ("scheduled", "unschedulable", "error")
 SOURCES = ("kopf", "informer")
 NODE_TYPES = ("edge", "cloud", "unknown")
-PARTS = ("informer", "watch", "listeners", "queue", "cycle", "binder", "events", "conditions", "upkeep", "sweep")
+PARTS = (
+    "informer",
+    "watch",
+    "listeners",
+    "queue",
+    "cycle",
+    "binder",
+    "evictor",
+    "events",
+    "conditions",
+    "upkeep",
+    "sweep",
+)
+EVICTED = ("deleted", "gone", "failed")
 UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "available", "evicted", "refused", "full")
 
 BANDWIDTH_SMOOTHING = 0.2  # weight of the newest transfer in the mean
@@ -121,6 +135,18 @@ class Metrics:
         self._binds = tallies.Counter(
             "data_locality_scheduler_binds", "Answers to bindings, by outcome.", ["outcome"], among=registry
         )
+        self._preemptions = tallies.Counter(
+            "scheduler_preemption_attempts", "Pods that fit nowhere and were asked what pods might go.", among=registry
+        )
+        self._victims = tallies.Histogram(
+            "scheduler_preemption_victims",
+            "Pods that have to go for one that fits nowhere.",
+            buckets=VICTIM_BUCKETS,
+            among=registry,
+        )
+        self._evictions = tallies.Counter(
+            "data_locality_scheduler_evictions", "Pods that had to go, by how that went.", ["outcome"], among=registry
+        )
         self._bad_inputs = tallies.Counter(
             "data_locality_scheduler_bad_inputs",
             "Values in manifests and custom resources that could not be used, by kind of object.",
@@ -184,6 +210,8 @@ class Metrics:
         for result, profile in itertools.product(RESULTS, profiles):  # what exists from the start can be alerted on
             self._results.add(result, profile, by=0)
             self._duration.begin(result, profile)
+        for outcome in EVICTED:
+            self._evictions.add(outcome, by=0)
         for what in UPKEEP:
             self._upkeep.add(what, by=0)
 
@@ -233,6 +261,16 @@ class Metrics:
 
     def answered(self, outcome: str) -> None:
         self._binds.add(outcome)
+
+    def preempted(self, victims: int) -> None:
+        """What pods might go for one was asked: so many have to; none where that would not help, or it may not be."""
+        self._preemptions.add()
+        if victims:
+            self._victims.observe(victims)
+
+    def evicted(self, outcome: str) -> None:
+        """A pod had to go: one of EVICTED."""
+        self._evictions.add(outcome)
 
     def placed(self, *, node_type: str, workload_type: str) -> None:
         node_type = node_type if node_type in NODE_TYPES else "unknown"

@@ -1,10 +1,9 @@
-"""What users see of a pod's scheduling: its Events and its condition PodScheduled, in kube-scheduler's words.
+"""What users see of a pod's scheduling in kube-scheduler's words: Events, condition PodScheduled, nominated node.
 
 Reporting never holds up a decision. Events go to the sink, which trails behind; so do conditions, which likewise give
 way to Bindings (scheduler.kube.lanes). They go to a bounded list, one place per pod, where a newer one replaces an
 older one that was not written yet. A condition is written only if it says something else than the last one written,
-which the watch may not have shown yet, or else than the pod's present one. It is the only patch of a pod that this
-project sends, and it goes to the status subresource.
+which the watch may not have shown yet, or else than the pod's present one. For which node a pod waits goes with it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import asyncio
 import contextlib
 import datetime
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -26,10 +25,23 @@ log = structlog.get_logger(__name__)
 
 UNSCHEDULABLE: Final = "Unschedulable"  # autoscalers act on this one, so it says only that no node fits
 SCHEDULER_ERROR: Final = "SchedulerError"
+IN_MEMORY: Final = " (in kube-scheduler memory)."  # upstream's words, whoever says them
 
 CONDITION_CAPACITY: Final = 10_000
 CONDITION_LANES: Final = 8
 CONDITION_ATTEMPTS: Final = 5
+
+
+class _Status(NamedTuple):
+    """What is to be written of a pod; None: leave that as it is.
+
+    Attributes:
+        node: For which node it waits, "" for none.
+    """
+
+    pod: core.Pod
+    condition: core.PodCondition | None
+    node: str | None
 
 
 class Reporter:
@@ -52,7 +64,7 @@ class Reporter:
         self._sink = sink
         self._now = now
         self._failures = failures or mishaps.Mishaps()
-        self._conditions: dict[str, tuple[core.Pod, core.PodCondition]] = {}
+        self._statuses: dict[str, _Status] = {}
         self._written: dict[str, core.PodCondition] = {}  # by pod uid, the latest last
         self._lanes = lanes.Lanes(most=CONDITION_LANES)
         self._turns: asyncio.Queue[str] = asyncio.Queue()
@@ -61,13 +73,30 @@ class Reporter:
         note = f"Successfully assigned {pod.key} to {node}"
         self._emit(pod, type="Normal", reason="Scheduled", action="Binding", note=note)
 
-    def unschedulable(self, pod: core.Pod, message: str) -> None:
-        """No node fits."""
-        self._failed(pod, UNSCHEDULABLE, message)
+    def unschedulable(self, pod: core.Pod, message: str, node: str | None = None) -> None:
+        """No node fits; ``node``: for which one it waits, if that is news."""
+        self._failed(pod, UNSCHEDULABLE, message, node)
 
-    def error(self, pod: core.Pod, message: str) -> None:
+    def error(self, pod: core.Pod, message: str, node: str | None = None) -> None:
         """Not placed for another reason than that no node fits: more nodes would not help."""
-        self._failed(pod, SCHEDULER_ERROR, message)
+        self._failed(pod, SCHEDULER_ERROR, message, node)
+
+    def nominate(self, pod: core.Pod, node: str) -> None:
+        """For which node a pod waits, or with "" that it waits for none."""
+        self._put(pod, None, node)
+
+    def preempted(self, victim: core.Pod, by: core.Pod, node: str, *, is_deleted: bool) -> None:
+        """A pod made room for another one; ``is_deleted``: not one that was not there yet."""
+        note = f"Preempted by pod {by.metadata.uid} on node {node}" + ("" if is_deleted else IN_MEMORY)
+        self._sink.emit(
+            events.pod_reference(victim),
+            type="Normal",
+            reason="Preempted",
+            action="Preempting",
+            note=note,
+            related=events.pod_reference(by),
+            controller=by.spec.scheduler_name,
+        )
 
     def bad_annotations(self, pod: core.Pod, problems: Sequence[errors.InputError]) -> None:
         """Annotations that were ignored: one Event that names them all."""
@@ -98,19 +127,27 @@ class Reporter:
         ref, name = events.pod_reference(pod), pod.spec.scheduler_name
         self._sink.emit(ref, type=type, reason=reason, action=action, note=note, controller=name)
 
-    def _failed(self, pod: core.Pod, reason: str, message: str) -> None:
+    def _failed(self, pod: core.Pod, reason: str, message: str, node: str | None) -> None:
         self._emit(pod, type="Warning", reason="FailedScheduling", action="Scheduling", note=message)
         condition = core.PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
+        self._put(pod, condition, node)
+
+    def _put(self, pod: core.Pod, condition: core.PodCondition | None, node: str | None) -> None:
         uid = pod.metadata.uid
-        if uid not in self._conditions:
+        waits = self._statuses.get(uid)
+        if waits is not None:
+            condition, node = condition or waits.condition, waits.node if node is None else node
+        else:
             written = self._written.get(uid)
             if condition == written or (written is None and condition in pod.status.conditions):
+                condition = None
+            if condition is None and node is None:
                 return
-            if len(self._conditions) >= CONDITION_CAPACITY:
+            if len(self._statuses) >= CONDITION_CAPACITY:
                 self.dropped += 1
                 return
             self._turns.put_nowait(uid)
-        self._conditions[uid] = (pod, condition)
+        self._statuses[uid] = _Status(pod, condition, node)
 
     def _room(self) -> int:
         return lanes.beside(
@@ -121,13 +158,14 @@ class Reporter:
         )
 
     async def _write_next(self, uid: str) -> None:
-        pod, condition = self._conditions.pop(uid)
-        self._remember(uid, condition)
+        status = self._statuses.pop(uid)
+        if status.condition is not None:
+            self._remember(uid, status.condition)
         is_written = False
         try:
-            is_written = await self._write(pod, condition)
+            is_written = await self._write(status)
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
-            self._failures.caught("conditions", bug, pod=pod.key)
+            self._failures.caught("conditions", bug, pod=status.pod.key)
             self.dropped += 1
         finally:
             if not is_written:
@@ -135,13 +173,13 @@ class Reporter:
             self._lanes.leave()
             self._turns.task_done()
 
-    async def _write(self, pod: core.Pod, condition: core.PodCondition) -> bool:
+    async def _write(self, status: _Status) -> bool:
         """Whether it stands there now."""
-        meta = pod.metadata
+        pod, meta = status.pod, status.pod.metadata
         path = f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}"
         for attempt in range(CONDITION_ATTEMPTS):
             try:
-                body = msgspec.json.encode(self._body(pod, condition))
+                body = msgspec.json.encode(self._body(pod, status))
                 await self._api.patch(f"{path}/status", body, client.STRATEGIC_PATCH)
                 return True
             except errors.ConflictError:
@@ -175,17 +213,27 @@ class Reporter:
             return pod
         return now if now.metadata.uid == pod.metadata.uid and not now.spec.node_name else None
 
-    def _body(self, pod: core.Pod, condition: core.PodCondition) -> dict[str, object]:
-        written: dict[str, object] = {
-            "type": condition.type,
-            "status": condition.status,
-            "reason": condition.reason,
-            "message": condition.message,
-        }
-        if not any(old.type == condition.type and old.status == condition.status for old in pod.status.conditions):
-            written["lastTransitionTime"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        if pod.metadata.generation:
-            written["observedGeneration"] = pod.metadata.generation
+    def _body(self, pod: core.Pod, status: _Status) -> dict[str, object]:
+        written: dict[str, object] = {}
+        if status.condition is not None:
+            written["conditions"] = [condition_on(pod, status.condition, self._now())]
+        if status.node is not None:
+            written["nominatedNodeName"] = status.node or None
         # The version makes the server refuse what would undo a binding made meanwhile, or hit another pod of the name.
         meta = {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version}
-        return {"metadata": meta, "status": {"conditions": [written]}}
+        return {"metadata": meta, "status": written}
+
+
+def condition_on(pod: core.Pod, condition: core.PodCondition, now: datetime.datetime) -> dict[str, object]:
+    """A condition of a pod as it is to be written: since when it is so is kept where it is so already."""
+    written: dict[str, object] = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+    }
+    if not any(old.type == condition.type and old.status == condition.status for old in pod.status.conditions):
+        written["lastTransitionTime"] = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if pod.metadata.generation:
+        written["observedGeneration"] = pod.metadata.generation
+    return written

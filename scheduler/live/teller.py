@@ -37,6 +37,8 @@ class Teller:
         scheduling.on(commands.NotBound, self._not_bound)
         scheduling.on(commands.Unsettled, self._unsettled)
         scheduling.on(commands.Unplaced, self._unplaced)
+        scheduling.on(commands.Nominate, self._nominate)
+        scheduling.on(commands.Displaced, self._displaced)
         scheduling.on(commands.BadAnnotations, self._bad_annotations)
         scheduling.on(commands.Unreadable, self._unreadable)
         scheduling.on(commands.Freed, self._freed)
@@ -94,11 +96,13 @@ class Teller:
 
     def _unplaced(self, told: commands.Unplaced) -> None:
         record, profile = told.record, told.pod.spec.scheduler_name
+        if told.victims is not None:
+            self._metrics.preempted(told.victims)
         if record.outcome == "unschedulable":
-            self._reporter.unschedulable(told.pod, record.message)
+            self._reporter.unschedulable(told.pod, record.message, told.nominated)
             self._metrics.attempted("unschedulable", record.decide_s, profile)
         else:
-            self._reporter.error(told.pod, record.message)
+            self._reporter.error(told.pod, record.message, told.nominated)
             self._metrics.attempted("error", record.decide_s, profile)
         log.info(
             "pod not placed",
@@ -108,6 +112,13 @@ class Teller:
             outcome=record.outcome,
             message=record.message,
         )
+
+    def _nominate(self, told: commands.Nominate) -> None:
+        self._reporter.nominate(told.pod, told.node)
+
+    def _displaced(self, told: commands.Displaced) -> None:
+        self._reporter.preempted(told.pod, told.by, told.node, is_deleted=False)
+        log.info("pod not bound, to make room", pod=told.pod.key, node=told.node, preemptor=told.by.key)
 
     def _bad_annotations(self, told: commands.BadAnnotations) -> None:
         self._metrics.bad_input("annotation")

@@ -154,7 +154,7 @@ class FakeApi:
         if request.method == "GET":
             return _json(self.store.get(plural, *place))
         if request.method == "DELETE":
-            return _json(self.store.delete(plural, *place))
+            return _json(self.store.delete(plural, *place, uid=body.get("preconditions", {}).get("uid", "")))
         if request.method == "POST" and target.subresource == "binding":
             self.store.bind(target.namespace, target.name, body)
             self.bindings.append(

@@ -43,6 +43,7 @@ KINDS = {
         Kind("", "v1", "replicationcontrollers", "ReplicationController", namespaced=True, status=True),
         Kind("apps", "v1", "replicasets", "ReplicaSet", namespaced=True, status=True),
         Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True, status=True),
+        Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced=True, status=True),
         Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True),
         Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False),
         Kind("storage.k8s.io", "v1", "csinodes", "CSINode", namespaced=False),
@@ -140,8 +141,10 @@ class Store:
         after = merge(copy.deepcopy(before), patch, strategic=strategic)
         return before if after == before else self.replace(plural, after)
 
-    def delete(self, plural: str, name: str, namespace: str = "") -> Json:
+    def delete(self, plural: str, name: str, namespace: str = "", *, uid: str = "") -> Json:
+        """Take an object away at once; with a ``uid`` only the one that has it."""
         before = self.get(plural, name, namespace)
+        _precondition(uid, before)
         del self._objects[plural][namespace, name]
         self.version += 1
         last = before | {"metadata": before["metadata"] | {"resourceVersion": str(self.version)}}
@@ -152,10 +155,7 @@ class Store:
         """Give a pod its node, or refuse as the real server does."""
         pod = self.get("pods", name, namespace)
         meta, spec = pod["metadata"], pod["spec"]
-        uid = binding["metadata"].get("uid", meta["uid"])
-        if uid != meta["uid"]:
-            message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
-            raise Refused(409, "Conflict", message)
+        _precondition(binding["metadata"].get("uid", ""), pod)
         if meta.get("deletionTimestamp"):
             raise Refused(409, "Conflict", f"pod {name} is being deleted, cannot be assigned to a host")
         if spec.get("nodeName"):
@@ -195,6 +195,13 @@ class Store:
         """A clock that moves with the writes: the same test sees the same times."""
         start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         return (start + dt.timedelta(seconds=self.version)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _precondition(uid: str, obj: Json) -> None:
+    is_uid = obj["metadata"]["uid"]
+    if uid and uid != is_uid:
+        message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {is_uid}"
+        raise Refused(409, "Conflict", message)
 
 
 def merge(target: Any, patch: Json, *, strategic: bool = False) -> Any:

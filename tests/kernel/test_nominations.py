@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from scheduler.api import core, verdicts
-from scheduler.kernel import events
+from scheduler.kernel import commands, events
 from tests.kernel import running
 from tests.kernel.running import node, pod
 
 
 def nominated(name: str = "n", *, to: str = "n1", **changes: Any) -> core.Pod:
-    """An urgent pod for which room is made on a node, and which cannot go there yet."""
-    return pod(name, cpu="3", priority=10, nodeSelector={"not": "yet"}, status={"nominatedNodeName": to}, **changes)
+    """An urgent pod for which room is made on a node, and which cannot go there yet, nor make room anywhere."""
+    spec: dict[str, Any] = {"priority": 10, "preemptionPolicy": "Never", "nodeSelector": {"not": "yet"}}
+    return pod(name, cpu="3", status={"nominatedNodeName": to}, **spec, **changes)
 
 
 @pytest.fixture
@@ -73,19 +74,18 @@ def test_it_ends_when_its_pod_is_bound_there(bare: running.Bare) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "still"),
+    "verdict",
     [
-        pytest.param(verdicts.Verdict.GONE, set[str](), id="gone"),
-        pytest.param(verdicts.Verdict.REFUSED, {"uid-n"}, id="refused"),
+        pytest.param(verdicts.Verdict.GONE, id="gone"),
+        pytest.param(verdicts.Verdict.REFUSED, id="refused"),
     ],
 )
-def test_a_binding_that_fails_gives_it_back_to_whom_it_was_for(
-    bare: running.Bare, verdict: verdicts.Verdict, still: set[str]
-) -> None:
+def test_a_binding_that_fails_ends_it(bare: running.Bare, verdict: verdicts.Verdict) -> None:
     bare.nodes(node("n1", cpu="4", labels={"not": "yet"}))
     bare.later(10)
-    bare.answer("n", verdict)
-    assert kept(bare) == still
+    told = bare.answer("n", verdict)
+    assert kept(bare) == set()
+    assert [one.node for one in running.only(commands.Nominate, told)] == [""] * (verdict is verdicts.Verdict.REFUSED)
 
 
 def test_a_late_event_does_not_bring_it_back(bare: running.Bare) -> None:

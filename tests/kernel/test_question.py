@@ -24,7 +24,7 @@ def bare(bare: running.Bare) -> running.Bare:
     bare.seen(pod("runs", cpu="2", node="n0"))
     bare.kernel.handle(events.CapabilitySeen(bare.now_s, capability("n1", nodeType="edge")))
     bare.kernel.handle(events.NamespaceSeen(bare.now_s, core.Namespace(core.ObjectMeta(name="default"))))
-    bare.pending(pod("a"), pod("big", cpu="9", status={"nominatedNodeName": "n3"}))
+    bare.pending(pod("a"), pod("big", cpu="9", preemptionPolicy="Never", status={"nominatedNodeName": "n3"}))
     return bare
 
 

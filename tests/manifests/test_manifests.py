@@ -54,11 +54,11 @@ def writable(rules: list[Object]) -> set[str]:
     }
 
 
-def test_scheduler_writes_bindings_claims_conditions_and_events_and_nothing_else() -> None:
+def test_scheduler_writes_bindings_claims_conditions_and_events_deletes_pods_and_nothing_else() -> None:
     rules = base("ClusterRole")["data-locality-scheduler"]["rules"]
     data = f"{names.GROUP}/{names.DATA_OBJECTS}"
     asked = {"authentication.k8s.io/tokenreviews", "authorization.k8s.io/subjectaccessreviews"}
-    pods = {"/pods/binding", "/pods/status", "events.k8s.io/events"}
+    pods = {"/pods", "/pods/binding", "/pods/status", "events.k8s.io/events"}
     claims = {"/persistentvolumeclaims", "/persistentvolumes"}
     devices = "resource.k8s.io/resourceclaims"
     held = {devices, f"{devices}/status", f"{devices}/binding"}
@@ -81,7 +81,8 @@ def test_scheduler_writes_bindings_claims_conditions_and_events_and_nothing_else
     )
     (rule,) = policy["spec"]["matchConstraints"]["resourceRules"]
     assert (rule["resources"], rule["operations"]) == ([names.DATA_OBJECTS], ["CREATE", "UPDATE", "DELETE"])
-    assert allowed(rules, "", "pods") == {"get", "list", "watch"}
+    assert allowed(rules, "", "pods") == {"get", "list", "watch", "delete"}
+    assert allowed(rules, "policy", "poddisruptionbudgets") == {"list", "watch"}
     assert allowed(rules, "", "nodes") == allowed(rules, "", "namespaces") == {"list", "watch"}
     assert allowed(rules, "", "secrets") == set()
     assert allowed(rules, "", "pods/binding") == {"create"}
