@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from scheduler import errors, kubeconfiguration, sections
-from scheduler.api import names, requirements
+from scheduler import errors, kubeconfiguration, kubeplugins, leaderelection, sections
+from scheduler.api import names
 
 # Settings are one thing to their users, wherever a part of them is read.
-Plugins = kubeconfiguration.Plugins
+Plugins = kubeplugins.Plugins
+LeaderElection = leaderelection.LeaderElection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,30 +80,6 @@ class Network:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeaderElection:
-    """``leaderElection``: how several replicas agree which one places pods. Keys and defaults are kube-scheduler's."""
-
-    is_on: bool = True
-    """``leaderElect``: without it, no other scheduler of the same name may run."""
-
-    duration_s: float = 15.0
-    """``leaseDuration``: how long others wait after the last renewal that they saw before one of them takes over."""
-
-    renew_within_s: float = 10.0
-    """``renewDeadline``: how long after its last renewal the leader goes on writing. What is left of the duration is
-    for requests under way and for clocks that do not run alike."""
-
-    retry_s: float = 2.0
-    """``retryPeriod``: how often the leader renews, and at least the others look."""
-
-    name: str = names.SCHEDULER_NAME
-    """``resourceName``: of the Lease. Schedulers of different names need different ones."""
-
-    namespace: str = ""
-    """``resourceNamespace``: where the Lease is; "" for the scheduler's own."""
-
-
-@dataclasses.dataclass(frozen=True)
 class Settings:
     """Everything that can be set; an empty file gives the defaults."""
 
@@ -137,7 +114,7 @@ class Settings:
     """``computeIntensiveRatio``: likewise compute-intensive, if it takes less."""
 
     plugins: Plugins = dataclasses.field(default_factory=Plugins)
-    """How kube-scheduler's own plugins are set; only by a KubeSchedulerConfiguration."""
+    """How kube-scheduler's own plugins are set, by a KubeSchedulerConfiguration or by ``profiles``."""
 
     backoff_initial_s: float = 1.0
     """``podInitialBackoffSeconds``: the wait after a pod's first failed attempt; doubles with each. Upstream's."""
@@ -177,11 +154,11 @@ class Settings:
     is what a link between regions moves within ``tau``: enough to tell near from far, and too little to drown what is
     declared."""
 
-    leader_election: LeaderElection = LeaderElection()
+    leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
     """``leaderElection``, a section: see LeaderElection."""
 
-    ignored: tuple[str, ...] = ()
-    """Keys of the file that are known and have no effect here, to be logged once."""
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Keys of the file that are known and have no effect here, each with the reason, to be logged once."""
 
     @property
     def scheduler_names(self) -> tuple[str, ...]:
@@ -212,14 +189,29 @@ _LINKS: Final = {
     "cross_region": "crossRegion",
     "edge_cloud": "edgeCloud",
 }
-# There is no cache that could go stale, no queue that could overflow and no attempt that is the last; all nodes are
-# scored; requests that are missing count as they do for kube-scheduler.
-_WITHOUT_EFFECT: Final = (
-    "podQueueSize", "maxFailedAttempts", "percentageOfNodesToScore", "minFeasibleNodesToFind", "resourceCacheEnabled",
-    "resourceCacheExpiration", "resourceCacheSize", "storageCacheExpiration", "defaultCPURequest",
-    "defaultMemoryRequest", "minResourceScore", "maxResourceScore", "defaultScore", "enablePreemption",
-    "enableMockData", "verboseLogging", "detailedMetrics",
-)  # fmt: skip
+# Of the earlier implementation, each with the reason why it does nothing here.
+_NO_CACHE: Final = "there is no cache that could go stale"
+_NO_LIMIT: Final = "a pod is tried until it is placed, and none is turned away"
+_AS_UPSTREAM: Final = "requests that are missing count as they do for kube-scheduler"
+_WITHOUT_EFFECT: Final = {
+    "podQueueSize": _NO_LIMIT,
+    "maxFailedAttempts": _NO_LIMIT,
+    "percentageOfNodesToScore": kubeconfiguration.ALL_NODES,
+    "minFeasibleNodesToFind": kubeconfiguration.ALL_NODES,
+    "resourceCacheEnabled": _NO_CACHE,
+    "resourceCacheExpiration": _NO_CACHE,
+    "resourceCacheSize": _NO_CACHE,
+    "storageCacheExpiration": _NO_CACHE,
+    "defaultCPURequest": _AS_UPSTREAM,
+    "defaultMemoryRequest": _AS_UPSTREAM,
+    "minResourceScore": "costs in seconds have no scale to be cut",
+    "maxResourceScore": "costs in seconds have no scale to be cut",
+    "defaultScore": "costs in seconds have no scale to be cut",
+    "enablePreemption": "it is a profile's: disable DefaultPreemption there",
+    "enableMockData": "there is none",
+    "verboseLogging": "write --log-level debug",
+    "detailedMetrics": "all metrics are always served",
+}
 
 
 def load(path: str | Path) -> Settings:
@@ -251,13 +243,14 @@ def parse(data: Mapping[str, object], where: str) -> Settings:
 
 def _read_kube(top: sections.Section) -> Settings:
     kube = kubeconfiguration.read(top)
-    initial_s, max_s = _read_backoff(top)
+    first, *further = kube.profiles
     return Settings(
-        scheduler_name=kube.scheduler_name,
-        plugins=kube.plugins,
-        backoff_initial_s=initial_s,
-        backoff_max_s=max_s,
-        leader_election=_read_leader_election(top),
+        scheduler_name=first.scheduler_name,
+        further=tuple(further),
+        plugins=first.plugins,
+        backoff_initial_s=kube.backoff_s[0],
+        backoff_max_s=kube.backoff_s[1],
+        leader_election=leaderelection.read(top, is_kube=True),
         ignored=kube.ignored,
     )
 
@@ -270,8 +263,14 @@ def _read_ours(top: sections.Section) -> Settings:
         top.report("computeIntensiveRatio", f"write at most dataIntensiveRatio, which is {data_ratio:g}")
     top.integer("percentageOfNodesToScore", 0, 0, 100)
     initial_s, max_s = _read_backoff(top)
+    name = top.text("schedulerName", default.scheduler_name)
+    ignored = {key: why for key, why in _WITHOUT_EFFECT.items() if top.has(key)}
+    profiles = {profile.scheduler_name: profile for profile in kubeconfiguration.read_profiles(top, name, ignored)}
+    own = profiles.pop(name, None)
     return Settings(
-        scheduler_name=top.text("schedulerName", default.scheduler_name),
+        scheduler_name=name,
+        further=tuple(profiles.values()),
+        plugins=default.plugins if own is None else own.plugins,
         health_port=top.integer("healthServerPort", default.health_port, 0, 65535),
         refresh_interval_s=top.duration_s("refreshInterval", default.refresh_interval_s, 1),
         weights=_read_weights(top),
@@ -289,8 +288,8 @@ def _read_ours(top: sections.Section) -> Settings:
         assumed_read_bytes=top.integer("assumedReadBytes", default.assumed_read_bytes, 0, 2**63 - 1),
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
-        leader_election=_read_leader_election(top),
-        ignored=tuple(key for key in _WITHOUT_EFFECT if top.has(key)),
+        leader_election=leaderelection.read(top, is_kube=False),
+        ignored=ignored,
     )
 
 
@@ -300,36 +299,6 @@ def _read_backoff(top: sections.Section) -> tuple[float, float]:
     if max_s < initial_s:
         top.report("podMaxBackoffSeconds", f"write at least podInitialBackoffSeconds, which is {initial_s:g}")
     return initial_s, max_s
-
-
-# client-go's tools/leaderelection wants a renewal tried at least once before it is too late, however its jitter falls.
-_RETRY_JITTER: Final = 1.2
-
-
-def _read_leader_election(top: sections.Section) -> LeaderElection:
-    """The section of both kinds of file. Source: ValidateLeaderElectionConfiguration, and client-go for the ratios."""
-    section, default = top.section("leaderElection"), LeaderElection()
-    duration_s = section.duration_s("leaseDuration", default.duration_s, 1)
-    renew_within_s = section.duration_s("renewDeadline", default.renew_within_s, 0.1)
-    retry_s = section.duration_s("retryPeriod", default.retry_s, 0.1)
-    if renew_within_s >= duration_s:
-        section.report("renewDeadline", f"write less than leaseDuration, which is {duration_s:g} s")
-    if retry_s * _RETRY_JITTER >= renew_within_s:
-        section.report("retryPeriod", f"write less than renewDeadline, {renew_within_s:g} s, by {_RETRY_JITTER}")
-    section.choice("resourceLock", "leases", ("leases",))
-    found = LeaderElection(
-        is_on=section.boolean("leaderElect") if section.has("leaderElect") else default.is_on,
-        duration_s=duration_s,
-        renew_within_s=renew_within_s,
-        retry_s=retry_s,
-        name=section.text("resourceName", default.name),
-        namespace=section.text("resourceNamespace", default.namespace),
-    )
-    for key, name in (("resourceName", found.name), ("resourceNamespace", found.namespace)):
-        if name and not requirements.is_subdomain(name):
-            section.report(key, "write a name in lower case, such as data-locality-scheduler")
-    section.finish()
-    return found
 
 
 def _read_link(top: sections.Section, key: str, default: Link) -> Link:

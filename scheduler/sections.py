@@ -8,6 +8,7 @@ problems as one.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from scheduler import errors
 from scheduler.api import units
 
 _MISSING: Final = object()
+_COMPARED: Final = 100  # characters; whoever writes more of a key meant none of ours
 T = TypeVar("T")
 
 
@@ -30,11 +32,22 @@ def load(path: str | Path) -> Mapping[str, object]:
     """
     where = str(path)
     try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
+        content = Path(path).read_bytes()
     except OSError as error:
         raise errors.InputError(where, "", f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: not UTF-8, or a date or number that is none.
+    return read(content, where)
+
+
+def read(content: bytes, where: str) -> Mapping[str, object]:
+    """The same of what was read from a file; ``where`` names it in messages.
+
+    Raises:
+        InputError: it is not YAML (which JSON is, too), says a key twice, or is no mapping.
+    """
+    try:
+        data = _parsed(content.decode("utf-8"))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date or number that is none. TypeError: a mapping as a key.
         detail = " ".join(str(error).split())
         raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
     if data is None:
@@ -42,6 +55,37 @@ def load(path: str | Path) -> Mapping[str, object]:
     if not isinstance(data, Mapping):
         raise errors.InputError(where, data, "write a mapping of keys to values, such as healthServerPort: 8080")
     return data
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its tags for code, in which a key that is given twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if not key.tag.endswith(":merge")]
+        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(text: str) -> object:
+    try:  # what YAML makes of it differs: 1e3 is no number there
+        return json.loads(text, object_pairs_hook=_once)
+    except json.JSONDecodeError:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (it is a safe one)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise ValueError(f"key {twice!r} is given twice")
+    return found
+
+
+def nearest(text: str, choices: Sequence[str]) -> str:
+    """Which of the choices was probably meant; "" for none."""
+    return next(iter(difflib.get_close_matches(text[:_COMPARED], choices, n=1)), "")
 
 
 def refuse(where: str, problems: Sequence[errors.InputError]) -> None:
@@ -96,8 +140,8 @@ class Section:
         value = self._get(key)
         if isinstance(value, str) and value in choices:
             return value
-        near = difflib.get_close_matches(str(value)[:100], choices, n=1) if isinstance(value, str) else []
-        hint = f"did you mean {near[0]}?" if near else f"write {' or '.join(choices)}"
+        near = nearest(value, choices) if isinstance(value, str) else ""
+        hint = f"did you mean {near}?" if near else f"write {' or '.join(choices)}"
         return self._default(value, key, default, hint)
 
     def boolean(self, key: str) -> bool:
@@ -139,11 +183,11 @@ class Section:
         return Section(value, f"{self.path}{key}.", self.problems)
 
     def sections(self, key: str) -> list[Section]:
-        """The mappings listed under ``key``."""
+        """The mappings listed under ``key``; a null counts as an empty one."""
         found = []
         for index, item in enumerate(self._list(key)):
-            if isinstance(item, Mapping):
-                found.append(Section(item, f"{self.path}{key}[{index}].", self.problems))
+            if item is None or isinstance(item, Mapping):
+                found.append(Section(item or {}, f"{self.path}{key}[{index}].", self.problems))
             else:
                 self._problem(f"{key}[{index}]", item, "write a mapping of keys to values")
         return found
@@ -167,8 +211,8 @@ class Section:
         """Report the keys that nobody asked for."""
         for key in self._data:
             if key not in self._known:
-                near = difflib.get_close_matches(str(key)[:100], sorted(self._known), n=1)
-                hint = f"did you mean {near[0]}?" if near else "remove it"
+                near = nearest(str(key), sorted(self._known))
+                hint = f"did you mean {near}?" if near else "remove it"
                 if not near and len(self._known) <= 8:
                     hint = f"write one of {', '.join(sorted(self._known))}"
                 self._problem(str(key)[:100], self._data[key], f"unknown key; {hint}")

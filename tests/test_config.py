@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import config, errors, kubeconfiguration
+from scheduler import config, errors, kubeconfiguration, kubeplugins
 from scheduler.api import core
 from scheduler.config import Link, Settings, Weights
 
@@ -103,8 +103,9 @@ def test_flat_keys_are_read_with_their_units(tmp_path: Path) -> None:
         witness_max_age_s=1800.0,
         assumed_read_bytes=1_000_000,
         seed=42,
-        ignored=("percentageOfNodesToScore", "resourceCacheEnabled", "enableMockData"),
+        ignored=settings.ignored,
     )
+    assert set(settings.ignored) == {"percentageOfNodesToScore", "resourceCacheEnabled", "enableMockData"}
 
 
 def test_nested_weights_keep_the_profiles_defaults_where_they_say_nothing() -> None:
@@ -297,13 +298,16 @@ def plugins_of(data: dict[str, Any]) -> config.Plugins:
     return config.parse(data, "x").plugins
 
 
+NAMED = ("NodePorts", "NodeResourcesFit", "TaintToleration")
+
+
 def test_filters_that_a_configuration_names_leave_upstreams_order() -> None:
-    named = [{"name": "NodePorts"}, {"name": "NodeResourcesFit"}, {"name": "TaintToleration"}]
+    named = [{"name": name} for name in NAMED]
     filters = {"enabled": named, "disabled": [{"name": "NodeResourcesFit"}, {"name": "NodeAffinity"}]}
     found = plugins_of({**KUBE, "profiles": [{"plugins": {"filter": filters}}]})
-    assert found.first_filters == ("NodePorts", "TaintToleration")
-    assert found.last_filters == ("NodeResourcesFit",)
-    assert found.prepared_filters == found.disabled_filters == {"NodeAffinity"}
+    rest = [name for name in Settings().plugins.filters if name not in {*NAMED, "NodeAffinity"}]
+    assert found.filters == ("NodePorts", "TaintToleration", *rest, "NodeResourcesFit")
+    assert found.prefilters == Settings().plugins.prefilters
 
 
 def test_kube_schedulers_defaults_are_upstreams() -> None:
@@ -320,7 +324,7 @@ def test_kube_schedulers_defaults_are_upstreams() -> None:
     }
 
 
-def test_kube_schedulers_first_profile_counts_and_the_rest_is_listed() -> None:
+def test_kube_schedulers_profiles_are_read_and_what_has_no_effect_is_listed() -> None:
     data = {
         **KUBE,
         "parallelism": 16,
@@ -333,26 +337,24 @@ def test_kube_schedulers_first_profile_counts_and_the_rest_is_listed() -> None:
             {"schedulerName": "two"},
         ],
     }
-    assert config.parse(data, "x") == Settings(
+    settings = config.parse(data, "x")
+    assert settings == Settings(
         scheduler_name="one",
+        further=(kubeconfiguration.Profile("two", config.Plugins()),),
         backoff_initial_s=3.0,
         backoff_max_s=40.0,
         leader_election=config.LeaderElection(is_on=False),
-        ignored=(
-            "parallelism",
-            "profiles[1]",
-            "profiles[0].percentageOfNodesToScore",
-            "profiles[0].plugins.queueSort",
-            "profiles[0].plugins.bind",
-        ),
+        ignored=settings.ignored,
     )
+    assert set(settings.ignored) == {"parallelism", "profiles[0].percentageOfNodesToScore"}
+    assert settings.ignored["profiles[0].percentageOfNodesToScore"] == "every node is looked at, always"
 
 
-ALL = set(kubeconfiguration.SCORE_WEIGHTS)
+ALL = set(kubeplugins.SCORE_WEIGHTS)
 
 
 @pytest.mark.parametrize(
-    ("plugins", "disabled_filters", "changed_weights"),
+    ("plugins", "left_out", "changed_weights"),
     [
         pytest.param({"multiPoint": {"disabled": [{"name": "NodePorts"}]}}, {"NodePorts"}, {}, id="off-everywhere"),
         pytest.param({"filter": {"disabled": [{"name": "NodeName"}]}}, {"NodeName"}, {}, id="filter-off"),
@@ -393,20 +395,26 @@ ALL = set(kubeconfiguration.SCORE_WEIGHTS)
         pytest.param(
             {
                 "multiPoint": {"disabled": [{"name": "*"}]},
-                "filter": {"enabled": [{"name": "NodeResourcesFit"}, {"name": "NodeName"}]},
+                **{
+                    point: {"enabled": [{"name": "NodeResourcesFit"}, {"name": "NodeName"}]}
+                    for point in ("preFilter", "filter")
+                },
+                "preEnqueue": {"enabled": [{"name": "SchedulingGates"}]},
+                "queueSort": {"enabled": [{"name": "PrioritySort"}]},
+                "bind": {"enabled": [{"name": "DefaultBinder"}]},
             },
-            kubeconfiguration.FILTERS - {"NodeResourcesFit", "NodeName"},
+            kubeplugins.FILTERS - {"NodeResourcesFit", "NodeName"},
             dict.fromkeys(ALL, 0),
             id="only-two-filters",
         ),
     ],
 )
 def test_plugins_are_merged_as_upstream_does(
-    plugins: dict[str, Any], disabled_filters: set[str], changed_weights: dict[str, int]
+    plugins: dict[str, Any], left_out: set[str], changed_weights: dict[str, int]
 ) -> None:
     found = plugins_of(profile(plugins=plugins))
-    assert found.disabled_filters == disabled_filters
-    assert found.score_weights == {**kubeconfiguration.SCORE_WEIGHTS, **changed_weights}
+    assert set(found.filters) == kubeplugins.FILTERS - left_out
+    assert found.score_weights == {**kubeplugins.SCORE_WEIGHTS, **changed_weights}
 
 
 def test_plugin_arguments_are_read() -> None:
@@ -463,7 +471,7 @@ def test_plugin_arguments_are_read() -> None:
         hard_pod_affinity_weight=30,
         ignore_preferred_terms_of_existing_pods=True,
     )
-    assert settings.ignored == ()
+    assert not settings.ignored
 
 
 POINT = {"utilization": 50, "score": 5}
@@ -474,7 +482,8 @@ POINT = {"utilization": 50, "score": 5}
     [
         pytest.param(
             {**KUBE, "apiVersion": "kubescheduler.config.k8s.io/v1beta3"},
-            'apiVersion: "kubescheduler.config.k8s.io/v1beta3": did you mean kubescheduler.config.k8s.io/v1?',
+            'apiVersion: "kubescheduler.config.k8s.io/v1beta3": only v1 is supported, as in kube-scheduler since 1.29; '
+            "write kubescheduler.config.k8s.io/v1",
             id="version",
         ),
         pytest.param(
@@ -505,14 +514,20 @@ POINT = {"utilization": 50, "score": 5}
         ),
         pytest.param(
             with_args(
-                "NodeResourcesFit", scoringStrategy={"requestedToCapacityRatio": {"shape": [POINT, POINT]}}
+                "NodeResourcesFit",
+                scoringStrategy={
+                    "type": "RequestedToCapacityRatio", "requestedToCapacityRatio": {"shape": [POINT, POINT]}
+                },
             ),
             "profiles[0].pluginConfig[0].args.scoringStrategy.requestedToCapacityRatio.shape: "
             f'"[{POINT}, {POINT}]": utilization must rise from point to point; put them in order, each once',
             id="shape-out-of-order",
         ),
         pytest.param(
-            with_args("NodeResourcesFit", scoringStrategy={"resources": [{"name": "cpu", "weight": 101}]}),
+            with_args(
+                "NodeResourcesFit",
+                scoringStrategy={"type": "LeastAllocated", "resources": [{"name": "cpu", "weight": 101}]},
+            ),
             'profiles[0].pluginConfig[0].args.scoringStrategy.resources[0].weight: "101": '
             "write a whole number from 0 to 100",
             id="resource-weight",
@@ -617,7 +632,7 @@ def test_default_spread_constraints_that_cannot_be_honoured_are_refused(data: di
 
 def test_default_spread_constraints_are_read() -> None:
     read = config.parse(spread({}, {"whenUnsatisfiable": "DoNotSchedule", "minDomains": 3}), "x")
-    assert read.ignored == ()
+    assert not read.ignored
     soft, hard = read.plugins.default_spread or ()
     assert (soft.max_skew, soft.topology_key, soft.when_unsatisfiable) == (1, "zone", "ScheduleAnyway")
     assert (hard.when_unsatisfiable, hard.min_domains) == ("DoNotSchedule", 3)

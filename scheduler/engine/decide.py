@@ -54,6 +54,10 @@ class Engine:
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
         self._shelf = shelf or rows.Shelf()
 
+    def runs(self, plugin: str) -> bool:
+        """Whether a filter of upstream's, by its name, is on for the pods of this profile."""
+        return plugin in self._settings.plugins.filters
+
     def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, draw: int) -> decision.Decision:
         """Choose a node for a pod, or say why there is none; ``draw`` (0 and up) decides among nodes that tie."""
         shape = self._shapes.of(asked)
@@ -77,7 +81,9 @@ class Engine:
                 view,
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
-                preemption=evaluation.refused(view, asked.pod) if view.count and shape.gated is None else None,
+                preemption=evaluation.refused(view, asked.pod)
+                if view.count and shape.gated is None and self._settings.plugins.preempts
+                else None,
                 refusers=refusers or {plugin: contract.Refuse(refused.message) for plugin in refused.plugins},
             )
         made_of = self._sheet(view, shape, now)
@@ -87,7 +93,16 @@ class Engine:
         if failure := made_of.failure():
             return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused, message=failure, is_failed=True)
         if not made_of.count:
-            return _nothing_fits(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, arriving=deltas)
+            return _nothing_fits(
+                view,
+                asked,
+                draw,
+                shape=shape,
+                made_of=made_of,
+                narrowed=refused,
+                arriving=deltas,
+                preempts=self._settings.plugins.preempts,
+            )
         return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
 
     def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape, now: list[Any]) -> sheet.Sheet:
@@ -220,6 +235,7 @@ def _nothing_fits(
     made_of: sheet.Sheet,
     narrowed: verdict.PodVerdict | None,
     arriving: sheet.Deltas,
+    preempts: bool,
 ) -> decision.Decision:
     reasons, resolvable, plugins = made_of.refused()
     if narrowed is not None and bool((made_of.refuser == sheet.NARROWED).any()):
@@ -231,7 +247,7 @@ def _nothing_fits(
         pod_verdict=narrowed,
         message=decision.nodes_message(view, made_of, reasons, narrowed),
         preemption=evaluation.look(view, asked.pod, made_of, resolvable, arriving=arriving, chance=_scatter(draw))
-        if view.count
+        if view.count and preempts
         else None,
         refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
     )

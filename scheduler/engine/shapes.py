@@ -7,12 +7,13 @@ what such a plugin makes of the labels is looked up for each decision (``resolve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from scheduler import config, kubeconfiguration
+from scheduler import config, kubeplugins
 from scheduler.api import core, sources
 from scheduler.engine import unsupported, verdict
 from scheduler.plugins import contract, registry, request
@@ -66,16 +67,11 @@ class Shapes:
     def __init__(self, settings: config.Settings) -> None:
         plugins = settings.plugins
         self._settings = settings
-        off = plugins.disabled_filters - plugins.prepared_filters
-        self._filters = [one for one in registry.FILTERS if one.name not in off]
-        middle = [one.name for one in self._filters if one.name in kubeconfiguration.FILTERS]
-        order = dict.fromkeys((*plugins.first_filters, *(n for n in middle if n not in plugins.last_filters)))
-        order |= dict.fromkeys(plugins.last_filters)
-        self._position = {name: position for position, name in enumerate(order)}
+        off = kubeplugins.FILTERS.difference(plugins.filters, plugins.prefilters)
+        self._filters = _in_order([one for one in registry.FILTERS if one.name not in off], plugins.prefilters)
+        self._position = {name: position for position, name in enumerate(plugins.filters)}
         self._scores = [
-            one
-            for one in registry.SCORES
-            if plugins.score_weights.get(one.name, 0) or one.name in plugins.prepared_scores
+            one for one in registry.SCORES if plugins.score_weights.get(one.name, 0) or one.name in plugins.prescores
         ]
         self._shapes: lately.Lately[Shape] = lately.Lately(_KEPT_BYTES)
         self._numbers: lately.Lately[int] = lately.Lately(_KEPT_BYTES * _NUMBER_BYTES // _SHAPE_BYTES)
@@ -101,7 +97,7 @@ class Shapes:
                 break
             if asked is None:
                 continue
-            if plugin.name not in settings.plugins.disabled_filters:
+            if plugin.name in self._position or plugin.name not in kubeplugins.FILTERS:
                 filters.append((plugin, asked))
             only = plugin.narrows(asked) if plugin.narrows is not None else None
             if only is not None:
@@ -148,6 +144,12 @@ class Shapes:
                 *(one for one in scores if one[0].resolve is not None),
             ),
         )
+
+
+def _in_order(plugins: list[contract.Filter[Any, Any]], order: Sequence[str]) -> list[contract.Filter[Any, Any]]:
+    """The plugins with those that ``order`` names in its order; all others keep their places."""
+    named = iter(sorted((one for one in plugins if one.name in order), key=lambda one: order.index(one.name)))
+    return [next(named) if one.name in order else one for one in plugins]
 
 
 def _gated(pod: core.Pod) -> verdict.PodVerdict | None:

@@ -250,7 +250,8 @@ class Kernel:
             self._report_problems(entry, asked, record)
             view = self.world.view()
             record.draw = self._chance.random_raw() >> 1
-            found = self._engines.of(pod).decide(view, asked, record.draw)
+            engine = self._engines.of(pod)
+            found = engine.decide(view, asked, record.draw)
             record.fill(found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))
@@ -260,7 +261,9 @@ class Kernel:
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
             return
         if found.node:
-            waiting = binding.binding_on(asked, view, view.index_of[found.node]) if pod.spec.volumes else None
+            waiting = None
+            if pod.spec.volumes and engine.runs(binding.FILTER.name):
+                waiting = binding.binding_on(asked, view, view.index_of[found.node])
             self.world.assume(pod, found.node, asked.asked)
             self.queue.bind(entry)
             if waiting is None:

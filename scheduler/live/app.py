@@ -73,7 +73,7 @@ async def run(settings: config.Settings, options: Options, stop: asyncio.Event |
         InputError: the kubeconfig cannot be used, or the file for the recording not be made.
     """
     if settings.ignored:
-        log.info("configuration keys without an effect here", keys=settings.ignored)
+        log.info("configuration keys without an effect here", keys=dict(settings.ignored))
     terms = settings.leader_election
     api = await client.Api.connect(
         options.kubeconfig, unacknowledged_s=terms.duration_s - terms.renew_within_s if terms.is_on else None

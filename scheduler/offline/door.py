@@ -70,7 +70,7 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
         pod = request.prepare(_with_uid(asked.pod))
     except errors.InputError as error:
         raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
-    found = decide.Engine(settings).decide(snap, pod, seed)
+    found = decide.Engine(settings.of(pod.pod.spec.scheduler_name)).decide(snap, pod, seed)
     told = explain.answer(found, snap)
     if pod.problems:
         told["problems"] = [str(problem) for problem in pod.problems]

@@ -4,7 +4,8 @@
 // question that cannot be read, or that makes upstream panic, is answered with a fault; the next one is answered all
 // the same.
 //
-// With the argument "time" it tells how long kube-scheduler's own cycles take instead: see timing.go.
+// With the argument "time" it tells how long kube-scheduler's own cycles take instead: see timing.go. With "validate" a
+// question is the text of a configuration file, as a JSON string, and the answer what kube-scheduler would run with.
 package main
 
 import (
@@ -29,9 +30,12 @@ func main() {
 	klog.LogToStderr(false) // upstream logs what hostile questions break; the answers say it
 	klog.SetOutput(io.Discard)
 	metrics.Register()
-	work := serve
+	work := serve(func(line []byte) any { return answer(line) })
 	if slices.Contains(os.Args, "time") {
 		work = serveTrial
+	}
+	if slices.Contains(os.Args, "validate") {
+		work = serve(validate)
 	}
 	if err := work(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,25 +44,27 @@ func main() {
 }
 
 // serve flushes after each answer, for whoever asks may wait for it before the next question.
-func serve(in io.Reader, out io.Writer) error {
-	reader, writer := bufio.NewReaderSize(in, 1<<20), bufio.NewWriter(out)
-	encoder := json.NewEncoder(writer)
-	encoder.SetEscapeHTML(false)
-	for {
-		line, err := reader.ReadBytes('\n')
-		if len(bytes.TrimSpace(line)) > 0 {
-			if failed := encoder.Encode(answer(line)); failed != nil {
-				return failed
+func serve(reply func([]byte) any) func(io.Reader, io.Writer) error {
+	return func(in io.Reader, out io.Writer) error {
+		reader, writer := bufio.NewReaderSize(in, 1<<20), bufio.NewWriter(out)
+		encoder := json.NewEncoder(writer)
+		encoder.SetEscapeHTML(false)
+		for {
+			line, err := reader.ReadBytes('\n')
+			if len(bytes.TrimSpace(line)) > 0 {
+				if failed := encoder.Encode(reply(line)); failed != nil {
+					return failed
+				}
+				if failed := writer.Flush(); failed != nil {
+					return failed
+				}
 			}
-			if failed := writer.Flush(); failed != nil {
-				return failed
+			if err == io.EOF {
+				return nil
 			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
+			if err != nil {
+				return err
+			}
 		}
 	}
 }
