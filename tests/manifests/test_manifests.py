@@ -274,7 +274,7 @@ def test_example_pods_name_the_scheduler_and_say_what_they_read(path: pathlib.Pa
 def test_base_configuration_holds_nothing_without_an_effect() -> None:
     settings = config.load(BASE / "scheduler-config.yaml")
     assert settings.scheduler_name == names.SCHEDULER_NAME
-    assert settings.ignored == ()
+    assert not settings.ignored
     ports = base("Deployment")["data-locality-scheduler"]["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert [port["containerPort"] for port in ports] == [settings.health_port]
 
