@@ -192,9 +192,12 @@ class Kernel:
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid, pod = event.pod.metadata.uid, self.world.nominations.corrected(event.pod)
-        self.queue.observe(pod)
+        before = self.queue.observe(pod)
         self._reserving.cease(uid)
-        self.world.nominations.put(uid, pod if self.queue.get(uid) is not None else None)
+        entry = self.queue.get(uid)
+        self.world.nominations.put(uid, pod if entry is not None else None)
+        if entry is not None and before is not None:
+            self.world.asks_anew(entry, before)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
@@ -307,6 +310,9 @@ class Kernel:
                 entry.pod, record, node if is_news else None, None if found.preemption is None else victims
             )
         )
+        if record.outcome == "error":
+            self.queue.fail(entry)
+            return
         self.queue.put_back(entry, {queue.UNSUPPORTED: None} if found.fault else found.refusers)
         if chosen is not None:
             self._preempting.begin(entry, chosen)

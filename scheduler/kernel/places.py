@@ -1,8 +1,9 @@
-"""Where a pod that waits may be (scheduler.kernel.queue)."""
+"""Where a pod that waits may be (scheduler.kernel.queue), and what it counts as there."""
 
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 
 class Place(enum.Enum):
@@ -24,3 +25,20 @@ class Place(enum.Enum):
 
 
 AWAKE = (Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.HELD, Place.CROWDED, Place.ASKED)
+
+
+class Room(enum.Enum):
+    """What a pod that waits counts as where there is too little room."""
+
+    GATED = "gated"
+    IDLE = "idle"
+    AWAKE = "awake"
+
+    __hash__ = object.__hash__  # likewise
+
+
+ROOM_OF: Final = {
+    Place.GATED: Room.GATED,
+    Place.UNSCHEDULABLE: Room.IDLE,
+    **dict.fromkeys(AWAKE, Room.AWAKE),
+}

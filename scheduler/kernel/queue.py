@@ -5,10 +5,10 @@ A pod is in exactly one `Place`. It comes in by `observe`, leaves for a decision
 `Place.BINDING` until the watch says that the pod is no longer pending. Keeping it there is what makes late events of
 a bound pod harmless: they update an entry that cannot be popped, instead of making a new one.
 
-A pod that fits nowhere sleeps until an event that may help it: `sleepers` tells whom which filters refused, `rouse`
+A pod that fits nowhere sleeps until an event that may help it: `asleep` tells whom which filters refused, `rouse`
 wakes one. No event can come between its pop and its sleep, as the kernel takes in one event at a time, so none is
 missed. As in kube-scheduler, waiting out the backoff is skipped while there is nothing else to do, except after errors;
-and every sleeper is tried again after five minutes, in case a wake-up was missed.
+and every sleeper is tried again after five minutes, in case a wake-up was missed (scheduler.kernel.timing).
 
 A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
 when it is released, or at the latest after the time given. One whose namespace has its share of bindings under way is
@@ -23,72 +23,20 @@ The queue is synchronous, belongs to the loop's thread, and takes its time from 
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import types
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
-from scheduler.kernel import lines, places
-from scheduler.plugins import request
+from scheduler.kernel import lines, members, places, timing
 
 LIMIT: Final = 100_000  # pods, about 4 kB each
-FLUSH_AFTER_S = 300.0  # kube-scheduler's podMaxInUnschedulablePodsDuration
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 UNSUPPORTED = "unsupported"  # refuses who needs what is not built
 
 Place = places.Place
-Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
-NOBODY: Final[Mapping[str, Asked]] = types.MappingProxyType({})
-
-
-class Room(enum.Enum):
-    """What a pod that waits counts as where there is too little room."""
-
-    GATED = "gated"
-    IDLE = "idle"
-    AWAKE = "awake"
-
-    __hash__ = object.__hash__  # likewise
-
-
-_ROOM_OF = {
-    Place.GATED: Room.GATED,
-    Place.UNSCHEDULABLE: Room.IDLE,
-    **dict.fromkeys(places.AWAKE, Room.AWAKE),
-}
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Entry:
-    """A pod and what the queue remembers of it."""
-
-    pod: core.Pod
-    arrived: float  # when we first heard of the pod
-    seen: float  # when the watch last spoke of it
-    queued: float = 0.0  # the rank among equals in the active line
-    place: Place = Place.GONE
-    attempts: int = 0  # decisions that found no node
-    errors: int = 0  # consecutive failures that were not the pod's fault
-    ready_at: float = 0.0  # end of its backoff
-    # While it sleeps: the filters that refused it, and what it asked of them.
-    refused_by: Mapping[str, Asked] = dataclasses.field(default_factory=lambda: NOBODY)
-    asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
-    is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
-    is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
-    is_roused: bool = False  # something happened meanwhile
-    annotations_reported: bool = False
-
-    @property
-    def uid(self) -> str:
-        return self.pod.metadata.uid
-
-    @property
-    def namespace(self) -> str:
-        return self.pod.metadata.namespace
+Entry = members.Entry
 
 
 class Queue:
@@ -114,10 +62,10 @@ class Queue:
         self._active, self._backoff = self.lines[Place.ACTIVE], self.lines[Place.BACKOFF]
         timed = (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
         self._timed = [self.lines[place] for place in timed]  # by when their time comes
-        self._least: dict[Room, lines.Line] = {room: lines.Line() for room in Room}  # who waits, the least urgent first
+        # Who waits, the least urgent first.
+        self._least: dict[places.Room, lines.Line] = {room: lines.Line() for room in places.Room}
         self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
-        # filter -> what was asked of it -> the sleepers that it refused, by uid
-        self._refused: dict[str, dict[Asked, dict[str, Entry]]] = {}
+        self.asleep = members.Sleepers()
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
 
@@ -135,27 +83,33 @@ class Queue:
 
     # ------------------------------------------------------------------------------------------- what the watch says
 
-    def observe(self, pod: core.Pod) -> None:
-        """Take in a pod as the API server has it now."""
+    def observe(self, pod: core.Pod) -> core.Pod | None:
+        """Take in a pod as the API server has it now.
+
+        Returns it as it was if it sleeps, and asks for something else now: whether that helps it is not known here.
+        """
         uid = pod.metadata.uid
         if pod.spec.node_name or pod.metadata.deletion_timestamp or pod.status.phase in FINISHED_PHASES:
             self.remove(uid)
-            return
+            return None
         entry = self._entries.get(uid)
         if entry is None:
             self._admit(pod)
-            return
-        changed = _asks_differently(entry.pod, pod)
+            return None
+        before, changed = entry.pod, _asks_differently(entry.pod, pod)
         entry.pod, entry.seen, entry.asked = pod, self._clock(), None
         if entry.place is Place.GATED:
-            if not pod.spec.scheduling_gates and self._has_room(Room.AWAKE, pod):
+            if not pod.spec.scheduling_gates and self._has_room(places.Room.AWAKE, pod):
                 self._activate(entry)
             elif not pod.spec.scheduling_gates:
                 self._drop(entry)
         elif changed:
             entry.annotations_reported = False
-            if entry.place in {Place.UNSCHEDULABLE, Place.HELD}:
+            if entry.place is Place.HELD:
                 self.rouse(entry)
+            elif entry.place is Place.UNSCHEDULABLE:
+                return before
+        return None
 
     def remove(self, uid: str) -> None:
         """The pod is no longer pending: bound, deleted or finished."""
@@ -179,14 +133,6 @@ class Queue:
                 self.observe(pod)
         return len(absent)
 
-    def refusers(self) -> list[str]:
-        """The filters that keep anybody asleep, NO_FILTER and UNSUPPORTED among them."""
-        return list(self._refused)
-
-    def sleepers(self, plugin: str) -> list[tuple[Asked, list[Entry]]]:
-        """Who fits nowhere because of a filter, by what they ask of it."""
-        return [(asked, list(entries.values())) for asked, entries in self._refused.get(plugin, {}).items()]
-
     def rouse(self, entry: Entry) -> None:
         """Something happened that may help a pod that sleeps, or is held: it goes back to its rank, or backs off."""
         if entry.is_preempting:
@@ -194,7 +140,7 @@ class Queue:
         elif entry.ready_at <= self._clock():
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
         else:
-            self._move(entry, Place.BACKOFF, entry.ready_at)
+            self._move(entry, Place.BACKOFF, entry.ready_at, -entry.pod.spec.priority, entry.queued)
 
     def release(self, uid: str) -> None:
         """What a pod was held for has come; one that is not held stays where it is."""
@@ -272,17 +218,15 @@ class Queue:
             entry = self._entries[head[1]]
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
 
-    def put_back(self, entry: Entry, refused_by: Mapping[str, Asked] = NOBODY) -> None:
+    def put_back(self, entry: Entry, refused_by: Mapping[str, members.Asked] = members.NOBODY) -> None:
         """No node fits, by these filters, of which so much was asked: sleep until something happens."""
         if entry.place is Place.GONE:
             return
         entry.attempts += 1
         entry.errors = 0
         self._start_backoff(entry, entry.attempts)
-        self._move(entry, Place.UNSCHEDULABLE, entry.queued + FLUSH_AFTER_S)
-        entry.refused_by = refused_by or {NO_FILTER: None}
-        for plugin, asked in entry.refused_by.items():
-            self._refused.setdefault(plugin, {}).setdefault(asked, {})[entry.uid] = entry
+        self._move(entry, Place.UNSCHEDULABLE, timing.flush_s(entry.queued))
+        self.asleep.add(entry, refused_by or {NO_FILTER: None})
 
     def activate(self, entry: Entry) -> None:
         """A pod that sleeps has its turn, without waiting out its backoff (Activate)."""
@@ -301,25 +245,24 @@ class Queue:
 
     def _admit(self, pod: core.Pod) -> None:
         is_gated = bool(pod.spec.scheduling_gates)
-        if not self._has_room(Room.GATED if is_gated else Room.AWAKE, pod):
+        if not self._has_room(places.Room.GATED if is_gated else places.Room.AWAKE, pod):
             self._count_drop()
             return
         now = self._clock()
-        entry = Entry(pod=pod, arrived=now, seen=now)
+        entry = Entry(pod=pod, arrived=now, seen=now, queued=now)
         self._entries[entry.uid] = entry
         if is_gated:
             self._move(entry, Place.GATED)
         else:
             self._activate(entry)
 
-    def _has_room(self, room: Room, pod: core.Pod) -> bool:
+    def _has_room(self, room: places.Room, pod: core.Pod) -> bool:
         """Whether another one may wait; if there is none, who is idle or less urgent makes way."""
-        least = self._least
-        if room is Room.GATED:
-            taken, head = len(least[Room.GATED]), least[Room.GATED].head()
+        gated, idle, awake = (self._least[one] for one in (places.Room.GATED, places.Room.IDLE, places.Room.AWAKE))
+        if room is places.Room.GATED:
+            taken, head = len(gated), gated.head()
         else:
-            taken = len(least[Room.IDLE]) + len(least[Room.AWAKE])
-            head = least[Room.IDLE].head() or least[Room.AWAKE].head()
+            taken, head = len(idle) + len(awake), idle.head() or awake.head()
         if taken < self._limit:
             return True
         if head is None:
@@ -339,13 +282,11 @@ class Queue:
         self.overflowed = True
 
     def _activate(self, entry: Entry) -> None:
-        entry.queued = self._clock()
         self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
 
     def _start_backoff(self, entry: Entry, failures: int) -> None:
-        now = entry.queued = self._clock()
-        doublings = min(failures - 1, 32)  # beyond any maximum, and no overflow
-        entry.ready_at = now + min(self._backoff_max_s, self._backoff_initial_s * 2.0**doublings)
+        entry.queued = self._clock()
+        entry.ready_at = timing.backoff_ends_s(entry.queued, failures, self._backoff_initial_s, self._backoff_max_s)
 
     def _mature(self) -> None:
         now = self._clock()
@@ -359,14 +300,14 @@ class Queue:
             self._leave(entry)
         entry.place = place
         self.lines[place].add(entry.uid, key)
-        room = _ROOM_OF.get(place)
+        room = places.ROOM_OF.get(place)
         if room is not None:
             self._least[room].add(entry.uid, (entry.pod.spec.priority, -entry.queued))
 
     def _leave(self, entry: Entry) -> None:
         uid = entry.uid
         self.lines[entry.place].discard(uid)
-        room = _ROOM_OF.get(entry.place)
+        room = places.ROOM_OF.get(entry.place)
         if room is not None:
             self._least[room].discard(uid)
         if entry.place is Place.CROWDED:
@@ -375,18 +316,8 @@ class Queue:
             if not line:
                 del self._crowded[entry.namespace]
         if entry.refused_by:
-            self._wake(entry)
+            self.asleep.discard(entry)
             entry.is_preempting = entry.is_roused = False
-
-    def _wake(self, entry: Entry) -> None:
-        for plugin, asked in entry.refused_by.items():
-            alike = self._refused[plugin][asked]
-            del alike[entry.uid]
-            if not alike:
-                del self._refused[plugin][asked]
-            if not self._refused[plugin]:
-                del self._refused[plugin]
-        entry.refused_by = NOBODY
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:

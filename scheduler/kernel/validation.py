@@ -39,7 +39,7 @@ def _of_queue(waiting: queue.Queue) -> list[str]:
         deaf = [
             plugin
             for plugin, asked in entry.refused_by.items()
-            if entry not in dict(waiting.sleepers(plugin)).get(asked, ())
+            if entry not in dict(waiting.asleep.of(plugin)).get(asked, ())
         ]
         if deaf:
             found.append(f"{entry.pod.key} is not found by {deaf}")

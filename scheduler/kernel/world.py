@@ -13,8 +13,8 @@ import msgspec
 
 from scheduler import config, errors
 from scheduler.api import core, crd, devices, volumes
-from scheduler.kernel import commands, events, nominations, queue
-from scheduler.plugins import contract, registry
+from scheduler.kernel import commands, events, members, nominations, queue
+from scheduler.plugins import contract, registry, request
 from scheduler.plugins import events as changes
 from scheduler.state import cluster, demand, selecting, snapshot
 
@@ -45,6 +45,7 @@ class World:
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
         self.nominations = nominations.Nominations(self.state, self._nomination_over)
         self._filters = {one.name: one for one in registry.FILTERS}
+        self._settings = settings
         self._queue = waiting
         self._told: list[commands.Command] = []
 
@@ -264,24 +265,42 @@ class World:
 
     def wake(self, event: changes.Event, most_urgent: int | None = None) -> None:
         """Rouse those of whom a filter that refused them says that this may help, each once."""
-        roused: dict[str, queue.Entry] = {}
-        for plugin in self._queue.refusers():
+        roused: dict[str, members.Entry] = {}
+        for plugin in self._queue.asleep.plugins():
             if plugin == queue.UNSUPPORTED:
                 continue
-            for asked, entries in self._queue.sleepers(plugin):
+            for asked, alike in self._queue.asleep.of(plugin):
                 if self._helps(plugin, event, asked):
-                    roused.update((entry.uid, entry) for entry in entries)
+                    roused.update((entry.uid, entry) for entry in alike)
         for entry in roused.values():
             if most_urgent is None or entry.pod.spec.priority <= most_urgent:
                 self._queue.rouse(entry)
 
+    def asks_anew(self, entry: members.Entry, before: core.Pod) -> None:
+        """A pod that sleeps is not what it was: rouse it if that may help it, or keep in mind what it asks for now."""
+        event = changes.OwnPodChanged(before, entry.pod)
+        asks: dict[str, members.Asked] = {}
+        for plugin, asked in entry.refused_by.items():
+            rule = self._filters.get(plugin)
+            if rule is None or self._helps(plugin, event, asked):
+                self._queue.rouse(entry)
+                return
+            try:
+                asks[plugin] = rule.compile(request.prepare(entry.pod), self._settings)
+            except errors.InputError:
+                asks[plugin] = None
+            if asks[plugin] is None:  # the filter lets it pass; or its turn will tell its user what cannot be read
+                self._queue.rouse(entry)
+                return
+        self._queue.asleep.add(entry, asks)
+
     def _wake_unsupported(self) -> None:
         """Which device classes there are decides whether a pod needs what is not built."""
-        for _, entries in self._queue.sleepers(queue.UNSUPPORTED):
-            for entry in entries:
+        for _, alike in self._queue.asleep.of(queue.UNSUPPORTED):
+            for entry in alike:
                 self._queue.rouse(entry)
 
-    def _helps(self, plugin: str, event: changes.Event, asked: queue.Asked) -> bool:
+    def _helps(self, plugin: str, event: changes.Event, asked: members.Asked) -> bool:
         """Whether an event may help who asked a filter for this; where that cannot be told, it may."""
         rule = self._filters.get(plugin)
         if rule is None or asked is None:

@@ -114,6 +114,8 @@ def _lacks(wanted: intents.Capability) -> contract.Refusal:
 
 def _wakes(event: events.Event, _asked: Asked) -> bool:
     """What a node can do is told by its labels and its NodeCapability; a store counts while its node is ready."""
+    if isinstance(event, events.OwnPodChanged):
+        return event.old.metadata.annotations != event.new.metadata.annotations
     if isinstance(event, events.CapabilityChanged):
         return event.old is None or event.came_back or _abilities(event.old) != _abilities(event.new)
     if not isinstance(event, events.NodeChanged):

@@ -53,9 +53,9 @@ def _has_all(declared: Collection[str], needs: tuple[str, ...]) -> bool:
 def _wakes(event: events.Event, needs: tuple[str, ...]) -> bool:
     if isinstance(event, events.OwnPodChanged):
         return tuple(_needs(event.new.spec)) != needs
-    if not isinstance(event, events.NodeChanged) or not _has_all(event.new.status.declared_features, needs):
+    if not isinstance(event, events.NodeChanged):
         return False
-    return event.old is None or not _has_all(event.old.status.declared_features, needs)
+    return event.old is None or event.old.status.declared_features != event.new.status.declared_features
 
 
 FILTER: Final = contract.Filter(

@@ -94,6 +94,9 @@ def _any_holds(terms: Terms | None, name: str, labels: Mapping[str, str]) -> boo
 
 
 def _wakes(event: events.Event, asked: Asked) -> bool:
+    if isinstance(event, events.OwnPodChanged):  # which the API server lets happen only while it is gated
+        before, now = event.old.spec, event.new.spec
+        return (before.node_selector, before.affinity) != (now.node_selector, now.affinity)
     if not isinstance(event, events.NodeChanged) or not _fits(asked, event.new):
         return False
     return event.old is None or not _fits(asked, event.old)

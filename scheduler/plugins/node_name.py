@@ -32,8 +32,9 @@ def _cell(name: str, view: snapshot.Snapshot, slot: int, _delta: contract.Delta)
     return None if view.index_of.get(name) == slot else _REFUSAL
 
 
-def _wakes(event: events.Event, name: str) -> bool:
-    return isinstance(event, events.NodeChanged) and event.old is None and event.new.metadata.name == name
+def _wakes(event: events.Event, _name: str) -> bool:
+    """Any new node, as upstream: the message counts the nodes."""
+    return isinstance(event, events.NodeChanged) and event.old is None
 
 
 FILTER: Final = contract.Filter(

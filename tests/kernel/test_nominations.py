@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import core, verdicts
-from scheduler.kernel import commands, events
+from scheduler.kernel import commands, events, places
 from tests.kernel import running
 from tests.kernel.running import node, pod
 
@@ -48,6 +48,13 @@ def test_it_ends_with_its_pod_and_who_waits_for_the_room_gets_it(bare: running.B
     assert kept(bare) == set()
     if not isinstance(end, events.PodSeen):
         assert running.bound(bare.step()) == {"w": "n1"}
+
+
+def test_its_end_wakes_nobody_more_urgent_for_whom_it_was_not_kept(bare: running.Bare) -> None:
+    bare.pending(pod("big", cpu="8", priority=11), pod("equal", cpu="8", priority=10))
+    bare.step()
+    bare.pending(nominated(to=""))
+    assert (bare.place("big"), bare.place("equal")) == (places.Place.UNSCHEDULABLE, places.Place.BACKOFF)
 
 
 def test_it_ends_when_its_pod_goes_elsewhere(bare: running.Bare) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.kernel import places, queue
+from scheduler.kernel import members, places, queue
 from tests.live import builders
 
 Place = places.Place
@@ -32,13 +32,13 @@ def popped(waiting: queue.Queue) -> queue.Entry:
 
 def wake(waiting: queue.Queue, *plugins: str) -> None:
     """Rouse whom those filters refused, or (none given) all sleepers."""
-    for plugin in plugins or waiting.refusers():
-        for _, entries in waiting.sleepers(plugin):
+    for plugin in plugins or waiting.asleep.plugins():
+        for _, entries in waiting.asleep.of(plugin):
             for entry in entries:
                 waiting.rouse(entry)
 
 
-def by(*plugins: str) -> dict[str, queue.Asked]:
+def by(*plugins: str) -> dict[str, members.Asked]:
     """Refused by these filters, each asked for the same."""
     return dict.fromkeys(plugins, "something")
 
@@ -145,11 +145,11 @@ def test_a_sleeper_is_found_by_each_filter_that_refused_it(waiting: queue.Queue)
     ):
         waiting.observe(builders.pod(name))
         waiting.put_back(popped(waiting), refused_by)
-    assert waiting.refusers() == ["F", "G", ""]
+    assert waiting.asleep.plugins() == ["F", "G", ""]
     found = {
         (plugin, asked): [entry.pod.metadata.name for entry in entries]
         for plugin in ("F", "G", "H", "")
-        for asked, entries in waiting.sleepers(plugin)
+        for asked, entries in waiting.asleep.of(plugin)
     }
     assert found == {
         ("F", 1): ["both", "one"],
@@ -159,7 +159,7 @@ def test_a_sleeper_is_found_by_each_filter_that_refused_it(waiting: queue.Queue)
     }
     wake(waiting, "F")
     assert sorted(names(waiting)) == ["both", "one"]
-    assert waiting.sleepers("F") == []
+    assert waiting.asleep.of("F") == []
     assert waiting.count(Place.UNSCHEDULABLE) == 2
 
 
@@ -167,18 +167,57 @@ def test_a_sleeper_that_goes_is_not_woken(waiting: queue.Queue) -> None:
     waiting.observe(builders.pod("a"))
     waiting.put_back(popped(waiting), by("F"))
     waiting.remove("uid-a")
-    assert waiting.sleepers("F") == []
+    assert waiting.asleep.of("F") == []
     assert waiting.pop() is None
 
 
-def test_a_change_of_the_pods_status_wakes_nobody(waiting: queue.Queue) -> None:
+def test_of_a_sleeper_that_asks_for_something_else_it_is_told_what_it_was(waiting: queue.Queue) -> None:
+    first, relabelled = builders.pod("a"), builders.pod("a", labels={"x": "y"})
+    assert waiting.observe(first) is None
+    assert waiting.observe(relabelled) is None, "it does not sleep"
+    waiting.put_back(popped(waiting))
+    assert waiting.observe(builders.pod("a", labels={"x": "y"}, phase="Unknown")) is None
+    assert waiting.observe(first) == builders.pod("a", labels={"x": "y"}, phase="Unknown")
+    assert waiting.count(Place.UNSCHEDULABLE) == 1, "whether that helps is not for the queue to say"
+
+
+def test_gated_pods_rank_by_when_they_arrived(waiting: queue.Queue, clock: builders.Clock) -> None:
+    for name, gates in (("gated", ("g",)), ("free", ())):
+        waiting.observe(builders.pod(name, gates=gates))
+        clock.now += 1
+    waiting.observe(builders.pod("gated"))
+    assert names(waiting) == ["gated", "free"]
+
+
+def test_who_backs_off_within_a_second_goes_in_order_of_priority(waiting: queue.Queue, clock: builders.Clock) -> None:
+    failed: list[queue.Entry] = []
+    for name, priority, after_s in (("early", 0, 0.1), ("late", 0, 0.2), ("top", 9, 0.3), ("next", 99, 0.9)):
+        clock.now += after_s
+        waiting.observe(builders.pod(name, priority=priority))
+        failed.append(popped(waiting))
+        waiting.put_back(failed[-1])
+    wake(waiting)
+    assert names(waiting) == ["top", "early", "late", "next"]
+
+
+@pytest.mark.parametrize(("failed_at", "is_over_at"), [(1000.0, 1002.0), (1000.4, 1002.0), (999.999, 1001.0)])
+def test_a_backoff_is_over_with_the_second_that_it_ends_in(
+    waiting: queue.Queue, clock: builders.Clock, failed_at: float, is_over_at: float
+) -> None:
+    clock.now = failed_at
     waiting.observe(builders.pod("a"))
-    entry = popped(waiting)
-    waiting.put_back(entry)
-    waiting.observe(builders.pod("a", phase="Unknown"))
-    assert waiting.count(Place.UNSCHEDULABLE) == 1
-    waiting.observe(builders.pod("a", annotations={"x": "y"}))
-    assert waiting.count(Place.BACKOFF) == 1
+    waiting.fail(popped(waiting))
+    clock.now = is_over_at - 0.001
+    assert waiting.pop() is None
+    clock.now = is_over_at
+    assert names(waiting) == ["a"]
+
+
+def test_without_a_longest_backoff_nobody_backs_off(clock: builders.Clock) -> None:
+    waiting = queue.Queue(clock=clock, limit=9, backoff_initial_s=1, backoff_max_s=0)
+    waiting.observe(builders.pod("a"))
+    waiting.fail(popped(waiting))
+    assert names(waiting) == ["a"]
 
 
 def test_backoff_doubles_up_to_its_maximum(waiting: queue.Queue, clock: builders.Clock) -> None:
@@ -194,7 +233,7 @@ def test_backoff_doubles_up_to_its_maximum(waiting: queue.Queue, clock: builders
         assert waiting.pop() is None  # an error's backoff is waited out even with nothing else to do
         clock.now += 0.01
         entry = popped(waiting)
-    assert waits == [1, 2, 4, 8, 10, 10]
+    assert waits == [2, 3, 5, 9, 11, 11], "each to the end of the second that it ends in"
 
 
 def test_a_ready_pod_goes_before_one_that_backs_off(waiting: queue.Queue) -> None:
@@ -208,8 +247,8 @@ def test_a_ready_pod_goes_before_one_that_backs_off(waiting: queue.Queue) -> Non
 def test_sleepers_are_tried_again_after_five_minutes(waiting: queue.Queue, clock: builders.Clock) -> None:
     waiting.observe(builders.pod("a"))
     waiting.put_back(popped(waiting))
-    assert waiting.wait_s() == 300
-    clock.now += 299
+    assert waiting.wait_s() == 320, "five minutes, and until the sweep after that"
+    clock.now += 319
     assert waiting.pop() is None
     clock.now += 1
     assert names(waiting) == ["a"]
@@ -407,7 +446,7 @@ class QueueLaws(stateful.RuleBasedStateMachine):
     @stateful.rule(plugin=st.sampled_from(["F", "G", ""]))
     def wake(self, plugin: str) -> None:
         wake(self.queue, plugin)
-        assert self.queue.sleepers(plugin) == []
+        assert self.queue.asleep.of(plugin) == []
 
     @stateful.rule(seconds=st.sampled_from([0.5, 1.0, 10.0, 300.0]))
     def pass_time(self, seconds: float) -> None:

@@ -98,7 +98,7 @@ def test_the_next_pod_sees_the_volume_taken_and_a_failure_gives_it_back(bare: ru
     assert (told.record.outcome, bare.place("a")) == ("error", Place.ERROR_BACKOFF)
     assert not bare.kernel.state.is_assumed("uid-a")
     validation.check(bare.kernel)
-    assert reserved(bare.later(1.5)).given[0].volume == "v1", "b was refused, and may have it now"
+    assert reserved(bare.later(2)).given[0].volume == "v1", "b was refused, and may have it now"
 
 
 def test_a_claim_that_a_volume_is_made_for_is_told_the_node(bare: running.Bare) -> None:
@@ -122,7 +122,7 @@ def test_a_provisioner_that_gives_up_has_the_pod_tried_anew(bare: running.Bare) 
     why = 'binding volumes: provisioning failed for PVC "c"'
     assert told.record.message == f'running PreBind plugin "VolumeBinding": {why}'
     assert bare.place("a") is Place.ERROR_BACKOFF
-    assert reserved(bare.later(1.5)).selected == (("c", "3"),)
+    assert reserved(bare.later(2)).selected == (("c", "3"),)
 
 
 def test_time_is_up_after_ten_minutes(bare: running.Bare) -> None:

@@ -147,6 +147,60 @@ CASES = [
         pod("w", cpu="8"), [], events.CapabilitySeen(T, capability("n1", stores=store())), False, id="not for room"
     ),
     pytest.param(
+        pod("w", hostUsers=False, hostNetwork=True),
+        [],
+        events.NodeSeen(T, node("n1", labels=HOST, status={"declaredFeatures": ["Other"]})),
+        True,
+        id="a node that declares something",
+    ),
+    pytest.param(
+        pod("w", **FAR),
+        [pod("a", node="n1", labels=X)],
+        events.PodSeen(T, pod("a", node="n1", labels=X | Y)),
+        True,
+        id="what it flees is something else now",
+    ),
+    pytest.param(
+        pod("w", **NEAR),
+        [],
+        events.NodeSeen(T, node("n1", labels=HOST | X)),
+        False,
+        id="a label that is no domain of its terms",
+    ),
+    pytest.param(
+        pod("w", labels=X, **FAR),
+        [pod("a", node="n1", labels=X, **FAR)],
+        events.PodSeen(T, pod("a", node="n1", labels=X | {"app2": "z"}, **FAR)),
+        False,
+        id="who flees it is labelled",
+    ),
+    pytest.param(pod("w", cpu="8"), [], events.PendingSeen(T, pod("w", cpu="7")), True, id="it asks for less"),
+    pytest.param(pod("w", cpu="8"), [], events.PendingSeen(T, pod("w", cpu="9")), False, id="it asks for more"),
+    pytest.param(
+        pod("w", cpu="8"), [], events.PendingSeen(T, pod("w", cpu="8", labels=X)), False, id="its label, for room"
+    ),
+    pytest.param(
+        pod("w", cpu="8"),
+        [],
+        events.PendingSeen(T, pod("w", cpu="8", annotations={"a": "b"})),
+        False,
+        id="a note on it",
+    ),
+    pytest.param(
+        pod("w", **FAR),
+        [pod("a", node="n1", labels=X)],
+        events.PendingSeen(T, pod("w", labels=X, **FAR)),
+        True,
+        id="its label, for company",
+    ),
+    pytest.param(
+        pod("w", annotations=STORAGE),
+        [],
+        events.PendingSeen(T, pod("w", annotations={})),
+        True,
+        id="a note on it that says what it requires",
+    ),
+    pytest.param(
         pod("w", schedulingGroup={"podGroupName": "g"}),
         [],
         events.NodeSeen(T, node("n2")),
@@ -221,6 +275,47 @@ def test_a_taint_that_goes_wakes_whom_it_kept_away(bare: running.Bare) -> None:
     assert bare.place("w") is Place.UNSCHEDULABLE
     bare.nodes(node("n1"))
     assert running.bound(bare.step()) == {"w": "n1"}
+
+
+@pytest.mark.parametrize(
+    ("toleration", "wakes"),
+    [
+        pytest.param({"key": "other", "operator": "Exists"}, True, id="any, to who fears taints"),
+        pytest.param(None, False, id="none"),
+    ],
+)
+def test_a_toleration_that_is_added_wakes(
+    bare: running.Bare, toleration: dict[str, str] | None, *, wakes: bool
+) -> None:
+    bare.nodes(node("n1", spec=TAINT))
+    bare.pending(pod("w"))
+    bare.step()
+    bare.pending(pod("w", tolerations=[toleration] if toleration else [], labels={"new": "yes"}))
+    assert (bare.place("w") is Place.BACKOFF) is wakes
+
+
+def test_what_a_sleeper_asks_for_now_is_what_counts(bare: running.Bare) -> None:
+    bare.nodes(node("n1"))
+    bare.pending(pod("w", cpu="8"))
+    bare.step()
+    bare.pending(pod("w", cpu="9"))
+    bare.nodes(node("n1", cpu="8"))
+    assert bare.place("w") is Place.UNSCHEDULABLE
+    bare.nodes(node("n1", cpu="9"))
+    assert bare.place("w") is Place.BACKOFF
+
+
+def test_a_pod_whose_attempt_itself_fails_is_tried_again_by_time_alone(bare: running.Bare) -> None:
+    selector = {"matchExpressions": [{"key": "a", "operator": "Nonsense"}]}
+    one = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": selector}
+    bare.nodes(node("n1"))
+    bare.pending(pod("w", topologySpreadConstraints=[one]))
+    for wait_s in (2.0, 3.0, 5.0):
+        [told] = running.only(commands.Unplaced, bare.step())
+        assert (told.record.outcome, bare.place("w")) == ("error", Place.ERROR_BACKOFF)
+        bare.nodes(node("n2", cpu=str(wait_s)))
+        assert bare.kernel.wait_s() == wait_s
+        bare.now_s += wait_s
 
 
 def test_who_sees_no_nodes_is_woken_by_the_first(bare: running.Bare) -> None:

@@ -1,10 +1,18 @@
 """What may help a pod that InterPodAffinity refused. Which of its three rules did is not kept.
 
-Source: interpodaffinity/plugin.go, isSchedulableAfterPodChange and isSchedulableAfterNodeChange. A node that goes
-counts as its pods do: upstream waits until they are deleted one by one.
+Source: interpodaffinity/plugin.go, isSchedulableAfter{AssignedPod,TargetPod,Node}Change. Beyond these, it wakes
+
+- a pod that draws itself when the last of what draws it goes, for then it may lead a series;
+- a pod that shuns nobody, and that others shun, when a node is new or moves to another domain;
+- by pods in any namespace where a term chooses namespaces by labels, and when these change;
+- when a node goes, as its pods do: upstream waits until they are deleted one by one.
+
+Upstream has these retried after five minutes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from scheduler.api import core
 from scheduler.plugins import events
@@ -17,44 +25,37 @@ def wakes(event: events.Event, asked: terms.Asked) -> bool:
         case events.AssignedPodChanged(old, new):
             return _company_helps(asked, old, new)
         case events.NodeChanged(old, new):
-            return _domain_helps(asked, old, new)
+            return _domain_helps(asked.terms, old.metadata.labels if old is not None else None, new.metadata.labels)
         case events.NodeGone(_, pods):
             return any(_company_helps(asked, pod, None) for pod in pods)
         case events.NamespaceChanged(_, old_labels, new_labels):
             return old_labels != new_labels
         case events.OwnPodChanged(old, new):
-            return old.metadata.labels != new.metadata.labels
+            return (old.metadata.labels, old.spec.affinity) != (new.metadata.labels, new.spec.affinity)
         case _:
             return False
 
 
 def _company_helps(asked: terms.Asked, old: core.Pod | None, new: core.Pod | None) -> bool:
-    own = asked.terms
     was, is_now = old is not None and _draws(asked, old), new is not None and _draws(asked, new)
-    if own.required and was != is_now:
-        return True  # company that came; or the last of it went, and the pod may lead a series
+    if is_now and not was:
+        return True
     if old is None:
         return False
-    if any(
-        _may_mean(term, asked.pod, old) and not (new and _may_mean(term, asked.pod, new)) for term in own.required_anti
-    ):
+    if was and not is_now and _draws(asked, asked.pod):
         return True
-    return any(_may_mean(term, old, asked.pod) for term in podterms.of(old).required_anti) and (
-        new is None or _is_another(old, new)
-    )
-
-
-def _is_another(old: core.Pod, new: core.Pod) -> bool:
-    """Whether others may be meant: by what it was decided with, or by labels, as upstream takes them for a reason."""
-    return (
-        old.metadata.labels != new.metadata.labels
-        or old.metadata.namespace != new.metadata.namespace
-        or podterms.of(old).required_anti != podterms.of(new).required_anti
-    )
+    if _is_shunned(asked, old) and not (new is not None and _is_shunned(asked, new)):
+        return True
+    return new is None and any(_may_mean(term, old, asked.pod) for term in podterms.of(old).required_anti)
 
 
 def _draws(asked: terms.Asked, pod: core.Pod) -> bool:
-    return all(_may_mean(term, asked.pod, pod) for term in asked.terms.required)
+    required = asked.terms.required
+    return bool(required) and all(_may_mean(term, asked.pod, pod) for term in required)
+
+
+def _is_shunned(asked: terms.Asked, pod: core.Pod) -> bool:
+    return any(_may_mean(term, asked.pod, pod) for term in asked.terms.required_anti)
 
 
 def _may_mean(term: core.PodAffinityTerm, owner: core.Pod, pod: core.Pod) -> bool:
@@ -65,9 +66,15 @@ def _may_mean(term: core.PodAffinityTerm, owner: core.Pod, pod: core.Pod) -> boo
     )
 
 
-def _domain_helps(asked: terms.Asked, old: core.Node | None, new: core.Node) -> bool:
-    """Whether a node is new or has other labels, and those that required affinity asks for."""
-    labels = new.metadata.labels
-    if old is not None and old.metadata.labels == labels:
-        return False
-    return all(term.topology_key in labels for term in asked.terms.required)
+def _domain_helps(own: podterms.Terms, old: podterms.Labels | None, new: podterms.Labels) -> bool:
+    """Whether a node is new or in other domains, as far as the pod's own terms ask for them or shun them."""
+    near, far = _keys(own.required), _keys(own.required_anti)
+    if old is None:
+        return bool(far) or any(key in new for key in near) or not near
+    joined = any(key in new and old.get(key) != new[key] for key in near)
+    left = any(key in old and old[key] != new.get(key) for key in far)
+    return joined or left or (not near and not far and old != new)
+
+
+def _keys(of: Sequence[core.PodAffinityTerm]) -> list[str]:
+    return [term.topology_key for term in of]

@@ -7,7 +7,7 @@ Source: pkg/scheduler/framework/plugins/noderesources/fit.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -112,9 +112,9 @@ def _wakes(event: events.Event, wanted: Wanted) -> bool:
         case events.NodeChanged(old, new):
             return _has_more(old, new, wanted)
         case events.AssignedPodChanged(old, new):
-            return old is not None and (new is None or _asks_less(old, new, wanted))
+            return old is not None and (new is None or _asks_less(old, new, dict(wanted)))
         case events.OwnPodChanged(old, new):
-            return _asks_less(old, new, wanted)
+            return _asks_less(old, new)
         case _:
             return False
 
@@ -131,12 +131,14 @@ def _has_more(old: core.Node | None, new: core.Node, wanted: Wanted) -> bool:
     return old is None or any(now.get(name, 0) > before.get(name, 0) for name in ("pods", *dict(wanted)))
 
 
-def _asks_less(old: core.Pod, new: core.Pod, wanted: Wanted) -> bool:
+def _asks_less(old: core.Pod, new: core.Pod, of: Collection[str] | None = None) -> bool:
+    """Whether a pod asks for less than it did, of these resources or of any."""
     try:
         before, now = demand.of(old), demand.of(new)
     except errors.InputError:
         return True
-    return any(now.amount(name) < before.amount(name) for name, _ in wanted)
+    names = of if of is not None else ("cpu", "memory", "ephemeral-storage", *before.scalars)
+    return any(now.amount(name) < before.amount(name) for name in names)
 
 
 FILTER: Final = contract.Filter(

@@ -1,0 +1,75 @@
+"""What the queue remembers of a pod that waits, and which filters keep whom asleep."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Hashable, Mapping
+from typing import Final
+
+from scheduler.api import core
+from scheduler.kernel import places
+from scheduler.plugins import request
+
+Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
+NOBODY: Final[Mapping[str, Asked]] = types.MappingProxyType({})
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Entry:
+    """A pod and what the queue remembers of it."""
+
+    pod: core.Pod
+    arrived: float  # when we first heard of the pod
+    seen: float  # when the watch last spoke of it
+    queued: float  # the rank among equals: when it arrived, gates or not, or when it last failed
+    place: places.Place = places.Place.GONE
+    attempts: int = 0  # decisions that found no node
+    errors: int = 0  # consecutive failures that were not the pod's fault
+    ready_at: float = 0.0  # end of its backoff
+    # While it sleeps: the filters that refused it, and what it asked of them.
+    refused_by: Mapping[str, Asked] = dataclasses.field(default_factory=lambda: NOBODY)
+    asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
+    is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
+    is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
+    is_roused: bool = False  # something happened meanwhile
+    annotations_reported: bool = False
+
+    @property
+    def uid(self) -> str:
+        return self.pod.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        return self.pod.metadata.namespace
+
+
+class Sleepers:
+    """Who sleeps, by the filter that refused them and by what they asked of it."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, dict[Asked, dict[str, Entry]]] = {}
+
+    def add(self, entry: Entry, refused_by: Mapping[str, Asked]) -> None:
+        """It sleeps for these filters, and for no others than these."""
+        self.discard(entry)
+        entry.refused_by = refused_by
+        for plugin, asked in refused_by.items():
+            self._refused.setdefault(plugin, {}).setdefault(asked, {})[entry.uid] = entry
+
+    def discard(self, entry: Entry) -> None:
+        """It sleeps for none, if it did for any."""
+        for plugin, asked in entry.refused_by.items():
+            alike = self._refused[plugin][asked]
+            del alike[entry.uid]
+            if not alike:
+                del self._refused[plugin][asked]
+            if not self._refused[plugin]:
+                del self._refused[plugin]
+        entry.refused_by = NOBODY
+
+    def plugins(self) -> list[str]:
+        return list(self._refused)
+
+    def of(self, plugin: str) -> list[tuple[Asked, list[Entry]]]:
+        return [(asked, list(entries.values())) for asked, entries in self._refused.get(plugin, {}).items()]
