@@ -44,9 +44,10 @@ def _company_helps(asked: terms.Asked, old: core.Pod | None, new: core.Pod | Non
         return False
     if was and not is_now and _draws(asked, asked.pod):
         return True
-    if _is_shunned(asked, old) and not (new is not None and _is_shunned(asked, new)):
-        return True
-    return new is None and any(_may_mean(term, old, asked.pod) for term in podterms.of(old).required_anti)
+    return any(
+        is_in_the_way(asked, old) and not (new is not None and is_in_the_way(asked, new))
+        for is_in_the_way in (_is_shunned, _shuns)
+    )
 
 
 def _draws(asked: terms.Asked, pod: core.Pod) -> bool:
@@ -56,6 +57,10 @@ def _draws(asked: terms.Asked, pod: core.Pod) -> bool:
 
 def _is_shunned(asked: terms.Asked, pod: core.Pod) -> bool:
     return any(_may_mean(term, asked.pod, pod) for term in asked.terms.required_anti)
+
+
+def _shuns(asked: terms.Asked, pod: core.Pod) -> bool:
+    return any(_may_mean(term, pod, asked.pod) for term in podterms.of(pod).required_anti)
 
 
 def _may_mean(term: core.PodAffinityTerm, owner: core.Pod, pod: core.Pod) -> bool:
