@@ -251,7 +251,6 @@ def test_what_a_pod_turns_out_not_to_take_is_for_who_waits(bare: running.Bare, s
     [
         pytest.param(pod("a", node="n1", labels=X), id="keeps nobody away"),
         pytest.param(pod("a", node="n1", labels=X, namespace="other", **FAR), id="is of another namespace"),
-        pytest.param(pod("a", node="n1", labels=Y, **FAR), id="has other labels"),
     ],
 )
 def test_a_pod_that_turns_out_to_be_another_than_was_decided_wakes_whom_it_kept_away(
