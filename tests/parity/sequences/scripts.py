@@ -17,7 +17,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-CLASSES = {"low": -10, "mid": 100, "high": 1000}
+CLASSES = {f"class-{number}": 100 * number for number in range(8)}
 SIZES = ("2", "3", "5", "7")  # CPUs; a node has two GiB for each
 ZONES = ("a", "a", "b", "b")
 TAINT = {"key": "dedicated", "value": "ml", "effect": "NoSchedule"}
@@ -57,8 +57,9 @@ def draw(seed: int, length: int) -> Script:
     rng = random.Random(seed)
     writer = _Writer(rng)
     opening = [writer.node() for _ in range(2)]
-    # More than there is room for, of three priorities: who gets it shows in which order they were tried.
-    opening += [writer.pod(cpu=rng.choice(["1", "1500m", "2"]), plain=True) for _ in range(8)]
+    # More than there is room for, no two as urgent: who gets it shows in which order they were tried.
+    classes = rng.sample(list(CLASSES), len(CLASSES))
+    opening += [writer.pod(cpu=rng.choice(["1", "1500m", "2"]), urgency=one) for one in classes]
     return Script(tuple(opening), tuple(writer.step() for _ in range(length)))
 
 
@@ -99,14 +100,14 @@ class _Writer:
         self._nodes[name] = body
         return Step("create", "nodes", name, body)
 
-    def pod(self, *, cpu: str = "", plain: bool = False) -> Step:
+    def pod(self, *, cpu: str = "", urgency: str = "") -> Step:
         rng, name = self._rng, f"p{self._made}"
         self._made += 1
         requests = {"cpu": cpu or rng.choice(["300m", "900m", "1700m", "4"]), "memory": rng.choice(["200Mi", "1Gi"])}
         container: Json = {"name": "main", "image": "example/main:1", "resources": {"requests": requests}}
         app = rng.choice(APPS)
-        spec: Json = {"containers": [container], "priorityClassName": rng.choice(list(CLASSES))}
-        if not plain:
+        spec: Json = {"containers": [container], "priorityClassName": urgency or rng.choice(list(CLASSES))}
+        if not urgency:
             self._constrain(spec, container, app)
         body = {"metadata": {"name": name, "labels": {"app": app}}, "spec": spec}
         self._pods[name] = body

@@ -104,7 +104,7 @@ class World:
 
 def _seen(pod: Json) -> Seen:
     conditions = pod["status"].get("conditions", ())
-    told = next((one for one in conditions if one["type"] == "PodScheduled"), {})
+    told: Json = next((one for one in conditions if one["type"] == "PodScheduled"), {})
     return Seen(pod["spec"].get("nodeName", ""), told.get("reason", ""), told.get("message", ""))
 
 
