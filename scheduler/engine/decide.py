@@ -64,9 +64,12 @@ class Engine:
         if shape.may_lack and (fault := unsupported.find(asked, view)):
             return decision.Decision(asked, view, fault=fault)
         now = [plugin.resolve(read, view) for plugin, read in shape.open if plugin.resolve is not None]
-        refused = shape.gated
-        refusers: dict[str, Any] = {}
-        if refused is None and view.count:  # without any node upstream gives up before it looks at the pod
+        if (gated := shape.gated) is not None:  # upstream does not look for a node, and reports nothing
+            refusers = {plugin: contract.Refuse(gated.message) for plugin in gated.plugins}
+            return decision.Decision(asked, view, pod_verdict=gated, refusers=refusers)
+        refused: verdict.PodVerdict | None = None
+        refusers = {}
+        if view.count:  # without any node upstream gives up before it looks at the pod
             refused = shape.refused
             if (first := _first_refusal(shape, now)) is not None:
                 name, read, said = first

@@ -80,7 +80,7 @@ def _absent(one: replicas.Absent) -> Answer:
 
 
 def _nothing_fits(found: decision.Decision) -> Answer:
-    told: Answer = {"message": found.message}
+    told: Answer = {"message": found.message} if found.message else {}
     outlook = found.preemption
     if outlook is not None:
         told["preemption"] = {

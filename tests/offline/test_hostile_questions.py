@@ -156,7 +156,7 @@ def test_every_line_gets_one_line_whatever_it_holds(lines: list[bytes]) -> None:
     assert len(told) == 2 + sum(bool(line.strip()) for line in lines)
     assert (told[0]["id"], told[-1]["id"]) == ("first", "last")
     for one in told:
-        assert "fault" in one or "chosen" in one or one.get("message") or "scoreError" in one
+        assert "fault" in one or "chosen" in one or one.get("message") or "scoreError" in one or "preFilter" in one
         assert "internal error" not in one.get("fault", ""), one
         assert len(one.get("fault", "")) < 3000
     assert told[0]["chosen"] == told[-1]["chosen"]

@@ -19,14 +19,24 @@ from typing import Final
 
 from scheduler.offline import door
 from tests.parity import differences, program, shrink
+from tests.parity.hostile import dress
 from tests.parity.hostile import question as questions
 from tests.parity.hostile.chance import Object
 
 CORPUS: Final = pathlib.Path(__file__).parent / "corpus.jsonl"
 _CHUNK: Final = 50
+_SELDOM: Final = 100
 _SHOWN: Final = 12  # classes; the commonest first
 _THEMES: Final = ",".join((*questions.THEMES, *questions.DIFFERENT))
 _LENGTH: Final = 300  # of an example's detail
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Which questions: of some themes, and whether each is about a pod with data, too."""
+
+    themes: tuple[str, ...]
+    has_data: bool = False
 
 
 @dataclasses.dataclass
@@ -57,15 +67,21 @@ def ask(upstream: program.Upstream, question: Object) -> tuple[differences.Answe
     return ours, upstream.get()
 
 
-def run(seeds: Sequence[int], themes: Sequence[str], upstream: program.Upstream) -> Tally:
+def made(seed: int, asked: Asked) -> Object:
+    """The question of a seed."""
+    question = questions.question(seed, asked.themes)
+    return dress.with_data(seed, question) if asked.has_data else question
+
+
+def run(seeds: Sequence[int], asked: Asked, upstream: program.Upstream) -> Tally:
     found = Tally()
     for seed in seeds:
-        ours, theirs = ask(upstream, questions.question(seed, themes))
+        ours, theirs = ask(upstream, made(seed, asked))
         found.asked += 1
         differences.count(theirs, found.plugins)
         if refused := differences.refused(ours):
             found.refused[refused] += 1
-        all_of_it = list(differences.find(ours, theirs))
+        all_of_it = list(differences.find(ours, theirs, has_data=asked.has_data))
         found.agreed += not all_of_it and not refused
         for one in {difference.where: difference for difference in reversed(all_of_it)}.values():
             found.classes[one.where] += 1
@@ -73,17 +89,22 @@ def run(seeds: Sequence[int], themes: Sequence[str], upstream: program.Upstream)
     return found
 
 
-def smallest(question: Object, where: str, upstream: program.Upstream) -> Object:
+def smallest(question: Object, where: str, asked: Asked, upstream: program.Upstream) -> Object:
     """A small question about which the two still disagree in the same class."""
 
     def holds(smaller: Object) -> bool:
-        ours, theirs = ask(upstream, smaller)
-        return any(difference.where == where for difference in differences.find(ours, theirs))
+        try:
+            ours, theirs = ask(upstream, smaller)
+        except EOFError:  # nonsense that ends the program is no example
+            upstream.start()
+            return False
+        found = differences.find(ours, theirs, has_data=asked.has_data)
+        return any(difference.where == where for difference in found)
 
     return shrink.shrink(question, holds) if holds(question) else question
 
 
-def _worker(job: tuple[Sequence[int], Sequence[str]]) -> Tally:
+def _worker(job: tuple[Sequence[int], Asked]) -> Tally:
     global _upstream  # noqa: PLW0603 - one program a process, for as long as the process lives
     _upstream = _upstream or program.Upstream(program.path())
     return run(*job, _upstream)
@@ -100,9 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--shrink", default="", metavar="CLASS", help="print a small example of a class, or of 'all'")
     parser.add_argument("--add", action="store_true", help="add what was shrunk to the corpus that make test runs")
+    parser.add_argument("--data", action="store_true", help="with data and preferences added to every question")
     given = parser.parse_args(arguments)
-    themes = given.themes.split(",") if given.themes else list(questions.THEMES)
-    if unknown := set(themes) - questions.THEMES.keys() - questions.DIFFERENT.keys():
+    asked = Asked(tuple(given.themes.split(",") if given.themes else questions.THEMES), given.data)
+    if unknown := set(asked.themes) - questions.THEMES.keys() - questions.DIFFERENT.keys():
         parser.error(f"no such theme: {', '.join(sorted(unknown))}")
     try:
         built = program.build()
@@ -110,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"Skipped: {error}\n")
         return 0
     seeds = range(given.seed * 1_000_000, given.seed * 1_000_000 + given.count)
-    jobs = [(seeds[start : start + _CHUNK], themes) for start in range(0, len(seeds), _CHUNK)]
+    jobs = [(seeds[start : start + _CHUNK], asked) for start in range(0, len(seeds), _CHUNK)]
     started_s, total = time.monotonic(), Tally()
     with multiprocessing.Pool(given.jobs) as pool:
         for tally in pool.imap(_worker, jobs):
@@ -119,10 +141,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [where for where in sorted(total.examples) if given.shrink in {where, "all"}]
     upstream = program.Upstream(built)
     for where in wanted:
-        small = smallest(questions.question(total.examples[where][0], themes), where, upstream)
+        small = smallest(made(total.examples[where][0], asked), where, asked, upstream)
         ours, theirs = ask(upstream, small)
         sys.stdout.write(f"\n{where}\n{json.dumps(small)}\n")
-        sys.stdout.writelines(f"  {one.where}: {one.detail}\n" for one in differences.find(ours, theirs))
+        sys.stdout.writelines(
+            f"  {one.where}: {one.detail}\n" for one in differences.find(ours, theirs, has_data=asked.has_data)
+        )
         if given.add:
             with CORPUS.open("a") as corpus:
                 corpus.write(json.dumps({"question": {**small, "id": where}, "answer": theirs}) + "\n")
@@ -134,10 +158,12 @@ def _tell(total: Tally, took_s: float) -> None:
     put = sys.stdout.write
     put(f"{total.asked} questions in {took_s:.0f} s ({total.asked / took_s:.0f} a second): ")
     put(f"{total.agreed} answered alike, {sum(total.refused.values())} refused for want of a feature\n")
-    points = ("rejected", "filter skipped", "scored", "score skipped", "preempted")
-    put(f"\n{'upstream: questions in which':40}" + "".join(f"{point:>15}" for point in points) + "\n")
-    for plugin in sorted({plugin for _, plugin in total.plugins}):
-        put(f"{plugin:40}" + "".join(f"{total.plugins[point, plugin] or '':>15}" for point in points) + "\n")
+    points = tuple(differences.ABLE)
+    put(f"\n{'upstream: questions in which':32}" + "".join(f"{point:>17}" for point in points) + "\n")
+    least = total.asked // _SELDOM
+    for plugin in sorted({plugin for _, plugin in total.plugins}.union(*differences.ABLE.values())):
+        put(f"{plugin:32}" + "".join(f"{_times(total, point, plugin, least):>17}" for point in points) + "\n")
+    put(f"(!: fewer than one in {_SELDOM}, which proves little)\n")
     if total.refused:
         put("\nrefused by ours\n")
     for feature, number in total.refused.most_common():
@@ -148,6 +174,13 @@ def _tell(total: Tally, took_s: float) -> None:
     for where, _ in total.classes.most_common(_SHOWN):
         seed, detail = total.examples[where]
         put(f"\n{where}, for example seed {seed}\n  {detail[:_LENGTH]}\n")
+
+
+def _times(total: Tally, point: str, plugin: str, least: int) -> str:
+    """How often a plugin did so; nothing where it never does."""
+    number = total.plugins[point, plugin]
+    is_able = plugin in differences.ABLE[point]
+    return f"{'! ' if is_able and number < least else ''}{number}" if is_able or number else ""
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,35 @@ from typing import Any, Final
 
 Answer = Mapping[str, Any]
 
+# Of several drivers that a node lacks, upstream names one: whichever comes first in a map.
+_LACKS_DRIVER: Final = re.compile(r"\S+( CSI driver is not installed on the node)")
+_COUNTED: Final = re.compile(r"(\d+) some CSI driver is not installed on the node")
+# What upstream's default plugins can do with a pod; only that is worth to be counted.
+ABLE: Final[Mapping[str, frozenset[str]]] = {
+    "rejected": frozenset(
+        {
+            "SchedulingGates", "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts",
+            "NodeResourcesFit", "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
+            "PodTopologySpread", "InterPodAffinity", "DynamicResources", "NodeDeclaredFeatures",
+        }
+    ),
+    "filter skipped": frozenset(
+        {
+            "NodeAffinity", "NodePorts", "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
+            "PodTopologySpread", "InterPodAffinity", "DynamicResources", "NodeDeclaredFeatures",
+        }
+    ),
+    "scored": frozenset(
+        {
+            "TaintToleration", "NodeAffinity", "NodeResourcesFit", "VolumeBinding", "PodTopologySpread",
+            "InterPodAffinity", "DynamicResources", "NodeResourcesBalancedAllocation", "ImageLocality",
+        }
+    ),
+    "score skipped": frozenset(
+        {"NodeAffinity", "PodTopologySpread", "InterPodAffinity", "NodeResourcesBalancedAllocation"}
+    ),
+    "preempted": frozenset({"DefaultPreemption"}),
+}  # fmt: skip
 _NOT_BUILT: Final = ("not supported yet", "unknown key", "unsupported")
 
 
@@ -31,8 +61,14 @@ def refused(ours: Answer) -> str:
     return fault.partition(":")[0] if "not supported" in fault else fault[:80]
 
 
-def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
-    """All that differs; nothing where either side answers with a fault, but the fault where only one does."""
+def find(ours: Answer, theirs: Answer, *, has_data: bool = False) -> Iterator[Difference]:
+    """All that differs; nothing where either side answers with a fault, but the fault where only one does.
+
+    Args:
+        ours: Our answer.
+        theirs: The one that it should be.
+        has_data: The pod has data or preferences, which are ours alone: they choose among the nodes that fit.
+    """
     if theirs.get("fault"):
         if not ours.get("fault"):
             yield Difference("fault:upstream", f"upstream: {theirs['fault']}; ours answers")
@@ -47,10 +83,7 @@ def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
         plugin = (after or before)[1]
         yield Difference(f"preFilter:{plugin}", _both(before, after))
         return
-    for key in ("preFilterNodes", "feasible", "best"):
-        left, right = sorted(ours.get(key) or []), sorted(theirs.get(key) or [])
-        if left != right:
-            yield Difference(key, _both(left, right))
+    yield from _chosen(ours, theirs, has_data=has_data)
     yield from _nodes(ours.get("nodes") or {}, theirs.get("nodes") or {})
     yield from _alone(ours.get("plugins") or {}, theirs.get("plugins") or {})
     if any(said["code"] == "Error" for said in (theirs.get("nodes") or {}).values()):
@@ -60,15 +93,37 @@ def find(ours: Answer, theirs: Answer) -> Iterator[Difference]:
             yield Difference("failure", _both(*failed))
         return
     yield from _scores(ours, theirs)
-    if (ours.get("message") or "") != (theirs.get("message") or ""):
+    if _message(ours) != _message(theirs):
         yield Difference("message", _both(ours.get("message"), theirs.get("message")))
     if not refused(ours):
         yield from _preemption(ours.get("preemption") or {}, theirs.get("preemption") or {})
 
 
+def _chosen(ours: Answer, theirs: Answer, *, has_data: bool) -> Iterator[Difference]:
+    if has_data and ours.get("chosen") and ours["chosen"] not in (theirs.get("feasible") or []):
+        yield Difference("chosen", _both(ours["chosen"], theirs.get("feasible")))
+    for key in ("preFilterNodes", "feasible", *(() if has_data else ("best",))):
+        left, right = sorted(ours.get(key) or []), sorted(theirs.get(key) or [])
+        if left != right:
+            yield Difference(key, _both(left, right))
+
+
+def _message(told: Answer) -> str:
+    """What nodes lack drivers for as one reason, whichever of them is named."""
+    message = _LACKS_DRIVER.sub(r"some\1", told.get("message") or "")
+    if not (counts := _COUNTED.findall(message)):
+        return message
+    head, _, reasons = message.partition(": ")
+    others = sorted(reason for reason in reasons.rstrip(".").split(", ") if not _COUNTED.fullmatch(reason))
+    return f"{head}: {others} {sum(map(int, counts))} some CSI driver"
+
+
 def _verdict(said: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Without the order of reasons: upstream names extended resources in a random one."""
-    return (said["code"], said.get("plugin") or "", sorted(said.get("reasons") or [])) if said else ()
+    if not said:
+        return ()
+    reasons = sorted(_LACKS_DRIVER.sub(r"some\1", reason) for reason in said.get("reasons") or [])
+    return said["code"], said.get("plugin") or "", reasons
 
 
 def _nodes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:

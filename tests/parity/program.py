@@ -58,8 +58,13 @@ class Upstream:
     """The running program: one question, one answer."""
 
     def __init__(self, program: pathlib.Path) -> None:
+        self._program = program
+        self.start()
+
+    def start(self) -> None:
+        """Run the program, once more where it has ended."""
         self._process = subprocess.Popen(
-            [str(program)],
+            [str(self._program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # the stacks of questions that make it panic; the answer names them

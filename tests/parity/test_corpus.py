@@ -9,11 +9,11 @@ import pytest
 from scheduler.offline import door
 from tests.parity import compare, differences
 
-_CORPUS = [json.loads(line) for line in compare.CORPUS.read_text().splitlines()]
+CASES = [json.loads(line) for line in compare.CORPUS.read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, id=f"{i}-{case['question']['id']}") for i, case in enumerate(_CORPUS)]
+    "case", [pytest.param(case, id=f"{i}-{case['question']['id']}") for i, case in enumerate(CASES)]
 )
 def test_our_answer_is_the_one_that_upstream_gave(case: dict[str, dict[str, object]]) -> None:
     ours = json.loads(door.answer_line(json.dumps(case["question"]).encode()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.parity.hostile import chance as chances
 from tests.parity.hostile.chance import HOSTNAME, NAMESPACES, REGION, ZONE, Chance, Object
 
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 KEYS = (HOSTNAME, HOSTNAME, ZONE, ZONE, REGION, "disk", "absent")
 
 
@@ -17,12 +18,22 @@ def seek(chance: Chance, spec: Object) -> None:
                 _term(chance) for _ in range(chance.choice((1, 1, 1, 2)))
             ]
         if chance.once_in(2):
-            found["preferredDuringSchedulingIgnoredDuringExecution"] = [
-                {"weight": chance.choice((1, 5, 33, 100)), "podAffinityTerm": _term(chance)}
-                for _ in range(chance.randint(1, 2))
-            ]
+            found[_PREFERRED] = _preferred(chance)
         if found:
             affinity[kind] = found
+
+
+def like(chance: Chance, spec: Object) -> None:
+    """Only what does not keep it from any node."""
+    kind = chance.choice(("podAffinity", "podAntiAffinity"))
+    spec.setdefault("affinity", {})[kind] = {_PREFERRED: _preferred(chance)}
+
+
+def _preferred(chance: Chance) -> list[Object]:
+    return [
+        {"weight": chance.choice((1, 5, 33, 100)), "podAffinityTerm": _term(chance)}
+        for _ in range(chance.randint(1, 2))
+    ]
 
 
 def _term(chance: Chance) -> Object:

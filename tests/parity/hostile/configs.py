@@ -6,6 +6,7 @@ from tests.parity.hostile import placement
 from tests.parity.hostile.chance import HOSTNAME, ZONE, Chance, Object
 
 _SCORES = (
+    "VolumeBinding",
     "TaintToleration",
     "NodeAffinity",
     "PodTopologySpread",
@@ -14,11 +15,39 @@ _SCORES = (
     "NodeResourcesBalancedAllocation",
     "ImageLocality",
 )
-_FILTERS = ("NodePorts", "TaintToleration", "NodeAffinity", "InterPodAffinity", "NodeResourcesFit", "NodeUnschedulable")
+_FILTERS = (
+    "NodeUnschedulable",
+    "NodeName",
+    "TaintToleration",
+    "NodeAffinity",
+    "NodePorts",
+    "NodeResourcesFit",
+    "VolumeRestrictions",
+    "NodeVolumeLimits",
+    "VolumeBinding",
+    "VolumeZone",
+    "PodTopologySpread",
+    "InterPodAffinity",
+    "NodeDeclaredFeatures",
+)
 
 
 def config(chance: Chance) -> Object:
-    profile: Object = {"schedulerName": "default-scheduler"}
+    """With one profile or several, of which the first is the pod's."""
+    found: Object = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "profiles": [_profile(chance, "default-scheduler")],
+    }
+    if chance.once_in(5):
+        found["profiles"].append(_profile(chance, "second"))
+    if chance.once_in(6):
+        found["percentageOfNodesToScore"] = chance.choice((0, 5, 100))
+    return found
+
+
+def _profile(chance: Chance, name: str) -> Object:
+    profile: Object = {"schedulerName": name}
     arguments = [
         {"name": name, "args": {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": f"{name}Args", **args}}
         for name, args in _arguments(chance).items()
@@ -39,13 +68,15 @@ def config(chance: Chance) -> Object:
         first = [{"name": name} for name in left_out if chance.once_in(2)]
         disabled = [{"name": name} for name in left_out if not chance.once_in(3)]
         plugins["filter"] = {"disabled": disabled, "enabled": first}
+    if not plugins and chance.once_in(2):  # else a score may be on whose PreScore is off, which fails every cycle
+        weighed = chance.some(_SCORES, 2, 1)
+        plugins["multiPoint"] = {
+            "disabled": [{"name": name} for name in weighed if not chance.once_in(3)],
+            "enabled": [{"name": name, "weight": chance.choice((1, 4, 50))} for name in weighed if chance.once_in(2)],
+        }
     if plugins:
         profile["plugins"] = plugins
-    return {
-        "apiVersion": "kubescheduler.config.k8s.io/v1",
-        "kind": "KubeSchedulerConfiguration",
-        "profiles": [profile],
-    }
+    return profile
 
 
 def _arguments(chance: Chance) -> dict[str, Object]:
@@ -67,7 +98,11 @@ def _arguments(chance: Chance) -> dict[str, Object]:
         affinity = placement.node_affinity(chance)
         if affinity:
             found["NodeAffinity"] = {"addedAffinity": affinity}
-    if chance.once_in(3):
+    if chance.once_in(4):
+        found["VolumeBinding"] = {"bindTimeoutSeconds": chance.choice((0, 600)), "shape": _shape(chance)}
+    if chance.once_in(8):
+        found["PodTopologySpread"] = {"defaultingType": "System"}
+    elif chance.once_in(3):
         found["PodTopologySpread"] = {
             "defaultingType": "List",
             "defaultConstraints": [
@@ -90,16 +125,17 @@ def _fit(chance: Chance) -> Object:
     kind = chance.choice(("LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"))
     strategy: Object = {"type": kind, "resources": resources}
     if kind == "RequestedToCapacityRatio":
-        shape = [
-            {"utilization": 0, "score": chance.randint(0, 10)},
-            {"utilization": 100, "score": chance.randint(0, 10)},
-        ]
-        if chance.once_in(2):
-            shape.insert(1, {"utilization": chance.choice((25, 50, 70)), "score": chance.randint(0, 10)})
-        strategy["requestedToCapacityRatio"] = {"shape": shape}
+        strategy["requestedToCapacityRatio"] = {"shape": _shape(chance)}
     found: Object = {"scoringStrategy": strategy}
     if chance.once_in(4):
         found["ignoredResources"] = ["example.com/fpga"]
     if chance.once_in(4):
         found["ignoredResourceGroups"] = ["example.com"]
+    return found
+
+
+def _shape(chance: Chance) -> list[Object]:
+    found: list[Object] = [{"utilization": of, "score": chance.randint(0, 10)} for of in (0, 100)]
+    if chance.once_in(2):
+        found.insert(1, {"utilization": chance.choice((25, 50, 70)), "score": chance.randint(0, 10)})
     return found

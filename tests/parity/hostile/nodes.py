@@ -51,7 +51,7 @@ def _labels(chance: Chance, wanted: Wanted, name: str, zones: list[str]) -> dict
         found[HOSTNAME] = chance.choice(("n0", "n1", "other", ""))
     if chance.once_in(20):
         found[ZONE] = ""
-    if wanted("affinity") or chance.once_in(4):
+    if wanted("affinity") or wanted("preferred") or chance.once_in(4):
         found["disk"] = chance.choice(("ssd", "hdd", ""))
         found["cores"] = chance.choice(
             ("4", "16", "-3", "007", "9223372036854775807", "9223372036854775808", "many", "")

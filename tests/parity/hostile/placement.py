@@ -7,10 +7,14 @@ from collections.abc import Callable
 from tests.parity.hostile.chance import HOSTNAME, ZONE, Chance, Object
 from tests.parity.hostile.nodes import EFFECTS, TAINT_KEYS, Wanted
 
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
 
 def place(chance: Chance, wanted: Wanted, spec: Object) -> None:
     if wanted("taints"):
         spec["tolerations"] = [_toleration(chance) for _ in range(chance.randint(0, 3))]
+    if wanted("preferred"):
+        spec.setdefault("affinity", {})["nodeAffinity"] = {_PREFERRED: _preferred(chance)}
     if wanted("affinity"):
         affinity = node_affinity(chance)
         if affinity:
@@ -50,11 +54,15 @@ def node_affinity(chance: Chance) -> Object:
         terms = [_term(chance) for _ in range(chance.randint(1, 3))]
         found["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": terms}
     if not chance.once_in(3):
-        found["preferredDuringSchedulingIgnoredDuringExecution"] = [
-            {"weight": chance.choice((1, 10, 33, 50, 100)), "preference": _term(chance)}
-            for _ in range(chance.randint(1, 3))
-        ]
+        found[_PREFERRED] = _preferred(chance)
     return found
+
+
+def _preferred(chance: Chance) -> list[Object]:
+    return [
+        {"weight": chance.choice((1, 10, 33, 50, 100)), "preference": _term(chance)}
+        for _ in range(chance.randint(1, 3))
+    ]
 
 
 def _term(chance: Chance) -> Object:

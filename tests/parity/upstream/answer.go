@@ -115,7 +115,7 @@ func decide(asked *Question) (*Answer, error) {
 		told.Best = told.Feasible
 	}
 	if nominated := asked.Pod.Status.NominatedNodeName; slices.Contains(told.Feasible, nominated) {
-		told.Best = []string{nominated} // upstream looks at no other node then
+		told.Best, told.ScoreError = []string{nominated}, "" // upstream looks at no other node then, and scores none
 	}
 	return told, nil
 }
