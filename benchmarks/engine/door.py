@@ -15,7 +15,6 @@ from scheduler.engine import decide
 from scheduler.kernel import journal, reservations
 from scheduler.offline import door, question
 from scheduler.plugins import request
-from scheduler.plugins.volumes import binding
 
 Json = dict[str, Any]
 NOW_S = 1_800_000_000.0  # nothing here ages, but a view is of a moment
@@ -33,7 +32,7 @@ class Door:
         read = {name: each for name, each in objects.items() if name not in _NOT_YET}
         asked = msgspec.convert({"pod": work.pod({"name": "none"}, {}), **read}, question.Question)
         self._state = door.state_of(asked, settings)
-        self._reservations = reservations.Reservations(self._state.storage, lambda _pod: 1.0)
+        self._reservations = reservations.Reservations(self._state, lambda _pod: 1.0)
 
     def prepare(self, pod: Json) -> request.PodRequest:
         """Read a pod, as is done once when it comes."""
@@ -44,7 +43,7 @@ class Door:
         view = self._state.freeze(NOW_S)
         found = self._engine.decide(view, asked, self._draws.getrandbits(63))
         if found.node:
-            what = binding.binding_on(asked, view, view.index_of[found.node]) if asked.pod.spec.volumes else None
+            what = self._reservations.needed(asked, view, found.node, lambda _plugin: True)
             self._state.assume(asked.pod, found.node, asked.asked)
             if what is not None:
                 self._reservations.start(asked.pod, found.node, _RECORD, what, NOW_S)

@@ -48,6 +48,7 @@ class Flight:
     Attributes:
         record: The attempt's record, whose outcome is written here.
         started_s: When the attempt began.
+        held: What was written of claims to devices.
         pause_s: The pause before the last look at the pod.
         is_read: Whether its answer was not enough, so that the pod is read.
         is_sent: Whether it has a slot; it waits for one otherwise.
@@ -57,6 +58,7 @@ class Flight:
     node: str
     record: journal.Record
     started_s: float
+    held: commands.Held = commands.NOTHING
     pause_s: float = 0.0
     is_read: bool = False
     is_sent: bool = False

@@ -6,10 +6,12 @@ answer the pod waits for.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core, verdicts
+from scheduler.api import core, devices, verdicts
 from scheduler.kernel import journal
 
 
@@ -38,20 +40,86 @@ class Given(msgspec.Struct, frozen=True):
     is_ours: bool
 
 
+class Used(msgspec.Struct, frozen=True):
+    """A claim to devices that a pod is to use.
+
+    Attributes:
+        version: The one that was decided on.
+        allocation: What it is given; None where it has been given something already.
+    """
+
+    name: str
+    uid: str
+    version: str
+    allocation: devices.Allocation | None
+
+
+class Extended(msgspec.Struct, frozen=True):
+    """The claim that is to be made for a pod's extended resources.
+
+    Attributes:
+        mappings: Which request stands for what a container asks for: container, resource, request.
+    """
+
+    generate_name: str
+    requests: tuple[devices.Request, ...]
+    allocation: devices.Allocation
+    mappings: tuple[tuple[str, str, str], ...]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What was written of claims to devices for a pod.
+
+    Attributes:
+        used: Names and uids of those that it uses.
+        made: The name of the one that was made for its extended resources; "" for none.
+    """
+
+    used: tuple[tuple[str, str], ...] = ()
+    made: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.used or self.made)
+
+
+NOTHING: Final = Held()
+
+
 class Reserve(Command, frozen=True):
-    """Write whose volumes are, and which node claims of a pod are for. Answered by ReserveAnswered.
+    """Write whose volumes are, which node claims of a pod are for, and its devices. Answered by ReserveAnswered.
 
     Attributes:
         given: Volumes that are claims' now.
         selected: Claims, each with the version that is changed, to be told the node.
+        used: Claims to devices that are the pod's.
+        extended: Such a claim that is to be made; None for none.
     """
 
     uid: str
     namespace: str
     name: str
     node: str
-    given: tuple[Given, ...]
-    selected: tuple[tuple[str, str], ...]
+    given: tuple[Given, ...] = ()
+    selected: tuple[tuple[str, str], ...] = ()
+    used: tuple[Used, ...] = ()
+    extended: Extended | None = None
+
+
+class Release(Command, frozen=True):
+    """A pod does not use its claims to devices after all: take back what was written of that. Nobody waits for it."""
+
+    uid: str
+    namespace: str
+    name: str
+    held: Held
+
+
+class Deallocate(Command, frozen=True):
+    """A claim is to be given other devices: take back what it has, if its version is still this one. Likewise."""
+
+    namespace: str
+    name: str
+    version: str
 
 
 class Evict(Command, frozen=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from scheduler.api import core, crd, devices, policy, verdicts, volumes
+from scheduler.kernel import commands
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="what", tag=True, gc=False):
@@ -191,11 +192,15 @@ class BindAnswered(Event, frozen=True):
 
 
 class ReserveAnswered(Event, frozen=True):
-    """The answer to Reserve: why not all could be written, "" if it was, and of which plugin's part that was."""
+    """The answer to Reserve: why not all could be written, "" if it was, and of which plugin's part that was.
+
+    ``held`` is what was written of claims to devices, even so.
+    """
 
     uid: str
     problem: str = ""
     plugin: str = ""
+    held: commands.Held = commands.NOTHING
 
 
 class EvictAnswered(Event, frozen=True):

@@ -40,7 +40,6 @@ from scheduler.kernel import (
     world,
 )
 from scheduler.plugins import request
-from scheduler.plugins.volumes import binding
 
 
 class Kernel:
@@ -98,8 +97,10 @@ class Kernel:
         self._second = -1, ""  # a second since 1970, and as text
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             **self.world.handlers(),
-            events.StorageSeen: self._storage_seen,
-            events.StorageGone: self._storage_gone,
+            events.StorageSeen: self._reserving.storage_seen,
+            events.StorageGone: self._reserving.storage_gone,
+            events.DevicesSeen: self._reserving.devices_seen,
+            events.DevicesGone: self._reserving.devices_gone,
             events.PodSeen: self._pod_seen,
             events.PodGone: self._pod_gone,
             events.PendingSeen: self._pending_seen,
@@ -187,6 +188,7 @@ class Kernel:
         self.bindings.confirm(event.uid)
         if event.uid in self.reservations:
             self.reservations.end(event.uid)
+        self.reservations.let_go(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
         self.world.pod_gone(event.uid, assumed)
 
@@ -229,13 +231,6 @@ class Kernel:
         one = self.reservations.get(uid)
         return (one.pod, one.node) if one is not None else self.bindings.assumed(uid)
 
-    def _storage_seen(self, event: events.StorageSeen) -> None:
-        self.world.storage_seen(event)
-        self._reserving.look(event.obj)
-
-    def _storage_gone(self, event: events.StorageGone) -> None:
-        self._reserving.look(self.world.storage_gone(event))
-
     # --------------------------------------------------------------------------------------------------- a decision
 
     def _attempt(self, entry: queue.Entry) -> None:
@@ -264,9 +259,7 @@ class Kernel:
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
             return
         if found.node:
-            waiting = None
-            if pod.spec.volumes and engine.runs(binding.FILTER.name):
-                waiting = binding.binding_on(asked, view, view.index_of[found.node])
+            waiting = self.reservations.needed(asked, view, found.node, engine.runs)
             self.world.assume(pod, found.node, asked.asked)
             self.queue.bind(entry)
             if waiting is None:

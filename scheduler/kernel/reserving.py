@@ -2,7 +2,8 @@
 
     begin      what was decided is assumed, and a command has it written
     answered   it is written, or could not be
-    look       the watches have shown something: the pod is bound once all of it is there, or tried again
+    ..._seen   the watches have shown something: the pod is bound once all of it is there, or tried again
+    ..._gone   likewise
     cease      the pod waits no longer
 
 What is reserved, and when that has come to an end, good or bad, `reservations` says; here is what follows of it for the
@@ -13,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scheduler.api import core, volumes
+from scheduler.api import core, devices, volumes
 from scheduler.kernel import bindings, commands, events, failing, journal, queue, reservations, world
-from scheduler.plugins.volumes import binding
 
 
 class Reserving:
@@ -43,27 +43,49 @@ class Reserving:
         bind: Callable[[bindings.Flight], None],
         out: list[commands.Command],
     ) -> None:
-        self.under_way = reservations.Reservations(known.state.storage, timeout_s)
+        self.under_way = reservations.Reservations(known.state, timeout_s)
         self._world = known
         self._queue = waiting
         self._failing = failing
         self._bind = bind
         self._out = out
 
-    def begin(self, pod: core.Pod, node: str, record: journal.Record, what: binding.Binding, now_s: float) -> None:
+    def begin(self, pod: core.Pod, node: str, record: journal.Record, what: reservations.Needed, now_s: float) -> None:
         """A pod that is assumed on a node needs this to be written first."""
         self._out.append(self.under_way.start(pod, node, record, what, now_s))
 
     def answered(self, event: events.ReserveAnswered) -> None:
         one = self.under_way.get(event.uid)
-        if one is not None and event.problem:
+        if one is None:
+            return
+        if event.problem:
+            one.held = event.held
             self._take_back(one, event.plugin, event.problem)
-        elif one is not None:
-            one.is_written = True
+        else:
+            self.under_way.written(one, event.held, event.now_s)
             self._look_at(one)
 
-    def look(self, obj: volumes.Object | None) -> None:
+    def storage_seen(self, event: events.StorageSeen) -> None:
+        self._world.storage_seen(event)
+        self._look(event.obj)
+
+    def storage_gone(self, event: events.StorageGone) -> None:
+        self._look(self._world.storage_gone(event))
+
+    def devices_seen(self, event: events.DevicesSeen) -> None:
+        self._world.devices_seen(event)
+        self._look(event.obj)
+
+    def devices_gone(self, event: events.DevicesGone) -> None:
+        is_claim = event.kind == devices.ResourceClaim.__name__
+        before = self._world.state.claims.claim(event.namespace, event.name) if is_claim else None
+        self._world.devices_gone(event)
+        self._look(before)
+
+    def _look(self, obj: volumes.Object | devices.Object | None) -> None:
         """This object has changed, or is gone; None: nobody knew it."""
+        if isinstance(obj, devices.ResourceClaim):
+            self.under_way.shown()
         for one in self.under_way.concerned(obj):
             self._look_at(one)
 
@@ -90,7 +112,7 @@ class Reserving:
         found = one.problem(self._world.view())
         if found == ("", ""):
             self.under_way.end(one.pod.metadata.uid, is_done=True)
-            self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s))
+            self._bind(bindings.Flight(one.pod, one.node, one.record, one.started_s, one.held))
         elif found is not None:
             self._take_back(one, *found)
 
@@ -99,3 +121,6 @@ class Reserving:
         self.under_way.end(one.pod.metadata.uid)
         self._world.forget(one.pod, one.node)
         self._failing.fail(one.pod, one.record, f'running PreBind plugin "{plugin}": {problem}')
+        uid = one.pod.metadata.uid
+        if one.held and self._queue.get(uid) is not None:  # others let go of the claims of a pod that is gone
+            self._out.append(commands.Release(uid, one.pod.metadata.namespace, one.pod.metadata.name, one.held))

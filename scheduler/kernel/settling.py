@@ -104,3 +104,5 @@ class Settling:
             self._world.nominations.put(uid, None)
         elif self._failing.again(uid):
             self._out.append(commands.Nominate(pod, ""))
+        if flight.held and self._queue.get(uid) is not None:
+            self._out.append(commands.Release(uid, pod.metadata.namespace, pod.metadata.name, flight.held))

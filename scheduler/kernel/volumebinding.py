@@ -59,6 +59,9 @@ class Volumes:
         for claim in (*(claim for claim, _ in self._given), *self._selected):
             yield volumes.PersistentVolumeClaim.__name__, claim.metadata.namespace, claim.metadata.name
 
+    def written(self, now_s: float) -> None:
+        """All is written; time is reckoned from the attempt on."""
+
     def late(self) -> str:
         """What to say where time is up."""
         return TIME_IS_UP

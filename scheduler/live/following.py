@@ -20,12 +20,11 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import core, crd
-from scheduler.api import devices as api_devices
 from scheduler.kernel import kernel, recording
 from scheduler.kube import client, informer
 from scheduler.live import (
     budgetfeed,
-    devices,
+    devicefeed,
     driver,
     feed,
     health,
@@ -131,14 +130,7 @@ class Following:
         self._volumes = volumefeed.Volumes(api, self.driver, failures)
         self._selectors = selectorfeed.Selectors(api, self.driver, failures)
         self._budgets = budgetfeed.Budgets(api, self.driver, failures)
-        self._device_classes = informer.Informer(
-            api,
-            devices.DEVICE_CLASSES,
-            api_devices.DeviceClass,
-            devices.DeviceClasses(self.driver),
-            failures=failures,
-            on_misfit=counters.bad_input,
-        )
+        self._devices = devicefeed.Devices(api, self.driver, failures)
 
     def watches(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to run from the start on, by name."""
@@ -151,6 +143,7 @@ class Following:
             "watch of volumes": self._volumes.run(),
             "watch of selectors": self._selectors.run(),
             "watch of pod disruption budgets": self._budgets.run(),
+            "watch of devices": self._devices.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:
@@ -168,9 +161,10 @@ class Following:
             self._volumes,
             self._selectors,
             self._budgets,
+            self._devices,
         )
         synced = (each.synced.wait() for each in needed)
-        has_devices, *_ = await asyncio.gather(devices.are_listable(self._api), *synced)
+        await asyncio.gather(*synced)
         watch = kopfwatch.KopfWatch(
             api=self._api,
             scheduler_names=self._settings.scheduler_names,
@@ -179,10 +173,7 @@ class Following:
             switch=self.switch,
             started=kopf_started,
         )
-        parts = {"kopf": watch.run(), "refresh": self._refresh()}
-        if has_devices:
-            parts["watch of device classes"] = self._device_classes.run()
-        return parts
+        return {"kopf": watch.run(), "refresh": self._refresh()}
 
     def close(self) -> None:
         """End the recording, if there is one."""
@@ -203,6 +194,7 @@ class Following:
             "volumes": lambda: "" if self._volumes.synced.is_set() else "not read yet",
             "selectors": lambda: "" if self._selectors.synced.is_set() else "not read yet",
             "pod disruption budgets": lambda: "" if self._budgets.synced.is_set() else "not read yet",
+            "devices": lambda: "" if self._devices.synced.is_set() else "not read yet",
         }
 
     async def _refresh(self) -> None:

@@ -68,7 +68,7 @@ class Leading:
             clock=clock,
             now=now,
         )
-        self._reserver = reserver.Reserver(api=api, scheduling=followed.driver, counters=counters)
+        self._reserver = reserver.Reserver(api=api, scheduling=followed.driver, counters=counters, now=now)
         self._evictor = evictor.Evictor(
             api=api, scheduling=followed.driver, reporter=self.reporter, counters=counters, now=now
         )

@@ -51,6 +51,9 @@ KINDS = {
         Kind("storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity", namespaced=True),
         Kind("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", namespaced=False, status=True),
         Kind("resource.k8s.io", "v1", "deviceclasses", "DeviceClass", namespaced=False),
+        Kind("resource.k8s.io", "v1", "resourceslices", "ResourceSlice", namespaced=False),
+        Kind("resource.k8s.io", "v1", "devicetaintrules", "DeviceTaintRule", namespaced=False, status=True),
+        Kind("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", namespaced=True, status=True),
         Kind("events.k8s.io", "v1", "events", "Event", namespaced=True),
         Kind("scheduler.thesis", "v1alpha1", "dataobjects", "DataObject", namespaced=True, status=True),
         Kind("scheduler.thesis", "v1alpha1", "nodecapabilities", "NodeCapability", namespaced=False, status=True),
@@ -106,6 +109,8 @@ class Store:
         meta = obj.setdefault("metadata", {})
         if KINDS[plural].namespaced:
             meta.setdefault("namespace", "default")
+        if "name" not in meta:
+            meta["name"] = f"{meta['generateName']}{self._uids + 1:05x}"
         place = (meta.get("namespace", ""), meta["name"])
         if place in self._objects[plural]:
             raise Refused(409, "AlreadyExists", f'{plural} "{meta["name"]}" already exists')
@@ -205,7 +210,7 @@ def _precondition(uid: str, obj: Json) -> None:
 
 
 def merge(target: Any, patch: Json, *, strategic: bool = False) -> Any:
-    """RFC 7386, in place; ``strategic`` merges lists of conditions by their type."""
+    """RFC 7386, in place; ``strategic`` merges lists of conditions, finalizers and users of claims by what they are."""
     if not isinstance(target, dict):
         target = {}
     for key, value in patch.items():
@@ -218,6 +223,15 @@ def merge(target: Any, patch: Json, *, strategic: bool = False) -> Any:
             for condition in value:
                 held[condition["type"]] = held.get(condition["type"], {}) | condition
             target[key] = list(held.values())
+        elif strategic and key == "finalizers":
+            target[key] = [*target.get(key, []), *(one for one in value if one not in target.get(key, []))]
+        elif strategic and key == "reservedFor":
+            named = {one["uid"] for one in value}
+            kept = [one for one in target.get(key, []) if one["uid"] not in named]
+            target[key] = kept + [one for one in value if one.get("$patch") != "delete"]
+        elif strategic and key.startswith("$deleteFromPrimitiveList/"):
+            field = key.partition("/")[2]
+            target[field] = [one for one in target.get(field, []) if one not in value]
         else:
             target[key] = value
     return target
