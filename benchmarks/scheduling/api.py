@@ -41,7 +41,7 @@ class Object(msgspec.Struct):
 
 
 class _Listed(msgspec.Struct):
-    items: list[Object]
+    items: list[Object] | None
 
 
 class Event(msgspec.Struct):
@@ -116,7 +116,8 @@ class Api:
         """The names of a namespace's objects, without reading the rest of them."""
         async with self._session.get(self._server + path, headers={"Accept": _NAMES_LISTED}) as answer:
             answer.raise_for_status()
-            return {item.metadata.name for item in msgspec.json.decode(await answer.read(), type=_Listed).items}
+            listed = msgspec.json.decode(await answer.read(), type=_Listed)
+            return {item.metadata.name for item in listed.items or ()}
 
     async def version(self, path: str) -> str:
         """From where to watch in order to see what comes next."""
