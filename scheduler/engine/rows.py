@@ -65,7 +65,8 @@ class Row:
             changed = recent(log, self.seq, self.size)
             slots = self.touched(view, changed, self.seq) if changed is not None else None
             if slots is not None and len(slots) <= few(self.size):
-                self.follow(view, slots)
+                self._look_at(view, slots)
+                self.seq = log.seq
                 return
         self._make(view)
         self.seq, self.size = log.seq, view.size
@@ -84,9 +85,14 @@ class Row:
         """Rows of which this is equal are touched at the same slots, whatever changes."""
         return self.facets if self._reach is None else self
 
-    def follow(self, view: snapshot.Snapshot, slots: Collection[int]) -> None:
-        """Bring a row up to date that was so before changes which touched no more than these slots."""
-        if self.seq != view.changes.seq:
+    def follow(self, view: snapshot.Snapshot, slots: Collection[int], since: int) -> None:
+        """Bring a row up to date that was so at a state of the log; changes since touched no more than these slots.
+
+        Where another sheet has brought it further meanwhile, only what is new is looked at.
+        """
+        if self.seq > since:
+            self.catch_up(view)
+        elif self.seq != view.changes.seq:
             self._look_at(view, slots)
             self.seq = view.changes.seq
 

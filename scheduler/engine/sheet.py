@@ -126,7 +126,7 @@ class Sheet:
             else:
                 dirty.update(slots)
                 for row in alike:
-                    row.follow(view, slots)
+                    row.follow(view, slots, self.seq)
         if not is_known or len(dirty) > few or self.error or not self._look_again(view, dirty):
             self._add_up(view)
 
