@@ -2,7 +2,8 @@
 
 Backlog: the pods are there before the contender is started, so making them takes nothing from it. The rate is that
 between the first and the last binding; what comes before is its start, told apart. CPU a pod is counted from the first
-binding until the last Event is written, for Events are part of the work.
+binding until the last Event is written, for Events are part of the work. Where pods have to go before any is bound, all
+this counts from the first that is gone.
 
 Steady: the contender is up and has bound some pods; then pods are made at a rate, and each pod's time is that between
 the API server's answer to whoever made it and its appearance in a watch of pods that have a node; 0 where the watch was
@@ -18,7 +19,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from benchmarks.scheduling import api, churn, contenders, figures, plan, procfs, profiles, work, world
+from benchmarks.scheduling import api, belongings, churn, contenders, figures, plan, procfs, profiles, work, world
 
 BOUND = "spec.nodeName!="
 START_LIMIT_S = 60.0  # to the first binding
@@ -53,10 +54,10 @@ class Bindings:
         self.at_s: dict[str, float] = {}
         self._changed = asyncio.Event()
 
-    async def follow(self, client: api.Api, namespace: str, version: str, selector: str) -> None:
-        """Note each pod that comes to match the selector."""
+    async def follow(self, client: api.Api, namespace: str, version: str, selector: str, wanted: str) -> None:
+        """Note each pod that comes to match the selector, or of which else the watch tells in that word."""
         async for kind, (_, name), at_s in client.watch(world.pods_of(namespace), version, selector):
-            if kind == "ADDED":
+            if kind == wanted:
                 self.at_s.setdefault(name, at_s)
                 self._changed.set()
 
@@ -82,14 +83,30 @@ async def backlog(
         )
         await scene.client.create_all(world.pods_of(namespace), made)
         await scene.until_quiet()
-        async with following(scene.client, namespace, BOUND) as bound, churn.churning(scene, wanted=kind.churns):
+        async with (
+            following(scene.client, namespace, BOUND) as bound,
+            _first_done(scene, kind, bound) as begun,
+            churn.churning(scene, wanted=kind.churns),
+        ):
             before = scene.sample()
             contender.start(scene.running)
             async with _profiling(scene, contender, turn, bound, profile):
                 try:
-                    await _measure_backlog(scene, contender, turn, namespace=namespace, bound=bound, before=before)
+                    await _measure_backlog(
+                        scene, contender, turn, namespace=namespace, begun=begun, bound=bound, before=before
+                    )
                 finally:
                     scene.running.end(contender.program)
+
+
+@contextlib.asynccontextmanager
+async def _first_done(scene: world.World, kind: work.Kind, bound: Bindings) -> AsyncIterator[Bindings]:
+    """What shows that the work has begun: bindings, or before them pods that have to go."""
+    if not kind.low:
+        yield bound
+        return
+    async with following(scene.client, belongings.LOW_NAMESPACE, "", "DELETED") as gone:
+        yield gone
 
 
 @contextlib.asynccontextmanager
@@ -120,21 +137,22 @@ async def _measure_backlog(
     turn: Turn,
     *,
     namespace: str,
+    begun: Bindings,
     bound: Bindings,
     before: procfs.Sample,
 ) -> None:
-    if not await bound.until(1, START_LIMIT_S):
-        turn.fault = f"nothing was bound: {scene.running.log_tail(contender.program)}"
+    if not await begun.until(1, START_LIMIT_S):
+        turn.fault = f"nothing was done: {scene.running.log_tail(contender.program)}"
         return
     first = scene.sample([contender.program])
     if not await bound.until(turn.piece.pods, STALL_S):
         turn.fault = f"{len(bound.at_s)} of {turn.piece.pods} were bound: {scene.running.log_tail(contender.program)}"
         return
     last_s = max(bound.at_s.values())
-    first_s = min(bound.at_s.values())
+    first_s = min(begun.at_s.values())
     turn.figures = {
         "pods_per_s": (turn.piece.pods - 1) / max(last_s - first_s, 1e-9),
-        "first_bind_s": first_s - before.at_s,
+        "first_bind_s": min(bound.at_s.values()) - before.at_s,
         "drain_s": last_s - before.at_s,
     }
     if contender.writes_events:
@@ -225,11 +243,11 @@ async def _until_events(scene: world.World, namespace: str, wanted: int, last_s:
 
 
 @contextlib.asynccontextmanager
-async def following(client: api.Api, namespace: str, selector: str) -> AsyncIterator[Bindings]:
-    """Watch pods that come to match a selector."""
+async def following(client: api.Api, namespace: str, selector: str, wanted: str = "ADDED") -> AsyncIterator[Bindings]:
+    """Watch pods that come to match a selector; with another word of the watch, that end."""
     seen = Bindings()
     version = await client.version(world.pods_of(namespace))
     async with asyncio.TaskGroup() as group:  # should the watch fail, so does the turn
-        following = group.create_task(seen.follow(client, namespace, version, selector))
+        following = group.create_task(seen.follow(client, namespace, version, selector, wanted))
         yield seen
         following.cancel()

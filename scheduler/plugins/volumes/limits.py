@@ -8,7 +8,7 @@ Source: pkg/scheduler/framework/plugins/nodevolumelimits/csi.go.
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -91,13 +91,49 @@ def _expected(view: snapshot.Snapshot) -> set[use.Volume]:
 
 def _rows(asked: Resolved, view: snapshot.Snapshot) -> contract.Verdict | None:
     code, reason = np.zeros(view.size, np.int8), np.zeros(view.size, np.int32)
-    numbers: dict[tuple[str, ...], int] = {}
-    for slot in np.flatnonzero(view.alive).tolist():
-        refusal = _cell(asked, view, slot, contract.NOTHING)
-        if refusal is not None:
-            code[slot] = refusal.code
-            reason[slot] = numbers.setdefault(refusal.reasons, len(numbers))
-    return contract.Verdict(code, reason, tuple(numbers)) if numbers else None
+    reasons: list[tuple[str, ...]] = []
+    for mask, refusal in _refused(asked, view):
+        here = mask & view.alive & (code == contract.Code.SUCCESS)
+        if here.any():
+            code[here], reason[here] = refusal.code, len(reasons)
+            reasons.append(refusal.reasons)
+    return contract.Verdict(code, reason, tuple(reasons)) if reasons else None
+
+
+def _refused(asked: Resolved, view: snapshot.Snapshot) -> Iterator[tuple[contract.Mask, contract.Refusal]]:
+    """Nodes that are refused, if not by what comes before."""
+    drivers = view.storage.drivers
+    drivers.catch_up(view.names, view.alive)
+    for mask, part in ((drivers.speak, asked.known), (~drivers.speak, asked.bare)):
+        if part.problem is not None:
+            yield mask, _untold(part.problem)
+        for one in part.wanted:
+            if one.must_run:
+                driver = drivers.of(one.driver)
+                yield mask if driver is None else mask & ~driver.runs, _missing(one.driver)
+    wanted = asked.known.wanted
+    if not wanted:
+        return
+    by_message: dict[str, list[int]] = {}
+    for slot, problems in view.storage.use.problems.items():
+        by_message.setdefault(next(iter(problems.values())), []).append(slot)
+    for message, slots in by_message.items():
+        yield drivers.limit & _among(slots, view.size), contract.Refusal(contract.Code.ERROR, (message,))
+    for name in dict.fromkeys(one.driver for one in wanted):
+        driver = drivers.of(name)
+        if driver is not None:
+            new = np.zeros(view.size, np.int64)
+            for one in wanted:
+                if one.driver == name:
+                    held = view.storage.use.holders.get((name, one.handle), ()) if isinstance(one.handle, str) else ()
+                    new += ~_among(list(held), view.size)
+            yield (new > 0) & (new > driver.left), _FULL
+
+
+def _among(slots: list[int], size: int) -> contract.Mask:
+    mask = np.zeros(size, np.bool_)
+    mask[slots] = True
+    return mask
 
 
 def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.Delta) -> contract.Refusal | None:
@@ -106,14 +142,18 @@ def _cell(asked: Resolved, view: snapshot.Snapshot, slot: int, delta: contract.D
     csi_node = view.storage.csi_node(view.names[slot])
     wanted, problem = asked.bare if csi_node is None else asked.known
     if problem is not None:
-        code = contract.Code.UNRESOLVABLE if problem.is_missing else contract.Code.ERROR
-        return contract.Refusal(code, (problem.message,))
+        return _untold(problem)
     drivers = csi_node.spec.drivers if csi_node is not None else ()
     for one in wanted:
         if one.must_run and all(driver.name != one.driver for driver in drivers):
             return _missing(one.driver)
     limits = {one.name: one.allocatable.count for one in drivers if one.allocatable.count is not None}
     return _counted(wanted, limits, view, slot, delta) if limits and wanted else None
+
+
+def _untold(problem: mounts.Problem) -> contract.Refusal:
+    code = contract.Code.UNRESOLVABLE if problem.is_missing else contract.Code.ERROR
+    return contract.Refusal(code, (problem.message,))
 
 
 def _missing(driver: str) -> contract.Refusal:

@@ -15,7 +15,7 @@ import msgspec
 
 from scheduler.api import core, requirements, units, volumes
 from scheduler.state import changes, podterms
-from scheduler.state.volumes import places, use
+from scheduler.state.volumes import drivers, places, use
 
 ClaimKey = tuple[str, str]  # namespace and name
 Key = tuple[str, str]  # likewise; the namespace is "" for what has none
@@ -108,6 +108,7 @@ class Storage:
 
     Attributes:
         use: What the pods on the nodes use.
+        drivers: What CSI drivers say of the nodes.
     """
 
     def __init__(self, log: changes.Log, index_of: Mapping[str, int]) -> None:
@@ -121,6 +122,7 @@ class Storage:
         self._classes: dict[str, _Class] = {}
         self._log = log
         self.use = use.Use(self, log, index_of)
+        self.drivers = drivers.Drivers(self.csi_node, self.use, log)
 
     # Reading
 
