@@ -74,6 +74,7 @@ def read_profiles(top: sections.Section, single: str, ignored: dict[str, str]) -
     """
     found: dict[str, Profile] = {}
     given = top.sections("profiles")
+    sorting: kubeplugins.PluginSet | None = None
     for index, profile in enumerate(given):
         name = profile.text("schedulerName", single if len(given) == 1 else "")
         if not name and not profile.has("schedulerName"):
@@ -85,6 +86,9 @@ def read_profiles(top: sections.Section, single: str, ignored: dict[str, str]) -
         if profile.has("percentageOfNodesToScore"):
             told["percentageOfNodesToScore"] = ALL_NODES
         expanded = kubeplugins.read(profile.section("plugins"), name, told)
+        sorting = sorting or expanded.sorting
+        if expanded.sorting != sorting:
+            profile.report("plugins", "what it says of queueSort must be the same for all profiles")
         plugins = pluginargs.read(expanded.settings(), profile, expanded.running, told)
         profile.finish()
         ignored |= {f"profiles[{index}].{key}": why for key, why in told.items()}

@@ -148,18 +148,28 @@ class Plugins:
 
 
 @dataclasses.dataclass(frozen=True)
+class PluginSet:
+    """What is said of one point: the enabled plugins with their weights, as given, and the names of the disabled."""
+
+    enabled: tuple[tuple[str, int], ...] = ()
+    disabled: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
 class Expanded:
     """What a profile's ``plugins`` come to.
 
     Attributes:
         points: The plugins at each extension point, in order.
         weights: Those of the plugins that score.
+        sorting: What is said of the queue's order, which is to be the same in all profiles.
         running: Plugins that are enabled anywhere.
     """
 
     points: Mapping[str, tuple[str, ...]]
     weights: Mapping[str, int]
     running: frozenset[str]
+    sorting: PluginSet
 
     def settings(self) -> Plugins:
         """All that is said of which plugins there are, in what order."""
@@ -172,14 +182,6 @@ class Expanded:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Set:
-    """What is said of one point: the enabled plugins with their weights, as given, and the names of the disabled."""
-
-    enabled: tuple[tuple[str, int], ...] = ()
-    disabled: frozenset[str] = frozenset()
-
-
 def read(section: sections.Section, profile: str, ignored: dict[str, str]) -> Expanded:
     """Read a profile's ``plugins``; problems go to the section's list.
 
@@ -188,7 +190,7 @@ def read(section: sections.Section, profile: str, ignored: dict[str, str]) -> Ex
         ignored: Gets what has no effect, and why.
     """
     multi = _read_set(section, "multiPoint", KNOWN, ignored)
-    multi = _Set(_merge(multi), multi.disabled)
+    multi = PluginSet(_merge(multi), multi.disabled)
     sets = {point: _read_set(section, point, names, ignored) for point, names in POINTS.items()}
     section.finish()
     points = {point: _expand(section, point, given, multi) for point, given in sets.items()}
@@ -197,19 +199,19 @@ def read(section: sections.Section, profile: str, ignored: dict[str, str]) -> Ex
         weights.setdefault(name, weight or 1)
     running = {name for given in (multi, *sets.values()) for name, _ in given.enabled}
     _check(section, profile, points)
-    return Expanded(points, {name: weights[name] for name in points["score"]}, frozenset(running))
+    return Expanded(
+        points, {name: weights[name] for name in points["score"]}, frozenset(running), sorting=sets["queueSort"]
+    )
 
 
 def check_known(entry: sections.Section, key: str, name: str) -> None:
     """Report a plugin that there is not."""
-    if name in _OTHER_PLUGINS:
-        entry.report(key, "this plugin is not supported; remove it")
-    elif name not in KNOWN:
-        near = sections.nearest(name, sorted(KNOWN))
-        entry.report(key, f"did you mean {near}?" if near else "plugins of your own are not supported; remove it")
+    if name not in KNOWN:
+        near = "" if name in _OTHER_PLUGINS else sections.nearest(name, sorted(KNOWN))
+        entry.report(key, f"this plugin is not supported; {f'did you mean {near}?' if near else 'remove it'}")
 
 
-def _read_set(section: sections.Section, point: str, there: Collection[str], ignored: dict[str, str]) -> _Set:
+def _read_set(section: sections.Section, point: str, there: Collection[str], ignored: dict[str, str]) -> PluginSet:
     """What is said of one point."""
     inner = section.section(point)
     enabled: list[tuple[str, int]] = []
@@ -236,10 +238,10 @@ def _read_set(section: sections.Section, point: str, there: Collection[str], ign
             ignored[f"{point}.disabled {name}"] = "there is no such plugin at this point"
         entry.finish()
     inner.finish()
-    return _Set(tuple(enabled), frozenset(disabled))
+    return PluginSet(tuple(enabled), frozenset(disabled))
 
 
-def _merge(given: _Set) -> tuple[tuple[str, int], ...]:
+def _merge(given: PluginSet) -> tuple[tuple[str, int], ...]:
     """The defaults, less what is disabled, with what is enabled."""
     index_of = {name: index for index, (name, _) in enumerate(given.enabled)}
     kept = [] if "*" in given.disabled else [pair for pair in _DEFAULTS.items() if pair[0] not in given.disabled]
@@ -248,7 +250,7 @@ def _merge(given: _Set) -> tuple[tuple[str, int], ...]:
     return (*merged, *(pair for index, pair in enumerate(given.enabled) if index not in replaced))
 
 
-def _expand(section: sections.Section, point: str, given: _Set, multi: _Set) -> tuple[str, ...]:
+def _expand(section: sections.Section, point: str, given: PluginSet, multi: PluginSet) -> tuple[str, ...]:
     """The plugins at one point, in order."""
     own = [name for name, _ in given.enabled]
     from_multi = [name for name, _ in multi.enabled if name in POINTS[point] and name not in given.disabled]

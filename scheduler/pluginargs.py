@@ -33,11 +33,8 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
     """
     seen = set()
     for entry in profile.sections("pluginConfig"):
-        name = entry.text("name", "")
-        if not entry.has("name"):
-            entry.report("name", "missing; write the plugin's name")
-        elif name:
-            kubeplugins.check_known(entry, "name", name)
+        name = entry.text("name", "") if entry.raw("name") != "" else ""
+        kubeplugins.check_known(entry, "name", name)
         if name in seen:
             entry.report("name", "its arguments are given twice; keep one")
         seen.add(name)

@@ -494,7 +494,8 @@ POINT = {"utilization": 50, "score": 5}
         pytest.param({**KUBE, "profiles": 1}, 'profiles: "1": write a list', id="profiles"),
         pytest.param(
             profile(plugins={"score": {"enabled": [{"name": "NodeAfinity"}]}}),
-            'profiles[0].plugins.score.enabled[0].name: "NodeAfinity": did you mean NodeAffinity?',
+            'profiles[0].plugins.score.enabled[0].name: "NodeAfinity": this plugin is not supported; did you mean '
+            "NodeAffinity?",
             id="misspelt-plugin",
         ),
         pytest.param(

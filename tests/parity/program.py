@@ -55,16 +55,21 @@ def build() -> pathlib.Path:
 
 
 class Upstream:
-    """The running program: one question, one answer."""
+    """The running program: one question, one answer.
 
-    def __init__(self, program: pathlib.Path) -> None:
-        self._program = program
+    Args:
+        program: Where it is.
+        task: What else than decisions is asked of it: "validate".
+    """
+
+    def __init__(self, program: pathlib.Path, *task: str) -> None:
+        self._command = [str(program), *task]
         self.start()
 
     def start(self) -> None:
         """Run the program, once more where it has ended."""
         self._process = subprocess.Popen(
-            [str(self._program)],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # the stacks of questions that make it panic; the answer names them
