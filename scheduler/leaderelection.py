@@ -48,6 +48,8 @@ def read(top: sections.Section, *, is_kube: bool) -> LeaderElection:
     def duration_s(key: str, otherwise: float, low: float) -> float:
         if not is_kube:
             return section.duration_s(key, otherwise, low)
+        if section.is_null(key):
+            section.report(key, "write a duration, or leave it out")
         return pluginargs.duration_s(section, key, otherwise) or otherwise
 
     found = LeaderElection(

@@ -121,6 +121,10 @@ class Section:
         self._known.add(key)
         return self._data.get(key) is not None
 
+    def is_null(self, key: str) -> bool:
+        """Whether the key is there without a value."""
+        return key in self._data and self._data[key] is None
+
     def raw(self, key: str) -> object:
         """The value as it is; None if absent."""
         self._known.add(key)

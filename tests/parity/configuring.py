@@ -91,6 +91,15 @@ def theirs(answer: Mapping[str, Any], *, is_named: bool) -> Read:
     return Read(told=told)
 
 
+def _is_named(text: str) -> bool:
+    try:
+        profiles = sections.read(text.encode(), "").get("profiles")
+    except errors.InputError:
+        return False
+    given = profiles if isinstance(profiles, list) else []
+    return any(isinstance(one, dict) and one.get("schedulerName") is not None for one in given)
+
+
 def _of_profile(given: Mapping[str, Any], *, is_named: bool) -> dict[str, Any]:
     points, args = given["points"], given["args"]
     found: dict[str, Any] = {
@@ -188,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = configurations.text(seed)
         upstream.put(json.dumps(text).encode())
         our = ours(text)
-        their = theirs(upstream.get(), is_named="schedulerName" in text)
+        their = theirs(upstream.get(), is_named=_is_named(text))
         outcomes[_outcome(our, their)] += 1
         for where, detail in dict(differences(our, their)).items():
             classes.setdefault(where, []).append(f"seed {seed}: {detail}")

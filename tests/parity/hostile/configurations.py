@@ -65,6 +65,8 @@ def text(seed: int) -> str:
     if chance.once_in(3):
         for _ in range(chance.randint(1, 2)):
             _spoil(chance, config)
+        if not config.keys() & {"apiVersion", "kind"}:
+            config["kind"] = "KubeSchedulerConfiguration"  # else it is no file of kube-scheduler's at all
     if chance.once_in(4):
         written = yaml.safe_dump(config, default_flow_style=None if chance.once_in(4) else False)
         # What begins with a brace upstream reads as JSON only.
