@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity parity-configuration hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -60,6 +60,9 @@ bench-parts: $(STAMP)  ## the benchmarks of the parts: questions, daemons, webho
 
 parity: $(STAMP)  ## our decisions and kube-scheduler's own plugins on the same hostile questions: COUNT=10000 SEED=1 THEMES=taints,ports
 	$(PY) -m tests.parity.compare $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(if $(THEMES),--themes $(THEMES)) $(ARGS)
+
+parity-configuration: $(STAMP)  ## kube-scheduler and we read the same hostile configuration files: COUNT=10000 SEED=1
+	$(PY) -m tests.parity.configuring $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 hostile: $(STAMP)  ## 100,000 hostile answers and as many hostile notices of stores: crashes, memory, the loop's stalls
 	$(PY) -m tests.daemon.hostile $(ARGS)

@@ -642,6 +642,87 @@ def test_default_spread_constraints_are_read() -> None:
     assert config.parse(system, "x").plugins.default_spread is None
 
 
+# --------------------------------------------------------------------------------------------------- several profiles
+
+DEFAULT = {
+    "schedulerName": "default-scheduler",
+    "plugins": {"score": {"disabled": [{"name": "ImageLocality"}]}},
+}
+
+
+def test_our_own_file_may_name_further_profiles_as_kube_schedulers_does() -> None:
+    settings = config.parse({"tau": "2s", "profiles": [DEFAULT]}, "x")
+    assert settings.scheduler_names == ("data-locality-scheduler", "default-scheduler")
+    assert settings.of("data-locality-scheduler").plugins == config.Plugins()
+    assert settings.of("default-scheduler").plugins.score_weights["ImageLocality"] == 0
+    assert settings.of("default-scheduler").tau_s == 2.0
+    assert settings.of("somebody-else").plugins == config.Plugins()
+
+
+def test_a_profile_of_our_own_name_says_how_our_own_plugins_are_set() -> None:
+    settings = config.parse({"schedulerName": "default-scheduler", "profiles": [DEFAULT]}, "x")
+    assert settings.scheduler_names == ("default-scheduler",)
+    assert settings.plugins.score_weights["ImageLocality"] == 0
+
+
+SORTED: dict[str, Any] = {"queueSort": {"enabled": [{"name": "PrioritySort"}]}}
+
+
+@pytest.mark.parametrize(
+    ("profiles", "problem"),
+    [
+        pytest.param([{}, DEFAULT], "profiles[0].schedulerName", id="one of several without a name"),
+        pytest.param([DEFAULT, DEFAULT], "profiles[1].schedulerName", id="one name twice"),
+        pytest.param([DEFAULT, {"schedulerName": "b", "plugins": SORTED}], "profiles[1].plugins", id="another order"),
+    ],
+)
+def test_profiles_that_cannot_be_told_apart_are_refused(profiles: list[dict[str, Any]], problem: str) -> None:
+    assert message_of({**KUBE, "profiles": profiles}).startswith(f"config.yaml: {problem}: ")
+
+
+NO_POINT = {"NodeResourcesFit": "permit", "ImageLocality": "filter", "VolumeZone": "score", "DefaultBinder": "preBind"}
+
+
+@pytest.mark.parametrize(("plugin", "point"), NO_POINT.items())
+def test_a_plugin_is_enabled_only_where_it_does_something(plugin: str, point: str) -> None:
+    message = message_of(profile(plugins={point: {"enabled": [{"name": plugin}]}}))
+    assert f'plugins.{point}.enabled[0].name: "{plugin}": this plugin does not extend {point}' in message
+
+
+@pytest.mark.parametrize(
+    ("plugins", "problem"),
+    [
+        pytest.param({"queueSort": {"disabled": [{"name": "*"}]}}, "only one queue sort plugin required", id="order"),
+        pytest.param({"bind": {"disabled": [{"name": "*"}]}}, "at least one bind plugin is needed", id="binding"),
+        pytest.param({"preEnqueue": {"disabled": [{"name": "SchedulingGates"}]}}, "not supported", id="gates"),
+        pytest.param({"preFilter": {"disabled": [{"name": "NodePorts"}]}}, "not supported", id="unprepared"),
+        pytest.param({"reserve": {"disabled": [{"name": "VolumeBinding"}]}}, "not supported", id="volumes unbound"),
+        pytest.param({"filter": {"enabled": [{"name": "NodePorts"}] * 2}}, "NodePorts is enabled twice", id="twice"),
+        pytest.param({"score": {"enabled": [{"name": "NodeAffinity", "weight": -1}]}}, "not supported", id="negative"),
+        pytest.param({"permit": {"enabled": [{"name": "GangScheduling"}]}}, "not supported", id="pod groups"),
+    ],
+)
+def test_plugins_that_cannot_be_run_so_are_refused_in_one_message(plugins: dict[str, Any], problem: str) -> None:
+    message = message_of(profile(plugins=plugins))
+    assert problem in message
+    assert "\n" not in message
+
+
+def test_a_profile_without_default_preemption_does_not_preempt() -> None:
+    off = {"disabled": [{"name": "DefaultPreemption"}]}
+    for plugins in ({"postFilter": off}, {"multiPoint": off}):
+        assert not plugins_of(profile(plugins=plugins)).preempts
+    assert Settings().plugins.preempts
+
+
+@pytest.mark.parametrize("text", ["tau: 1s\ntau: 2s\n", '{"tau": "1s", "tau": "2s"}', "scheduler:\n  a: 1\n  a: 1\n"])
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(errors.InputError, match="is given twice"):
+        config.load(path)
+
+
 # ------------------------------------------------------------------------------------------------------------- laws
 
 KEYS = st.sampled_from(

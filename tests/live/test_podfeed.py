@@ -40,13 +40,13 @@ class Heard(driver.Driver):
 class Feeds:
     """Both doors to one queue."""
 
-    def __init__(self, api: client.Api | None = None) -> None:
+    def __init__(self, api: client.Api | None = None, names: tuple[str, ...] = (NAME,)) -> None:
         self.clock = builders.Clock()
         counters = metrics.Metrics("test")
         self.queue = Heard(self.clock, counters)
         self.assigned = feed.AssignedPods(self.queue, counters)
         self.switch = twodoors.Switch(clock=self.clock, law=LAW)
-        self.pending = podfeed.PendingPods(api, (NAME,), self.queue, counters, self.switch)  # type: ignore[arg-type]
+        self.pending = podfeed.PendingPods(api, names, self.queue, counters, self.switch)  # type: ignore[arg-type]
         self.informer = podfeed.Pods(self.assigned, self.pending)
         self.clock.now += LAW.quiet_s  # the start counts as a surge
 
@@ -79,6 +79,25 @@ def test_the_informer_tells_at_once_until_kopf_speaks(feeds: Feeds) -> None:
     feeds.by_informer("ADDED", pod("a", 1))
     feeds.by_kopf("ADDED", pod("b", 2))
     assert feeds.queue.heard == [("uid-a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "selected"),
+    [((NAME,), f"spec.schedulerName={NAME},spec.nodeName="), ((NAME, "default-scheduler"), "spec.nodeName=")],
+)  # fmt: skip
+def test_the_server_selects_as_far_as_a_field_selector_can(schedulers: tuple[str, ...], selected: str) -> None:
+    assert podfeed.selector(schedulers) == selected
+
+
+def test_of_several_names_the_pods_of_each_are_ours_and_no_others() -> None:
+    feeds = Feeds(names=(NAME, "default-scheduler"))
+    feeds.by_informer("ADDED", pod("a", 1))
+    feeds.by_informer("ADDED", pod("b", 2, scheduler="default-scheduler"))
+    feeds.by_informer("ADDED", pod("c", 3, scheduler="somebody-else"))
+    feeds.switch.hand_over()
+    feeds.by_kopf("ADDED", pod("d", 4, scheduler="default-scheduler"))
+    feeds.by_kopf("ADDED", pod("e", 5, scheduler="somebody-else"))
+    assert feeds.waiting() == {"uid-a", "uid-b", "uid-d"}
 
 
 def test_in_calm_times_kopf_tells_and_the_informer_keeps_still(feeds: Feeds) -> None:
