@@ -144,7 +144,7 @@ def _alone(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Diffe
 
 
 def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
-    if bool(ours.get("scoreError")) != bool(theirs.get("scoreError")):
+    if (ours.get("scoreError") or "") != (theirs.get("scoreError") or ""):
         yield Difference("scoreError", _both(ours.get("scoreError"), theirs.get("scoreError")))
         return
     for key in ("raw", "scores"):

@@ -24,7 +24,6 @@ _FILTERS = (
     "NodeResourcesFit",
     "VolumeRestrictions",
     "NodeVolumeLimits",
-    "VolumeBinding",
     "VolumeZone",
     "PodTopologySpread",
     "InterPodAffinity",
@@ -69,7 +68,7 @@ def _profile(chance: Chance, name: str) -> Object:
         disabled = [{"name": name} for name in left_out if not chance.once_in(3)]
         plugins["filter"] = {"disabled": disabled, "enabled": first}
     if not plugins and chance.once_in(2):  # else a score may be on whose PreScore is off, which fails every cycle
-        weighed = chance.some(_SCORES, 2, 1)
+        weighed = chance.some(sorted({*_SCORES, *_FILTERS, "DefaultPreemption"}), 3, 1)
         plugins["multiPoint"] = {
             "disabled": [{"name": name} for name in weighed if not chance.once_in(3)],
             "enabled": [{"name": name, "weight": chance.choice((1, 4, 50))} for name in weighed if chance.once_in(2)],
