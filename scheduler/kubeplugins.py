@@ -39,6 +39,7 @@ _DEFAULTS: Final[Mapping[str, int]] = {
     "PodTopologySpread": 2,
     "InterPodAffinity": 2,
     "DynamicResources": 2,
+    "DynamicResources": 2,
     "DefaultPreemption": 0,
     "NodeResourcesBalancedAllocation": 1,
     "ImageLocality": 1,

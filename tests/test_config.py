@@ -321,6 +321,7 @@ def test_kube_schedulers_defaults_are_upstreams() -> None:
         "NodeAffinity": 2,
         "PodTopologySpread": 2,
         "InterPodAffinity": 2,
+        "DynamicResources": 2,
     }
 
 

@@ -12,6 +12,7 @@ What was worked out for one pod is kept for the next ones: rows by what a plugin
 from __future__ import annotations
 
 import array
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
@@ -47,7 +48,9 @@ class Engine:
     def __init__(self, settings: config.Settings, shelf: rows.Shelf | None = None) -> None:
         self._settings = settings
         self._shapes = shapes.Shapes(settings)
-        groups = (registry.RESOURCES, registry.RESOURCES_AND_STORAGE)
+        of_claims = registry.OF_CLAIMS
+        more = [some for size in range(len(of_claims) + 1) for some in itertools.combinations(of_claims, size)]
+        groups = [(*registry.RESOURCES, *some) for some in more]
         self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
         self._data = cost.Kept(settings)
         self._log: changes.Log | None = None
@@ -61,7 +64,7 @@ class Engine:
     def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, draw: int) -> decision.Decision:
         """Choose a node for a pod, or say why there is none; ``draw`` (0 and up) decides among nodes that tie."""
         shape = self._shapes.of(asked)
-        if shape.may_lack and (fault := unsupported.find(asked, view)):
+        if shape.may_lack and (fault := unsupported.find(asked)):
             return decision.Decision(asked, view, fault=fault)
         now = [plugin.resolve(read, view) for plugin, read in shape.open if plugin.resolve is not None]
         if (gated := shape.gated) is not None:  # upstream does not look for a node, and reports nothing

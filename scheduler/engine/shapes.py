@@ -165,12 +165,15 @@ def _key(pod: request.PodRequest) -> bytes:
     meta, spec, intent = pod.pod.metadata, pod.pod.spec, pod.intent
     hints = () if intent.is_plain else msgspec.structs.replace(intent, inputs=(), outputs=(), sources=())
     volumes = [volume for volume in spec.volumes if volume != sources.Volume(name=volume.name)] if spec.volumes else ()
-    own = (meta.name, meta.uid) if any(volume.ephemeral is not None for volume in volumes) else ()
+    claims, scalars = spec.resource_claims, pod.asked.scalars
+    is_own = claims or any(volume.ephemeral is not None for volume in volumes) or any("/" in name for name in scalars)
+    own = (meta.name, meta.uid) if is_own else ()
+    made = pod.pod.status.resource_claim_statuses if claims else ()
     return _ENCODE(
         (
             meta.namespace, meta.labels, hints, volumes, own, spec.node_name, spec.node_selector, spec.affinity,
             spec.tolerations, spec.containers, spec.init_containers, spec.ephemeral_containers, spec.overhead,
-            spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, spec.resource_claims,
+            spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, claims, made,
             selecting.owner_of(meta), spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,
         )
     )  # fmt: skip

@@ -78,8 +78,8 @@ class Sheet:
         self._alike = list(alike.values())  # the rows that change together
         self._facets = functools.reduce(operator.or_, [alike[0].facets for alike in self._alike], changes.ALIVE)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
-        has_storage = any(one.is_resources and one.row.plugin.name not in registry.RESOURCES for one in self._scored)
-        self.group = registry.RESOURCES_AND_STORAGE if has_storage else registry.RESOURCES
+        asked = {one.row.plugin.name for one in self._scored}
+        self.group = (*registry.RESOURCES, *(name for name in registry.OF_CLAIMS if name in asked))
         self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
         self._ranked: dict[str, tuple[config.Weights, ranking.Ranking]] = {}  # by profile
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}

@@ -191,17 +191,12 @@ class World:
             self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
             return
         if before != obj:
-            self._devices_changed(before, obj)
+            self.wake(changes.DevicesChanged(before, obj))
 
     def devices_gone(self, event: events.DevicesGone) -> None:
         before = self.state.claims.remove(_DEVICES[event.kind], event.namespace, event.name)
         if before is not None:
-            self._devices_changed(before, None)
-
-    def _devices_changed(self, before: devices.Object | None, after: devices.Object | None) -> None:
-        self.wake(changes.DevicesChanged(before, after))
-        if isinstance(before, devices.DeviceClass) or isinstance(after, devices.DeviceClass):
-            self._wake_unsupported()
+            self.wake(changes.DevicesChanged(before, None))
 
     # -------------------------------------------------------------------------------------------------------- pods
 
@@ -293,12 +288,6 @@ class World:
                 self._queue.rouse(entry)
                 return
         self._queue.asleep.add(entry, asks)
-
-    def _wake_unsupported(self) -> None:
-        """Which device classes there are decides whether a pod needs what is not built."""
-        for _, alike in self._queue.asleep.of(queue.UNSUPPORTED):
-            for entry in alike:
-                self._queue.rouse(entry)
 
     def _helps(self, plugin: str, event: changes.Event, asked: members.Asked) -> bool:
         """Whether an event may help who asked a filter for this; where that cannot be told, it may."""

@@ -19,6 +19,7 @@ from scheduler.plugins import (
     ports,
     taints,
 )
+from scheduler.plugins.dynamic_resources import filtering
 from scheduler.plugins.pod_affinity import preferring, requiring
 from scheduler.plugins.resources import balance, fullness, room
 from scheduler.plugins.topology_spread import preferring as spread_preferred
@@ -39,6 +40,7 @@ FILTERS: Final[tuple[contract.Filter[Any, Any], ...]] = (
     zone.FILTER,
     spread_required.FILTER,
     requiring.FILTER,
+    filtering.FILTER,
     declared_features.FILTER,
     capability.FILTER,
 )
@@ -51,6 +53,7 @@ SCORES: Final[tuple[contract.Score[Any, Any], ...]] = (
     binding.SCORE,
     spread_preferred.SCORE,
     preferring.SCORE,
+    filtering.SCORE,
     balance.SCORE,
     image_locality.SCORE,
 )
@@ -61,5 +64,5 @@ WISHES: Final[tuple[contract.Wish[Any], ...]] = (place.WISH, capability.WISH)
 # The criteria that upstream's scores make up, by the names that their weights have in the settings.
 RESOURCES: Final = (fullness.SCORE.name, balance.SCORE.name, image_locality.SCORE.name)
 AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, spread_preferred.SCORE.name, preferring.SCORE.name)
-# With the score that is asked only of pods with claims to be bound.
-RESOURCES_AND_STORAGE: Final = (*RESOURCES, binding.SCORE.name)
+# Those of the resources, too, that are asked only of pods with claims.
+OF_CLAIMS: Final = (binding.SCORE.name, filtering.SCORE.name)

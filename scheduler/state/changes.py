@@ -27,14 +27,15 @@ COMPANY: Final = 1 << 12  # a pod counted in or out, for all of the node's domai
 NAMESPACES: Final = 1 << 13  # the labels of one
 LINKS: Final = 1 << 14  # reports on links with the node; at ALL: between zones
 NOMINATED: Final = 1 << 15
-DEVICES: Final = 1 << 16  # which devices the node sees, and which are taken; at ALL: those of many nodes, classes
+DEVICES: Final = 1 << 16  # which devices the node sees, and which are taken; at ALL: those of many nodes
 OBJECTS: Final = 1 << 17  # DataObjects
 SELECTORS: Final = 1 << 18  # what Services and controllers select
 MOUNTS: Final = 1 << 19  # the volumes in use on the node, and what CSI drivers say of it
 STORAGE: Final = 1 << 20  # claims, volumes, classes and the like, which are looked up for each decision
 CLAIMS: Final = 1 << 21  # claims of devices, which are looked up for each decision
+CLASSES: Final = 1 << 22  # classes of devices, and which extended resources stand for them
 
-EVERY: Final = (1 << 22) - 1
+EVERY: Final = (1 << 23) - 1
 ALL: Final = -1
 
 # What decides which nodes count, and by which domains.

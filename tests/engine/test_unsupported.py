@@ -24,18 +24,9 @@ def volume(**source: Any) -> Object:
     return pod(volumes=[{"name": "v", **source}])
 
 
-def devices(name: str, count: str = "1") -> Object:
-    """A pod that asks for an extended resource."""
-    return pod("new", container() | {"resources": {"requests": {name: count}}})
-
-
 NEEDS = [
-    pytest.param(pod(resourceClaims=[{"name": "c"}]), "DynamicResources", id="resource claims"),
     pytest.param(pod(schedulingGroup={"podGroupName": "g"}), "spec.schedulingGroup", id="group"),
     pytest.param(pod(workloadRef={"name": "w", "podGroup": "g"}), "spec.workloadRef", id="workload of 1.35"),
-    pytest.param(
-        devices("deviceclass.resource.kubernetes.io/gpu"), "DynamicResources", id="a device class by its name"
-    ),
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import core, devices, names, verdicts
+from scheduler.api import core, names, verdicts
 from scheduler.kernel import commands, events, places
 from scheduler.plugins import registry
 from tests.kernel import running
@@ -206,13 +206,6 @@ CASES = [
         events.NodeSeen(T, node("n2")),
         False,
         id="nothing helps who needs what is not built",
-    ),
-    pytest.param(
-        pod("w", schedulingGroup={"podGroupName": "g"}),
-        [],
-        events.DevicesSeen(T, devices.DeviceClass(core.ObjectMeta(name="c"))),
-        True,
-        id="but perhaps device classes",
     ),
 ]
 

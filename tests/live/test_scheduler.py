@@ -125,11 +125,6 @@ async def test_a_gated_pod_waits_until_its_gates_are_gone(world: running.Running
     [
         pytest.param({"schedulingGroup": {"podGroupName": "g"}}, "spec.schedulingGroup", id="scheduling group"),
         pytest.param({"workloadRef": {"name": "w", "podGroup": "g"}}, "spec.workloadRef", id="workload of 1.35"),
-        pytest.param(
-            {"containers": [devices_of("deviceclass.resource.kubernetes.io/gpu")]},
-            "DynamicResources",
-            id="device class",
-        ),
     ],
 )
 async def test_a_pod_that_needs_what_is_not_built_stays_pending_and_is_told_what(
@@ -156,20 +151,16 @@ async def test_pods_of_a_group_are_never_bound_one_by_one(world: running.Running
     assert [name for _, name, _, _ in world.fake.bindings] == ["alone"]
 
 
-async def test_a_resource_that_a_device_class_claims_is_left_to_claims_as_long_as_it_does(
+async def test_a_resource_that_a_device_class_claims_is_taken_from_a_plugin_where_one_offers_it(
     world: running.Running,
 ) -> None:
-    """One node offers it by a plugin, the other leaves it to claims: which one suits is not ours to say."""
+    """The other node leaves it to claims, and has no device."""
     gpu = "example.com/gpu"
     world.fake.store.create("deviceclasses", {"metadata": {"name": "gpus"}, "spec": {"extendedResourceName": gpu}})
     offering = objects.node("n2")
     offering["status"]["allocatable"][gpu] = "2"
     world.fake.store.create("nodes", offering)
-    world.create("plain")
-    await world.placed("plain")
     world.create("devices", spec={"containers": [devices_of(gpu)]})
-    await world.until(lambda: "DynamicResources" in str(world.condition("devices")))
-    world.fake.store.delete("deviceclasses", "gpus")
     await world.placed("devices")
     assert world.node_of("devices") == "n2"
 

@@ -175,25 +175,23 @@ CLASS: Object = {"metadata": {"name": "gpus"}, "spec": {"extendedResourceName": 
 @pytest.mark.parametrize(
     ("offers", "classes", "count", "chosen"),
     [
-        pytest.param(["2", None], [CLASS], "1", None, id="one node leaves it to claims"),
-        pytest.param(["2", "0"], [CLASS], "1", None, id="none of it is not offered"),
-        pytest.param([None, None], [CLASS], "1", None, id="all leave it to claims"),
+        pytest.param(["2", None], [CLASS], "1", "a", id="one node leaves it to claims, and has no device"),
+        pytest.param(["2", "0"], [CLASS], "1", "a", id="none of it is not offered"),
+        pytest.param([None, None], [CLASS], "1", None, id="all leave it to claims, and have no device"),
         pytest.param(["2", "0"], [], "1", "a", id="no class claims it"),
         pytest.param(["2", "1"], [CLASS], "2", "a", id="every node offers it"),
         pytest.param(["2", "0"], [{"metadata": {"name": "gpus"}}], "1", "a", id="the class claims nothing"),
         pytest.param([None, None], [CLASS], "0", "ab", id="none is asked for"),
     ],
 )
-def test_an_extended_resource_that_a_device_class_claims_is_named(
+def test_an_extended_resource_that_a_device_class_claims_is_had_by_a_claim_where_no_plugin_offers_it(
     offers: list[str | None], classes: list[Object], count: str, chosen: str | None
 ) -> None:
     nodes = [node(name, more={} if offer is None else {GPU: offer}) for name, offer in zip("ab", offers, strict=True)]
     asked = question(nodes, pod("new", container() | {"resources": {"requests": {GPU: count}}}))
     told = json.loads(door.answer_line(json.dumps(asked | {"deviceClasses": classes}).encode()))
     if chosen is None:
-        assert told["fault"].startswith(
-            f"DynamicResources is not supported yet: cannot honour the extended resource {GPU}"
-        )
+        assert told["message"] == "0/2 nodes are available: 2 cannot allocate all claims."
     else:
         assert told["chosen"] in chosen
 

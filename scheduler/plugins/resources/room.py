@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from scheduler import config, errors
-from scheduler.api import core
+from scheduler.api import core, devices
 from scheduler.plugins import contract, events, request
 from scheduler.plugins.common import int64
 from scheduler.plugins.resources import amounts
@@ -53,6 +53,8 @@ def _rows(wanted: Wanted, view: snapshot.Snapshot) -> contract.Verdict | None:
     for name, amount in wanted:
         column = amounts.column(view, name)
         lack = column.offered - column.in_use < amount
+        if view.claims.class_of(name) is not None:
+            lack &= column.offered > 0  # elsewhere it is had by a claim
         if lack.any():
             labels.append(f"Insufficient {name}")
             lacks.append(lack)
@@ -100,6 +102,8 @@ def _cell(wanted: Wanted, view: snapshot.Snapshot, slot: int, delta: contract.De
                 free -= delta.moved(name)
             if amount <= int64.wrap(free):
                 continue
+        if allocatable == 0 and view.claims.class_of(name) is not None:
+            continue
         lacks.append(f"Insufficient {name}")
         hopeless = hopeless or amount > allocatable
     if not lacks:
@@ -115,6 +119,8 @@ def _wakes(event: events.Event, wanted: Wanted) -> bool:
             return old is not None and (new is None or _asks_less(old, new, dict(wanted)))
         case events.OwnPodChanged(old, new):
             return _asks_less(old, new)
+        case events.DevicesChanged(old, devices.DeviceClass() as new):
+            return _stands_for(old, new, wanted)
         case _:
             return False
 
@@ -129,6 +135,16 @@ def _has_more(old: core.Node | None, new: core.Node, wanted: Wanted) -> bool:
     if any(now.get(name, 0) < amount for name, amount in wanted) or now.get("pods", 0) < 1:
         return False
     return old is None or any(now.get(name, 0) > before.get(name, 0) for name in ("pods", *dict(wanted)))
+
+
+def _stands_for(old: devices.Object | None, new: devices.DeviceClass, wanted: Wanted) -> bool:
+    """Whether a class stands for something that is asked for, as it did not before."""
+    before = old.spec.extended_resource_name if isinstance(old, devices.DeviceClass) else None
+    if old is not None and before == new.spec.extended_resource_name:
+        return False
+    names = dict(wanted)
+    is_new = old is None and devices.CLASS_RESOURCE + new.metadata.name in names
+    return is_new or new.spec.extended_resource_name in names
 
 
 def _asks_less(old: core.Pod, new: core.Pod, of: Collection[str] | None = None) -> bool:
@@ -146,6 +162,6 @@ FILTER: Final = contract.Filter(
     compile=_compile,
     rows=_rows,
     cell=_cell,
-    facets=changes.USE | changes.OFFER | changes.ALIVE,
+    facets=changes.USE | changes.OFFER | changes.ALIVE | changes.CLASSES,
     wakes=_wakes,
 )

@@ -39,7 +39,7 @@ class Content:
         self.attributes = device.attributes
         self.capacity = device.capacity
         self.allows_many = device.allow_multiple_allocations
-        self.answers: dict[str, object] = {}
+        self.answers: dict[object, object] = {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +49,7 @@ class Item:
     Attributes:
         taints: Its own and those that rules give it, as far as they keep somebody from taking it.
         consumes: What it takes of the counters of its pool, in billionths.
+        is_plain: Whether it is given as a whole, to whoever comes first to its node.
     """
 
     id: use.DeviceId
@@ -57,6 +58,7 @@ class Item:
     content: Content
     taints: tuple[devices.Taint, ...]
     consumes: tuple[tuple[CounterKey, int], ...]
+    is_plain: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +217,10 @@ class Pools:
                 for taken in device.consumes_counters
                 for name, counter in taken.counters.items()
             ),
+            is_plain=not (
+                device.allow_multiple_allocations or device.consumes_counters or spec.per_device_node_selection
+            )
+            and all(one.request_policy is None and quantities.nano(one.value) >= 0 for one in device.capacity.values()),
         )
 
     def _content(self, one: devices.ResourceSlice, device: devices.Device) -> Content:

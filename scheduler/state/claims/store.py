@@ -36,6 +36,7 @@ class Claims:
         objects: All of them, as they were seen.
         pools: The devices.
         use: Which of them are taken.
+        classes_version: Another object after each change of classes.
     """
 
     def __init__(self, log: changes.Log, index_of: Mapping[str, int]) -> None:
@@ -50,6 +51,7 @@ class Claims:
         self._special: dict[str, dict[Key, devices.ResourceClaim]] = {}  # claims for extended resources, by pod uid
         self._log = log
         self._index_of = index_of
+        self.classes_version = object()
 
     # Reading
 
@@ -139,7 +141,8 @@ class Claims:
             self._log.note(changes.ALL, changes.DEVICES)
         elif kind is devices.DeviceClass:
             self._by_resource = _by_resource(self._classes.values())
-            self._log.note(changes.ALL, changes.DEVICES)
+            self.classes_version = object()
+            self._log.note(changes.ALL, changes.CLASSES)
         self._log.note(changes.ALL, changes.CLAIMS)
         return before
 
