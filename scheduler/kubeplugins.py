@@ -39,7 +39,6 @@ _DEFAULTS: Final[Mapping[str, int]] = {
     "PodTopologySpread": 2,
     "InterPodAffinity": 2,
     "DynamicResources": 2,
-    "DynamicResources": 2,
     "DefaultPreemption": 0,
     "NodeResourcesBalancedAllocation": 1,
     "ImageLocality": 1,
@@ -85,8 +84,8 @@ POINTS: Final[Mapping[str, tuple[str, ...]]] = {
     "podGroupPostFilter": ("DynamicResources", "DefaultPreemption"),
 }
 FILTERS: Final = frozenset(_FILTERS)
-# What scores, with its weight, in upstream's order, as far as it is computed here.
-SCORE_WEIGHTS: Final[Mapping[str, int]] = {name: _DEFAULTS[name] or 1 for name in _SCORES if name != "DynamicResources"}
+# What scores, with its weight, in upstream's order.
+SCORE_WEIGHTS: Final[Mapping[str, int]] = {name: _DEFAULTS[name] or 1 for name in _SCORES}
 
 _INT32_MAX: Final = 2**31 - 1
 
