@@ -127,10 +127,10 @@ class Reservations:
         if spec.volumes and runs(volumebinding.PLUGIN):
             stored = binding.binding_on(asked, view, slot)
         granted: tuple[granting.Grant, ...] | None = None
-        if runs(deviceclaims.PLUGIN) and any(
-            self._is_awaited(asked.pod, name) for name in deviceclaims.names(asked.pod)
-        ):
-            granted = ()
+        if runs(deviceclaims.PLUGIN):
+            granted = granting.allocation_on(asked, view, slot)
+            if granted is None and any(self._is_awaited(asked.pod, name) for name in deviceclaims.names(asked.pod)):
+                granted = ()
         return Needed(stored, granted) if stored is not None or granted is not None else None
 
     def _is_awaited(self, pod: core.Pod, name: str) -> bool:
