@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scheduler.api import core, crd, devices, policy, verdicts, volumes
+from scheduler.api import core, crd, devices, podgroups, policy, verdicts, volumes
 from scheduler.kernel import commands
 
 
@@ -114,6 +114,23 @@ class PodGone(Event, frozen=True):
     """A pod that had a node is gone or finished."""
 
     uid: str
+
+
+class GroupsKnown(Event, frozen=True):
+    """The API server has groups of pods, and all that there are have been seen."""
+
+
+class GroupSeen(Event, frozen=True):
+    """A group of pods is there, as given."""
+
+    group: podgroups.PodGroup
+
+
+class GroupGone(Event, frozen=True):
+    """A group of pods is gone."""
+
+    namespace: str
+    name: str
 
 
 class StorageSeen(Event, frozen=True):
@@ -248,6 +265,9 @@ Any = (
     | ObjectGone
     | CapabilitySeen
     | CapabilityGone
+    | GroupsKnown
+    | GroupSeen
+    | GroupGone
     | StorageSeen
     | StorageGone
     | DevicesSeen

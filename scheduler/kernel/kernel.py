@@ -16,8 +16,6 @@ decisions.
 
 from __future__ import annotations
 
-import datetime
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,12 +29,14 @@ from scheduler.kernel import (
     commands,
     events,
     failing,
+    groups,
     journal,
     places,
     preempting,
     queue,
     reserving,
     settling,
+    tried,
     world,
 )
 from scheduler.plugins import request
@@ -65,6 +65,7 @@ class Kernel:
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
         self._out: list[commands.Command] = []
+        self._groups = groups.Groups(self.queue, self.state.is_placed)
         self._failing = failing.Failing(known=self.world, waiting=self.queue, out=self._out)
         self._settling = settling.Settling(
             known=self.world,
@@ -94,9 +95,11 @@ class Kernel:
         self._settings = settings
         self._engines = byname.Engines(settings)
         self._chance = np.random.PCG64(seed)
-        self._second = -1, ""  # a second since 1970, and as text
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             **self.world.handlers(),
+            events.GroupsKnown: self._groups.known,
+            events.GroupSeen: self._groups.seen,
+            events.GroupGone: self._groups.gone,
             events.StorageSeen: self._reserving.storage_seen,
             events.StorageGone: self._reserving.storage_gone,
             events.DevicesSeen: self._reserving.devices_seen,
@@ -150,7 +153,8 @@ class Kernel:
                 self._attempt(entry)
             except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
                 self._out.append(commands.Defect("cycle", entry.pod.key, bug))
-                self._abandon(entry)
+                for one in dict.fromkeys((entry, *self.queue.at(places.Place.IN_CYCLE))):
+                    self._abandon(one)
         return self._end()
 
     def wait_s(self) -> float | None:
@@ -182,6 +186,7 @@ class Kernel:
         if uid in self.reservations:  # somebody else bound it
             self.reservations.end(uid)
         self.world.pod_seen(event.pod, assumed)
+        self._groups.joined(event.pod)
 
     def _pod_gone(self, event: events.PodGone) -> None:
         assumed = self._assumed(event.uid)
@@ -200,6 +205,8 @@ class Kernel:
         self.world.nominations.put(uid, pod if entry is not None else None)
         if entry is not None and before is not None:
             self.world.asks_anew(entry, before)
+        if entry is not None:
+            self._groups.joined(pod)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
@@ -213,6 +220,7 @@ class Kernel:
         for pod in event.pods:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
                 self.world.nominations.put(pod.metadata.uid, entry.pod)
+                self._groups.joined(entry.pod)
         for uid in [uid for uid in self.world.nominations.known() if self.queue.get(uid) is None]:
             self.world.nominations.put(uid, None)
 
@@ -234,14 +242,73 @@ class Kernel:
     # --------------------------------------------------------------------------------------------------- a decision
 
     def _attempt(self, entry: queue.Entry) -> None:
+        group = self._groups.of(entry.pod)
+        if isinstance(group, groups.Gang):
+            self._attempt_gang(entry, group)
+        elif group is not None and group.fault:
+            self._hold_back(entry, self._record(entry), group.fault, None)
+        elif group is not None:
+            self.queue.put_aside(entry, {queue.GANG: group.key})
+        elif (one := self._try(entry)) is not None and one.found.node:
+            self._assume(one)
+            self._go_on(one)
+        elif one is not None:
+            self._refuse(entry, one.record, one.found)
+
+    def _attempt_gang(self, first: queue.Entry, gang: groups.Gang) -> None:
+        """All of a gang that wait, each on the state with those before it: all of whom have a node are bound, or none."""
+        one = self._try_member(first, asks=True)
+        if one is None:
+            return
+        done: list[tried.Tried] = []
+        entries, placed = self._groups.take_others(gang), self._groups.placed(gang)
+        while True:
+            if one is not None:
+                done.append(one)
+            if one is not None and one.found.node:
+                self._assume(one)
+                placed += 1
+            if not entries or placed + len(entries) < gang.min_count:
+                break  # as upstream, nobody is tried in vain
+            one = self._try_member(entries.pop(0), asks=False)
+        is_enough, why = placed >= gang.min_count, groups.too_few(gang, placed, len(entries))
+        with_node = [one for one in done if one.found.node]
+        for one in with_node:
+            if is_enough:
+                self._go_on(one)
+            else:
+                self.world.retract(one.entry.pod)
+                self._hold_back(one.entry, one.record, why, gang.key)
+        for one in done:
+            if not one.found.node:
+                self._refuse(one.entry, one.record, one.found, evicts=is_enough)
+        for entry in entries:
+            self._hold_back(entry, self._record(entry), why, gang.key)
+
+    def _try_member(self, entry: queue.Entry, *, asks: bool) -> tried.Tried | None:
+        """Decide about a pod of a gang, of which nothing may be bound before the others of the gang have nodes."""
+        one = self._try(entry, asks=asks)
+        if one is None or one.waiting is None:
+            return one
+        self._hold_back(entry, one.record, groups.CLAIMS, None)
+        return None
+
+    def _hold_back(self, entry: queue.Entry, record: journal.Record, why: str, group: groups.Key | None) -> None:
+        """A pod is not placed because of its group, or (None) as that asks for what is not built."""
+        record.outcome, record.message, record.node = "unschedulable" if group else "unsupported", why, ""
+        self._out.append(commands.Unplaced(entry.pod, record))
+        self.queue.put_back(entry, {queue.GANG: group} if group else {queue.UNSUPPORTED: None})
+
+    def _try(self, entry: queue.Entry, *, asks: bool = True) -> tried.Tried | None:
+        """Decide about a pod; None: it waits for an answer about its data, or is told what went wrong."""
         pod = entry.pod
         record = None
         try:
-            asked = entry.asked = entry.asked or request.prepare(pod)
-            if asked.intent.inputs and not entry.is_cleared:
+            asked = entry.asked = entry.asked or request.prepare(self._groups.read(pod))
+            if asks and asked.intent.inputs and not entry.is_cleared:
                 self.queue.ask(entry)
                 self._out.append(commands.AskData(pod, entry.arrived))
-                return
+                return None
             entry.is_cleared = False
             record = self._record(entry)
             self.journal.add(record)
@@ -253,40 +320,39 @@ class Kernel:
             record.fill(found, view)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))
-            return
+            return None
         except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
             self._out.append(commands.Defect("cycle", pod.key, bug))
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
-            return
-        if found.node:
-            waiting = self.reservations.needed(asked, view, found.node, engine.runs)
-            self.world.assume(pod, found.node, asked.asked)
-            self.queue.bind(entry)
-            if waiting is None:
-                self._settling.begin(bindings.Flight(pod, found.node, record, self.now_s))
-            else:
-                self._reserving.begin(pod, found.node, record, waiting, self.now_s)
+            return None
+        waiting = self.reservations.needed(asked, view, found.node, engine.runs) if found.node else None
+        return tried.Tried(entry, asked, record, found, waiting)
+
+    def _assume(self, one: tried.Tried) -> None:
+        self.world.assume(one.entry.pod, one.found.node, one.asked.asked)
+
+    def _go_on(self, one: tried.Tried) -> None:
+        """From an assumption to a binding."""
+        pod, node = one.entry.pod, one.found.node
+        self.queue.bind(one.entry)
+        if one.waiting is None:
+            self._settling.begin(bindings.Flight(pod, node, one.record, self.now_s))
         else:
-            self._refuse(entry, record, found)
+            self._reserving.begin(pod, node, one.record, one.waiting, self.now_s)
 
     def _record(self, entry: queue.Entry) -> journal.Record:
         return journal.Record(
             pod=entry.pod.key,
             uid=entry.uid,
-            time=self._time(),
+            time=self.world.time(),
             attempt=entry.attempts + 1,
             outcome="failed",
             sequence=self.sequence,
         )
 
-    def _time(self) -> str:
-        """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
-        second = math.floor(self.world.wall_s)
-        if second != self._second[0]:
-            self._second = second, datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
-        return f"{self._second[1][:-6]}.{int((self.world.wall_s - second) * 1e6):06}+00:00"
-
-    def _refuse(self, entry: queue.Entry, record: journal.Record, found: decision.Decision) -> None:
+    def _refuse(
+        self, entry: queue.Entry, record: journal.Record, found: decision.Decision, *, evicts: bool = True
+    ) -> None:
         """No node: say why, and wait for something to change."""
         if found.fault:
             record.outcome, record.message = "unsupported", found.fault
@@ -296,7 +362,7 @@ class Kernel:
             record.outcome = "unschedulable"
         node = preempting.nominated(found)
         is_news = node is not None and self.world.nominations.renominate(entry, node)
-        chosen = found.preemption.chosen if found.preemption is not None else None
+        chosen = found.preemption.chosen if evicts and found.preemption is not None else None
         victims = len(chosen.victims) if chosen is not None else 0
         self._out.append(
             commands.Unplaced(

@@ -34,6 +34,7 @@ LIMIT: Final = 100_000  # pods, about 4 kB each
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 UNSUPPORTED = "unsupported"  # refuses who needs what is not built
+GANG = "GangScheduling"  # refuses who waits for others of its group
 
 Place = places.Place
 Entry = members.Entry
@@ -77,6 +78,9 @@ class Queue:
 
     def entries(self) -> Iterable[Entry]:
         return self._entries.values()
+
+    def at(self, place: Place) -> list[Entry]:
+        return [self._entries[uid] for uid in self.lines[place].uids()]
 
     def count(self, *places: Place) -> int:
         return sum(len(self.lines[place]) for place in places)
@@ -217,6 +221,16 @@ class Queue:
         if head is not None:
             entry = self._entries[head[1]]
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+
+    def take(self, entry: Entry) -> None:
+        """A pod is tried out of its turn."""
+        self._move(entry, Place.IN_CYCLE)
+
+    def put_aside(self, entry: Entry, refused_by: Mapping[str, members.Asked]) -> None:
+        """A pod is not tried at all, for these reasons: it sleeps, and that counts for no failure."""
+        if entry.place is not Place.GONE:
+            self._move(entry, Place.UNSCHEDULABLE, timing.flush_s(self._clock()))
+            self.asleep.add(entry, refused_by)
 
     def put_back(self, entry: Entry, refused_by: Mapping[str, members.Asked] = members.NOBODY) -> None:
         """No node fits, by these filters, of which so much was asked: sleep until something happens."""

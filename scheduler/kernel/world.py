@@ -6,6 +6,8 @@ what a new version changes, and to hand out the question of a decision.
 
 from __future__ import annotations
 
+import datetime
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -35,6 +37,7 @@ class World:
 
     def __init__(self, settings: config.Settings, home: str, waiting: queue.Queue) -> None:
         self.wall_s = 0.0
+        self._second = -1, ""  # a second since 1970, and as text
         self.state = cluster.Cluster(settings.network, home, witness_max_age_s=settings.witness_max_age_s)
         self.nodes: dict[str, core.Node] = {}
         self.unreadable_nodes: set[str] = set()
@@ -52,6 +55,13 @@ class World:
     def view(self) -> snapshot.Snapshot:
         """The state as a decision reads it; valid until the next change."""
         return self.state.freeze(self.wall_s)
+
+    def time(self) -> str:
+        """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
+        second = math.floor(self.wall_s)
+        if second != self._second[0]:
+            self._second = second, datetime.datetime.fromtimestamp(second, datetime.UTC).isoformat()
+        return f"{self._second[1][:-6]}.{int((self.wall_s - second) * 1e6):06}+00:00"
 
     def drain(self) -> list[commands.Command]:
         """What there is to tell of since the last time."""
@@ -251,6 +261,13 @@ class World:
             self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `Nominations.put`
             self.wake(changes.AssignedPodChanged(_on(pod, node), None))
 
+    def retract(self, pod: core.Pod) -> None:
+        """Take an assumption back of which nobody has heard."""
+        uid = pod.metadata.uid
+        self.state.forget(uid)
+        self.state.remove_pod(uid)
+        self.nominations.put(uid, pod)
+
     # ---------------------------------------------------------------------------------------------------- wake-ups
 
     def _nomination_over(self, before: core.Pod) -> None:
@@ -262,7 +279,7 @@ class World:
         """Rouse those of whom a filter that refused them says that this may help, each once."""
         roused: dict[str, members.Entry] = {}
         for plugin in self._queue.asleep.plugins():
-            if plugin == queue.UNSUPPORTED:
+            if plugin in {queue.UNSUPPORTED, queue.GANG}:
                 continue
             for asked, alike in self._queue.asleep.of(plugin):
                 if self._helps(plugin, event, asked):
@@ -276,12 +293,17 @@ class World:
         event = changes.OwnPodChanged(before, entry.pod)
         asks: dict[str, members.Asked] = {}
         for plugin, asked in entry.refused_by.items():
+            if plugin == queue.GANG:
+                asks[plugin] = asked
+                continue
             rule = self._filters.get(plugin)
             if rule is None or self._helps(plugin, event, asked):
                 self._queue.rouse(entry)
                 return
             try:
-                asks[plugin] = rule.compile(request.prepare(entry.pod), self._settings)
+                asks[plugin] = rule.compile(
+                    request.prepare(entry.pod), self._settings.of(entry.pod.spec.scheduler_name)
+                )
             except errors.InputError:
                 asks[plugin] = None
             if asks[plugin] is None:  # the filter lets it pass; or its turn will tell its user what cannot be read

@@ -31,6 +31,7 @@ from scheduler.live import (
     kopfwatch,
     metrics,
     podfeed,
+    podgroupfeed,
     recorder,
     selectorfeed,
     twodoors,
@@ -131,6 +132,7 @@ class Following:
         self._selectors = selectorfeed.Selectors(api, self.driver, failures)
         self._budgets = budgetfeed.Budgets(api, self.driver, failures)
         self._devices = devicefeed.Devices(api, self.driver, failures)
+        self._pod_groups = podgroupfeed.PodGroups(api, self.driver, failures)
 
     def watches(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to run from the start on, by name."""
@@ -144,6 +146,7 @@ class Following:
             "watch of selectors": self._selectors.run(),
             "watch of pod disruption budgets": self._budgets.run(),
             "watch of devices": self._devices.run(),
+            "watch of pod groups": self._pod_groups.run(),
         }
 
     async def sync(self, *, kopf_started: Callable[[], None]) -> dict[str, Coroutine[Any, Any, None]]:

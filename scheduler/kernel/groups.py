@@ -1,0 +1,153 @@
+"""Pods of a group: a gang's are placed all together, or none of them.
+
+A pod names its group, an object of the API server's own that says how many are wanted at least. Until that is there,
+and so many pods with it, its pods wait and are told nothing, as upstream's do. Then, when one of them has its turn, all
+that wait are decided, each on the state with those before it: if enough have a node all these are bound, and else all
+is taken back. So whatever wakes one of them has all of them tried.
+
+Nobody is evicted for a gang that does not fit. What else a group can ask for is refused by name.
+
+Source: pkg/scheduler/framework/plugins/gangscheduling and schedule_one_podgroup.go of Kubernetes 1.37.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from scheduler.api import core, podgroups
+from scheduler.kernel import events, members, places, queue
+
+CLAIMS: Final = f"{queue.GANG}: cannot honour claims that are bound together with their pod"
+
+Key = tuple[str, str]  # namespace, name
+_TAKEN_ALONG: Final = frozenset({places.Place.ACTIVE, places.Place.BACKOFF, places.Place.UNSCHEDULABLE})
+
+
+class Gang(NamedTuple):
+    """Pods that are placed together."""
+
+    key: Key
+    min_count: int
+
+
+class Waits(NamedTuple):
+    """A pod is not to be tried: others are missing, or (``fault``) its group asks for what is not built."""
+
+    key: Key
+    fault: str = ""
+
+
+class Groups:
+    """The groups that the API server knows, and who is of them.
+
+    Args:
+        waiting: The pods that have no node yet.
+        is_placed: Whether a pod, by uid, is on a node or about to be.
+
+    Attributes:
+        are_known: Whether the API server has such groups; else a pod that names one is told that it cannot be honoured.
+    """
+
+    def __init__(self, waiting: queue.Queue, is_placed: Callable[[str], bool]) -> None:
+        self.are_known = False
+        self._queue = waiting
+        self._is_placed = is_placed
+        self._groups: dict[Key, podgroups.PodGroup] = {}
+        self._pods: dict[Key, dict[str, None]] = {}  # by uid, in the order in which they came; some are gone since
+
+    # ------------------------------------------------------------------------------------------------ what is seen
+
+    def known(self, _: events.GroupsKnown) -> None:
+        """All groups that there are have been seen."""
+        if not self.are_known:
+            self.are_known = True
+            self._rouse(queue.UNSUPPORTED)
+
+    def seen(self, event: events.GroupSeen) -> None:
+        meta = event.group.metadata
+        key = meta.namespace, meta.name
+        self._groups[key] = event.group
+        self._rouse(queue.GANG, key)
+        self._rouse(queue.UNSUPPORTED, key)
+
+    def gone(self, event: events.GroupGone) -> None:
+        self._groups.pop((event.namespace, event.name), None)
+
+    def joined(self, pod: core.Pod) -> None:
+        """A pod is there; if it is new, those that wait for others of its group may go on."""
+        key = _key(pod)
+        if key is not None and pod.metadata.uid not in self._pods.get(key, ()):
+            self._pods.setdefault(key, {})[pod.metadata.uid] = None
+            self._rouse(queue.GANG, key)
+
+    def _rouse(self, plugin: str, of: Key | None = None) -> None:
+        """Have those go on that sleep for this reason, and (if one is given) are of this group."""
+        for asked, alike in self._queue.asleep.of(plugin):
+            for entry in alike if asked in {None, of} or of is None else ():
+                if of is None or _key(entry.pod) == of:
+                    entry.asked = None  # it may have been read with what is read otherwise now
+                    self._queue.rouse(entry)
+
+    # --------------------------------------------------------------------------------------------- who is to be tried
+
+    def of(self, pod: core.Pod) -> Gang | Waits | None:
+        """With whom a pod is to be placed; None: it is placed by itself."""
+        key = _key(pod)
+        if key is None or not self.are_known:
+            return None
+        group = self._groups.get(key)
+        if group is None:
+            return Waits(key)
+        spec = group.spec
+        for field, asked in (
+            ("schedulingConstraints", spec.scheduling_constraints),
+            ("parentCompositePodGroupName", spec.parent_composite_pod_group_name),
+        ):
+            if asked is not None:
+                return Waits(key, f"{queue.GANG}: cannot honour spec.{field} of PodGroup {key[1]}")
+        if spec.scheduling_policy.gang is None:
+            return None
+        least = spec.scheduling_policy.gang.min_count
+        return Gang(key, least) if len(self._present(key)) >= least else Waits(key)
+
+    def read(self, pod: core.Pod) -> core.Pod:
+        """A pod as it is decided: which group it is of decides nothing there, where groups are known."""
+        if self.are_known and pod.spec.scheduling_group is not None:
+            return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, scheduling_group=None))
+        return pod
+
+    def take_others(self, gang: Gang) -> list[members.Entry]:
+        """Take out of the queue who is to be tried with the one that has its turn: all that wait, in that order."""
+        found = [self._queue.get(uid) for uid in self._present(gang.key)]
+        ready = [one for one in found if one is not None and one.place in _TAKEN_ALONG and not one.is_preempting]
+        for entry in ready:
+            self._queue.take(entry)
+        return sorted(ready, key=lambda entry: (-entry.pod.spec.priority, entry.queued))
+
+    def placed(self, gang: Gang) -> int:
+        """How many have a node, or are about to."""
+        return sum(map(self._is_placed, self._present(gang.key)))
+
+    def _present(self, key: Key) -> dict[str, None]:
+        """The pods of a group that there are; those that are gone are forgotten."""
+        pods = self._pods.get(key, {})
+        for uid in [uid for uid in pods if self._queue.get(uid) is None and not self._is_placed(uid)]:
+            del pods[uid]
+        if not pods:
+            self._pods.pop(key, None)
+        return pods
+
+
+def too_few(gang: Gang, placed: int, left: int) -> str:
+    """Why a gang is not placed, in upstream's words: so many have a node, and so many are not tried yet."""
+    which = "cannot be satisfied" if placed + left < gang.min_count else "is not yet satisfied"
+    return f"minCount ({gang.min_count}) {which}: {placed} scheduled, {left} remaining"
+
+
+def _key(pod: core.Pod) -> Key | None:
+    group = pod.spec.scheduling_group
+    name = group.get("podGroupName", "") if group is not None else ""
+    return (pod.metadata.namespace, name) if name else None
