@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity parity-configuration hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity parity-configuration sequences hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -63,6 +63,9 @@ parity: $(STAMP)  ## our decisions and kube-scheduler's own plugins on the same 
 
 parity-configuration: $(STAMP)  ## kube-scheduler and we read the same hostile configuration files: COUNT=10000 SEED=1
 	$(PY) -m tests.parity.configuring $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+sequences: $(STAMP)  ## one script of changes for kube-scheduler and for ours, each on an API server of its own: COUNT=20 LENGTH=20 SEED=1
+	$(PY) -m tests.parity.sequences.compare $(if $(COUNT),--count $(COUNT)) $(if $(LENGTH),--length $(LENGTH)) $(if $(SEED),--seed $(SEED))
 
 hostile: $(STAMP)  ## 100,000 hostile answers and as many hostile notices of stores: crashes, memory, the loop's stalls
 	$(PY) -m tests.daemon.hostile $(ARGS)

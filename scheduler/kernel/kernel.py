@@ -256,7 +256,7 @@ class Kernel:
             self._refuse(entry, one.record, one.found)
 
     def _attempt_gang(self, first: queue.Entry, gang: groups.Gang) -> None:
-        """All of a gang that wait, each on the state with those before it: all of whom have a node are bound, or none."""
+        """All of a gang that wait, each on the state with those before it: all who have a node are bound, or none."""
         one = self._try_member(first, asks=True)
         if one is None:
             return
