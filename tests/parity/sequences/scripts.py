@@ -1,4 +1,4 @@
-"""Scripts of what happens to a cluster: nodes and pods that come, go and change, one after the other.
+"""Scripts of what happens to a cluster: nodes, pods, claims and volumes that come, go and change, one after the other.
 
 A script is drawn from one generator, so that a seed repeats it. What can be known of the outcome without a scheduler is
 little, so each step is one that can be done whoever is placed where. Ties between nodes would let two schedulers part
@@ -25,6 +25,7 @@ READY = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message":
 APPS = ("front", "back")
 GATE = {"name": "example.com/wait"}
 ADD = "+"
+CLASS = "local"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Step:
 
     Attributes:
         what: create, delete, or change.
-        kind: nodes or pods.
+        kind: nodes, pods, claims or volumes.
         name: Of the object.
         body: Of a new object, or the parts that change, as `merged` takes them.
     """
@@ -70,12 +71,16 @@ class _Writer:
         self._rng = rng
         self._nodes: dict[str, Json] = {}
         self._pods: dict[str, Json] = {}
+        self._claims: list[str] = []  # that pods name, and that are not there yet
         self._made = 0
+        self._stored = 0
 
     def step(self) -> Step:
         acts = [self.pod, self.pod, self._delete_pod, self._change_node, self._change_node, self._change_pod]
         if len(self._nodes) < len(SIZES):
             acts.append(self.node)
+        if self._claims:
+            acts += [self._claim, self._claim, self._volume]
         while True:
             step = self._rng.choice(acts)()
             if step is not None:
@@ -124,6 +129,10 @@ class _Writer:
             container["ports"] = [{"containerPort": 8000, "hostPort": 8000}]
         if rng.random() < 0.15:
             spec["schedulingGates"] = [GATE]
+        if rng.random() < 0.2:
+            claim = f"c{self._made}"
+            self._claims.append(claim)
+            spec["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": claim}}]
         if rng.random() < 0.25:
             other = {"matchLabels": {"app": rng.choice(APPS)}}
             term = {"topologyKey": rng.choice(["kubernetes.io/hostname", "topology.kubernetes.io/zone"])}
@@ -133,6 +142,31 @@ class _Writer:
         if rng.random() < 0.2:
             one = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
             spec["topologySpreadConstraints"] = [one | {"labelSelector": selector}]
+
+    def _claim(self) -> Step | None:
+        if not self._claims:
+            return None
+        name = self._claims.pop(0)
+        asked = {
+            "storageClassName": CLASS,
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        }
+        return Step("create", "claims", name, {"metadata": {"name": name}, "spec": asked})
+
+    def _volume(self) -> Step:
+        """No two are of one size, so that there is one that fits best."""
+        self._stored += 1
+        zone = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [self._rng.choice(ZONES)]}
+        spec = {
+            "storageClassName": CLASS,
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": f"{self._stored}Gi"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}},
+            "local": {"path": "/data"},
+        }
+        name = f"v{self._stored}"
+        return Step("create", "volumes", name, {"metadata": {"name": name}, "spec": spec})
 
     def _delete_pod(self) -> Step | None:
         if not self._pods:

@@ -15,12 +15,18 @@ from typing import Any, Final, NamedTuple
 from demo import processes
 from localcluster import binaries, cluster
 from scheduler import errors
+from scheduler.api import volumes
 from tests.parity.sequences import scripts
 
 Json = dict[str, Any]
 
 SPACE: Final = "/api/v1/namespaces/default"
-PATHS: Final = {"nodes": "/api/v1/nodes", "pods": f"{SPACE}/pods"}
+PATHS: Final = {
+    "nodes": "/api/v1/nodes",
+    "pods": f"{SPACE}/pods",
+    "claims": f"{SPACE}/persistentvolumeclaims",
+    "volumes": "/api/v1/persistentvolumes",
+}
 # A backoff of a second is over when the second ends in which it does; so both have the same to try when a step comes.
 QUIET_S: Final = 2.2
 LONG_S: Final = 60.0
@@ -45,6 +51,9 @@ class World:
         for name, value in scripts.CLASSES.items():
             body = {"metadata": {"name": name}, "value": value, "preemptionPolicy": "Never"}
             running.api.request("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", body)
+        of_volumes = {"metadata": {"name": scripts.CLASS}, "provisioner": volumes.NO_PROVISIONER}
+        of_volumes["volumeBindingMode"] = volumes.WAIT_FOR_FIRST_CONSUMER
+        running.api.request("POST", "/apis/storage.k8s.io/v1/storageclasses", of_volumes)
 
     def do(self, step: scripts.Step) -> None:
         """Have something happen; what cannot happen, as a pod is not there any more, does not."""
