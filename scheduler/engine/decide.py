@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from scheduler import config
 from scheduler.engine import decision, profiles, ranking, rows, shapes, sheet, unsupported, verdict
-from scheduler.engine.preemption import evaluation
+from scheduler.engine.preemption import evaluation, residents
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
@@ -53,6 +53,7 @@ class Engine:
         groups = [(*registry.RESOURCES, *some) for some in more]
         self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
         self._data = cost.Kept(settings)
+        self._residents = residents.Residents()
         self._log: changes.Log | None = None
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
         self._shelf = shelf or rows.Shelf()
@@ -99,15 +100,8 @@ class Engine:
         if failure := made_of.failure():
             return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused, message=failure, is_failed=True)
         if not made_of.count:
-            return _nothing_fits(
-                view,
-                asked,
-                draw,
-                shape=shape,
-                made_of=made_of,
-                narrowed=refused,
-                arriving=deltas,
-                preempts=self._settings.plugins.preempts,
+            return self._nothing_fits(
+                view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, arriving=deltas
             )
         return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
 
@@ -185,6 +179,40 @@ class Engine:
         )
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 
+    def _nothing_fits(
+        self,
+        view: snapshot.Snapshot,
+        asked: request.PodRequest,
+        draw: int,
+        *,
+        shape: shapes.Shape,
+        made_of: sheet.Sheet,
+        narrowed: verdict.PodVerdict | None,
+        arriving: sheet.Deltas,
+    ) -> decision.Decision:
+        reasons, resolvable, plugins = made_of.refused()
+        if narrowed is not None and bool((made_of.refuser == sheet.NARROWED).any()):
+            plugins |= set(narrowed.plugins)
+        return decision.Decision(
+            asked,
+            view,
+            made_of=made_of,
+            pod_verdict=narrowed,
+            message=decision.nodes_message(view, made_of, reasons, narrowed),
+            preemption=evaluation.look(
+                view,
+                asked.pod,
+                made_of,
+                resolvable,
+                arriving=arriving,
+                chance=_scatter(draw),
+                known=self._residents,
+            )
+            if view.count and self._settings.plugins.preempts
+            else None,
+            refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
+        )
+
 
 def _scatter(draw: int) -> int:
     """A number that looks like no neighbour's: 0..2**64 - 1.
@@ -230,30 +258,3 @@ def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Delta
             placed = snapshot.Placed(other, node, slot, demand.of(other), demand.host_ports(other), assumed=True)
             found.setdefault(slot, []).append(placed)
     return {slot: contract.Delta(added=tuple(pods)) for slot, pods in found.items()}
-
-
-def _nothing_fits(
-    view: snapshot.Snapshot,
-    asked: request.PodRequest,
-    draw: int,
-    *,
-    shape: shapes.Shape,
-    made_of: sheet.Sheet,
-    narrowed: verdict.PodVerdict | None,
-    arriving: sheet.Deltas,
-    preempts: bool,
-) -> decision.Decision:
-    reasons, resolvable, plugins = made_of.refused()
-    if narrowed is not None and bool((made_of.refuser == sheet.NARROWED).any()):
-        plugins |= set(narrowed.plugins)
-    return decision.Decision(
-        asked,
-        view,
-        made_of=made_of,
-        pod_verdict=narrowed,
-        message=decision.nodes_message(view, made_of, reasons, narrowed),
-        preemption=evaluation.look(view, asked.pod, made_of, resolvable, arriving=arriving, chance=_scatter(draw))
-        if view.count and preempts
-        else None,
-        refusers={plugin.name: asked for plugin, asked in shape.filters if plugin.name in plugins},
-    )

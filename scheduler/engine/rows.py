@@ -137,6 +137,10 @@ class FilterRow(Row):
         code = self.code.item(slot) if self.code is not None else 0
         return contract.Refusal(contract.Code(code), self.reasons[self.reason.item(slot)]) if code else None
 
+    def said(self) -> contract.Verdict | None:
+        """What is said of all; None where none is refused."""
+        return contract.Verdict(self.code, self.reason, self.reasons) if self.code is not None else None
+
     @property
     def size_bytes(self) -> int:
         return 5 * self.size

@@ -5,7 +5,7 @@ Source: pkg/scheduler/framework/preemption/util.go, FilterVictimsWithPDBViolatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from scheduler.api import core, policy, requirements
@@ -40,6 +40,11 @@ class Budgets:
         here = self._budgets.get(namespace, {})
         if here.pop(name, None) is not None and not here:
             del self._budgets[namespace]
+
+    @property
+    def namespaces(self) -> Collection[str]:
+        """Where there are any."""
+        return self._budgets.keys()
 
     def violating(self, pods: Iterable[core.Pod]) -> Iterator[bool]:
         """Whether each of some pods may not go, once those before it are gone as far as they may."""

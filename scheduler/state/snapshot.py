@@ -64,6 +64,7 @@ class Placed(msgspec.Struct):
             and old.status.container_statuses == new.status.container_statuses
             and old.status.init_container_statuses == new.status.init_container_statuses
             and old.status.conditions == new.status.conditions
+            and old.status.start_time == new.status.start_time
             and old.status.resources == new.status.resources
             and old.status.allocated_resources == new.status.allocated_resources
         )

@@ -19,8 +19,9 @@ from scheduler.engine.preemption import occupants
 from scheduler.plugins import contract
 from scheduler.state import changes, snapshot
 
-_PODS: Final = changes.USE | changes.PORTS | changes.COMPANY | changes.MOUNTS
-_NO_VICTIMS: Final = contract.Refusal(contract.Code.UNRESOLVABLE, ("No preemption victims found for incoming pod",))
+PODS: Final = changes.USE | changes.PORTS | changes.COMPANY | changes.MOUNTS
+NO_VICTIMS: Final = "No preemption victims found for incoming pod"
+_NO_VICTIMS: Final = contract.Refusal(contract.Code.UNRESOLVABLE, (NO_VICTIMS,))
 
 
 class Cleared(NamedTuple):
@@ -57,7 +58,7 @@ class DryRun:
         self._view = view
         self._priority = pod.spec.priority
         self._filters = filters
-        self._concerned = [row for row in filters if row.facets & _PODS]
+        self._concerned = [row for row in filters if row.facets & PODS]
         self._arriving = arriving
 
     def at(self, slot: int) -> Cleared | contract.Refusal:
@@ -91,7 +92,7 @@ class DryRun:
 
     def _first(self, filters: Sequence[rows.FilterRow], slot: int, delta: contract.Delta) -> contract.Refusal | None:
         for row in filters:
-            concerned = row.facets & _PODS
+            concerned = row.facets & PODS
             refusal = row.plugin.cell(row.asked, self._view, slot, delta) if concerned else row.at(slot)
             if refusal is not None and refusal.code == contract.Code.ERROR:
                 return contract.Refusal(refusal.code, (sheet.failed(row.plugin.name, ", ".join(refusal.reasons)),))

@@ -14,7 +14,7 @@ import numpy as np
 
 from scheduler.api import core, requirements
 from scheduler.engine import sheet, verdict
-from scheduler.engine.preemption import dryrun, occupants, outlook
+from scheduler.engine.preemption import dryrun, many, occupants, outlook, residents
 from scheduler.plugins import contract
 from scheduler.state import snapshot
 
@@ -35,6 +35,7 @@ def look(
     *,
     arriving: Mapping[int, contract.Delta],
     chance: int,
+    known: residents.Residents,
 ) -> outlook.Outlook:
     """What there is for a pod that no node takes.
 
@@ -45,16 +46,28 @@ def look(
         resolvable: [slots] nodes that refuse it in a way that removing pods may change.
         arriving: By slot the other pods of at least its priority that are nominated there.
         chance: Decides among nodes that tie: 0 and up.
+        known: The pods of the nodes, as they were at some time.
     """
     nominated = view.index_of.get(pod.status.nominated_node_name, -1)
     ineligible = _ineligible(view, pod, is_hopeless=nominated < 0 or not resolvable.item(nominated))
     if ineligible is not None:
         return ineligible
+    hopeful = np.flatnonzero(resolvable)
+    if len(hopeful) > many.FEW:
+        known.catch_up(view)
+        search = many.Search(view, pod, made_of.filters, arriving, known)
+        occupied = hopeful[view.priorities.below(pod.spec.priority, view.size)[hopeful] > 0]
+        best = search.best(occupied, chance) if len(occupied) else Counter()
+        if isinstance(best, many.Best):
+            return _choose_one(view, best, chance)
+        if best is not None:
+            best[dryrun.NO_VICTIMS] += len(hopeful) - len(occupied)
+            return _no_candidate(view, best, explicit=len(hopeful))
     trial = dryrun.DryRun(view, pod, made_of.filters, arriving)
     reasons: Counter[str] = Counter()
     failures: list[str] = []
     found: list[dryrun.Cleared] = []
-    for slot in np.flatnonzero(resolvable).tolist():
+    for slot in hopeful.tolist():
         said = trial.at(slot)
         if isinstance(said, dryrun.Cleared):
             found.append(said)
@@ -66,7 +79,7 @@ def look(
         return _choose(view, found, chance)
     if failures:
         return outlook.Outlook(eligible=True, text=f"preemption: {requirements.aggregate(failures)}")
-    return _no_candidate(view, reasons, explicit=int(resolvable.sum()))
+    return _no_candidate(view, reasons, explicit=len(hopeful))
 
 
 def _ineligible(view: snapshot.Snapshot, pod: core.Pod, *, is_hopeless: bool) -> outlook.Outlook | None:
@@ -94,6 +107,15 @@ def _is_evicted(pod: core.Pod) -> bool:
 def _no_candidate(view: snapshot.Snapshot, reasons: Counter[str], explicit: int = 0) -> outlook.Outlook:
     reasons[_NO_HELP] += view.count - explicit
     return outlook.Outlook(eligible=True, text=f"preemption: {verdict.count_text(view.count, reasons)}")
+
+
+def _choose_one(view: snapshot.Snapshot, best: many.Best, chance: int) -> outlook.Outlook:
+    """Of many nodes only the chosen one is told with its victims."""
+    by_name = {view.names[slot]: victims for slot, victims in best.victims.items()}
+    selected = sorted(by_name)
+    node = selected[chance % len(selected)]
+    chosen = outlook.Candidate(node, tuple([one.victim for one in by_name[node]()]), best.rank.violations)
+    return outlook.Outlook(eligible=True, text="", candidates={node: chosen}, selected=tuple(selected), chosen=chosen)
 
 
 def _choose(view: snapshot.Snapshot, found: list[dryrun.Cleared], chance: int) -> outlook.Outlook:

@@ -15,7 +15,7 @@ from scheduler.engine.preemption import outlook
 from scheduler.state import snapshot
 
 # Makes no priority negative, so that more victims never add up to less.
-_ABOVE_PRIORITIES: Final = 2**31
+ABOVE_PRIORITIES: Final = 2**31
 
 
 class Occupant(NamedTuple):
@@ -78,7 +78,7 @@ def rank(victims: Sequence[Occupant], violations: int) -> Rank:
     return Rank(
         violations=violations,
         top=top,
-        total=sum([one.priority + _ABOVE_PRIORITIES for one in victims]),
+        total=sum([one.priority + ABOVE_PRIORITIES for one in victims]),
         victims=len(victims),
         age=-min([one.started_s for one in victims if one.priority == top]),
     )

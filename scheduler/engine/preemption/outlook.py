@@ -38,7 +38,7 @@ class Outlook(NamedTuple):
     Attributes:
         eligible: Whether the pod may preempt at all.
         text: The sentence that is appended to the FailedScheduling text; "" where some node is a candidate.
-        candidates: By node.
+        candidates: By node; of more than a hundred, only the chosen one.
         selected: The nodes that tie for the best of them, sorted.
         chosen: The candidate at one of these, by the decision's own draw; None where there is none.
     """

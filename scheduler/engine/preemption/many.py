@@ -1,0 +1,188 @@
+"""Preemption where it may help many nodes: all are weighed, but only those that may win are tried one by one.
+
+What room decides is worked out for all nodes at once (scheduler.engine.preemption.residents). Where nothing else that
+depends on pods is asked, that is the answer. Otherwise it tells the lowest priority that a node can get by with: nodes
+are tried in the order of it, by chance among equals, until about as many as upstream looks for have been. As budgets
+change the order in which pods come back, nodes with pods of their namespaces are weighed anew, as many at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from scheduler.api import core
+from scheduler.engine import rows
+from scheduler.engine.preemption import dryrun, occupants, residents
+from scheduler.plugins import contract
+from scheduler.state import changes, demand, snapshot
+
+# Up to so many are all tried one by one.
+FEW: Final = 100
+# How many are tried at a time: DefaultPreemptionArgs, minCandidateNodesAbsolute and minCandidateNodesPercentage.
+TRIED: Final = 100
+_PERCENT: Final = 10
+_LEAST_PRIORITY: Final = -(2**31)
+
+Victims = tuple[occupants.Occupant, ...]
+
+
+class Best(NamedTuple):
+    """The nodes that tie for the best: how they rank, and by slot what tells who goes."""
+
+    rank: occupants.Rank
+    victims: Mapping[int, Callable[[], Victims]]
+
+
+class Search:
+    """One search for one pod.
+
+    Args:
+        view: The cluster.
+        pod: The pod.
+        filters: What is asked of it, up to date.
+        arriving: By slot the pods that are nominated there, of at least its priority.
+        known: The pods of the nodes, up to date.
+    """
+
+    def __init__(
+        self,
+        view: snapshot.Snapshot,
+        pod: core.Pod,
+        filters: Sequence[rows.FilterRow],
+        arriving: Mapping[int, contract.Delta],
+        known: residents.Residents,
+    ) -> None:
+        self._view = view
+        self._pod = pod
+        self._filters = filters
+        self._arriving = arriving
+        self._known = known
+        self._room = [row for row in filters if row.facets & dryrun.PODS == changes.USE]
+        self._steady = [row for row in filters if not row.facets & dryrun.PODS]
+        self._is_of_room = len(self._room) + len(self._steady) == len(filters)
+
+    def best(self, slots: contract.Ints, chance: int) -> Best | Counter[str] | None:
+        """The best of some nodes, each with a pod of lower priority.
+
+        Args:
+            slots: The nodes.
+            chance: Decides which are tried first.
+
+        Returns:
+            Where none helps, how many nodes say what; None where that is to be asked of them one by one.
+        """
+        view = self._view
+        crowd = self._known.below(view, slots, self._pod.spec.priority)
+        taken = self._emptied(crowd)
+        reasons, hopeful = self._sift(crowd.slots, residents.taking(view, taken))
+        if not hopeful.any():
+            return reasons if self._is_of_room else None
+        gone = residents.gone(view, crowd, taken, self._room)
+        ranks = residents.ranks(crowd, gone)
+        by_hand = hopeful & self._by_hand(slots)
+        best = self._best(crowd, gone, ranks, hopeful & ~by_hand)
+        left = np.flatnonzero(by_hand)
+        if not len(left):
+            return best
+        bound = np.full(len(slots), _LEAST_PRIORITY)
+        bound[ranks.nodes] = ranks.top
+        if best is not None:
+            left = left[bound[left] <= best.rank.top]
+        left = np.roll(left, -(chance % max(len(left), 1)))
+        left = slots[left[np.argsort(bound[left], kind="stable")]]
+        enough = max(len(slots) * _PERCENT // 100, TRIED)
+        for start in range(0, len(left), enough):
+            some = left[start : start + enough]
+            best = _better(best, self._weighed(some) if self._is_of_room else self._tried(some.tolist()))
+            if best is not None and not best.rank.violations:
+                break
+        return best
+
+    def _by_hand(self, slots: contract.Ints) -> contract.Mask:
+        """[slots] where room without budgets does not tell."""
+        spaces = self._view.budgets.namespaces
+        if not self._is_of_room or not spaces:
+            return np.full(len(slots), not self._is_of_room)
+        return np.array([not self._known.namespaces(self._view, slot).isdisjoint(spaces) for slot in slots.tolist()])
+
+    def _emptied(self, crowd: residents.Crowd) -> contract.Ints:
+        """What is taken without a crowd, and with those who come."""
+        taken = residents.emptied(crowd, self._view.taken)
+        for slot, delta in self._arriving.items():
+            for one in delta.added:
+                column = taken[: demand.FIXED, slot]
+                column += one.asked.vector
+                for name, amount in one.asked.scalars.items():
+                    if name in self._view.resource_row:
+                        taken[self._view.resource_row[name], slot] += amount
+        return taken
+
+    def _sift(self, slots: contract.Ints, view: snapshot.Snapshot) -> tuple[Counter[str], contract.Mask]:
+        """Why nodes refuse the pod though pods are gone, and [slots] which do not, as far as that is told for all."""
+        reasons: Counter[str] = Counter()
+        hopeful = np.ones(len(slots), np.bool_)
+        for row in self._filters:
+            if row.facets & dryrun.PODS not in {0, changes.USE}:
+                continue
+            said = row.plugin.rows(row.asked, view) if row.facets & dryrun.PODS else row.said()
+            if said is None:
+                continue
+            hit = hopeful & (said.code[slots] != contract.Code.SUCCESS)
+            for number, nodes in enumerate(np.bincount(said.reason[slots[hit]], minlength=1).tolist()):
+                for reason in said.reasons[number] if nodes else ():
+                    reasons[reason] += nodes
+            hopeful &= ~hit
+        return reasons, hopeful
+
+    def _best(
+        self, crowd: residents.Crowd, gone: contract.Mask, ranks: residents.Ranks, among: contract.Mask
+    ) -> Best | None:
+        """The best of some nodes by what room comes to."""
+        here = among[ranks.nodes]
+        if not here.any():
+            return None
+        ranks = ranks.among(here)
+        ties = np.flatnonzero(ranks.best())
+        rank = ranks.at(ties.item(0))
+        nodes = ranks.nodes[ties].tolist()
+        return Best(
+            rank,
+            {
+                crowd.slots.item(node): functools.partial(self._known.victims, self._view, crowd, gone, node)
+                for node in nodes
+            },
+        )
+
+    def _weighed(self, slots: contract.Ints) -> Best | None:
+        """The best of some nodes by what room comes to where budgets are heeded."""
+        crowd = self._known.below(self._view, slots, self._pod.spec.priority, heeds_budgets=True)
+        gone = residents.gone(self._view, crowd, self._emptied(crowd), self._room)
+        return self._best(crowd, gone, residents.ranks(crowd, gone), np.ones(len(slots), np.bool_))
+
+    def _tried(self, slots: Sequence[int]) -> Best | None:
+        """The best of some nodes, tried one by one."""
+        trial = dryrun.DryRun(self._view, self._pod, self._filters, self._arriving)
+        best: Best | None = None
+        for slot in slots:
+            said = trial.at(slot)
+            if isinstance(said, dryrun.Cleared):
+                rank = occupants.rank(said.victims, said.violations)
+                best = _better(best, Best(rank, {slot: functools.partial(_themselves, said.victims)}))
+        return best
+
+
+def _themselves(victims: Victims) -> Victims:
+    return victims
+
+
+def _better(one: Best | None, other: Best | None) -> Best | None:
+    if one is None or other is None:
+        return one or other
+    if one.rank == other.rank:
+        return Best(one.rank, {**one.victims, **other.victims})
+    return min(one, other, key=lambda best: best.rank)
