@@ -28,7 +28,7 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
     """``plugins`` with what a profile's ``pluginConfig`` says.
 
     Args:
-        running: The plugins that are enabled anywhere; upstream never looks at the others' arguments.
+        running: The plugins that are enabled anywhere.
         ignored: Gets what has no effect, and why.
     """
     seen = set()
@@ -39,7 +39,10 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
             entry.report("name", "its arguments are given twice; keep one")
         seen.add(name)
         if name in _READERS:
+            before = len(entry.problems)
             plugins = _read_args(plugins, entry, name)
+            if name not in running and len(entry.problems) > before:
+                entry.report("args", "wrong arguments are not supported even of a plugin that is off; remove them")
             if name in _WITHOUT_EFFECT and entry.raw("args"):
                 ignored[f"pluginConfig {name}"] = _WITHOUT_EFFECT[name]
         elif entry.raw("args") is not None:
@@ -52,8 +55,9 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
 
 def _read_args(plugins: Plugins, entry: sections.Section, name: str) -> Plugins:
     args = entry.section("args")
-    args.choice("apiVersion", _VERSION, (_VERSION,))
-    args.choice("kind", f"{name}Args", (f"{name}Args",))
+    for key, wanted in (("apiVersion", _VERSION), ("kind", f"{name}Args")):
+        if args.raw(key) != "":
+            args.choice(key, wanted, (wanted,))
     plugins = dataclasses.replace(plugins, **_READERS[name](args))
     args.finish()
     return plugins
@@ -230,8 +234,8 @@ def _read_affinity(args: sections.Section) -> Mapping[str, Any]:
     except errors.InputError as error:
         args.report(key, f"{error.where}: {error.remedy}".removeprefix(": "))
         return {}
-    if unknown := _unknown(args.raw(key), core.NodeAffinity):
-        args.report(key, f"{unknown}: unknown key; remove it")
+    if stray := _stray(args.raw(key), core.NodeAffinity):
+        args.report(key, stray)
     required = added.required.node_selector_terms if added.required is not None else ()
     path = "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
     problems = [
@@ -246,11 +250,13 @@ def _read_affinity(args: sections.Section) -> Mapping[str, Any]:
     return {"added_affinity": added}
 
 
-def _unknown(data: object, kind: object) -> str:
-    """Where in data that was read as a struct there is a key that the struct has not; "" for nowhere."""
+def _stray(data: object, kind: object) -> str:
+    """What is in data that was read as a struct and did not get into it, and where; "" for nothing."""
     if isinstance(data, list):
+        if None in data:
+            return "null in a list is not supported; remove it"
         (inner, *_) = kind.__args__ if hasattr(kind, "__args__") else (kind,)
-        return next((where for item in data if (where := _unknown(item, inner))), "")
+        return next((found for item in data if (found := _stray(item, inner))), "")
     if not isinstance(data, Mapping):
         return ""
     if hasattr(kind, "__args__"):  # it, or None
@@ -258,9 +264,9 @@ def _unknown(data: object, kind: object) -> str:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(cast(type[msgspec.Struct], kind))}
     for key, value in data.items():
         if key not in fields:
-            return errors.shorten(str(key))
-        if where := _unknown(value, fields[key]):
-            return f"{key}.{where}"
+            return f"{errors.shorten(str(key))}: unknown key; remove it"
+        if found := _stray(value, fields[key]):
+            return f"{key}.{found}"
     return ""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import pathlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from scheduler.api import core, names
 from tests.parity import program
 from tests.parity.hostile import configurations
 
+CORPUS: Final = pathlib.Path(__file__).parent / "configurations.jsonl"
 UNSUPPORTED: Final = "not supported"
 _SHOWN: Final = 3  # examples of a class
 _OWN_NAME: Final = "default-scheduler"  # of a file that gives none, upstream
@@ -77,10 +79,11 @@ def _of_plugins(plugins: config.Plugins) -> dict[str, Any]:
     return found
 
 
-def theirs(answer: Mapping[str, Any], *, is_named: bool) -> Read:
-    """Upstream's answer in our words; ``is_named``: the file names a scheduler."""
+def theirs(answer: Mapping[str, Any], text: str) -> Read:
+    """Upstream's answer about a file, in our words."""
     if answer.get("error"):
         return Read(refusal=answer["error"])
+    is_named = _is_named(text)
     told: dict[str, Any] = {
         "backoff": [answer["podInitialBackoffSeconds"], answer["podMaxBackoffSeconds"]],
         "leaderElect": answer["leaderElect"],
@@ -120,8 +123,8 @@ def _fit(args: Mapping[str, Any]) -> list[Any]:
     strategy = args["scoringStrategy"]
     ratio = strategy.get("requestedToCapacityRatio") or {}
     return [
-        sorted(args.get("ignoredResources", [])),
-        sorted(args.get("ignoredResourceGroups", [])),
+        sorted(set(args.get("ignoredResources", []))),
+        sorted(set(args.get("ignoredResourceGroups", []))),
         strategy["type"],
         [[one["name"], one["weight"]] for one in strategy["resources"]],
         _shape(ratio.get("shape", [])),
@@ -185,19 +188,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity.configuring", description=__doc__)
     parser.add_argument("--count", type=int, default=2000, help="files (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first file's seed (default: %(default)s)")
+    parser.add_argument("--add", type=int, nargs="*", default=(), help="add the files of these seeds to the corpus")
     given = parser.parse_args(arguments)
     try:
         upstream = program.Upstream(program.build(), "validate")
     except program.UnavailableError as error:
         sys.stdout.write(f"Skipped: {error}\n")
         return 0
+    for seed in given.add:
+        text = configurations.text(seed)
+        upstream.put(json.dumps(text).encode())
+        with CORPUS.open("a") as corpus:
+            corpus.write(json.dumps({"id": str(seed), "text": text, "answer": upstream.get()}) + "\n")
     outcomes: Counter[str] = Counter()
     classes: dict[str, list[str]] = {}
     for seed in range(given.seed * 1_000_000, given.seed * 1_000_000 + given.count):
         text = configurations.text(seed)
         upstream.put(json.dumps(text).encode())
         our = ours(text)
-        their = theirs(upstream.get(), is_named=_is_named(text))
+        their = theirs(upstream.get(), text)
         outcomes[_outcome(our, their)] += 1
         for where, detail in dict(differences(our, their)).items():
             classes.setdefault(where, []).append(f"seed {seed}: {detail}")
