@@ -57,6 +57,7 @@ class Groups:
         self._is_placed = is_placed
         self._groups: dict[Key, podgroups.PodGroup] = {}
         self._pods: dict[Key, dict[str, None]] = {}  # by uid, in the order in which they came; some are gone since
+        self._group_of: dict[str, Key] = {}  # the same by uid
 
     # ------------------------------------------------------------------------------------------------ what is seen
 
@@ -81,7 +82,13 @@ class Groups:
         key = _key(pod)
         if key is not None and pod.metadata.uid not in self._pods.get(key, ()):
             self._pods.setdefault(key, {})[pod.metadata.uid] = None
+            self._group_of[pod.metadata.uid] = key
             self._rouse(queue.GANG, key)
+
+    def left(self, uid: str) -> None:
+        """A pod is gone, or no longer pending; one that is placed by now is still of its group."""
+        if uid in self._group_of:
+            self._present(self._group_of[uid])
 
     def _rouse(self, plugin: str, of: Key | None = None) -> None:
         """Have those go on that sleep for this reason, and (if one is given) are of this group."""
@@ -135,7 +142,7 @@ class Groups:
         """The pods of a group that there are; those that are gone are forgotten."""
         pods = self._pods.get(key, {})
         for uid in [uid for uid in pods if self._queue.get(uid) is None and not self._is_placed(uid)]:
-            del pods[uid]
+            del pods[uid], self._group_of[uid]
         if not pods:
             self._pods.pop(key, None)
         return pods

@@ -196,6 +196,7 @@ class Kernel:
         self.reservations.let_go(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
         self.world.pod_gone(event.uid, assumed)
+        self._groups.left(event.uid)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid, pod = event.pod.metadata.uid, self.world.nominations.corrected(event.pod)
@@ -212,6 +213,7 @@ class Kernel:
         self.queue.remove(event.uid)
         self._reserving.cease(event.uid)
         self.world.nominations.put(event.uid, None)
+        self._groups.left(event.uid)
 
     def _pending_listed(self, event: events.PendingListed) -> None:
         self.queue.reconcile(event.pods, asked=event.asked_s)

@@ -151,3 +151,18 @@ def test_where_there_are_no_groups_a_pod_that_names_one_is_told_so_until_there_a
     group(bare, 1)
     bare.kernel.handle(events.GroupsKnown(bare.now_s))
     assert running.bound(bare.step()).keys() == {"a"}
+
+
+def test_of_pods_that_are_gone_nothing_is_kept(bare: running.Bare) -> None:
+    group(bare, 2)
+    bare.pending(member("a"), member("b"), member("c", cpu="9"))
+    bare.step()
+    for name in "ab":
+        bare.answer(name, verdicts.Verdict.BOUND)
+        bare.seen(member(name, node="n1"))
+        bare.kernel.handle(events.PendingGone(bare.now_s, f"uid-{name}"))
+    assert bare.kernel._groups._pods == {("default", "g"): dict.fromkeys(["uid-a", "uid-b", "uid-c"])}
+    for name in "ab":
+        bare.gone(name)
+    bare.kernel.handle(events.PendingGone(bare.now_s, "uid-c"))
+    assert (bare.kernel._groups._pods, bare.kernel._groups._group_of) == ({}, {})
