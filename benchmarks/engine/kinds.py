@@ -152,4 +152,5 @@ def decide(at_work: door.Door, asked: Sequence[request.PodRequest]) -> list[floa
         took_ms.append((time.thread_time() - began_s) * 1000)
         if not node:
             return None
+        at_work.settle()
     return took_ms

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.engine import door, kinds, worlds
 
 NODES, PLACED, ASKED = 20, 200, 3
-NOT_YET = {"full", "devices"}  # what is not decided yet
+NOT_YET = {"devices"}  # what is not decided yet
 
 
 @pytest.fixture(scope="module", params=worlds.WORLDS)
