@@ -114,19 +114,24 @@ class Sheet:
         dirty: set[int] = set()
         if noted & changes.ALIVE:
             dirty.update([slot for slot, facets in changed.items() if facets & changes.ALIVE])
-        is_known = True
+        is_known, are_filtered = True, True
         for alike in self._alike:
             if not noted & alike[0].facets:
                 continue
             slots = alike[0].touched(view, changed, self.seq)
             if slots is None or len(slots) > few:
-                is_known = False
                 for row in alike:
                     row.catch_up(view)
+                    if isinstance(row, rows.FilterRow):
+                        are_filtered = False
+                    else:
+                        is_known = False
             else:
                 dirty.update(slots)
                 for row in alike:
                     row.follow(view, slots, self.seq)
+        if is_known and not are_filtered:  # many may have been refused otherwise, of which few or none were
+            dirty.update((self._refusers(view) != self.refuser).nonzero()[0].tolist())
         if not is_known or len(dirty) > few or self.error or not self._look_again(view, dirty):
             self._add_up(view)
 
@@ -230,7 +235,8 @@ class Sheet:
                 resolvable[slot] = refusal.code == contract.Code.UNSCHEDULABLE
         return reasons, resolvable, frozenset(plugins)
 
-    def _add_up(self, view: snapshot.Snapshot) -> None:
+    def _refusers(self, view: snapshot.Snapshot) -> NDArray[np.int8]:
+        """[slots] what refuses each first, by the rows as they are."""
         refuser = np.where(view.alive, np.int8(PASSED), np.int8(NO_NODE))
         if self._only is not None:
             kept = np.zeros(view.size, np.bool_)
@@ -242,8 +248,11 @@ class Sheet:
         for slot, (number, _) in self._overrides.items():
             if refuser[slot] not in (NARROWED, NO_NODE):
                 refuser[slot] = number
-        self.refuser = refuser
-        mask = refuser == PASSED
+        return refuser
+
+    def _add_up(self, view: snapshot.Snapshot) -> None:
+        self.refuser = self._refusers(view)
+        mask = self.refuser == PASSED
         self.count = int(np.count_nonzero(mask))
         self.error = ""
         self._resources, self._affinity = np.zeros(view.size, np.int64), np.zeros(view.size, np.int64)
