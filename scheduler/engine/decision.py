@@ -167,7 +167,7 @@ class Decision:
     @property
     def full_message(self) -> str:
         """The text for the Event and the condition: the message and what preemption says."""
-        said = self.preemption.text if self.preemption is not None else ""
+        said = self.preemption.said() if self.preemption is not None else ""
         return f"{self.message} {said}" if said else self.message
 
     @property

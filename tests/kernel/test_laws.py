@@ -31,6 +31,7 @@ SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that b
 
 NODES = ("n0", "n1", "n2")
 NAMES = tuple(f"p{number}" for number in range(6))
+EVICTED = core.PodCondition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
 TAINT: dict[str, Any] = {"taints": [{"key": "k", "effect": "NoSchedule"}]}
 CORDON: dict[str, Any] = {"unschedulable": True}
 
@@ -48,6 +49,7 @@ SPECS: tuple[dict[str, Any], ...] = (
     {"nodeSelector": {"zone": "a"}},
     {"tolerations": [{"operator": "Exists"}]},
     {"schedulingGroup": {"podGroupName": "g"}},
+    {"preemptionPolicy": "Never"},
     term("podAffinity", "x"),
     term("podAffinity", "y"),
     term("podAntiAffinity", "x"),
@@ -61,11 +63,11 @@ nodes = st.builds(
     st.sampled_from([{}, {}, {}, TAINT, CORDON]),
 )
 pods = st.builds(
-    lambda name, namespace, cpu, priority, app, spec, nominated, annotations: pod(
+    lambda name, namespace, cpu, app, spec, nominated, annotations: pod(
         name,
         namespace=namespace,
         cpu=cpu,
-        priority=priority,
+        priority=int(name[1:]) % 3,  # which no version of a pod changes
         labels={"app": app},
         annotations=annotations,
         status={"nominatedNodeName": nominated},
@@ -74,7 +76,6 @@ pods = st.builds(
     st.sampled_from(NAMES),
     st.sampled_from(["default", "other"]),
     st.sampled_from(["1", "2", "3"]),
-    st.integers(0, 2),
     st.sampled_from("xy"),
     st.sampled_from(SPECS),
     st.sampled_from(["", "", "", *NODES]),
@@ -102,13 +103,17 @@ ACTS = st.one_of(
     st.tuples(st.just("later"), st.sampled_from([0.1, 1.0, 40.0])),
     st.tuples(st.just("list"), st.none()),
     st.tuples(st.just("capability"), st.sampled_from(NODES)),
+    st.tuples(st.just("evicted"), st.sampled_from(["", "", "409 Conflict"])),
+    st.tuples(st.just("evicting"), st.booleans()),
+    st.tuples(st.just("patched"), st.none()),
 )
 # A cluster to begin with, most of whose pods fit nowhere, and then anything.
 STEPS = st.tuples(
     st.lists(nodes, min_size=1, max_size=2),
+    st.lists(others, max_size=4),
     st.lists(pods, min_size=3, max_size=6),
     st.lists(ACTS, min_size=5, max_size=40),
-).map(lambda parts: [*parts[0], *parts[1], ("step", 10), *parts[2]])
+).map(lambda parts: [*parts[0], *parts[1], *parts[2], ("step", 10), *parts[3]])
 
 
 class World:
@@ -124,6 +129,8 @@ class World:
         self.assigned: dict[str, core.Pod] = {}
         self.unanswered: collections.OrderedDict[str, commands.Bind | commands.LookUp] = collections.OrderedDict()
         self.bound: set[str] = set()
+        self.evictions: collections.OrderedDict[int, commands.Evict] = collections.OrderedDict()  # not answered
+        self.patches: list[tuple[str, str]] = []  # for which node a pod waits, in the order of writing
         self.lines = [recording.first_line(recording.Header(version="test", settings=SETTINGS, home="home", seed=3))]
 
     def take(self, event: events.Event) -> None:
@@ -137,6 +144,14 @@ class World:
                 assert one.uid not in self.unanswered, "two requests for one pod at a time"
             if isinstance(one, commands.Bind | commands.LookUp):
                 self.unanswered[one.uid] = one
+            if isinstance(one, commands.Evict):
+                assert one.victims
+                assert one.pod.metadata.uid not in {other.pod.metadata.uid for other in self.evictions.values()}
+                self.evictions[one.number] = one
+            if isinstance(one, commands.Unplaced) and one.nominated is not None:
+                self.patches.append((one.pod.metadata.uid, one.nominated))
+            if isinstance(one, commands.Nominate):
+                self.patches.append((one.pod.metadata.uid, one.node))
             if isinstance(one, commands.AskData):
                 until_s = self.now_s + 5 if one.arrived_s == self.now_s else None
                 self.take(events.DataAnswered(self.now_s, one.pod.metadata.uid, until_s))
@@ -169,10 +184,47 @@ class World:
             self.take(events.PodGone(self.now_s, f"uid-other{number}"))
 
     def _deleted(self, name: str) -> None:
-        if self.waits.pop(f"uid-{name}", None) is not None:
-            self.take(events.PendingGone(self.now_s, f"uid-{name}"))
-        if self.assigned.pop(f"uid-{name}", None) is not None:
-            self.take(events.PodGone(self.now_s, f"uid-{name}"))
+        self._delete(f"uid-{name}")
+
+    def _delete(self, uid: str) -> None:
+        if self.waits.pop(uid, None) is not None:
+            self.take(events.PendingGone(self.now_s, uid))
+        if self.assigned.pop(uid, None) is not None:
+            self.take(events.PodGone(self.now_s, uid))
+
+    def _evicting(self, is_gone: bool) -> None:
+        """The first victim that there is goes, or begins to, before the eviction is answered."""
+        for one in self.evictions.values():
+            for victim in one.victims:
+                uid = victim.metadata.uid
+                if is_gone:
+                    self._delete(uid)
+                elif (placed := self.assigned.get(uid)) is not None:
+                    meta = msgspec.structs.replace(placed.metadata, deletion_timestamp="2026-06-01T12:00:00Z")
+                    status = msgspec.structs.replace(placed.status, conditions=(EVICTED,))
+                    self.assigned[uid] = msgspec.structs.replace(placed, metadata=meta, status=status)
+                    self.take(events.PodSeen(self.now_s, self.assigned[uid]))
+                return
+
+    def _evicted(self, problem: str) -> None:
+        """The last eviction is answered, twice, and after those of its victims have gone who could be deleted."""
+        if not self.evictions:
+            return
+        number, one = self.evictions.popitem()
+        for victim in one.victims[1:] if problem else one.victims:
+            self._delete(victim.metadata.uid)
+        for _ in range(2):
+            self.take(events.EvictAnswered(self.now_s, one.pod.metadata.uid, number, problem))
+
+    def _patched(self, _: None) -> None:
+        """The API server and then the watch hear for which node a pod waits."""
+        if not self.patches:
+            return
+        uid, name = self.patches.pop(0)
+        if (waits := self.waits.get(uid)) is not None:
+            status = msgspec.structs.replace(waits.status, nominated_node_name=name)
+            self.waits[uid] = msgspec.structs.replace(waits, status=status)
+            self.take(events.PendingSeen(self.now_s, self.waits[uid]))
 
     def _step(self, budget: int) -> None:
         self.step(budget)
@@ -224,6 +276,12 @@ class World:
             self.step(100)
             while self.unanswered:
                 self._answer(Verdict.BOUND)
+            while self.evictions:
+                self._evicted("")
+            while self.patches:
+                self._patched(None)
+            for uid in [uid for uid, one in self.assigned.items() if one.metadata.deletion_timestamp]:
+                self._delete(uid)
             self.now_s += 11.0  # past every backoff, and short of the flush of who sleeps
             if not self.kernel.queue.count(*places.AWAKE):
                 return
@@ -247,6 +305,12 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
     for uid in asleep:
         found = decide.Engine(SETTINGS).decide(view, request.prepare(world.waits[uid]), 0)
         assert not found.node, f"{uid} sleeps, and fits on {found.node}"
+        assert found.preemption is None or found.preemption.chosen is None, f"{uid} sleeps, and could be made room for"
+    # Nobody sleeps whatever happens, and what is kept for whom is what the API server says.
+    assert not [entry for entry in scheduling.queue.entries() if entry.is_preempting]
+    kept = {uid: one.status.nominated_node_name for uid, one in scheduling.world.nominations.pods.items()}
+    said = {uid: one.status.nominated_node_name for uid, one in world.waits.items()}
+    assert kept == {uid: name for uid, name in said.items() if name}
     # What is counted is what is there.
     assert set(view.placed) == {uid for uid, one in world.assigned.items()}
     assert not any(one.assumed for one in view.placed.values())

@@ -152,3 +152,19 @@ def test_a_pod_whose_claims_are_bound_already_is_bound_at_once(bare: running.Bar
     seen(bare, volume("v1", of="c"), _completed(claim("c", volume="v1")))
     bare.pending(pod("a", "c"))
     assert running.bound(bare.step()) == {"a": "n1"}
+
+
+def test_one_that_has_to_make_room_is_not_deleted_but_waits_again(bare: running.Bare) -> None:
+    seen(bare, volume("v1"), claim("c"))
+    bare.pending(pod("a", "c"))
+    reserved(bare.step())
+    bare.pending(running.pod("urgent", cpu="4", priority=10, nodeSelector={"kubernetes.io/hostname": "n1"}))
+    told = bare.step()
+    assert running.only(commands.Evict, told) == []
+    assert [(one.pod.key, one.by.metadata.name) for one in running.only(commands.Displaced, told)] == [
+        ("default/a", "urgent")
+    ]
+    assert running.bound(told) == {"urgent": "n1"}
+    assert bare.place("a") is Place.ERROR_BACKOFF
+    assert not written(bare)
+    validation.check(bare.kernel)

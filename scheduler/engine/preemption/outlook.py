@@ -37,7 +37,7 @@ class Outlook(NamedTuple):
 
     Attributes:
         eligible: Whether the pod may preempt at all.
-        text: The sentence that is appended to the FailedScheduling text; "" where some node is a candidate.
+        text: Why it comes to nothing, or ""; appended to the FailedScheduling text.
         candidates: By node; of more than a hundred, only the chosen one.
         selected: The nodes that tie for the best of them, sorted.
         chosen: The candidate at one of these, by the decision's own draw; None where there is none.
@@ -48,3 +48,10 @@ class Outlook(NamedTuple):
     candidates: Mapping[str, Candidate] = _NONE
     selected: tuple[str, ...] = ()
     chosen: Candidate | None = None
+
+    def said(self) -> str:
+        """The sentence that is appended to the FailedScheduling text."""
+        if self.chosen is None:
+            return self.text
+        node, count = self.chosen.node, len(self.chosen.victims)
+        return f"preemption: found a potential placement for pod on node {node}, preempting {count} victims"
