@@ -268,32 +268,32 @@ def _twice(names: list[str]) -> list[str]:
     return [name for index, name in enumerate(names) if name in names[:index]]
 
 
-# What cannot be off while the other is on: a plugin's point, and what needs it there.
-_NEEDS: Final = {
+# At which points a plugin cannot be off while it is on at another. What it reserves it has found by filtering.
+_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "filter": ("preFilter", "reserve", "preBind", "preEnqueue", "postFilter"),
     "score": ("preScore",),
-    "reserve": ("filter",),
-    "preBind": ("filter",),
     "postFilter": ("preEnqueue",),
 }
-_WHOLE: Final = "disable it in multiPoint, or nowhere"
+_NEEDS_OF_RESERVING: Final = ("preFilter", "score", "reserve", "preBind")
 
 
 def _check(section: sections.Section, profile: str, points: Mapping[str, tuple[str, ...]]) -> None:
-    """Report what upstream cannot run with, and what of it cannot be run here."""
+    """Report what upstream cannot run with, and what of it cannot be run here: of each plugin one thing."""
     if not points["queueSort"]:
         section.report("queueSort", f"only one queue sort plugin required for profile {profile}, but got 0")
     if not points["bind"]:
         section.report("bind", f"at least one bind plugin is needed for profile {profile}")
     if "SchedulingGates" not in points["preEnqueue"]:
         section.report("preEnqueue", "a profile without SchedulingGates is not supported; do not disable it")
-    for point, needed in _NEEDS.items():
-        for name in points[point]:
-            lacks = [other for other in needed if name in POINTS[other] and name not in points[other]]
-            if lacks:
-                section.report(lacks[0], f"{name} at {point} but not at {lacks[0]} is not supported; {_WHOLE}")
-    prepared = set(points["preFilter"]) - set(points["filter"])
-    for name in sorted(prepared & {*POINTS["reserve"]}):
-        section.report("filter", f"{name} at preFilter but not at filter is not supported; {_WHOLE}")
-    if "VolumeBinding" in points["score"] and "VolumeBinding" not in points["filter"]:
-        section.report("score", f"VolumeBinding at score but not at filter is not supported; {_WHOLE}")
+    needs = [(name, point, other) for point, others in _NEEDS.items() for name in points[point] for other in others]
+    needs += [
+        (name, point, "filter") for point in _NEEDS_OF_RESERVING for name in points[point] if name in POINTS["reserve"]
+    ]
+    lacking = {
+        name: (point, other)
+        for name, point, other in reversed(needs)
+        if name in POINTS[other] and name not in points[other]
+    }
+    for name, (point, other) in sorted(lacking.items()):
+        remedy = f"{name} at {point} but not at {other} is not supported; disable it in multiPoint, or nowhere"
+        section.report(other, remedy)
