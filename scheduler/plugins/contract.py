@@ -157,6 +157,7 @@ class Filter(Generic[A, R]):
         touched: Which slots to ask again after such changes, all of them later than a state of the log that is given,
             too; None: all. Without it, those that changed, and all after a change that is noted for all.
         wakes: Whether an event may help a pod that it refused on some node.
+        eases: Whether, asked so, a pod that passes on a node also passes there with fewer other pods. None: never.
         narrows: The names of the only nodes that are looked at; None for all.
     """
 
@@ -168,6 +169,7 @@ class Filter(Generic[A, R]):
     wakes: Callable[[events.Event, A], bool]
     resolve: Resolve[A, R] | None = None
     touched: Touched[R] | None = None
+    eases: Callable[[R], bool] | None = None
     narrows: Callable[[A], frozenset[str] | None] | None = None
 
 

@@ -74,6 +74,7 @@ FILTER: Final = contract.Filter(
     compile=_compile,
     rows=_rows,
     cell=_cell,
+    eases=lambda _: True,
     facets=changes.PORTS | changes.ALIVE,
     wakes=_wakes,
 )

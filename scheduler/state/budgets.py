@@ -5,11 +5,14 @@ Source: pkg/scheduler/framework/preemption/util.go, FilterVictimsWithPDBViolatio
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from scheduler.api import core, policy, requirements
 from scheduler.state import podterms
+
+_KEPT: Final = 4096  # namespaces and labels of pods of which it is remembered which budgets mean them
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Budgets:
 
     def __init__(self) -> None:
         self._budgets: dict[str, dict[str, _Budget]] = {}  # by namespace and name
+        self._meaning: dict[tuple[str, ...], tuple[str, ...]] = {}  # by namespace and labels of pods
 
     def apply(self, budget: policy.PodDisruptionBudget) -> None:
         """Add a budget or take in its new version."""
@@ -33,13 +37,19 @@ class Budgets:
         if selector == core.LabelSelector() or requirements.selector_problem(selector):
             selector = None
         made = _Budget(selector, status.disruptions_allowed, frozenset(status.disrupted_pods))
-        self._budgets.setdefault(budget.metadata.namespace, {})[budget.metadata.name] = made
+        here = self._budgets.setdefault(budget.metadata.namespace, {})
+        before = here.get(budget.metadata.name)
+        if before is None or before.selector != selector:
+            self._meaning.clear()
+        here[budget.metadata.name] = made
 
     def remove(self, namespace: str, name: str) -> None:
         """Forget a budget; an unknown one is no error."""
         here = self._budgets.get(namespace, {})
-        if here.pop(name, None) is not None and not here:
-            del self._budgets[namespace]
+        if here.pop(name, None) is not None:
+            self._meaning.clear()
+            if not here:
+                del self._budgets[namespace]
 
     @property
     def namespaces(self) -> Collection[str]:
@@ -57,11 +67,23 @@ class Budgets:
         here = self._budgets.get(meta.namespace)
         if here is None or not meta.labels:
             return False
-        for name, budget in here.items():
-            if meta.name in budget.disrupted or not podterms.matches(budget.selector, meta.labels):
+        for name in self._that_mean(meta, here):
+            budget = here[name]
+            if meta.name in budget.disrupted:
                 continue
             key = meta.namespace, name
             left[key] = left.get(key, budget.allowed) - 1
             if left[key] < 0:
                 return True
         return False
+
+    def _that_mean(self, meta: core.ObjectMeta, here: Mapping[str, _Budget]) -> tuple[str, ...]:
+        """The budgets of a namespace that mean a pod."""
+        key = meta.namespace, *meta.labels, *meta.labels.values()
+        found = self._meaning.get(key)
+        if found is None:
+            if len(self._meaning) >= _KEPT:
+                self._meaning.clear()
+            found = tuple([name for name, budget in here.items() if podterms.matches(budget.selector, meta.labels)])
+            self._meaning[key] = found
+        return found

@@ -1,9 +1,10 @@
 """Preemption where it may help many nodes: all are weighed, but only those that may win are tried one by one.
 
-What room decides is worked out for all nodes at once (scheduler.engine.preemption.residents). Where nothing else that
-depends on pods is asked, that is the answer. Otherwise it tells the lowest priority that a node can get by with: nodes
-are tried in the order of it, by chance among equals, until about as many as upstream looks for have been. As budgets
-change the order in which pods come back, nodes with pods of their namespaces are weighed anew, as many at a time.
+What room decides is worked out for all nodes at once (scheduler.engine.preemption.residents). Where the pod passes all
+that else depends on pods, whoever is there, that is the answer. Otherwise it tells the lowest priority that a node can
+get by with: nodes are tried in the order of it, by chance among equals, until about as many as upstream looks for have
+been. As budgets change the order in which pods come back, nodes with pods of their namespaces are weighed anew, as many
+at a time.
 """
 
 from __future__ import annotations
@@ -62,9 +63,8 @@ class Search:
         self._filters = filters
         self._arriving = arriving
         self._known = known
+        self._others = [row for row in filters if row.facets & dryrun.PODS not in {0, changes.USE}]
         self._room = [row for row in filters if row.facets & dryrun.PODS == changes.USE]
-        self._steady = [row for row in filters if not row.facets & dryrun.PODS]
-        self._is_of_room = len(self._room) + len(self._steady) == len(filters)
 
     def best(self, slots: contract.Ints, chance: int) -> Best | Counter[str] | None:
         """The best of some nodes, each with a pod of lower priority.
@@ -81,12 +81,12 @@ class Search:
         taken = self._emptied(crowd)
         reasons, hopeful = self._sift(crowd.slots, residents.taking(view, taken))
         if not hopeful.any():
-            return reasons if self._is_of_room else None
+            return None if self._others else reasons
         gone = residents.gone(view, crowd, taken, self._room)
         ranks = residents.ranks(crowd, gone)
-        by_hand = hopeful & self._by_hand(slots)
-        best = self._best(crowd, gone, ranks, hopeful & ~by_hand)
-        left = np.flatnonzero(by_hand)
+        is_told, is_heeded = self._is_told(slots), self._is_heeded(slots)
+        best = self._best(crowd, gone, ranks, hopeful & is_told & ~is_heeded)
+        left = np.flatnonzero(hopeful & ~(is_told & ~is_heeded))
         if not len(left):
             return best
         bound = np.full(len(slots), _LEAST_PRIORITY)
@@ -94,20 +94,33 @@ class Search:
         if best is not None:
             left = left[bound[left] <= best.rank.top]
         left = np.roll(left, -(chance % max(len(left), 1)))
-        left = slots[left[np.argsort(bound[left], kind="stable")]]
+        left = left[np.argsort(bound[left], kind="stable")]
         enough = max(len(slots) * _PERCENT // 100, TRIED)
         for start in range(0, len(left), enough):
             some = left[start : start + enough]
-            best = _better(best, self._weighed(some) if self._is_of_room else self._tried(some.tolist()))
+            best = _better(best, self._weighed(slots[some[is_told[some]]]))
+            best = _better(best, self._tried(slots[some[~is_told[some]]].tolist()))
             if best is not None and not best.rank.violations:
                 break
         return best
 
-    def _by_hand(self, slots: contract.Ints) -> contract.Mask:
-        """[slots] where room without budgets does not tell."""
+    def _is_told(self, slots: contract.Ints) -> contract.Mask:
+        """[slots] where room decides: the pod passes all else even with everybody there."""
+        told = np.ones(len(slots), np.bool_)
+        if not self._others:
+            return told
+        for row in self._others:
+            if row.plugin.eases is None or not row.plugin.eases(row.asked):
+                return np.zeros(len(slots), np.bool_)
+            if row.code is not None:
+                told &= row.code[slots] == contract.Code.SUCCESS
+        return told & ~np.isin(slots, list(self._arriving))
+
+    def _is_heeded(self, slots: contract.Ints) -> contract.Mask:
+        """[slots] where there may be pods that a budget does not let go."""
         spaces = self._view.budgets.namespaces
-        if not self._is_of_room or not spaces:
-            return np.full(len(slots), not self._is_of_room)
+        if not spaces:
+            return np.zeros(len(slots), np.bool_)
         return np.array([not self._known.namespaces(self._view, slot).isdisjoint(spaces) for slot in slots.tolist()])
 
     def _emptied(self, crowd: residents.Crowd) -> contract.Ints:
@@ -160,6 +173,8 @@ class Search:
 
     def _weighed(self, slots: contract.Ints) -> Best | None:
         """The best of some nodes by what room comes to where budgets are heeded."""
+        if not len(slots):
+            return None
         crowd = self._known.below(self._view, slots, self._pod.spec.priority, heeds_budgets=True)
         gone = residents.gone(self._view, crowd, self._emptied(crowd), self._room)
         return self._best(crowd, gone, residents.ranks(crowd, gone), np.ones(len(slots), np.bool_))

@@ -180,6 +180,7 @@ FILTER: Final = contract.Filter(
     resolve=_resolve,
     rows=_rows,
     cell=_cell,
+    eases=lambda asked: not asked.company,
     facets=changes.COMPANY | changes.LABELS | changes.ALIVE,
     touched=_touched,
     wakes=waking.wakes,

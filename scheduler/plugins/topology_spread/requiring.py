@@ -84,6 +84,7 @@ FILTER: Final = contract.Filter(
     resolve=constraints.resolve,
     rows=_rows,
     cell=_cell,
+    eases=lambda _: True,
     facets=constraints.FACETS,
     touched=constraints.touched,
     wakes=waking.wakes,

@@ -302,6 +302,7 @@ FILTER: Final = contract.Filter(
     resolve=_resolve,
     rows=_rows,
     cell=_cell,
+    eases=lambda _: True,
     facets=changes.LABELS | changes.MOUNTS | changes.ALIVE,
     wakes=_wakes,
 )

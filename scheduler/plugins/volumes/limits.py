@@ -193,6 +193,11 @@ def _moved(
     return +held, untold
 
 
+def _eases(asked: Resolved) -> bool:
+    """A volume that is in use is not counted, even where there are too many; without its pods, it would be."""
+    return all(isinstance(one.handle, int) for part in asked for one in part.wanted)
+
+
 def _wakes(event: events.Event, asked: Asked) -> bool:
     match event:
         case events.StorageChanged(None, volumes.CSINode()):
@@ -233,6 +238,7 @@ FILTER: Final = contract.Filter(
     resolve=_resolve,
     rows=_rows,
     cell=_cell,
+    eases=_eases,
     facets=changes.MOUNTS | changes.ALIVE,
     wakes=_wakes,
 )

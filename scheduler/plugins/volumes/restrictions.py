@@ -130,6 +130,7 @@ FILTER: Final = contract.Filter(
     resolve=_resolve,
     rows=_rows,
     cell=_cell,
+    eases=lambda _: True,
     facets=changes.MOUNTS | changes.ALIVE,
     wakes=_wakes,
 )
