@@ -13,17 +13,14 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
 from scheduler.api import core, devices
 from scheduler.kernel import commands
-from scheduler.plugins.dynamic_resources import granting
+from scheduler.plugins.dynamic_resources import granting, readiness
 from scheduler.state import snapshot
 from scheduler.state.claims import store
 
 PLUGIN: Final = "DynamicResources"
 TIME_IS_UP: Final = "device binding timeout: context deadline exceeded"
-TIMEOUT_S: Final = 600.0  # apis/config, DynamicResourcesBindingTimeoutDefault
 
 
 class DeviceClaims:
@@ -58,7 +55,7 @@ class DeviceClaims:
 
     def written(self, now_s: float) -> None:
         """All is written; the drivers have so long from now on."""
-        self.ends_s = now_s + TIMEOUT_S
+        self.ends_s = now_s + readiness.TIMEOUT_S
 
     def late(self) -> str:
         """What to say where time is up."""
@@ -93,7 +90,7 @@ class DeviceClaims:
             if decided is None:
                 return f'resourceclaim.resource.k8s.io "{name}" not found' if claim is None else None
             return None if _has_conditions(decided) else ""
-        return readiness(claim)
+        return readiness.failure(claim) or (None if not readiness.is_ready(claim) else "")
 
     def _is_shown(self, meta: core.ObjectMeta) -> bool:
         pod = self._pod.metadata
@@ -113,26 +110,6 @@ def names(pod: core.Pod) -> Iterator[str]:
         name = one.resource_claim_name or made.get(one.name)
         if name:
             yield name
-
-
-def readiness(claim: devices.ResourceClaim) -> str | None:
-    """Why a device of an allocated claim will never be ready; "" where all are; None where some are not yet."""
-    allocation = claim.status.allocation
-    said = {(one.driver, one.pool, one.device): one for one in claim.status.devices}
-    for given in allocation.devices.results if allocation is not None else ():
-        if not given.binding_conditions:
-            continue
-        status = said.get((given.driver, given.pool, given.device))
-        if status is None:
-            return None
-        conditions = {one.type: one for one in reversed(status.conditions)}
-        for kind in given.binding_failure_conditions:
-            if (failed := conditions.get(kind)) is not None and failed.status == "True":
-                message = msgspec.json.encode(failed.message).decode()
-                return f"device binding failed: claim={claim.metadata.name}, reason={failed.reason}, message={message}"
-        if any(kind not in conditions or conditions[kind].status != "True" for kind in given.binding_conditions):
-            return None
-    return ""
 
 
 def _has_conditions(allocation: devices.Allocation | None) -> bool:

@@ -29,6 +29,7 @@ from scheduler.kernel import (
     commands,
     events,
     failing,
+    freeing,
     groups,
     journal,
     places,
@@ -362,6 +363,8 @@ class Kernel:
             record.outcome = "error"
         else:
             record.outcome = "unschedulable"
+            if entry.pod.spec.scheduling_group is None:
+                self._free(record, found)
         node = preempting.nominated(found)
         is_news = node is not None and self.world.nominations.renominate(entry, node)
         chosen = found.preemption.chosen if evicts and found.preemption is not None else None
@@ -377,6 +380,16 @@ class Kernel:
         self.queue.put_back(entry, {queue.UNSUPPORTED: None} if found.fault else found.refusers)
         if chosen is not None:
             self._preempting.begin(entry, chosen)
+
+    def _free(self, record: journal.Record, found: decision.Decision) -> None:
+        """Have a claim of its own not stand in the way of a pod that fits nowhere."""
+        freed = freeing.freed(found, self.world.view())
+        if freed is None:
+            return
+        command, said = freed
+        self._out.append(command)
+        preemption = found.preemption.text if found.preemption is not None else ""
+        record.message = f"{found.message} {said}, {preemption}" if preemption else f"{found.message} {said}"
 
     def _abandon(self, entry: queue.Entry) -> None:
         """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""

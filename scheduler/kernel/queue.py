@@ -335,9 +335,10 @@ class Queue:
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:
-    """Whether an update may change the decision; status and the rest of the metadata do not."""
+    """Whether an update may change the decision; what else stands in the status and the metadata does not."""
     return (
         old.spec != new.spec
+        or old.status.resource_claim_statuses != new.status.resource_claim_statuses
         or old.metadata.labels != new.metadata.labels
         or old.metadata.annotations != new.metadata.annotations
     )

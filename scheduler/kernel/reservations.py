@@ -17,7 +17,7 @@ import msgspec
 from scheduler.api import core, devices, volumes
 from scheduler.kernel import commands, deviceclaims, journal, volumebinding
 from scheduler.plugins import request
-from scheduler.plugins.dynamic_resources import granting
+from scheduler.plugins.dynamic_resources import granting, readiness
 from scheduler.plugins.volumes import binding
 from scheduler.state import cluster, snapshot
 
@@ -136,7 +136,7 @@ class Reservations:
     def _is_awaited(self, pod: core.Pod, name: str) -> bool:
         """Whether a claim that is the pod's already has devices that are not ready."""
         claim = self._claims.claim(pod.metadata.namespace, name)
-        return claim is not None and deviceclaims.readiness(claim) != ""
+        return claim is not None and readiness.is_awaited(claim) and not readiness.is_ready(claim)
 
     def start(self, pod: core.Pod, node: str, record: journal.Record, what: Needed, now_s: float) -> commands.Reserve:
         """Assume what was decided; returns what is to be written."""

@@ -126,8 +126,9 @@ class Pools:
         return self._slices.values()
 
     def kept(self) -> tuple[set[bytes], dict[str, set[str]], set[str]]:
-        """What is kept beside the slices: contents, slices by node and slices of several nodes."""
-        return set(self._contents), {node: set(names) for node, names in self._local.items()}, set(self._shared)
+        """What is kept beside the slices: contents that no slice has, slices by node and slices of several nodes."""
+        stale = {key for key, (_, held_by) in self._contents.items() if not held_by & self._slices.keys()}
+        return stale, {node: set(names) for node, names in self._local.items()}, set(self._shared)
 
     def _gather(self, node: str, means: Means) -> tuple[NodePool, ...]:
         seen: dict[use.PoolId, list[devices.ResourceSlice]] = {}
