@@ -73,6 +73,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "nodes": list(world.nodes.values()),
         "namespaces": list(world.namespaces.values()),
         **_selectors(world.selectors),
+        "pdbs": list(world.budgets.values()),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
         **{name: list(stored[kind].values()) for name, kind in _STORED.items()},

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import config, errors
-from scheduler.api import core, crd, devices, volumes
+from scheduler.api import core, crd, devices, policy, volumes
 from scheduler.kernel import commands, events, members, nominations, queue
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins import events as changes
@@ -44,6 +44,7 @@ class World:
         self.namespaces: dict[str, core.Namespace] = {}
         self.selectors: dict[selecting.Selecting, core.LabelSelector] = {}
         self.objects: dict[Place, crd.DataObject] = {}
+        self.budgets: dict[Place, policy.PodDisruptionBudget] = {}
         self.capabilities: dict[str, crd.NodeCapability] = {}
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
         self.nominations = nominations.Nominations(self.state, self._nomination_over)
@@ -143,9 +144,11 @@ class World:
     # ----------------------------------------------- budgets: whom preemption would rather spare; they wake nobody
 
     def budget_seen(self, event: events.BudgetSeen) -> None:
+        self.budgets[event.budget.metadata.namespace, event.budget.metadata.name] = event.budget
         self.state.budgets.apply(event.budget)
 
     def budget_gone(self, event: events.BudgetGone) -> None:
+        self.budgets.pop((event.namespace, event.name), None)
         self.state.budgets.remove(event.namespace, event.name)
 
     # ------------------------------------------------- data: where it lies refuses no node, so that it wakes nobody

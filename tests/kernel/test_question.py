@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from scheduler.api import core, verdicts
-from scheduler.kernel import events, question
+from scheduler.api import core, policy, verdicts
+from scheduler.kernel import commands, events, question
 from scheduler.offline import door
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
@@ -56,3 +56,18 @@ def test_of_a_pod_that_is_gone_nothing_can_be_asked(bare: running.Bare) -> None:
     [(_, record)] = bare.kernel.journal.of("default/big")
     bare.kernel.handle(events.PendingGone(bare.now_s, "uid-big"))
     assert question.line(bare.kernel, record, bare.now_s) is None
+
+
+def test_whom_a_pod_would_evict_is_answered_alike(bare: running.Bare) -> None:
+    """By the budgets, too."""
+    for number in range(16):
+        bare.seen(pod(f"fills{number}", cpu="4", node=f"n{number}", labels={"app": "free" if number == 5 else "kept"}))
+    meta = core.ObjectMeta(name="all", namespace="default")
+    selector = core.LabelSelector(match_labels={"app": "kept"})
+    budget = policy.PodDisruptionBudget(meta, policy.PodDisruptionBudgetSpec(selector))
+    bare.kernel.handle(events.BudgetSeen(bare.now_s, budget))
+    bare.pending(pod("urgent", cpu="4", priority=5))
+    [evict] = running.only(commands.Evict, bare.step())
+    answer = msgspec.json.decode(door.answer_line(asked(bare, "urgent"), running.SETTINGS, 0))
+    assert answer["preemption"]["selected"] == [evict.node] == ["n5"]
+    assert answer["preemption"]["candidates"]["n5"] == {"pods": ["default/fills5"], "numPDBViolations": 0}
