@@ -95,7 +95,7 @@ def _planned(options: argparse.Namespace) -> list[plan.Piece]:
 
 async def _measure_all(options: argparse.Namespace, planned: list[plan.Piece], done: list[turns.Turn]) -> None:
     taking_part = contenders.chosen(options.contenders, options.other)
-    who = {piece: [one for one in taking_part if piece.mode != "takeover" or one.elects] for piece in planned}
+    who = {piece: [one for one in taking_part if _can_do(one, piece)] for piece in planned}
     ahead = plan.Ahead([piece for piece in planned for _ in range(options.rounds * len(who[piece]))])
     began_s = time.monotonic()
     _say(f"{len(planned)} pieces of work {ahead}")
@@ -111,6 +111,10 @@ async def _measure_all(options: argparse.Namespace, planned: list[plan.Piece], d
                     done.append(turn)
                     ahead.turn(time.monotonic() - began_s)
                     _tell(turn, ahead)
+
+
+def _can_do(one: contenders.Contender, piece: plan.Piece) -> bool:
+    return (piece.mode != "takeover" or one.elects) and (not work.KINDS[piece.kind].low or one.preempts)
 
 
 async def _measure(

@@ -33,6 +33,7 @@ class Contender:
     reads_data: bool = False
     writes_events: bool = True
     elects: bool = True
+    preempts: bool = True
     is_python: bool = True
 
     def start(self, running: cluster.Cluster) -> None:
@@ -62,7 +63,7 @@ def _start_raw(running: cluster.Cluster, replica: str, _elect: bool) -> None:
 
 
 STOCK: Final = Contender("stock", names.DEFAULT_SCHEDULER_NAME, "kube-scheduler", _start_stock, is_python=False)
-RAW: Final = Contender("raw", RAW_SCHEDULER, "binder", _start_raw, writes_events=False, elects=False)
+RAW: Final = Contender("raw", RAW_SCHEDULER, "binder", _start_raw, writes_events=False, elects=False, preempts=False)
 
 
 def ours(name: str = "ours", program: pathlib.Path = processes.PROGRAM) -> Contender:
