@@ -71,8 +71,10 @@ class Upstream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def take(self, setting: str, prefix: str, count: int) -> Taken:
         """Have the next pods scheduled whose names begin so."""
