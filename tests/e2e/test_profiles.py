@@ -25,6 +25,7 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 # For pods of default-scheduler nothing counts but what they prefer of nodes; for those of the other all but that.
 CONFIGURATION: Json = {
     **process.ALONE,
+    "percentageOfNodesToScore": 50,
     "profiles": [
         {"schedulerName": OURS, "plugins": {"score": {"disabled": [{"name": "NodeAffinity"}]}}},
         {
@@ -112,6 +113,11 @@ def test_attempts_are_counted_by_profile(world: World) -> None:
         swapped = f'scheduler_schedule_attempts_total{{result="scheduled",profile="{scheduler}"}}'
         [count] = [one.split()[-1] for one in metrics.splitlines() if one.startswith((line, swapped))]
         assert float(count) >= 2
+
+
+def test_what_has_no_effect_is_said_once(world: World) -> None:
+    [line] = [one for one in world.scheduler.log() if one["event"] == "configuration keys without an effect here"]
+    assert line["keys"] == {"percentageOfNodesToScore": "every node is looked at, always"}
 
 
 def test_the_pods_of_others_are_left_alone(world: World) -> None:

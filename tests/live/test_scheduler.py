@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from scheduler import config, kubeconfiguration
 from scheduler.live import app, kopfwatch
 from tests.fakeapi import faults, objects, server
 from tests.live import running
@@ -53,6 +54,28 @@ async def test_pods_of_other_schedulers_are_left_alone(world: running.Running) -
     world.create("ours")
     await world.placed("ours")
     assert world.node_of("theirs") == ""
+
+
+@pytest.mark.parametrize("door", running.DOORS)
+async def test_with_several_names_the_pods_of_each_are_placed_in_its_name(
+    fake: server.FakeApi, tmp_path: pathlib.Path, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.through(door, monkeypatch)
+    second = kubeconfiguration.Profile("default-scheduler", config.Plugins())
+    async with running.scheduler(fake, tmp_path, dataclasses.replace(running.QUICK, further=(second,))) as world:
+        named = {
+            "a": "data-locality-scheduler",
+            "b": "default-scheduler",
+            "c": "somebody-else",
+            "d": "default-scheduler",
+        }
+        for name, scheduler in named.items():
+            world.create(name, spec={"schedulerName": scheduler})
+        await world.placed("a", "b", "d")
+        for name in ("a", "b", "d"):
+            await world.until(lambda name=name: world.events(name, "Scheduled"))
+            assert world.events(name, "Scheduled")[0]["reportingController"] == named[name]
+        assert world.node_of("c") == ""
 
 
 async def test_what_other_schedulers_place_counts(world: running.Running) -> None:
