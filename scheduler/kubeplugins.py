@@ -125,6 +125,9 @@ class Plugins:
     volume_bind_timeout_s: int = 600
     """For how long VolumeBinding waits until a pod's claims are bound."""
 
+    device_bind_timeout_s: float = 600.0
+    """For how long DynamicResources waits until a pod's devices are ready."""
+
     balanced_resources: tuple[str, ...] = ("cpu", "memory")
     """Resources whose use NodeResourcesBalancedAllocation keeps even."""
 

@@ -40,11 +40,9 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
         seen.add(name)
         if name in _READERS:
             before = len(entry.problems)
-            plugins = _read_args(plugins, entry, name)
+            plugins = _read_args(plugins, entry, name, ignored)
             if name not in running and len(entry.problems) > before:
                 entry.report("args", "wrong arguments are not supported even of a plugin that is off; remove them")
-            if name in _WITHOUT_EFFECT and entry.raw("args"):
-                ignored[f"pluginConfig {name}"] = _WITHOUT_EFFECT[name]
         elif entry.raw("args") is not None:
             ignored[f"pluginConfig {name}"] = "this plugin takes no arguments"
         if name in kubeplugins.KNOWN - running:
@@ -53,13 +51,14 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
     return plugins
 
 
-def _read_args(plugins: Plugins, entry: sections.Section, name: str) -> Plugins:
+def _read_args(plugins: Plugins, entry: sections.Section, name: str, ignored: dict[str, str]) -> Plugins:
     args = entry.section("args")
     for key, wanted in (("apiVersion", _VERSION), ("kind", f"{name}Args")):
         if args.raw(key) != "":
             args.choice(key, wanted, (wanted,))
     plugins = dataclasses.replace(plugins, **_READERS[name](args))
     args.finish()
+    ignored |= {f"pluginConfig {name}.{key}": why for key, why in _WITHOUT_EFFECT.items() if key in args}
     return plugins
 
 
@@ -86,8 +85,7 @@ def _read_volumes(args: sections.Section) -> Mapping[str, Any]:
 
 def _read_claims(args: sections.Section) -> Mapping[str, Any]:
     duration_s(args, "filterTimeout", 0.0, 0.0)
-    duration_s(args, "bindingTimeout", 1.0, 1.0)
-    return {}
+    return {"device_bind_timeout_s": duration_s(args, "bindingTimeout", Plugins.device_bind_timeout_s, 1.0)}
 
 
 def duration_s(section: sections.Section, key: str, default: float, low: float = -math.inf) -> float:
@@ -270,9 +268,11 @@ def _stray(data: object, kind: object) -> str:
     return ""
 
 
+_ALL_CANDIDATES: Final = "every node is looked at that preemption may help"
 _WITHOUT_EFFECT: Final = {
-    "DefaultPreemption": "every node is looked at that preemption may help",
-    "DynamicResources": "its timeouts cannot be set",
+    "minCandidateNodesPercentage": _ALL_CANDIDATES,
+    "minCandidateNodesAbsolute": _ALL_CANDIDATES,
+    "filterTimeout": "a look at one node has bounds of its own",
 }
 _READERS: Final[Mapping[str, Callable[[sections.Section], Mapping[str, Any]]]] = {
     "DefaultPreemption": _read_preemption,

@@ -121,6 +121,10 @@ class Section:
         self._known.add(key)
         return self._data.get(key) is not None
 
+    def __contains__(self, key: str) -> bool:
+        """Whether the key is there, whatever its value; it does not count as known by that."""
+        return key in self._data
+
     def is_null(self, key: str) -> bool:
         """Whether the key is there without a value."""
         return key in self._data and self._data[key] is None

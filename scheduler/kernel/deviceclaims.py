@@ -29,6 +29,7 @@ class DeviceClaims:
     Args:
         known: The claims that there are.
         what: What is to be written of them.
+        timeout_s: For how long it is awaited, once it is written, that devices are ready.
 
     Attributes:
         plugin: Whose part of a reservation it is.
@@ -36,12 +37,13 @@ class DeviceClaims:
         used, extended: What is to be written, as a command has it.
     """
 
-    def __init__(self, known: store.Claims, pod: core.Pod, what: tuple[granting.Grant, ...]) -> None:
+    def __init__(self, known: store.Claims, pod: core.Pod, what: tuple[granting.Grant, ...], timeout_s: float) -> None:
         self.plugin = PLUGIN
         self.ends_s = math.inf
         self._known = known
         self._pod = pod
         self._what = what
+        self._timeout_s = timeout_s
         if flights := tuple(store.Flight(one.claim, one.allocation) for one in what if one.allocation is not None):
             known.start(pod.metadata.uid, flights)
         named = [one for one in what if one.claim.metadata.name]
@@ -55,7 +57,7 @@ class DeviceClaims:
 
     def written(self, now_s: float) -> None:
         """All is written; the drivers have so long from now on."""
-        self.ends_s = now_s + readiness.TIMEOUT_S
+        self.ends_s = now_s + self._timeout_s
 
     def late(self) -> str:
         """What to say where time is up."""

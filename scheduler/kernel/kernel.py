@@ -80,7 +80,7 @@ class Kernel:
             known=self.world,
             waiting=self.queue,
             failing=self._failing,
-            timeout_s=lambda pod: float(settings.of(pod.spec.scheduler_name).plugins.volume_bind_timeout_s),
+            plugins_of=lambda pod: settings.of(pod.spec.scheduler_name).plugins,
             bind=self._settling.begin,
             out=self._out,
         )

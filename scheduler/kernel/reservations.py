@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from scheduler import config
 from scheduler.api import core, devices, volumes
 from scheduler.kernel import commands, deviceclaims, journal, volumebinding
 from scheduler.plugins import request
@@ -94,12 +95,12 @@ class Reservations:
 
     Args:
         known: The cluster.
-        timeout_s: For how long a pod's bound claims are awaited.
+        plugins_of: What is set for a pod: for how long its claims are awaited.
     """
 
-    def __init__(self, known: cluster.Cluster, timeout_s: Callable[[core.Pod], float]) -> None:
+    def __init__(self, known: cluster.Cluster, plugins_of: Callable[[core.Pod], config.Plugins]) -> None:
         self._storage, self._claims = known.storage, known.claims
-        self._timeout_s = timeout_s
+        self._plugins_of = plugins_of
         self._held: dict[str, Reservation] = {}  # by pod uid
         self._of: dict[Key, set[str]] = {}
         self._next_s = math.inf  # nobody's time is up before
@@ -140,15 +141,15 @@ class Reservations:
 
     def start(self, pod: core.Pod, node: str, record: journal.Record, what: Needed, now_s: float) -> commands.Reserve:
         """Assume what was decided; returns what is to be written."""
-        uid, parts = pod.metadata.uid, list[Part]()
+        uid, parts, plugins = pod.metadata.uid, list[Part](), self._plugins_of(pod)
         command = commands.Reserve(uid=uid, name=pod.metadata.name, namespace=pod.metadata.namespace, node=node)
         if what.volumes is not None:
-            stored = volumebinding.Volumes(self._storage, what.volumes, node, now_s + self._timeout_s(pod))
+            stored = volumebinding.Volumes(self._storage, what.volumes, node, now_s + plugins.volume_bind_timeout_s)
             command = msgspec.structs.replace(command, given=stored.given, selected=stored.selected)
             parts.append(stored)
         if what.devices is not None:
             self.let_go(uid)
-            claimed = deviceclaims.DeviceClaims(self._claims, pod, what.devices)
+            claimed = deviceclaims.DeviceClaims(self._claims, pod, what.devices, plugins.device_bind_timeout_s)
             command = msgspec.structs.replace(command, used=claimed.used, extended=claimed.extended)
             parts.append(claimed)
         self._held[uid] = one = Reservation(pod, node, record, now_s, tuple(parts))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scheduler import config
 from scheduler.api import core, devices, volumes
 from scheduler.kernel import bindings, commands, events, failing, journal, queue, reservations, world
 
@@ -25,7 +26,7 @@ class Reserving:
         known: The cluster.
         waiting: Whose pods they are.
         failing: Has them tried again.
-        timeout_s: For how long the end of a pod's is awaited.
+        plugins_of: What is set for a pod: for how long the end of its is awaited.
         bind: Has a pod bound that has all that it needs.
         out: Where commands go.
 
@@ -39,11 +40,11 @@ class Reserving:
         known: world.World,
         waiting: queue.Queue,
         failing: failing.Failing,
-        timeout_s: Callable[[core.Pod], float],
+        plugins_of: Callable[[core.Pod], config.Plugins],
         bind: Callable[[bindings.Flight], None],
         out: list[commands.Command],
     ) -> None:
-        self.under_way = reservations.Reservations(known.state, timeout_s)
+        self.under_way = reservations.Reservations(known.state, plugins_of)
         self._world = known
         self._queue = waiting
         self._failing = failing

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from scheduler import config, errors, kubeplugins, sections
-from scheduler.api import core, names
+from scheduler.api import core, names, units
 from tests.parity import program
 from tests.parity.hostile import configurations
 
@@ -74,6 +74,7 @@ def _of_plugins(plugins: config.Plugins) -> dict[str, Any]:
         "InterPodAffinity": [plugins.hard_pod_affinity_weight, plugins.ignore_preferred_terms_of_existing_pods],
         "NodeAffinity": plugins.added_affinity,
         "PodTopologySpread": plugins.default_spread,
+        "DynamicResources": plugins.device_bind_timeout_s,
         "VolumeBinding": [plugins.volume_bind_timeout_s, [list(point) for point in plugins.volume_shape]],
     }
     return found
@@ -162,6 +163,7 @@ _ARGUMENTS: Final[Mapping[str, Any]] = {
     "InterPodAffinity": lambda args: [args["hardPodAffinityWeight"], args["ignorePreferredTermsOfExistingPods"]],
     "NodeAffinity": _affinity,
     "PodTopologySpread": _spread,
+    "DynamicResources": lambda args: units.duration_s(args["bindingTimeout"]),
     "VolumeBinding": lambda args: [args["bindTimeoutSeconds"], _shape(args["shape"])],
 }
 

@@ -33,6 +33,7 @@ class Asked:
         claims: By the pod's own name for it, the claim and whether it must be the pod's; with a problem, none.
         identity: The pod's name and uid.
         scalars: Extended resources that it asks for, with how many, where a class may stand for them.
+        timeout_s: For how long devices may take until they are ready.
     """
 
     namespace: str
@@ -40,6 +41,7 @@ class Asked:
     problem: str
     identity: tuple[str, str]
     scalars: tuple[tuple[str, int], ...]
+    timeout_s: float
     pod: core.Pod = field(compare=False)
 
 
@@ -76,12 +78,12 @@ class Resolved:
     called: tuple[str, ...] = field(compare=False)
 
 
-def compile_pod(pod: request.PodRequest, _settings: config.Settings) -> Asked | None:
-    """The same, for whatever the settings are."""
-    return of_pod(pod)
+def compile_pod(pod: request.PodRequest, settings: config.Settings) -> Asked | None:
+    """The same, with what the settings say."""
+    return of_pod(pod, settings.plugins.device_bind_timeout_s)
 
 
-def of_pod(pod: request.PodRequest) -> Asked | None:
+def of_pod(pod: request.PodRequest, timeout_s: float = config.Plugins.device_bind_timeout_s) -> Asked | None:
     """What a pod asks for; None where nothing that it asks for is of devices."""
     meta, spec = pod.pod.metadata, pod.pod.spec
     scalars = tuple(
@@ -106,7 +108,7 @@ def of_pod(pod: request.PodRequest) -> Asked | None:
             break
         elif (name := made[one.name]) is not None:
             claims.append((one.name, name, True))
-    return Asked(meta.namespace, tuple(claims), problem, (meta.name, meta.uid), scalars, pod.pod)
+    return Asked(meta.namespace, tuple(claims), problem, (meta.name, meta.uid), scalars, timeout_s, pod.pod)
 
 
 def claims_of(asked: Asked, view: snapshot.Snapshot) -> list[devices.ResourceClaim] | contract.Refuse:
@@ -182,7 +184,11 @@ def resolve(asked: Asked, view: snapshot.Snapshot) -> Resolved | contract.Refuse
 def of_reading(asked: Asked, found: Reading, view: snapshot.Snapshot) -> Resolved:
     """The same of claims that can be gone on with."""
     held = tuple(
-        Held(claim.status.allocation.node_selector, readiness.is_of_use(claim, view.now_s), _preference(claim))
+        Held(
+            claim.status.allocation.node_selector,
+            readiness.is_of_use(claim, view.now_s, asked.timeout_s),
+            _preference(claim),
+        )
         for claim in found.held
         if claim.status.allocation is not None
     )

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from scheduler.api import devices, units
 
-TIMEOUT_S: Final = 600.0  # apis/config DynamicResourcesBindingTimeoutDefault
 _TRUE: Final = "True"
 
 
@@ -46,16 +45,16 @@ def failure(claim: devices.ResourceClaim) -> str:
     return ""
 
 
-def is_late(claim: devices.ResourceClaim, now_s: float) -> bool:
+def is_late(claim: devices.ResourceClaim, now_s: float, timeout_s: float) -> bool:
     """Whether they have been waited for for too long."""
     allocation = claim.status.allocation
     since_s = units.time_s(allocation.allocation_timestamp) if allocation is not None else None
-    return since_s is not None and is_awaited(claim) and since_s + TIMEOUT_S < now_s
+    return since_s is not None and is_awaited(claim) and since_s + timeout_s < now_s
 
 
-def is_of_use(claim: devices.ResourceClaim, now_s: float) -> bool:
+def is_of_use(claim: devices.ResourceClaim, now_s: float, timeout_s: float) -> bool:
     """Whether a claim that has its devices can be gone on with."""
-    return not failure(claim) and (is_ready(claim) or not is_late(claim, now_s))
+    return not failure(claim) and (is_ready(claim) or not is_late(claim, now_s, timeout_s))
 
 
 def _results(claim: devices.ResourceClaim) -> tuple[devices.Result, ...]:
