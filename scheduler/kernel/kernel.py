@@ -383,7 +383,8 @@ class Kernel:
 
     def _free(self, record: journal.Record, found: decision.Decision) -> None:
         """Have a claim of its own not stand in the way of a pod that fits nowhere."""
-        freed = freeing.freed(found, self.world.view())
+        plugins = self._settings.of(found.asked.pod.spec.scheduler_name).plugins
+        freed = freeing.freed(found, self.world.view(), plugins.device_bind_timeout_s)
         if freed is None:
             return
         command, said = freed

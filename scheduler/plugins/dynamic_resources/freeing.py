@@ -18,12 +18,13 @@ UNAVAILABLE: Final = "resourceclaim not available on the node"
 
 
 def in_the_way(
-    asked: request.PodRequest, view: snapshot.Snapshot, refused: Sequence[int]
+    asked: request.PodRequest, view: snapshot.Snapshot, refused: Sequence[int], timeout_s: float
 ) -> devices.ResourceClaim | None:
     """The claim that is to be given other devices; None for none.
 
     Args:
         refused: The slots where a claim's devices could not be used.
+        timeout_s: For how long devices may take until they are ready.
     """
     read = asking.of_pod(asked)
     claims = asking.claims_of(read, view) if read is not None and refused else []
@@ -31,7 +32,7 @@ def in_the_way(
         return None
     for claim in claims:
         users = {one.uid for one in claim.status.reserved_for}
-        if users <= {asked.pod.metadata.uid} and _is_unusable(claim, view, refused):
+        if users <= {asked.pod.metadata.uid} and _is_unusable(claim, view, refused, timeout_s):
             return claim
     return None
 
@@ -46,11 +47,13 @@ def left_over(asked: request.PodRequest, view: snapshot.Snapshot) -> devices.Res
     return view.claims.special(meta.uid, meta.name)
 
 
-def _is_unusable(claim: devices.ResourceClaim, view: snapshot.Snapshot, refused: Sequence[int]) -> bool:
+def _is_unusable(
+    claim: devices.ResourceClaim, view: snapshot.Snapshot, refused: Sequence[int], timeout_s: float
+) -> bool:
     allocation = claim.status.allocation
     if allocation is None:
         return False
-    if not readiness.is_of_use(claim, view.now_s):
+    if not readiness.is_of_use(claim, view.now_s, timeout_s):
         return True
     selector = allocation.node_selector
     return selector is not None and any(
