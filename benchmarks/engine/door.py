@@ -31,7 +31,7 @@ class Door:
         asked = msgspec.convert({"pod": work.pod({"name": "none"}, {}), **objects}, question.Question)
         self._state = door.state_of(asked, settings)
         self._leaving: list[str] = []  # uids
-        self._reservations = reservations.Reservations(self._state, lambda _pod: 1.0)
+        self._reservations = reservations.Reservations(self._state, lambda _pod: settings.plugins)
 
     def prepare(self, pod: Json) -> request.PodRequest:
         """Read a pod, as is done once when it comes."""
