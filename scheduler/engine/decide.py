@@ -22,6 +22,7 @@ from scheduler.engine.preemption import evaluation, residents
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
+from scheduler.plugins.dynamic_resources import filtering
 from scheduler.state import changes, demand, snapshot
 
 # A sheet counts with the rows that were made for it: 0.3 MB at 5,000 nodes, 60 kB at 1,000. It saves most to a pod that
@@ -30,6 +31,7 @@ _SHEETS_BYTES: Final = 8 << 20
 # What a sheet takes beside arrays: objects, keys, the entry in a dictionary.
 _SHEET_BYTES: Final = 8000
 _64_BITS: Final = 2**64 - 1
+_CLAIMS: Final = filtering.FILTER.name
 
 P = TypeVar("P", contract.Filter[Any, Any], contract.Score[Any, Any])
 K = TypeVar("K", rows.FilterRow, rows.ScoreRow, rows.WishRow)
@@ -88,7 +90,9 @@ class Engine:
                 view,
                 pod_verdict=refused,
                 message=decision.pod_message(view, refused),
-                preemption=evaluation.refused(view, asked.pod)
+                preemption=evaluation.refused(
+                    view, asked.pod, is_known=_CLAIMS in refused.plugins or not self.runs(_CLAIMS)
+                )
                 if view.count and shape.gated is None and self._settings.plugins.preempts
                 else None,
                 refusers=refusers or {plugin: contract.Refuse(refused.message) for plugin in refused.plugins},

@@ -168,3 +168,11 @@ def test_one_that_has_to_make_room_is_not_deleted_but_waits_again(bare: running.
     assert bare.place("a") is Place.ERROR_BACKOFF
     assert not written(bare)
     validation.check(bare.kernel)
+
+
+def test_a_pod_refused_as_a_whole_is_told_what_upstreams_claims_to_devices_make_of_it(bare: running.Bare) -> None:
+    """Upstream's DynamicResources fails before preemption is asked, for it has not seen the pod."""
+    bare.pending(pod("a", "missing"))
+    [told] = running.only(commands.Unplaced, bare.step())
+    assert told.record.message == '0/2 nodes are available: persistentvolumeclaim "missing" not found. not found'
+    assert told.record.outcome == "unschedulable"

@@ -22,9 +22,19 @@ _NEVER: Final = "Never"
 _NO_HELP: Final = "Preemption is not helpful for scheduling"
 
 
-def refused(view: snapshot.Snapshot, pod: core.Pod) -> outlook.Outlook:
-    """What there is for a pod that is refused as a whole: to remove others helps it nowhere."""
-    return _ineligible(view, pod, is_hopeless=True) or _no_candidate(view, Counter())
+# In upstream, what looks after claims to devices goes before preemption, and knows nothing of a pod that an earlier
+# plugin refused as a whole: its error, "not found", is all that the Event then says (dynamicresources.go, PostFilter).
+_UNKNOWN: Final = "not found"
+
+
+def refused(view: snapshot.Snapshot, pod: core.Pod, *, is_known: bool) -> outlook.Outlook:
+    """What there is for a pod that is refused as a whole: to remove others helps it nowhere.
+
+    Args:
+        is_known: Whether upstream's DynamicResources has seen the pod, or is off.
+    """
+    found = _ineligible(view, pod, is_hopeless=True) or _no_candidate(view, Counter())
+    return found if is_known else found._replace(instead=_UNKNOWN)
 
 
 def look(

@@ -41,6 +41,7 @@ class Outlook(NamedTuple):
         candidates: By node; of more than a hundred, only the chosen one.
         selected: The nodes that tie for the best of them, sorted.
         chosen: The candidate at one of these, by the decision's own draw; None where there is none.
+        instead: What is appended in place of ``text``, where upstream fails before it asks for preemption.
     """
 
     eligible: bool
@@ -48,10 +49,11 @@ class Outlook(NamedTuple):
     candidates: Mapping[str, Candidate] = _NONE
     selected: tuple[str, ...] = ()
     chosen: Candidate | None = None
+    instead: str = ""
 
     def said(self) -> str:
         """The sentence that is appended to the FailedScheduling text."""
         if self.chosen is None:
-            return self.text
+            return self.instead or self.text
         node, count = self.chosen.node, len(self.chosen.victims)
         return f"preemption: found a potential placement for pod on node {node}, preempting {count} victims"
