@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from scheduler.api import core, verdicts
+from scheduler.api import core, podgroups, verdicts
 from scheduler.engine import decide
 from scheduler.kernel import commands, events, kernel, places, recording, validation
 from scheduler.plugins import request
@@ -49,6 +49,7 @@ SPECS: tuple[dict[str, Any], ...] = (
     {"nodeSelector": {"zone": "a"}},
     {"tolerations": [{"operator": "Exists"}]},
     {"schedulingGroup": {"podGroupName": "g"}},
+    {"schedulingGroup": {"podGroupName": "g"}, "tolerations": [{"operator": "Exists"}]},
     {"preemptionPolicy": "Never"},
     term("podAffinity", "x"),
     term("podAffinity", "y"),
@@ -103,6 +104,8 @@ ACTS = st.one_of(
     st.tuples(st.just("later"), st.sampled_from([0.1, 1.0, 40.0])),
     st.tuples(st.just("list"), st.none()),
     st.tuples(st.just("capability"), st.sampled_from(NODES)),
+    st.tuples(st.just("groups"), st.none()),
+    st.tuples(st.just("gang"), st.integers(0, 3)),
     st.tuples(st.just("evicted"), st.sampled_from(["", "", "409 Conflict"])),
     st.tuples(st.just("evicting"), st.booleans()),
     st.tuples(st.just("patched"), st.none()),
@@ -235,6 +238,16 @@ class World:
 
     def _list(self, _: None) -> None:
         self.take(events.PendingListed(self.now_s, self.now_s, tuple(self.waits.values())))
+
+    def _groups(self, _: None) -> None:
+        self.take(events.GroupsKnown(self.now_s))
+
+    def _gang(self, least: int) -> None:
+        """The group of some pods is a gang of so many, or (0) gone."""
+        gang = podgroups.Policy(gang=podgroups.Gang(least))
+        meta = core.ObjectMeta(name="g", namespace="default")
+        seen = events.GroupSeen(self.now_s, podgroups.PodGroup(meta, podgroups.PodGroupSpec(gang)))
+        self.take(seen if least else events.GroupGone(self.now_s, "default", "g"))
 
     def _capability(self, name: str) -> None:
         self.take(events.CapabilitySeen(self.now_s, capability(name, nodeType="edge")))
