@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from scheduler import errors
@@ -31,7 +31,20 @@ _HINT: Final = (
 _CODE: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _INDEXED: Final = re.compile(r"\bdevice\s*\.\s*(attributes|capacity)(?=\s*\[)")
 _KEY: Final = re.compile(r"""\[\s*\??\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\]""")
+# All that an expression says of a device, where it says nothing else of it: some attribute or capacity by its name.
+_INDEX: Final = r"""\[\s*\??\s*(?:"[^"\\]*"|'[^'\\]*')\s*\]"""
+_ONE: Final = r"""\s*(?:\.\s*\??\s*[A-Za-z_]|\[\s*\??\s*["'])"""
+_NAMED: Final = re.compile(
+    rf"\bdevice\s*\.\s*(?:driver\b|allowMultipleAllocations\b|(?:attributes|capacity)\s*{_INDEX}{_ONE})"
+)
+_BY_DRIVER: Final = re.compile(r"(attributes|capacity)\s*\[\s*\??\s*device\s*\.\s*driver\s*\]")
+_OF_ALL: Final = frozenset(
+    {"exists", "exists_one", "existsOne", "all", "map", "filter", "size", "transformList", "transformMap"}
+)
+_DEVICE: Final = re.compile(r"\bdevice\b")
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_COMPILED: Final = 4096
+_MAX_ANSWERS: Final = 65536
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,13 +72,38 @@ class _Program:
     Args:
         run: The compiled expression.
         domains: Those that it names.
+        words: All that can be names of attributes that it reads; None where it may read any.
     """
 
-    def __init__(self, run: Any, domains: Sequence[str]) -> None:  # noqa: ANN401 (the library's)
+    def __init__(self, run: Any, domains: Sequence[str], words: frozenset[str] | None) -> None:  # noqa: ANN401
         self._run = run
         self._domains = domains
+        self._words = words
+        self._answers: dict[object, bool | Failure] = {}  # by what it reads of a device
 
     def ask(self, content: pools.Content) -> bool | Failure:
+        """Whether a device is meant."""
+        if self._words is None:
+            return self._ask(content)
+        read = (content.driver, content.allows_many, *self._read(content, self._words))
+        answer = self._answers.get(read)
+        if answer is None:
+            if len(self._answers) >= _MAX_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[read] = self._ask(content)
+        return answer
+
+    @staticmethod
+    def _read(content: pools.Content, words: frozenset[str]) -> Iterator[object]:
+        """What it may read of a device; versions may fail to be read, whether they are asked for or not."""
+        for name, attribute in content.attributes.items():
+            if name.rpartition("/")[2] in words or attribute.version is not None:
+                yield name, attribute
+        for name, held in content.capacity.items():
+            if name.rpartition("/")[2] in words:
+                yield name, held.value
+
+    def _ask(self, content: pools.Content) -> bool | Failure:
         try:
             device = self._device(content)
         except ValueError as error:
@@ -108,7 +146,15 @@ def _compiled(expression: str) -> _Program | Failure:
         return Failure(f"compilation failed: {_plain(str(error))}", compiles=False)
     if kind not in ("BOOL", "DYN"):
         return Failure(f"must evaluate to bool or the unknown type, not {kind.lower()}", compiles=False)
-    return _Program(run, [first or second for first, second in _KEY.findall(expression)])
+    domains = [first or second for first, second in _KEY.findall(expression)]
+    return _Program(run, domains, _names_in(expression))
+
+
+def _names_in(expression: str) -> frozenset[str] | None:
+    """All words of an expression that reads attributes and capacities by their names alone; None where it may not."""
+    plain, words = _BY_DRIVER.sub(r'\1["driver"]', expression), frozenset(_WORD.findall(expression))
+    reads_names = len(_NAMED.findall(plain)) == len(_DEVICE.findall(plain))
+    return words if reads_names and words.isdisjoint(_OF_ALL) else None
 
 
 def _plain(text: str) -> str:
