@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from scheduler import logs
 from scheduler.offline import door
 from tests.parity import differences, program, shrink
 from tests.parity.hostile import dress
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--add", action="store_true", help="add what was shrunk to the corpus that make test runs")
     parser.add_argument("--data", action="store_true", help="with data and preferences added to every question")
     given = parser.parse_args(arguments)
+    logs.configure("text", "warning")  # a defect of ours shows its stack, as it does where `decide` runs
     asked = Asked(tuple(given.themes.split(",") if given.themes else questions.THEMES), given.data)
     if unknown := set(asked.themes) - questions.THEMES.keys() - questions.DIFFERENT.keys():
         parser.error(f"no such theme: {', '.join(sorted(unknown))}")

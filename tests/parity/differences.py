@@ -153,9 +153,10 @@ def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
             before, after = (_no_zeros(side.get(plugin) or {}) for side in (left, right))
             if before != after:  # a plugin that skips the pod adds nothing: upstream leaves it out, zeros say the same
                 yield Difference(f"{key}:{plugin}", _both(before, after))
-    for key in ("totals", "allocations"):
-        if (ours.get(key) or {}) != (theirs.get(key) or {}):
-            yield Difference(key, _both(ours.get(key), theirs.get(key)))
+    if _no_zeros(ours.get("totals") or {}) != _no_zeros(theirs.get("totals") or {}):
+        yield Difference("totals", _both(ours.get("totals"), theirs.get("totals")))
+    if (ours.get("allocations") or {}) != (theirs.get("allocations") or {}):
+        yield Difference("allocations", _both(ours.get("allocations"), theirs.get("allocations")))
 
 
 def _no_zeros(by_node: Mapping[str, int]) -> dict[str, int]:
