@@ -11,7 +11,7 @@ from localcluster import cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
-OWN = ("preemption", "csi")
+OWN = ("preemption", "csi", "claims")
 FIGURES = {
     "backlog": {"pods_per_s", "scheduler_cpu_ms_per_pod", "apiserver_cpu_ms_per_pod", "peak_memory_mb"},
     "steady": {"p50_ms", "p99_ms"},
