@@ -99,6 +99,9 @@ def _describe(snap: snapshot.Snapshot, asked: snapshot.Snapshot) -> Iterator[tup
         yield name, {names[slot]: held for slot, held in by_slot.items()}
     yield "holders", {volume: {names[slot] for slot in slots} for volume, slots in use.holders.items()}
     yield "volumes by class", snap.storage.by_class()
+    drivers = snap.storage.drivers
+    drivers.catch_up(snap.names, snap.alive)
+    yield "drivers", {node: drivers.at(slot) for node, slot in snap.index_of.items()}
     yield "devices", snap.claims.pools.kept()
     yield (
         "devices taken",

@@ -75,6 +75,11 @@ class Drivers:
         """A driver; None where it runs on no node."""
         return self._drivers.get(name)
 
+    def at(self, slot: int) -> tuple[bool, bool, dict[str, int]]:
+        """What is kept of a node: whether drivers speak of it, whether with a limit, and what each that runs takes."""
+        runs = {name: one.left.item(slot) for name, one in self._drivers.items() if one.runs.item(slot)}
+        return self.speak.item(slot), self.limit.item(slot), runs
+
     def _look_at(self, slot: int, node: str) -> None:
         for known in self._drivers.values():
             known.runs[slot], known.left[slot] = False, NO_LIMIT
