@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity parity-configuration sequences hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-parts parity parity-configuration parity-waking sequences hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -63,6 +63,9 @@ parity: $(STAMP)  ## our decisions and kube-scheduler's own plugins on the same 
 
 parity-configuration: $(STAMP)  ## kube-scheduler and we read the same hostile configuration files: COUNT=10000 SEED=1
 	$(PY) -m tests.parity.configuring $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+parity-waking: $(STAMP)  ## whom hostile events wake, by kube-scheduler's own hints and by ours: COUNT=10000 SEED=1
+	$(PY) -m tests.parity.waking $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 sequences: $(STAMP)  ## one script of changes for kube-scheduler and for ours, each on an API server of its own: COUNT=20 LENGTH=20 SEED=1
 	$(PY) -m tests.parity.sequences.compare $(if $(COUNT),--count $(COUNT)) $(if $(LENGTH),--length $(LENGTH)) $(if $(SEED),--seed $(SEED))

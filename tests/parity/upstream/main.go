@@ -5,7 +5,8 @@
 // the same.
 //
 // With the argument "time" it tells how long kube-scheduler's own cycles take instead: see timing.go. With "validate" a
-// question is the text of a configuration file, as a JSON string, and the answer what kube-scheduler would run with.
+// question is the text of a configuration file, as a JSON string, and the answer what kube-scheduler would run with. With
+// "hint" a question has something that happens, too, and the answer says whether that wakes the pod: see hints.go.
 package main
 
 import (
@@ -33,6 +34,9 @@ func main() {
 	work := serve(func(line []byte) any { return answer(line) })
 	if slices.Contains(os.Args, "time") {
 		work = serveTrial
+	}
+	if slices.Contains(os.Args, "hint") {
+		work = serve(hint)
 	}
 	if slices.Contains(os.Args, "validate") {
 		work = serve(validate)
