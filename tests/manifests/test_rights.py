@@ -27,7 +27,8 @@ def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it
     spare |= {(verb, "resource.k8s.io", kind, "") for kind in devices for verb in ("list", "watch")}
     spare |= {(verb, "resource.k8s.io", "resourceclaims", "") for verb in ("get", "create", "patch", "delete")}
     spare |= {("patch", "resource.k8s.io", "resourceclaims", part) for part in ("status", "binding")}
-    spare |= {(verb, "scheduling.k8s.io", "podgroups", "") for verb in ("list", "watch")}
+    others = (("scheduling.k8s.io", "podgroups"), ("policy", "poddisruptionbudgets"))
+    spare |= {(verb, group, kind, "") for group, kind in others for verb in ("list", "watch")}
     stored = [("", "persistentvolumeclaims"), ("", "persistentvolumes")]
     kinds = ("storageclasses", "csinodes", "csidrivers", "csistoragecapacities", "volumeattachments")
     stored += [("storage.k8s.io", kind) for kind in kinds]
