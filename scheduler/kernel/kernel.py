@@ -365,7 +365,7 @@ class Kernel:
             record.outcome = "unschedulable"
             if entry.pod.spec.scheduling_group is None:
                 self._free(record, found)
-        node = preempting.nominated(found)
+        node = preempting.nominated(found) if evicts else ""
         is_news = node is not None and self.world.nominations.renominate(entry, node)
         chosen = found.preemption.chosen if evicts and found.preemption is not None else None
         victims = len(chosen.victims) if chosen is not None else 0
@@ -389,6 +389,8 @@ class Kernel:
             return
         command, said = freed
         self._out.append(command)
+        if found.preemption is not None and found.preemption.chosen is not None:
+            return  # as upstream, what comes to something has the only word
         preemption = found.preemption.text if found.preemption is not None else ""
         record.message = f"{found.message} {said}, {preemption}" if preemption else f"{found.message} {said}"
 

@@ -166,3 +166,12 @@ def test_of_pods_that_are_gone_nothing_is_kept(bare: running.Bare) -> None:
         bare.gone(name)
     bare.kernel.handle(events.PendingGone(bare.now_s, "uid-c"))
     assert (bare.kernel._groups._pods, bare.kernel._groups._group_of) == ({}, {})
+
+
+def test_for_a_gang_that_does_not_fit_nobody_goes_and_no_room_is_kept(bare: running.Bare) -> None:
+    bare.seen(pod("runs", cpu="2", node="n2"))
+    group(bare, 3)
+    bare.pending(*(member(name, cpu="2", priority=10) for name in "abc"))
+    given = bare.step()
+    assert running.only(commands.Evict, given) == []
+    assert not bare.kernel.state.freeze().nominated_pods
