@@ -73,6 +73,11 @@ class Engine:
         if (gated := shape.gated) is not None:  # upstream does not look for a node, and reports nothing
             refusers = {plugin: contract.Refuse(gated.message) for plugin in gated.plugins}
             return decision.Decision(asked, view, pod_verdict=gated, refusers=refusers)
+        if (gate := _first_refusal(shape, now, gates=True)) is not None:
+            name, read, said = gate
+            return decision.Decision(
+                asked, view, pod_verdict=verdict.PodVerdict((name,), message=said.message), refusers={name: read}
+            )
         refused: verdict.PodVerdict | None = None
         refusers = {}
         if view.count:  # without any node upstream gives up before it looks at the pod
@@ -230,13 +235,20 @@ def _scatter(draw: int) -> int:
     return draw ^ (draw >> 31)
 
 
-def _first_refusal(shape: shapes.Shape, now: Sequence[Any]) -> tuple[str, Any, contract.Refuse] | None:
+def _first_refusal(
+    shape: shapes.Shape, now: Sequence[Any], *, gates: bool = False
+) -> tuple[str, Any, contract.Refuse] | None:
     """The first filter that refuses the pod as a whole in the cluster as it is, and what it read of the pod.
 
     It goes before what the shape says of the pod as a whole, for which no later filter was asked.
+
+    Args:
+        shape: The pod's.
+        now: What is said now by those that must be asked in the cluster as it is.
+        gates: Whether only those count that would not even have it tried.
     """
     for (plugin, read), said in zip(shape.open, now, strict=True):
-        if isinstance(said, contract.Refuse):
+        if isinstance(said, contract.Refuse) and (said.gates or not gates):
             return plugin.name, read, said
     return None
 

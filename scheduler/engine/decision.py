@@ -126,6 +126,12 @@ class Decision:
         self._seq = view.changes.seq
 
     @property
+    def is_gated(self) -> bool:
+        """Whether the pod is not to be tried yet, of which nobody is told."""
+        verdict = self.pod_verdict
+        return verdict is not None and bool(verdict.message) and not self.message
+
+    @property
     def made_of(self) -> sheet.Sheet | None:
         """What filters and scores said; None where no node was looked at.
 

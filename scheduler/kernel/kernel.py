@@ -357,6 +357,10 @@ class Kernel:
         self, entry: queue.Entry, record: journal.Record, found: decision.Decision, *, evicts: bool = True
     ) -> None:
         """No node: say why, and wait for something to change."""
+        if found.is_gated:
+            record.outcome, record.message = "gated", found.pod_verdict.message if found.pod_verdict else ""
+            self.queue.put_back(entry, found.refusers)
+            return
         if found.fault:
             record.outcome, record.message = "unsupported", found.fault
         elif found.score_error or found.is_failed:

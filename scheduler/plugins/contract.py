@@ -67,11 +67,13 @@ class Refusal(NamedTuple):
 class Refuse(NamedTuple):
     """A filter refuses the pod as a whole; a score cannot be worked out, so that upstream fails the whole cycle.
 
-    ``fails``: the filter cannot be asked at all, so that the cycle fails, too.
+    ``fails``: the filter cannot be asked at all, so that the cycle fails, too. ``gates``: the pod is not to be tried
+    yet, whatever others say, and nobody is told (PreEnqueue).
     """
 
     message: str
     fails: bool = False
+    gates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,14 +117,16 @@ def claims_of(asked: Asked, view: snapshot.Snapshot) -> list[devices.ResourceCla
     for _, name, must_be_own in asked.claims:
         claim = view.claims.claim(asked.namespace, name)
         if claim is None:
-            return contract.Refuse(f'could not find ResourceClaim "{asked.namespace}/{name}"')
+            return contract.Refuse(f'could not find ResourceClaim "{asked.namespace}/{name}"', gates=True)
         if claim.metadata.deletion_timestamp:
-            return contract.Refuse(f'resourceclaim "{name}" is being deleted')
+            return contract.Refuse(f'resourceclaim "{name}" is being deleted', gates=True)
         if must_be_own and not claim.is_for(asked.pod):
             place, pod = f"{claim.metadata.namespace}/{name}", asked.pod.key
-            return contract.Refuse(f"ResourceClaim {place} was not created for Pod {pod} (Pod is not owner)")
+            return contract.Refuse(
+                f"ResourceClaim {place} was not created for Pod {pod} (Pod is not owner)", gates=True
+            )
         found.append(claim)
-    return contract.Refuse(asked.problem) if asked.problem else found
+    return contract.Refuse(asked.problem, gates=True) if asked.problem else found
 
 
 class Reading(NamedTuple):

@@ -46,8 +46,20 @@ def _result(one: search.Given, number: int, identity: str) -> devices.Result:
         binding_conditions=item.device.binding_conditions or (),
         binding_failure_conditions=item.device.binding_failure_conditions,
         share_id=share,
-        consumed_capacity={name: quantities.text(amount) for name, amount in (one.consumed or {}).items()},
+        consumed_capacity={name: _text(amount, name, one) for name, amount in (one.consumed or {}).items()},
     )
+
+
+def _text(amount_nano: int, name: str, one: search.Given) -> core.Quantity:
+    """An amount as somebody wrote it, where it is one that somebody did; else in units like those of the steps."""
+    capacity, asked = one.item.device.capacity[name], one.way.asked.capacity
+    policy = capacity.request_policy or devices.RequestPolicy()
+    limits = policy.valid_range or devices.ValidRange()
+    own = asked.requests.get(name) if asked is not None else None
+    for text in (own, policy.default, capacity.value, *policy.valid_values, limits.min):
+        if text is not None and quantities.nano(text) == amount_nano:
+            return text
+    return quantities.text(amount_nano, is_binary=str(limits.step or "").endswith("i"))
 
 
 def _of_classes(ways: list[wanted.Option]) -> list[devices.Configuration]:
