@@ -21,7 +21,6 @@ from tests.state.build import Object
 
 GPU, NET = "gpu.example.com", "net.example.com"
 TOO_FEW, NOT_HERE = "cannot allocate all claims", "resourceclaim not available on the node"
-MIB = 2**20
 
 
 def cel(*expressions: str) -> list[Object]:
@@ -401,7 +400,7 @@ def test_a_share_has_a_name_and_what_it_consumes() -> None:
     assert grant.allocation is not None
     (result,) = grant.allocation.devices.results
     assert result.share_id
-    assert result.consumed_capacity == {"memory": str(3 * 1024 * MIB)}
+    assert result.consumed_capacity == {"memory": "3Gi"}
 
 
 def test_what_is_in_flight_is_taken_and_its_claim_waits() -> None:
