@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 
 from tests.parity.hostile import chance as chances
@@ -23,9 +24,12 @@ def fill(chance: Chance, found: Object) -> None:
     on_node = Counter(pod["spec"]["nodeName"] for pod in running)
     for node in found["nodes"]:
         name, offered = node["metadata"]["name"], node["status"]["allocatable"]
-        offered["cpu"] = chance.choice(("1500m", "2", "3", "4") if name in busy else ("250m", "1", "1500m", "2"))
-        if chance.once_in(4):
-            offered["pods"] = str(max(on_node[name], 1))
+        offered["cpu"] = chance.choice(("2", "2500m", "3", "4") if name in busy else ("250m", "500m", "1", "2"))
+        if chance.once_in(3):
+            offered["pods"] = str(on_node[name])
+    if len(busy) > 1 and chance.once_in(6):
+        running = _twins(found, busy[0], busy[1])
+        on_node[busy[1]] = on_node[busy[0]]
     for number, pod in enumerate(running):
         if on_node[pod["spec"]["nodeName"]] > _KEPT_IN_ORDER:
             pod["status"]["startTime"] = f"2026-01-01T01:00:{number:02}Z"
@@ -33,18 +37,33 @@ def fill(chance: Chance, found: Object) -> None:
             del pod["status"]["startTime"]
     if chance.once_in(2):
         found["pdbs"] = [_budget(chance, f"b{index}", found["pods"]) for index in range(chance.randint(1, 5))]
-    if chance.once_in(6) and found["nodes"]:
+    if chance.once_in(8) and found["nodes"]:
         _nominate(chance, found)
 
 
+def _twins(found: Object, node: str, twin: str) -> list[Object]:
+    """Make two nodes alike, with pods that are alike, so that candidates tie; returns who runs."""
+    one, other = (next(each for each in found["nodes"] if each["metadata"]["name"] == name) for name in (node, twin))
+    other["status"]["allocatable"] = dict(one["status"]["allocatable"])
+    kept = [pod for pod in found["pods"] if pod["spec"].get("nodeName") != twin]
+    copies = [copy.deepcopy(pod) for pod in kept if pod["spec"].get("nodeName") == node]
+    for pod in copies:
+        pod["metadata"] |= {"name": f"{pod['metadata']['name']}-twin", "uid": f"{pod['metadata']['uid']}-twin"}
+        pod["spec"]["nodeName"] = twin
+    found["pods"] = [*kept, *copies]
+    return [pod for pod in found["pods"] if "nodeName" in pod["spec"]]
+
+
 def _ask_for_much(chance: Chance, spec: Object) -> None:
-    spec["priority"] = chance.choice((0, 10, 100, 1000, 1000))
+    spec["priority"] = chance.choice((0, 10, 100, 1000, 1000, 1000))
+    if chance.once_in(3):
+        spec.pop("preemptionPolicy", None)
     if chance.once_in(4):
         return
     resources = spec["containers"][0].setdefault("resources", {})
-    resources.setdefault("requests", {})["cpu"] = chance.choice(("300m", "1", "1500m", "2"))
-    if chance.once_in(2):
-        resources["requests"]["memory"] = chance.choice(("1Gi", "3Gi", "4Gi"))
+    resources.setdefault("requests", {})["cpu"] = chance.choice(("300m", "1", "1", "1500m"))
+    if chance.once_in(3):
+        resources["requests"]["memory"] = chance.choice(("1Gi", "1Gi", "3Gi"))
 
 
 def _budget(chance: Chance, name: str, pods: list[Object]) -> Object:
