@@ -10,8 +10,8 @@ here waits, nor knows of an event loop, a network, a clock or Kopf; who drives i
 (scheduler.live.driver).
 
 The order of the layers below: World keeps what is known of the cluster and says whom a change may help, Queue holds who
-waits, Reserving and Settling take what was decided to its end, before its Binding and after, Journal has the last
-decisions.
+waits, Deciding has pods decided about, Reserving and Settling take what was decided to its end, before its Binding and
+after, Preempting makes room where nothing fits, Journal has the last decisions.
 """
 
 from __future__ import annotations
@@ -19,17 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from scheduler import config, errors
+from scheduler import config
 from scheduler.api import core
-from scheduler.engine import byname, decision
 from scheduler.kernel import (
-    bindings,
     commands,
+    deciding,
     events,
     failing,
-    freeing,
     groups,
     journal,
     places,
@@ -37,10 +33,8 @@ from scheduler.kernel import (
     queue,
     reserving,
     settling,
-    tried,
     world,
 )
-from scheduler.plugins import request
 
 
 class Kernel:
@@ -93,9 +87,21 @@ class Kernel:
         )
         self.bindings, self.reservations = self._settling.under_way, self._reserving.under_way
         self.journal = journal.Journal()
-        self._settings = settings
-        self._engines = byname.Engines(settings)
-        self._chance = np.random.PCG64(seed)
+        self._deciding = deciding.Deciding(
+            settings=settings,
+            seed=seed,
+            known=self.world,
+            waiting=self.queue,
+            of_groups=self._groups,
+            told=self.journal,
+            failing=self._failing,
+            reserving_for=self._reserving,
+            binding_of=self._settling,
+            preempting_for=self._preempting,
+            clock=lambda: self.now_s,
+            sequence=lambda: self.sequence,
+            out=self._out,
+        )
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             **self.world.handlers(),
             events.GroupsKnown: self._groups.known,
@@ -151,11 +157,11 @@ class Kernel:
                 continue
             entry = self.queue.overtaken(entry)
             try:
-                self._attempt(entry)
+                self._deciding.attempt(entry)
             except Exception as bug:  # noqa: BLE001 (one pod that trips over a defect must not stop all others)
                 self._out.append(commands.Defect("cycle", entry.pod.key, bug))
                 for one in dict.fromkeys((entry, *self.queue.at(places.Place.IN_CYCLE))):
-                    self._abandon(one)
+                    self._deciding.abandon(one)
         return self._end()
 
     def wait_s(self) -> float | None:
@@ -241,180 +247,3 @@ class Kernel:
             return None
         one = self.reservations.get(uid)
         return (one.pod, one.node) if one is not None else self.bindings.assumed(uid)
-
-    # --------------------------------------------------------------------------------------------------- a decision
-
-    def _attempt(self, entry: queue.Entry) -> None:
-        group = self._groups.of(entry.pod)
-        if isinstance(group, groups.Gang):
-            self._attempt_gang(entry, group)
-        elif group is not None and group.fault:
-            self._hold_back(entry, self._record(entry), group.fault, None)
-        elif group is not None:
-            self.queue.put_aside(entry, {queue.GANG: group.key})
-        elif (one := self._try(entry)) is not None and one.found.node:
-            self._assume(one)
-            self._go_on(one)
-        elif one is not None:
-            self._refuse(entry, one.record, one.found)
-
-    def _attempt_gang(self, first: queue.Entry, gang: groups.Gang) -> None:
-        """All of a gang that wait, each on the state with those before it: all who have a node are bound, or none."""
-        one = self._try_member(first, asks=True)
-        if one is None:
-            return
-        done: list[tried.Tried] = []
-        entries, placed = self._groups.take_others(gang), self._groups.placed(gang)
-        while True:
-            if one is not None:
-                done.append(one)
-            if one is not None and one.found.node:
-                self._assume(one)
-                placed += 1
-            if not entries or placed + len(entries) < gang.min_count:
-                break  # as upstream, nobody is tried in vain
-            one = self._try_member(entries.pop(0), asks=False)
-        is_enough, why = placed >= gang.min_count, groups.too_few(gang, placed, len(entries))
-        with_node = [one for one in done if one.found.node]
-        for one in with_node:
-            if is_enough:
-                self._go_on(one)
-            else:
-                self.world.retract(one.entry.pod)
-                self._hold_back(one.entry, one.record, why, gang.key)
-        for one in done:
-            if not one.found.node:
-                self._refuse(one.entry, one.record, one.found, evicts=is_enough)
-        for entry in entries:
-            self._hold_back(entry, self._record(entry), why, gang.key)
-
-    def _try_member(self, entry: queue.Entry, *, asks: bool) -> tried.Tried | None:
-        """Decide about a pod of a gang, of which nothing may be bound before the others of the gang have nodes."""
-        one = self._try(entry, asks=asks)
-        if one is None or one.waiting is None:
-            return one
-        self._hold_back(entry, one.record, groups.CLAIMS, None)
-        return None
-
-    def _hold_back(self, entry: queue.Entry, record: journal.Record, why: str, group: groups.Key | None) -> None:
-        """A pod is not placed because of its group, or (None) as that asks for what is not built."""
-        record.outcome, record.message, record.node = "unschedulable" if group else "unsupported", why, ""
-        self._out.append(commands.Unplaced(entry.pod, record))
-        self.queue.put_back(entry, {queue.GANG: group} if group else {queue.UNSUPPORTED: None})
-
-    def _try(self, entry: queue.Entry, *, asks: bool = True) -> tried.Tried | None:
-        """Decide about a pod; None: it waits for an answer about its data, or is told what went wrong."""
-        pod = entry.pod
-        record = None
-        try:
-            asked = entry.asked = entry.asked or request.prepare(self._groups.read(pod))
-            if asks and asked.intent.inputs and not entry.is_cleared:
-                self.queue.ask(entry)
-                self._out.append(commands.AskData(pod, entry.arrived))
-                return None
-            entry.is_cleared = False
-            record = self._record(entry)
-            self.journal.add(record)
-            self._report_problems(entry, asked, record)
-            view = self.world.view()
-            record.draw = self._chance.random_raw() >> 1
-            engine = self._engines.of(pod)
-            found = engine.decide(view, asked, record.draw)
-            record.fill(found, view)
-        except errors.InputError as error:
-            self._give_up(entry, record, str(error))
-            return None
-        except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
-            self._out.append(commands.Defect("cycle", pod.key, bug))
-            self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")
-            return None
-        waiting = self.reservations.needed(asked, view, found.node, engine.runs) if found.node else None
-        return tried.Tried(entry, asked, record, found, waiting)
-
-    def _assume(self, one: tried.Tried) -> None:
-        self.world.assume(one.entry.pod, one.found.node, one.asked.asked)
-
-    def _go_on(self, one: tried.Tried) -> None:
-        """From an assumption to a binding."""
-        pod, node = one.entry.pod, one.found.node
-        self.queue.bind(one.entry)
-        if one.waiting is None:
-            self._settling.begin(bindings.Flight(pod, node, one.record, self.now_s))
-        else:
-            self._reserving.begin(pod, node, one.record, one.waiting, self.now_s)
-
-    def _record(self, entry: queue.Entry) -> journal.Record:
-        return journal.Record(
-            pod=entry.pod.key,
-            uid=entry.uid,
-            time=self.world.time(),
-            attempt=entry.attempts + 1,
-            outcome="failed",
-            sequence=self.sequence,
-        )
-
-    def _refuse(
-        self, entry: queue.Entry, record: journal.Record, found: decision.Decision, *, evicts: bool = True
-    ) -> None:
-        """No node: say why, and wait for something to change."""
-        if found.is_gated:
-            record.outcome, record.message = "gated", found.pod_verdict.message if found.pod_verdict else ""
-            self.queue.put_back(entry, found.refusers)
-            return
-        if found.fault:
-            record.outcome, record.message = "unsupported", found.fault
-        elif found.score_error or found.is_failed:
-            record.outcome = "error"
-        else:
-            record.outcome = "unschedulable"
-            if entry.pod.spec.scheduling_group is None:
-                self._free(record, found)
-        node = preempting.nominated(found) if evicts else ""
-        is_news = node is not None and self.world.nominations.renominate(entry, node)
-        chosen = found.preemption.chosen if evicts and found.preemption is not None else None
-        victims = len(chosen.victims) if chosen is not None else 0
-        self._out.append(
-            commands.Unplaced(
-                entry.pod, record, node if is_news else None, None if found.preemption is None else victims
-            )
-        )
-        if record.outcome == "error":
-            self.queue.fail(entry)
-            return
-        self.queue.put_back(entry, {queue.UNSUPPORTED: None} if found.fault else found.refusers)
-        if chosen is not None:
-            self._preempting.begin(entry, chosen)
-
-    def _free(self, record: journal.Record, found: decision.Decision) -> None:
-        """Have a claim of its own not stand in the way of a pod that fits nowhere."""
-        plugins = self._settings.of(found.asked.pod.spec.scheduler_name).plugins
-        freed = freeing.freed(found, self.world.view(), plugins.device_bind_timeout_s)
-        if freed is None:
-            return
-        command, said = freed
-        self._out.append(command)
-        if found.preemption is not None and found.preemption.chosen is not None:
-            return  # as upstream, what comes to something has the only word
-        preemption = found.preemption.text if found.preemption is not None else ""
-        record.message = f"{found.message} {said}, {preemption}" if preemption else f"{found.message} {said}"
-
-    def _abandon(self, entry: queue.Entry) -> None:
-        """Whatever was begun for a pod is not: it is tried again after a backoff, unless it is being bound."""
-        if entry.uid in self.bindings or entry.uid in self.reservations:
-            return
-        if (placed := self.world.view().placed.get(entry.uid)) is not None:
-            self.world.forget(entry.pod, placed.node)
-            self.world.nominations.put(entry.uid, entry.pod)
-        self.queue.fail(entry)
-
-    def _give_up(self, entry: queue.Entry, record: journal.Record | None, message: str) -> None:
-        """The attempt itself failed: say so, and try again later."""
-        self._failing.fail(entry.pod, record or self._record(entry), message)
-
-    def _report_problems(self, entry: queue.Entry, asked: request.PodRequest, record: journal.Record) -> None:
-        if not asked.problems:
-            return
-        record.problems = tuple(str(problem) for problem in asked.problems)
-        if not entry.annotations_reported:
-            entry.annotations_reported = True
-            self._out.append(commands.BadAnnotations(entry.pod, asked.problems))
