@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from scheduler import config, kubeconfiguration
 from scheduler.api import core, devices, verdicts
-from scheduler.kernel import commands, events, places, validation
+from scheduler.kernel import commands, events, kernel, places, validation
 from tests.kernel import running
 
 Place = places.Place
@@ -186,6 +188,20 @@ def test_time_is_up_after_ten_minutes(bare: running.Bare) -> None:
     assert not running.only(commands.Unplaced, bare.later(599))
     [told] = running.only(commands.Unplaced, bare.later(1))
     assert told.record.message.endswith("device binding timeout: context deadline exceeded")
+
+
+def test_time_is_up_when_the_pods_profile_says() -> None:
+    hasty = kubeconfiguration.Profile("hasty", config.Plugins(device_bind_timeout_s=30.0))
+    bare = running.Bare(kernel.Kernel(dataclasses.replace(running.SETTINGS, further=(hasty,)), "home", seed=1))
+    bare.nodes(running.node("n1", labels={"kubernetes.io/hostname": "n1"}))
+    seen(bare, device_class(), published("n1", "g0", "g1", **CONDITIONS), claim("c"), claim("d"))
+    bare.pending(pod("patient", "c"), pod("hasty", "d", schedulerName="hasty"))
+    bare.step()
+    for name in ("patient", "hasty"):
+        written(bare, name, held=HELD)
+    assert not running.only(commands.Unplaced, bare.later(29))
+    [told] = running.only(commands.Unplaced, bare.later(1))
+    assert told.pod.metadata.name == "hasty"
 
 
 def test_extended_resources_are_had_by_a_claim_that_is_made(bare: running.Bare) -> None:
