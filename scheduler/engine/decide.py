@@ -73,22 +73,25 @@ class Engine:
         if (gated := shape.gated) is not None:  # upstream does not look for a node, and reports nothing
             refusers = {plugin: contract.Refuse(gated.message) for plugin in gated.plugins}
             return decision.Decision(asked, view, pod_verdict=gated, refusers=refusers)
-        if (gate := _first_refusal(shape, now, gates=True)) is not None:
-            name, read, said = gate
+        said: list[tuple[tuple[Any, Any], Any]] = list(zip(shape.open, now, strict=True))
+        said += [((one, read), one.resolve(read, view)) for one, read in shape.prepared if one.resolve is not None]
+        order = self._settings.plugins.prefilters
+        if (gate := _first_refusal(said, order, gates=True)) is not None:
+            name, read, refusal = gate
             return decision.Decision(
-                asked, view, pod_verdict=verdict.PodVerdict((name,), message=said.message), refusers={name: read}
+                asked, view, pod_verdict=verdict.PodVerdict((name,), message=refusal.message), refusers={name: read}
             )
         refused: verdict.PodVerdict | None = None
         refusers = {}
         if view.count:  # without any node upstream gives up before it looks at the pod
             refused = shape.refused
-            if (first := _first_refusal(shape, now)) is not None:
-                name, read, said = first
-                if said.fails:
-                    message = f'running PreFilter plugin "{name}": {said.message}'
+            if (first := _first_refusal(said, order)) is not None:
+                name, read, refusal = first
+                if refusal.fails:
+                    message = f'running PreFilter plugin "{name}": {refusal.message}'
                     whole = verdict.PodVerdict((name,), message=message)
                     return decision.Decision(asked, view, pod_verdict=whole, message=message, is_failed=True)
-                refused, refusers = verdict.PodVerdict((name,), message=said.message), {name: read}
+                refused, refusers = verdict.PodVerdict((name,), message=refusal.message), {name: read}
         if refused is not None and refused.message:
             return decision.Decision(
                 asked,
@@ -236,21 +239,25 @@ def _scatter(draw: int) -> int:
 
 
 def _first_refusal(
-    shape: shapes.Shape, now: Sequence[Any], *, gates: bool = False
+    said: Sequence[tuple[tuple[Any, Any], Any]], order: Sequence[str], *, gates: bool = False
 ) -> tuple[str, Any, contract.Refuse] | None:
     """The first filter that refuses the pod as a whole in the cluster as it is, and what it read of the pod.
 
     It goes before what the shape says of the pod as a whole, for which no later filter was asked.
 
     Args:
-        shape: The pod's.
-        now: What is said now by those that must be asked in the cluster as it is.
+        said: Plugins that must be asked in the cluster as it is with what they read of the pod, and what each says.
+        order: In which filters look at the pod as a whole.
         gates: Whether only those count that would not even have it tried.
     """
-    for (plugin, read), said in zip(shape.open, now, strict=True):
-        if isinstance(said, contract.Refuse) and (said.gates or not gates):
-            return plugin.name, read, said
-    return None
+    refusals = [
+        (plugin.name, read, each)
+        for (plugin, read), each in said
+        if isinstance(each, contract.Refuse) and (each.gates or not gates)
+    ]
+    if len(refusals) < 2:
+        return refusals[0] if refusals else None
+    return min(refusals, key=lambda one: order.index(one[0]) if one[0] in order else len(order))
 
 
 def _resolved(asked_of: tuple[tuple[P, Any], ...], now: Iterator[object]) -> list[tuple[P, Any]]:

@@ -43,6 +43,7 @@ class Shape:
         may_lack: Whether it may need something that is not built.
         filters, scores, wishes: The plugins that have something to say, with what they read.
         open: Those of them for which that must be resolved in the cluster as it is.
+        prepared: Likewise filters that are off, and may refuse the pod as a whole all the same.
         error: Why upstream cannot score nodes for it; ``scores`` is empty then.
     """
 
@@ -55,6 +56,7 @@ class Shape:
     wishes: tuple[AskedWish, ...]
     error: str
     open: tuple[AskedFilter | AskedScore, ...]
+    prepared: tuple[AskedFilter, ...]
 
 
 class Shapes:
@@ -90,6 +92,7 @@ class Shapes:
         settings = self._settings
         refused: verdict.PodVerdict | None = None
         filters: list[AskedFilter] = []
+        prepared: list[AskedFilter] = []
         for plugin in self._filters:
             asked = plugin.compile(pod, settings)
             if isinstance(asked, contract.Refuse):
@@ -99,6 +102,8 @@ class Shapes:
                 continue
             if plugin.name in self._position or plugin.name not in kubeplugins.FILTERS:
                 filters.append((plugin, asked))
+            elif plugin.resolve is not None:
+                prepared.append((plugin, asked))
             only = plugin.narrows(asked) if plugin.narrows is not None else None
             if only is not None:
                 refused = verdict.narrow(refused, verdict.PodVerdict((plugin.name,), only=only))
@@ -143,6 +148,7 @@ class Shapes:
                 *(one for one in filters if one[0].resolve is not None),
                 *(one for one in scores if one[0].resolve is not None),
             ),
+            prepared=tuple(prepared),
         )
 
 

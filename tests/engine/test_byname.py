@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import hypothesis
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from scheduler import config, kubeconfiguration
 from scheduler.api import core
 from scheduler.engine import byname, decide
-from scheduler.offline import explain
+from scheduler.offline import door, explain
 from scheduler.plugins import request
 from tests import exploring
 from tests.plugins import worlds
@@ -51,3 +53,35 @@ def test_a_pod_is_decided_by_its_profile_whatever_the_others_asked_before(
         alone = decide.Engine(SETTINGS.of(name)).decide(view, asked, 1)
         assert explain.answer(found, view) == explain.answer(alone, view)
         assert found.refusers == alone.refusers
+
+
+UNBOUND: Object = {
+    "nodes": [{"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "9"}}}],
+    "pod": {
+        "metadata": {"name": "p", "namespace": "default"},
+        "spec": {
+            "containers": [{"name": "c"}],
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+        },
+    },
+    "pvcs": [{"metadata": {"name": "c", "namespace": "default"}}],
+}
+ZONE_FIRST: Object = {"preFilter": {"enabled": [{"name": "VolumeZone"}]}}
+ZONE_OFF: Object = {"filter": {"disabled": [{"name": "VolumeZone"}]}}
+BY_BINDING = "pod has unbound immediate PersistentVolumeClaims"
+BY_ZONE = "PersistentVolumeClaim had no pv name and storageClass name"
+
+
+@pytest.mark.parametrize(
+    ("plugins", "said"),
+    [
+        pytest.param({}, BY_BINDING, id="upstreams order"),
+        pytest.param(ZONE_FIRST, BY_ZONE, id="another"),
+        pytest.param(ZONE_FIRST | ZONE_OFF, BY_ZONE, id="of a filter that is off"),
+    ],
+)
+def test_of_what_refuses_the_whole_pod_the_first_by_the_profiles_order_is_told(plugins: Object, said: str) -> None:
+    kube = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
+    question = UNBOUND | {"config": kube | {"profiles": [{"plugins": plugins}]}}
+    answer = json.loads(door.answer_line(json.dumps(question).encode()))
+    assert answer["message"].startswith(f"0/1 nodes are available: {said}.")
