@@ -113,7 +113,7 @@ class Spread:
 
     def row(self, size: int) -> Ints:
         """[nodes] the same of each."""
-        found: Ints = self._pods[self._column.ids[:size]]
+        found: Ints = self._pods.take(self._column.ids[:size])  # half as long as to index
         return found
 
     def least_with(self, slot: int, pods: int) -> int:

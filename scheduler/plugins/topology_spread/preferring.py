@@ -101,7 +101,8 @@ def _mix(asked: constraints.Sought, parts: contract.Ints, weights: Weights) -> c
     rounded = total.astype(np.int64)  # towards zero
     rest = total - rounded
     rounded += rest >= 0.5
-    rounded -= rest <= -0.5
+    if total.min(initial=0.0) < 0.0:
+        rounded -= rest <= -0.5
     if asked.every_key and parts.min(initial=0) == _ABSENT:
         rounded[(parts == _ABSENT).any(axis=1)] = contract.UNRANKED
     return rounded
