@@ -52,7 +52,7 @@ types: $(STAMP)  ## mypy --strict
 bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS=--bounds for what bounds.yaml speaks of
 	$(PY) -m benchmarks.scheduling $(ARGS)
 
-bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods placed, and beside Skippy's core
+bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods placed, beside kube-scheduler's own cycle and Skippy's core
 	$(PY) -m benchmarks.engine $(ARGS)
 
 bench-parts: $(STAMP)  ## the benchmarks of the parts: questions, daemons, webhook

@@ -57,7 +57,7 @@ def _beside(times: Times) -> Json:
 
 def _print_beside(found: Mapping[str, Json]) -> None:
     told = "; ".join(f"{name}: {setting}" for name, setting in upstream.SETTINGS.items())
-    print(f"\nbeside kube-scheduler's own cycle; median milliseconds by the clock ({told}) and of all cores\n")
+    print(f"\nbeside {upstream.version()}, its own cycle; median milliseconds by the clock ({told}) and of all cores\n")
     columns = ("all", "all-one", "default", "all-cpu", "default-cpu", "ours-wall", "ours")
     print(f"| pods | {' | '.join(columns)} | all / ours | of all cores | default / ours |")
     print("| --- |" + " ---: |" * (len(columns) + 3))

@@ -34,6 +34,13 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 }
 
 
+def version() -> str:
+    """What it calls itself."""
+    return subprocess.run(
+        [str(program.build()), "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 class Taken(msgspec.Struct, rename="camel"):
     """What the program says of some pods."""
 
