@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from scheduler.state import cluster
 from tests import exploring
 from tests.parity.hostile import question as hostile
 from tests.parity.hostile.chance import Object
+from tests.state import build
 
 SETTINGS = config.Settings()
 
@@ -89,3 +91,52 @@ def _without_what_is_counted_twice(asked: Object) -> questions.Question:
         for one in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
             one.pop("ports", None)
     return questions.read(json.dumps(asked).encode())
+
+
+@settings(max_examples=exploring.examples(100), deadline=None)
+@given(
+    seed=st.integers(0, 2**40),
+    changes=st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["gone", "younger", "elsewhere"])), max_size=6),
+)
+def test_what_is_kept_of_the_pods_is_as_they_are(seed: int, changes: list[tuple[int, str]]) -> None:
+    """One engine that has seen all that happened finds the same as one that sees the cluster for the first time."""
+    asked = questions.read(json.dumps(hostile.question(seed, ["preemption"])).encode())
+    state, new, kept = door.state_of(asked, SETTINGS), request.prepare(asked.pod), decide.Engine(SETTINGS)
+    running = [pod for pod in asked.pods if pod.spec.node_name and pod.status.phase not in {"Succeeded", "Failed"}]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(many, "FEW", 0)
+        for number, what in [(0, ""), *changes]:
+            pod = running[number % len(running)] if running else None
+            if pod is not None and what == "gone":
+                state.remove_pod(pod.metadata.uid)
+            elif pod is not None and what:
+                status = msgspec.structs.replace(pod.status, start_time="2026-01-01T09:00:00Z")
+                where = (
+                    asked.nodes[number % len(asked.nodes)].metadata.name if what == "elsewhere" and asked.nodes else ""
+                )
+                spec = msgspec.structs.replace(pod.spec, node_name=where or pod.spec.node_name)
+                state.apply_pod(msgspec.structs.replace(pod, spec=spec, status=status))
+            view = state.freeze()
+            found = kept.decide(view, new, number).preemption
+            assert found == decide.Engine(SETTINGS).decide(view, new, number).preemption
+
+
+def test_a_pod_that_starts_anew_is_the_youngest() -> None:
+    """Nothing else of it changes, and its node is no fuller than before."""
+    started = {"startTime": "2026-01-01T00:00:00Z"}, {"startTime": "2026-01-01T01:00:00Z"}
+    pods = [
+        build.pod(name, build.container(cpu="1"), on="a", status={"phase": "Running", **when})
+        for name, when in zip(("old", "young"), started, strict=True)
+    ]
+    state, kept = build.state([build.node("a", cpu="2")], pods=pods), decide.Engine(SETTINGS)
+    new = request.prepare(build.as_pod(build.pod("new", build.container(cpu="1"), priority=1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(many, "FEW", 0)
+        for again, gone in (("", "young"), ("2026-01-01T02:00:00Z", "old")):
+            if again:
+                pods[0]["status"]["startTime"] = again
+                state.apply_pod(build.as_pod(pods[0]))
+            found = kept.decide(state.freeze(), new, 0).preemption
+            assert found is not None
+            assert found.chosen is not None
+            assert [victim.name for victim in found.chosen.victims] == [gone]
