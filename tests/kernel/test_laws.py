@@ -48,8 +48,6 @@ SPECS: tuple[dict[str, Any], ...] = (
     {},
     {"nodeSelector": {"zone": "a"}},
     {"tolerations": [{"operator": "Exists"}]},
-    {"schedulingGroup": {"podGroupName": "g"}},
-    {"schedulingGroup": {"podGroupName": "g"}, "tolerations": [{"operator": "Exists"}]},
     {"preemptionPolicy": "Never"},
     term("podAffinity", "x"),
     term("podAffinity", "y"),
@@ -63,16 +61,18 @@ nodes = st.builds(
     st.sampled_from("ab"),
     st.sampled_from([{}, {}, {}, TAINT, CORDON]),
 )
+MEMBERS: dict[str, dict[str, Any]] = {name: {"schedulingGroup": {"podGroupName": "g"}} for name in NAMES[4:]}
 pods = st.builds(
     lambda name, namespace, cpu, app, spec, nominated, annotations: pod(
         name,
-        namespace=namespace,
+        namespace="default" if name in MEMBERS else namespace,
         cpu=cpu,
-        priority=int(name[1:]) % 3,  # which no version of a pod changes
+        priority=int(name[1:]) % 3,  # which no version of a pod changes, nor its group
         labels={"app": app},
         annotations=annotations,
         status={"nominatedNodeName": nominated},
         **spec,
+        **MEMBERS.get(name, {}),
     ),
     st.sampled_from(NAMES),
     st.sampled_from(["default", "other"]),
