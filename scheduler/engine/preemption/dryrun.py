@@ -60,9 +60,16 @@ class DryRun:
         self._filters = filters
         self._concerned = [row for row in filters if row.facets & PODS]
         self._arriving = arriving
+        self._found: dict[int, Cleared | contract.Refusal] = {}
 
     def at(self, slot: int) -> Cleared | contract.Refusal:
         """Who would have to go from a node, or why that would not help."""
+        found = self._found.get(slot)
+        if found is None:
+            found = self._found[slot] = self._try(slot)
+        return found
+
+    def _try(self, slot: int) -> Cleared | contract.Refusal:
         lower = occupants.below(self._view, slot, self._priority)
         if not lower:
             return _NO_VICTIMS

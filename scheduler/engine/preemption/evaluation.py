@@ -62,10 +62,11 @@ def look(
     ineligible = _ineligible(view, pod, is_hopeless=nominated < 0 or not resolvable.item(nominated))
     if ineligible is not None:
         return ineligible
+    trial = dryrun.DryRun(view, pod, made_of.filters, arriving)
     hopeful = np.flatnonzero(resolvable)
     if len(hopeful) > many.FEW:
         known.catch_up(view)
-        search = many.Search(view, pod, made_of.filters, arriving, known)
+        search = many.Search(view, pod, made_of.filters, arriving=arriving, known=known, trial=trial)
         occupied = hopeful[view.priorities.below(pod.spec.priority, view.size)[hopeful] > 0]
         best = search.best(occupied, chance) if len(occupied) else Counter()
         if isinstance(best, many.Best):
@@ -73,7 +74,6 @@ def look(
         if best is not None:
             best[dryrun.NO_VICTIMS] += len(hopeful) - len(occupied)
             return _no_candidate(view, best, explicit=len(hopeful))
-    trial = dryrun.DryRun(view, pod, made_of.filters, arriving)
     reasons: Counter[str] = Counter()
     failures: list[str] = []
     found: list[dryrun.Cleared] = []

@@ -48,6 +48,7 @@ class Search:
         filters: What is asked of it, up to date.
         arriving: By slot the pods that are nominated there, of at least its priority.
         known: The pods of the nodes, up to date.
+        trial: What tries it on one node.
     """
 
     def __init__(
@@ -55,13 +56,16 @@ class Search:
         view: snapshot.Snapshot,
         pod: core.Pod,
         filters: Sequence[rows.FilterRow],
+        *,
         arriving: Mapping[int, contract.Delta],
         known: residents.Residents,
+        trial: dryrun.DryRun,
     ) -> None:
         self._view = view
         self._pod = pod
         self._filters = filters
         self._arriving = arriving
+        self._trial = trial
         self._known = known
         self._others = [row for row in filters if row.facets & dryrun.PODS not in {0, changes.USE}]
         self._room = [row for row in filters if row.facets & dryrun.PODS == changes.USE]
@@ -181,10 +185,9 @@ class Search:
 
     def _tried(self, slots: Sequence[int]) -> Best | None:
         """The best of some nodes, tried one by one."""
-        trial = dryrun.DryRun(self._view, self._pod, self._filters, self._arriving)
         best: Best | None = None
         for slot in slots:
-            said = trial.at(slot)
+            said = self._trial.at(slot)
             if isinstance(said, dryrun.Cleared):
                 rank = occupants.rank(said.victims, said.violations)
                 best = _better(best, Best(rank, {slot: functools.partial(_themselves, said.victims)}))
