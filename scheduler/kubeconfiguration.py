@@ -117,8 +117,7 @@ def _read_without_effect(top: sections.Section, ignored: dict[str, str]) -> None
         top.boolean(key)
     connection = top.section("clientConnection")
     for key in ("kubeconfig", "acceptContentTypes", "contentType"):
-        if connection.raw(key) != "":
-            connection.text(key, "")
+        connection.text_or_empty(key)
     connection.number("qps", 0.0, -3.4e38, 3.4e38)
     connection.integer("burst", 0, 0, _INT32_MAX)
     connection.finish()

@@ -207,11 +207,11 @@ def read(section: sections.Section, profile: str, ignored: dict[str, str]) -> Ex
     )
 
 
-def check_known(entry: sections.Section, key: str, name: str) -> None:
+def check_known(entry: sections.Section, name: str) -> None:
     """Report a plugin that there is not."""
     if name not in KNOWN:
         near = "" if name in _OTHER_PLUGINS else sections.nearest(name, sorted(KNOWN))
-        entry.report(key, f"this plugin is not supported; {f'did you mean {near}?' if near else 'remove it'}")
+        entry.report("name", f"this plugin is not supported; {f'did you mean {near}?' if near else 'remove it'}")
 
 
 def _read_set(section: sections.Section, point: str, there: Collection[str], ignored: dict[str, str]) -> PluginSet:
@@ -226,7 +226,7 @@ def _read_set(section: sections.Section, point: str, there: Collection[str], ign
         elif name in KNOWN and name not in there:
             entry.report("name", f"this plugin does not extend {point}; remove it here")
         elif name:
-            check_known(entry, "name", name)
+            check_known(entry, name)
         if weight < 0:
             entry.report("weight", "weights below 0 are not supported; write 1 or more, or disable the plugin")
         if name in there:
@@ -234,11 +234,11 @@ def _read_set(section: sections.Section, point: str, there: Collection[str], ign
         entry.finish()
     disabled = set()
     for entry in inner.sections("disabled"):
-        name = entry.text("name", "") if entry.raw("name") != "" else ""
+        name = entry.text_or_empty("name")
         entry.integer("weight", 0, -(2**31), _INT32_MAX)
         disabled.add(name)
         if name not in {*there, "*"}:
-            ignored[f"{point}.disabled {name}"] = "there is no such plugin at this point"
+            ignored[f"plugins.{point}.disabled {name}"] = "there is no such plugin at this point"
         entry.finish()
     inner.finish()
     return PluginSet(tuple(enabled), frozenset(disabled))

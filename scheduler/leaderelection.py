@@ -60,7 +60,7 @@ def read(top: sections.Section, *, is_kube: bool) -> LeaderElection:
         name=_read_name(section, "resourceName", default.name),
         namespace=_read_name(section, "resourceNamespace", default.namespace),
     )
-    lock = section.text("resourceLock", "leases") if section.raw("resourceLock") != "" else "leases"
+    lock = section.text_or_empty("resourceLock", "leases")
     if found.is_on or not is_kube:
         if lock != "leases":
             section.report("resourceLock", "write leases")
@@ -70,7 +70,7 @@ def read(top: sections.Section, *, is_kube: bool) -> LeaderElection:
 
 
 def _read_name(section: sections.Section, key: str, default: str) -> str:
-    name = section.text(key, default) if section.raw(key) != "" else default
+    name = section.text_or_empty(key, default)
     if name and not requirements.is_subdomain(name):
         section.report(key, "write a name in lower case, such as data-locality-scheduler; others are not supported")
     return name

@@ -33,8 +33,8 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
     """
     seen = set()
     for entry in profile.sections("pluginConfig"):
-        name = entry.text("name", "") if entry.raw("name") != "" else ""
-        kubeplugins.check_known(entry, "name", name)
+        name = entry.text_or_empty("name")
+        kubeplugins.check_known(entry, name)
         if name in seen:
             entry.report("name", "its arguments are given twice; keep one")
         seen.add(name)
@@ -164,7 +164,7 @@ def _read_names(args: sections.Section, key: str) -> frozenset[str]:
 def _read_resources(section: sections.Section, highest: int) -> tuple[tuple[str, int], ...]:
     found = []
     for entry in section.sections("resources"):
-        name = entry.text("name", "") if entry.raw("name") != "" else ""
+        name = entry.text_or_empty("name")
         # 0 and absent are upstream's way to say 1.
         found.append((name, entry.integer("weight", 0, 0, highest) or 1))
         entry.finish()

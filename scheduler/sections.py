@@ -144,6 +144,10 @@ class Section:
             return value
         return self._default(value, key, default, "write a text")
 
+    def text_or_empty(self, key: str, default: str = "") -> str:
+        """Likewise, but an empty one counts as absent."""
+        return default if self.raw(key) == "" else self.text(key, default)
+
     def choice(self, key: str, default: str, choices: Sequence[str]) -> str:
         value = self._get(key)
         if isinstance(value, str) and value in choices:
