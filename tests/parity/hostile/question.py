@@ -24,7 +24,7 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
     "plain": {"gates": 0.4},
     "taints": {"taints": 0.7},
     "affinity": {"affinity": 0.7, "name": 0.2},
-    "preferred": {"preferred": 0.7, "images": 0.8, "liking": 0.4},
+    "preferred": {"preferred": 0.7, "images": 0.8, "liking": 0.5},
     "unreadable": {"unreadable": 0.6, "affinity": 0.4, "company": 0.4, "spread": 0.3},
     "ports": {"ports": 0.6},
     "resources": {"resources": 0.7},
@@ -65,7 +65,7 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
 # Amounts beyond 64 bits, or whose products are: upstream wraps or reads nothing, we saturate, and say so.
 DIFFERENT: Final[Mapping[str, Mapping[str, float]]] = {"huge": {"resources": 0.5, "huge": 0.2}}
 # How many questions a theme has to one of another: those in which what it is about seldom comes to be.
-_WEIGHTS: Final[Mapping[str, int]] = {"claims": 4, "images": 2, "preemption": 4, "provisioned": 5, "volumes": 2}
+_WEIGHTS: Final[Mapping[str, int]] = {"claims": 4, "images": 2, "preemption": 4, "preferred": 2, "provisioned": 5, "volumes": 2}
 _ALL: Final = {**THEMES, **DIFFERENT}
 _SELDOM: Final = 0.06  # for what another chosen theme is about
 
