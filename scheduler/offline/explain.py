@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
+from scheduler.api import devices
 from scheduler.engine import decision, sheet, verdict
 from scheduler.plugins import contract, criteria
 from scheduler.plugins.data import cost as data_cost
 from scheduler.plugins.data import moves, spread
+from scheduler.plugins.dynamic_resources import extended, granting
 from scheduler.state import network, replicas, snapshot
 
 Answer = dict[str, Any]
@@ -44,6 +47,8 @@ def answer(found: decision.Decision, snap: snapshot.Snapshot) -> Answer:
         told.update(_nothing_fits(found))
         return told
     told.update(_scores(found, names))
+    if given := _allocations(found, snap, names):
+        told["allocations"] = given
     if found.choice is not None:
         told["criteria"] = _criteria(found, snap, names)
         told["chosen"] = found.node
@@ -155,6 +160,25 @@ def _scores(found: decision.Decision, names: list[str]) -> Answer:
         "scores": {plugin: _by_name(names, values) for plugin, values in scores.weighted.items()},
         "totals": _by_name(names, scores.total(len(names))),
     }
+
+
+def _allocations(found: decision.Decision, snap: snapshot.Snapshot, names: list[str]) -> Answer:
+    """By node, the devices that the pod's claims would be given there."""
+    told: Answer = {}
+    for name in names:
+        for grant in granting.allocation_on(found.asked, snap, snap.index_of[name]) or ():
+            if grant.allocation is not None:
+                told.setdefault(name, []).append(_allocation(grant, grant.allocation))
+    return told
+
+
+def _allocation(grant: granting.Grant, allocation: devices.Allocation) -> Answer:
+    results = [msgspec.structs.replace(one, share_id=None) for one in allocation.devices.results]  # a random one
+    given = msgspec.structs.replace(allocation.devices, results=tuple(results))
+    told: Answer = {"claim": grant.claim.metadata.name or extended.NAME}
+    if not grant.claim.metadata.name:
+        told["requests"] = msgspec.to_builtins(grant.claim.spec.devices.requests)
+    return {**told, "allocation": msgspec.to_builtins(msgspec.structs.replace(allocation, devices=given))}
 
 
 def _by_name(names: list[str], values: np.ndarray[tuple[int, ...], np.dtype[Any]]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ ABLE: Final[Mapping[str, frozenset[str]]] = {
     ),
     "preempted": frozenset({"DefaultPreemption"}),
 }  # fmt: skip
+_DEFAULTS: Final[Mapping[str, object]] = {"allocationMode": "ExactCount", "count": 1, "driver": ""}
 _NOT_BUILT: Final = ("not supported yet", "unknown key", "unsupported")
 
 
@@ -155,8 +156,17 @@ def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
                 yield Difference(f"{key}:{plugin}", _both(before, after))
     if _no_zeros(ours.get("totals") or {}) != _no_zeros(theirs.get("totals") or {}):
         yield Difference("totals", _both(ours.get("totals"), theirs.get("totals")))
-    if (ours.get("allocations") or {}) != (theirs.get("allocations") or {}):
+    if _without_defaults(ours.get("allocations") or {}) != _without_defaults(theirs.get("allocations") or {}):
         yield Difference("allocations", _both(ours.get("allocations"), theirs.get("allocations")))
+
+
+def _without_defaults(value: Any) -> Any:
+    """As it is where nobody writes what the API server fills in."""
+    if isinstance(value, list):
+        return [_without_defaults(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_defaults(one) for key, one in value.items() if one != _DEFAULTS.get(key)}
 
 
 def _no_zeros(by_node: Mapping[str, int]) -> dict[str, int]:

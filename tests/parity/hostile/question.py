@@ -65,7 +65,14 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
 # Amounts beyond 64 bits, or whose products are: upstream wraps or reads nothing, we saturate, and say so.
 DIFFERENT: Final[Mapping[str, Mapping[str, float]]] = {"huge": {"resources": 0.5, "huge": 0.2}}
 # How many questions a theme has to one of another: those in which what it is about seldom comes to be.
-_WEIGHTS: Final[Mapping[str, int]] = {"claims": 4, "images": 2, "preemption": 4, "preferred": 2, "provisioned": 5, "volumes": 2}
+_WEIGHTS: Final[Mapping[str, int]] = {
+    "claims": 4,
+    "images": 2,
+    "preemption": 4,
+    "preferred": 2,
+    "provisioned": 5,
+    "volumes": 2,
+}
 _ALL: Final = {**THEMES, **DIFFERENT}
 _SELDOM: Final = 0.06  # for what another chosen theme is about
 
