@@ -29,6 +29,8 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 # Groups kept, and domains counted in all their tallies together (about 100 bytes each).
 _KEPT_GROUPS: Final = 1024
 _KEPT_DOMAINS: Final = 1_000_000
+# Domains are counted at one in so many tallies and spreads that are made: to count them takes time with every group.
+_COUNTED_AT: Final = 32
 # Spreads of one group, each for other nodes that count.
 _KEPT_SPREADS: Final = 16
 
@@ -153,6 +155,7 @@ class CohortTable:
         self._by_label: dict[str, dict[str, Cohort | set[Cohort]]] = {}  # label -> value -> one or several
         self._by_namespace: dict[str, set[Cohort]] = {}
         self._groups: dict[Meant, Group] = {}  # the longest unasked first
+        self._made = 0  # tallies and spreads
         self._filed: dict[carried.Pair | None, set[Group]] = {}  # by a label that all they mean have
 
     def enter(self, pod: core.Pod, slot: int) -> Cohort:
@@ -282,7 +285,8 @@ class CohortTable:
         return [cohort for cohort in nearest if group in cohort.groups]
 
     def _forget_groups(self) -> None:
-        counted = sum([group.domains for group in self._groups.values()])
+        self._made += 1
+        counted = sum([group.domains for group in self._groups.values()]) if self._made % _COUNTED_AT == 0 else 0
         while len(self._groups) > 1 and (len(self._groups) > _KEPT_GROUPS or counted > _KEPT_DOMAINS):
             oldest = self._groups.pop(next(iter(self._groups)))
             counted -= oldest.domains
