@@ -156,8 +156,15 @@ def _scores(ours: Answer, theirs: Answer) -> Iterator[Difference]:
                 yield Difference(f"{key}:{plugin}", _both(before, after))
     if _no_zeros(ours.get("totals") or {}) != _no_zeros(theirs.get("totals") or {}):
         yield Difference("totals", _both(ours.get("totals"), theirs.get("totals")))
-    if _without_defaults(ours.get("allocations") or {}) != _without_defaults(theirs.get("allocations") or {}):
-        yield Difference("allocations", _both(ours.get("allocations"), theirs.get("allocations")))
+    left, right = (_without_defaults(_allocations(side.get("allocations") or {})) for side in (ours, theirs))
+    if left != right:
+        yield Difference("allocations", _both(left, right))
+
+
+def _allocations(by_node: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Without claims that get nothing: upstream makes one for extended resources that a plugin offers."""
+    told = {name: [one for one in listed if one["allocation"].get("devices")] for name, listed in by_node.items()}
+    return {name: listed for name, listed in told.items() if listed}
 
 
 def _without_defaults(value: Any) -> Any:

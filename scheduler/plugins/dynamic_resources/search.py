@@ -114,6 +114,10 @@ class _Fatal(Exception):  # noqa: N818 (never leaves this module)
     """There is no use in looking on."""
 
 
+class _Hopeless(Exception):  # noqa: N818 (likewise)
+    """Some request has too few devices, whatever the others get."""
+
+
 class _TooMany(Exception):  # noqa: N818 (likewise)
     """A claim would get more devices than any may; some other way to meet a request may need fewer."""
 
@@ -200,6 +204,8 @@ class _Search:
             self._prepare()
             if self._next(_At(), 0):
                 return Found(tuple(map(tuple, self._given)), tuple(map(tuple, self._chosen)))
+        except _Hopeless:
+            pass
         except _TooMany:
             return Found(None, problem="allocation max size exceeded", is_error=True)
         except (_Fatal, shares.Unreadable) as fatal:
@@ -287,6 +293,9 @@ class _Search:
         return self._take_this(at, way) if way.count is None else self._take_any(at, way, start)
 
     def _one_way(self, at: _At, ways: tuple[wanted.Option, ...]) -> bool:
+        if not any(self._may_do(at, way) for way in ways):
+            self._look_at_all_before(at)
+            raise _Hopeless
         if not ways[0].parent:
             return self._next(dataclasses.replace(at, way=0), 0)
         all_too_many = True
@@ -302,6 +311,41 @@ class _Search:
         if all_too_many:
             raise _TooMany
         return False
+
+    def _may_do(self, at: _At, way: wanted.Option) -> bool:
+        """Whether there are devices enough for a way, if all that this search has taken were free.
+
+        No more devices are looked at than the search would look at, for one of which an expression fails ends it.
+        """
+        left = way.count
+        if left is None:
+            return bool(self._all[way])
+        if left > devices.MAX_RESULTS - len(self._given[at.claim]):
+            return True
+        for _, item in self._devices(0) if left > 0 else ():
+            if not self._taking.get(item.id) and not self._is_free(at.claim, way, item):
+                continue
+            left -= 1
+            if not left:
+                break
+        return left <= 0
+
+    def _is_free(self, number: int, way: wanted.Option, item: pools.Item) -> bool:
+        if item.id in self._node.use.taken and not way.asked.admin_access:
+            return False
+        who = f"claim {self._names[number]}, request {way.name}: checking"
+        taken = self._node.use.consumed(item.id) or {}
+        is_meant = self._is_meant(number, way, item) and _fits(who, way, item, (taken, {}))
+        return is_meant and not is_kept_off(item.taints, way.asked.tolerations)
+
+    def _look_at_all_before(self, at: _At) -> None:
+        """The search would go on with all other devices for the requests before, as it would end if one fails it."""
+        for number in range(at.claim, -1, -1):
+            requests = self._asked[number].requests
+            for ways in reversed(requests[: at.request] if number == at.claim else requests):
+                for way in ways if all(way.count is not None for way in ways) else ():
+                    for _, item in self._devices(0):
+                        self._is_free(number, way, item)
 
     def _take_this(self, at: _At, way: wanted.Option) -> bool:
         pool, item = self._all[way][at.count]

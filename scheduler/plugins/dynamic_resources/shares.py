@@ -11,7 +11,6 @@ from scheduler.api import core, devices, quantities
 from scheduler.state.claims import use
 
 _INT64_MAX: Final = 2**63 - 1
-_MILLI: Final = 10**6  # billionths
 _NOT_REPRESENTABLE: Final = "capacity request cannot be represented in the device's range arithmetic"
 
 
@@ -73,17 +72,13 @@ def _round_up(amount: int, limits: devices.ValidRange, name: str) -> int:
         return least
     if limits.step is None:
         return amount
-    unit = _unit(limits)
-    if unit == _MILLI and (amount % _MILLI or abs(amount // _MILLI) > _INT64_MAX):
-        raise _unreadable(name, f"request {quantities.text(amount)} is not a representable milli value")
-    if unit != _MILLI and amount > _INT64_MAX * quantities.NANO:
+    if amount > _INT64_MAX * quantities.NANO:
         raise _unreadable(name, f"request {quantities.text(amount)} exceeds MaxInt64")
-    step, start = _up(_nano(limits.step), unit), _up(least, unit)
-    steps = -((start - _up(amount, unit)) // step)
+    step, start = _units(_nano(limits.step)), _units(least)
+    steps = -((start - _units(amount)) // step)
     if steps > (_INT64_MAX - start) // step:
-        limit = "the milli-value range" if unit == _MILLI else "MaxInt64"
-        raise _unreadable(name, f"rounding request {quantities.text(amount)} up to the next step passes {limit}")
-    return (start + step * steps) * unit
+        raise _unreadable(name, f"rounding request {quantities.text(amount)} up to the next step passes MaxInt64")
+    return (start + step * steps) * quantities.NANO
 
 
 def _unreadable(name: str, why: str) -> Unreadable:
@@ -103,22 +98,13 @@ def _is_out_of(amount: int, limits: devices.ValidRange) -> bool:
         return True
     if limits.step is None:
         return False
-    unit = _unit(limits)
-    if unit == _MILLI and amount % _MILLI:
-        return True
-    return (_up(amount, unit) - _up(_nano(limits.min), unit)) % _up(_nano(limits.step), unit) != 0
-
-
-def _unit(limits: devices.ValidRange) -> int:
-    """Thousandths, where all limits are whole numbers of them; whole units otherwise."""
-    known = [_nano(one) for one in (limits.min, limits.max, limits.step) if one is not None]
-    whole = all(one % _MILLI == 0 and abs(one // _MILLI) <= _INT64_MAX for one in known)
-    return _MILLI if whole and (limits.step is None or _nano(limits.step) >= _MILLI) else quantities.NANO
+    return (_units(amount) - _units(_nano(limits.min))) % _units(_nano(limits.step)) != 0
 
 
 def _nano(quantity: core.Quantity | None) -> int:
     return quantities.nano(quantity) if quantity is not None else 0
 
 
-def _up(amount: int, unit: int) -> int:
-    return -(-amount // unit)
+def _units(amount: int) -> int:
+    """In whole units, rounded up: so are steps, as long as DRAFractionalCapacityRange is off, as it is by default."""
+    return -(-amount // quantities.NANO)
