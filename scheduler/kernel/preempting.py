@@ -113,6 +113,6 @@ def nominated(found: decision.Decision) -> str | None:
     outcome = found.preemption
     if found.score_error or found.is_failed or outcome is None:
         return ""
-    if not outcome.eligible:
+    if not outcome.eligible or outcome.instead:
         return None
     return outcome.chosen.node if outcome.chosen is not None else ""

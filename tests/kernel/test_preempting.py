@@ -195,6 +195,14 @@ def test_one_that_may_not_preempt_keeps_the_room_that_it_has(bare: running.Bare)
     assert (said.nominated, kept(bare)) == (None, {"calm": "n1"})
 
 
+def test_one_that_upstream_does_not_ask_about_keeps_the_room_that_it_has(bare: running.Bare) -> None:
+    missing = [{"name": "v", "persistentVolumeClaim": {"claimName": "missing"}}]
+    bare.pending(urgent("early", to="n1", volumes=missing))
+    [said] = running.only(commands.Unplaced, bare.step())
+    assert said.record.message.endswith('persistentvolumeclaim "missing" not found. not found')
+    assert (said.nominated, kept(bare)) == (None, {"early": "n1"})
+
+
 def test_one_whose_binding_is_sent_is_deleted_like_any_other(bare: running.Bare) -> None:
     bare.gone("a")
     bare.pending(pod("sent"))
