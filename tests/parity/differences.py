@@ -12,6 +12,8 @@ Answer = Mapping[str, Any]
 
 # Of several drivers that a node lacks, upstream names one: whichever comes first in a map.
 _LACKS_DRIVER: Final = re.compile(r"\S+( CSI driver is not installed on the node)")
+# Why an expression fails is told in the words of the library that reads it.
+_FAILS: Final = re.compile(r"(selector #\d+).*CEL (?:compile|runtime) error: .*", re.DOTALL)
 _COUNTED: Final = re.compile(r"(\d+) some CSI driver is not installed on the node")
 # What upstream's default plugins can do with a pod; only that is worth to be counted.
 ABLE: Final[Mapping[str, frozenset[str]]] = {
@@ -111,7 +113,7 @@ def _chosen(ours: Answer, theirs: Answer, *, has_data: bool) -> Iterator[Differe
 
 def _message(told: Answer) -> str:
     """What nodes lack drivers for as one reason, whichever of them is named."""
-    message = _LACKS_DRIVER.sub(r"some\1", told.get("message") or "")
+    message = _same_words(told.get("message") or "")
     if not (counts := _COUNTED.findall(message)):
         return message
     head, _, reasons = message.partition(": ")
@@ -119,11 +121,15 @@ def _message(told: Answer) -> str:
     return f"{head}: {others} {sum(map(int, counts))} some CSI driver"
 
 
+def _same_words(text: str) -> str:
+    return _FAILS.sub(r"\1 fails", _LACKS_DRIVER.sub(r"some\1", text))
+
+
 def _verdict(said: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Without the order of reasons: upstream names extended resources in a random one."""
     if not said:
         return ()
-    reasons = sorted(_LACKS_DRIVER.sub(r"some\1", reason) for reason in said.get("reasons") or [])
+    reasons = sorted(_same_words(reason) for reason in said.get("reasons") or [])
     return said["code"], said.get("plugin") or "", reasons
 
 

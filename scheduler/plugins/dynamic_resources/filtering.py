@@ -113,7 +113,8 @@ def _resolve_score(asked: asking.Asked, view: snapshot.Snapshot) -> asking.Resol
     if not isinstance(found, asking.Resolved):
         return None
     has_ways = (found.wanted is not None and found.wanted.has_ways) or any(held.preference for held in found.held)
-    return found if has_ways and found.wanted is not None else None
+    is_given = found.wanted is not None or found.extended is not None  # what is held already has no node to choose
+    return found if has_ways and is_given else None
 
 
 def _raws(asked: asking.Resolved, view: snapshot.Snapshot) -> contract.Ints:
