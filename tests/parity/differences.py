@@ -42,6 +42,7 @@ ABLE: Final[Mapping[str, frozenset[str]]] = {
     "preempted": frozenset({"DefaultPreemption"}),
 }  # fmt: skip
 _DEFAULTS: Final[Mapping[str, object]] = {"allocationMode": "ExactCount", "count": 1, "driver": ""}
+_GAVE_UP: Final = "timed out trying to allocate devices"  # after so many steps, upstream after so many seconds
 _NOT_BUILT: Final = ("not supported yet", "unknown key", "unsupported")
 
 
@@ -58,6 +59,8 @@ class Difference:
 
 def refused(ours: Answer) -> str:
     """The feature for whose want we do not answer; "" where we do."""
+    if any(_GAVE_UP in str(said.get("reasons")) for said in (ours.get("nodes") or {}).values()):
+        return "a search for devices that goes on and on"
     fault = str(ours.get("fault") or "")
     if not any(words in fault for words in _NOT_BUILT):
         return ""
@@ -79,7 +82,7 @@ def find(ours: Answer, theirs: Answer, *, has_data: bool = False) -> Iterator[Di
     if ours.get("fault") and not refused(ours):
         yield Difference("fault:ours", str(ours["fault"]))
         return
-    if refused(ours) and "message" not in ours:
+    if refused(ours) and ("message" not in ours or not ours.get("fault")):
         return
     before, after = (_verdict(answer.get("preFilter")) for answer in (ours, theirs))
     if before != after:
