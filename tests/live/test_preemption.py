@@ -1,12 +1,19 @@
 """A pod that fits nowhere gets the room of less urgent ones: what the API server is asked for, and in which order."""
 
+import datetime
 import pathlib
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import structlog
 
+from scheduler.api import core
+from scheduler.kernel import commands, kernel, places
+from scheduler.kernel import events as kernel_events
+from scheduler.kube import client, events
+from scheduler.live import driver, evictor, metrics, reports
 from tests.fakeapi import faults, objects, server
 from tests.live import running
 
@@ -132,3 +139,36 @@ async def test_budgets_that_cannot_be_listed_are_missed_once(fake: server.FakeAp
             await world.placed("urgent")
     assert left(fake) == {"a", "urgent"}
     assert len([each for each in told if each["event"].startswith("not followed: pods are evicted")]) == 1
+
+
+async def test_who_does_not_lead_deletes_nothing(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    full(fake, "a")
+    counters = metrics.Metrics("test")
+    api = await client.Api.connect(fake.kubeconfig(tmp_path))
+    api.fence = lambda: 0.0
+    scheduling = driver.Driver(
+        kernel.Kernel(running.QUICK, "home", seed=1), clock=time.monotonic, wall=time.time, counters=counters
+    )
+    scheduling.on(commands.Unplaced, lambda told: None)
+    sink = events.EventSink(api, "us", "here")
+    now = lambda: datetime.datetime.now(datetime.UTC)  # noqa: E731
+    reporter = reports.Reporter(api=api, sink=sink, now=now)
+    evictor.Evictor(api=api, scheduling=scheduling, reporter=reporter, counters=counters, now=now)
+    try:
+        now_s = time.monotonic()
+        for each in fake.store.all("nodes"):
+            scheduling.handle(kernel_events.NodeSeen(now_s, core.convert(each, core.Node, "n1")))
+        for each in fake.store.all("pods"):
+            scheduling.handle(kernel_events.PodSeen(now_s, core.convert(each, core.Pod, "a")))
+        urgent = objects.pod("urgent")
+        urgent["metadata"]["uid"] = "u"
+        urgent["spec"]["priority"] = 10
+        urgent["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+        scheduling.observe(core.convert(urgent, core.Pod, "urgent"))
+        scheduling.step()
+        entry = scheduling.get("u")
+        assert entry is not None
+        await server.until(lambda: entry.place is places.Place.ERROR_BACKOFF)
+    finally:
+        await api.close()
+    assert not [method for method, _ in fake.requests if method != "GET"]
