@@ -317,6 +317,7 @@ class Cluster:
             offered=snapshot.read_only(of.usage.offered[:, view]),
             taken=snapshot.read_only(of.usage.taken[:, view]),
             ports=of.usage.ports,
+            offering=of.usage.offering,
             images=of.images.by_name,
             neighbours=self._neighbours,
             selectors=self._selectors,

@@ -98,6 +98,7 @@ class Snapshot:
     offered: Ints
     taken: Ints
     ports: usage.PortCounts
+    offering: Mapping[int, Mapping[str, int]]
     images: Mapping[str, images.Image]
     neighbours: neighbours.Neighbours
     selectors: selecting.SelectorTable

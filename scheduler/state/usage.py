@@ -32,6 +32,7 @@ class Usage:
         offered, taken: [rows, capacity], milli-cores, bytes or units. int64 wraps around like Go's, so that counting a
             pod out undoes counting it in exactly, whatever it asked for.
         ports: Host ports in use.
+        offering: By slot, what is offered beside what is fixed, even where that is none of it.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -40,7 +41,7 @@ class Usage:
         self.taken: Ints = np.zeros((demand.FIXED, capacity), np.int64)
         self.ports: PortCounts = {}
         self._users: dict[str, int] = {}  # of each resource that is not fixed: nodes and pods
-        self._offering: dict[int, dict[str, int]] = {}  # by slot, what is not fixed
+        self.offering: dict[int, dict[str, int]] = {}
         self._unused: list[int] = []
 
     def grow(self, capacity: int) -> None:
@@ -56,7 +57,7 @@ class Usage:
             self.offered[row, index] = offered.get(name, 0)
         changed = bool(before != self.offered[: demand.FIXED, index].tolist())
         more = {name: amount for name, amount in offered.items() if name not in _ROWS}
-        old = self._offering.get(index, {})
+        old = self.offering.get(index, {})
         if more != old:
             changed = True
             for name, amount in more.items():
@@ -66,9 +67,9 @@ class Usage:
                 if name not in more:
                     self.offered[self.rows[name], index] = 0
                 self._release(name)
-            self._offering.pop(index, None)
+            self.offering.pop(index, None)
             if more:
-                self._offering[index] = more
+                self.offering[index] = more
         return changed
 
     def add(self, index: int, asked: demand.Demand, ports: tuple[demand.Port, ...], sign: int) -> None:

@@ -24,6 +24,7 @@ from scheduler.api import devices, quantities
 from scheduler.state.claims import pools
 
 _MISSING_KEY: Final = re.compile(r'Key not found in map : "(.*)"')
+_WORDS: Final = {"No matching overloads found": "no such overload", "divide by zero": "division by zero"}
 _HINT: Final = (
     "consider using CEL optional chaining (.? followed by orValue()) or guarding the check with has() for "
     "optional fields"
@@ -165,7 +166,7 @@ def _runtime_words(text: str) -> str:
     key = _MISSING_KEY.search(text)
     if key is not None:
         return f"no such key: {key.group(1)}. {_HINT}"
-    return "no such overload" if "No matching overloads found" in text else _plain(text)
+    return next((words for part, words in _WORDS.items() if part in text), _plain(text))
 
 
 def _split(name: str, driver: str) -> tuple[str, str]:

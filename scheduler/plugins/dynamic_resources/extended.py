@@ -69,10 +69,12 @@ def lacking(asked: Asked, view: snapshot.Snapshot, slot: int) -> tuple[str, ...]
     found = []
     for name, _ in asked.scalars:
         row = view.resource_row.get(name)
-        if row is None or view.offered.item(row, slot) == 0:
-            if view.claims.class_of(name) is None:
-                return None
+        if row is not None and view.offered.item(row, slot) != 0:
+            continue
+        if view.claims.class_of(name) is not None:
             found.append(name)
+        elif name not in view.offering.get(slot, ()):
+            return None
     return tuple(found)
 
 
