@@ -293,25 +293,22 @@ class World:
 
     def asks_anew(self, entry: members.Entry, before: core.Pod) -> None:
         """A pod that sleeps is not what it was: rouse it if that may help it, or keep in mind what it asks for now."""
-        event = changes.OwnPodChanged(before, entry.pod)
+        event, settings = changes.OwnPodChanged(before, entry.pod), self._settings.of(entry.pod.spec.scheduler_name)
         asks: dict[str, members.Asked] = {}
         for plugin, asked in entry.refused_by.items():
             if plugin == queue.GANG:
                 asks[plugin] = asked
                 continue
             rule = self._filters.get(plugin)
-            if rule is None or self._helps(plugin, event, asked):
-                self._queue.rouse(entry)
-                return
             try:
-                asks[plugin] = rule.compile(
-                    request.prepare(entry.pod), self._settings.of(entry.pod.spec.scheduler_name)
-                )
+                # As it is now, of which its hints are asked; None, too, where its turn will tell what cannot be read.
+                now = rule.compile(request.prepare(entry.pod), settings) if rule is not None else None
             except errors.InputError:
-                asks[plugin] = None
-            if asks[plugin] is None:  # the filter lets it pass; or its turn will tell its user what cannot be read
+                now = None
+            if now is None or self._helps(plugin, event, now):
                 self._queue.rouse(entry)
                 return
+            asks[plugin] = now
         self._queue.asleep.add(entry, asks)
 
     def _helps(self, plugin: str, event: changes.Event, asked: members.Asked) -> bool:

@@ -97,9 +97,18 @@ def _wakes(event: events.Event, asked: Asked) -> bool:
     if isinstance(event, events.OwnPodChanged):  # which the API server lets happen only while it is gated
         before, now = event.old.spec, event.new.spec
         return (before.node_selector, before.affinity) != (now.node_selector, now.affinity)
-    if not isinstance(event, events.NodeChanged) or not _fits(asked, event.new):
+    if not isinstance(event, events.NodeChanged):
         return False
-    return event.old is None or not _fits(asked, event.old)
+    old, new = event.old, event.new
+    if _fits(asked, new):
+        return old is None or not _fits(asked, old)
+    # Of a term that cannot be read, upstream's hint cannot tell, so that it wakes.
+    return (
+        (old is None or old.metadata.labels != new.metadata.labels)
+        and not all(requirements.is_readable(term) for term in asked.own or ())
+        and _any_holds(asked.added, new.metadata.name, new.metadata.labels)
+        and selectors.pairs_hold(asked.pairs, new.metadata.labels)
+    )
 
 
 def _fits(asked: Asked, node: core.Node) -> bool:

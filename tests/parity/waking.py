@@ -4,6 +4,8 @@ A question is one of the comparison's with something that happens beside it: a n
 depend on is new, changes or goes, or the pod that waits changes itself. Asked are upstream's plugins as its queue asks
 them, and ours, each that could have refused the pod. We must wake whenever upstream does; what we wake beyond is one of
 `MORE`, and is counted.
+
+``--keep`` writes some of each kind, with upstream's answer, to the corpus that every test run asks of ours.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import pathlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -48,6 +51,8 @@ _STORED: Final[Mapping[str, tuple[str, type[volumes.Object]]]] = {
     "storage.k8s.io/CSIStorageCapacity": ("csiStorageCapacities", volumes.CSIStorageCapacity),
     "storage.k8s.io/VolumeAttachment": ("volumeAttachments", volumes.VolumeAttachment),
 }
+CORPUS: Final = pathlib.Path(__file__).parent / "hints.jsonl"
+_KEPT: Final = 2  # of each class
 _OTHERS: Final = 10**7  # seeds of the questions that give what things turn into
 _SHOWN: Final = 2  # examples of a class
 
@@ -65,6 +70,7 @@ def asked(seed: int) -> Object | None:
     """The question of a seed; None where nothing happens in it."""
     chance = Chance(seed)
     found, other = question.question(seed, THEMES), question.question(seed + _OTHERS, THEMES)
+    found["pod"]["spec"].pop("nodeName", None)  # it waits
     resource = chance.choice(["Node", "Node", "AssignedPod", "AssignedPod", "TargetPod", *_STORED])
     old, new = _happening(chance, resource, found, other)
     if old == new:
@@ -113,7 +119,8 @@ def _changed_pod(chance: Chance, one: Object, another: Object) -> Object:
     elif what == "tolerations":
         made["spec"][what] = [*(one["spec"].get(what) or ()), *(another["spec"].get(what) or ())]
     elif what == "resources":
-        made["spec"]["containers"][0][what] = another["spec"]["containers"][0].get(what)
+        was, given = ((each["spec"]["containers"][0].get(what) or {}).get("requests") or {} for each in (one, another))
+        made["spec"]["containers"][0][what] = {"requests": was | given}  # none can be taken away
     else:
         made["status"] = (one.get("status") or {}) | {"conditions": [{"type": "Seen", "status": "True"}]}
     return made
@@ -125,8 +132,10 @@ def ours(told: Object, settings: config.Settings) -> dict[str, bool]:
     Raises:
         InputError: an object cannot be read.
     """
-    waits = request.prepare(core.convert(told["pod"], core.Pod, "pod"))
     event = _event(told["event"])
+    # A pod that changes is asked about as it is now.
+    pod = event.new if isinstance(event, events.OwnPodChanged) else core.convert(told["pod"], core.Pod, "pod")
+    waits = request.prepare(pod)
     found = {}
     for plugin in registry.FILTERS:
         read = plugin.compile(waits, settings)
@@ -167,10 +176,13 @@ class Tally:
         self.more: Counter[tuple[str, str]] = Counter()
         self.differing: dict[tuple[str, str, bool], list[Object]] = {}
         self.skipped: Counter[str] = Counter()
+        self.kept: dict[str, Object] = {}  # by id
 
-    def take(self, told: Object, said: Said) -> None:
+    def take(self, told: Object, answer: Mapping[str, Any], said: Said) -> None:
         if said.theirs == said.ours:
             self.agreed[said.plugin, said.resource, said.ours] += 1
+            if self.agreed[said.plugin, said.resource, said.ours] <= _KEPT:
+                self.kept[told["id"]] = {key: told[key] for key in ("id", "pod", "event")} | {"wakes": answer["wakes"]}
         elif said.ours and (said.plugin, said.resource) in MORE:
             self.more[said.plugin, said.resource] += 1
         else:
@@ -190,7 +202,7 @@ class Tally:
                 yield f"    {json.dumps({key: told[key] for key in ('id', 'pod', 'event')})}"
 
 
-def main(count: int, seed: int) -> int:
+def main(count: int, seed: int, *, keeps: bool) -> int:
     try:
         upstream = program.Upstream(program.build(), "hint")
     except program.UnavailableError as error:
@@ -205,10 +217,12 @@ def main(count: int, seed: int) -> int:
             continue
         try:
             for said in compared(told, answer, settings):
-                tally.take(told, said)
+                tally.take(told, answer, said)
         except errors.InputError:
             tally.skipped["we cannot read it"] += 1
     upstream.close()
+    if keeps:
+        CORPUS.write_text("".join(f"{json.dumps(one)}\n" for one in tally.kept.values()))
     sys.stdout.writelines(f"{line}\n" for line in tally.lines())
     return bool(tally.differing)
 
@@ -217,5 +231,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true")
     given = parser.parse_args()
-    sys.exit(main(given.count, given.seed))
+    sys.exit(main(given.count, given.seed, keeps=given.keep))
