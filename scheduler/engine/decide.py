@@ -23,7 +23,7 @@ from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost
 from scheduler.plugins.dynamic_resources import filtering
-from scheduler.state import changes, demand, snapshot
+from scheduler.state import changes, snapshot
 
 # A sheet counts with the rows that were made for it: 0.3 MB at 5,000 nodes, 60 kB at 1,000. It saves most to a pod that
 # comes when few nodes have changed since; beyond some 30 it is added up anew, whoever kept it. So 25 to 130 are kept.
@@ -272,12 +272,10 @@ def _arriving(view: snapshot.Snapshot, asked: request.PodRequest) -> sheet.Delta
     Upstream filters such a node twice, with and without them. They take room and ports, so that what fits with them
     fits without; only as company that the pod requires may they be missed.
     """
-    pod = asked.pod
+    priority, own = asked.pod.spec.priority, asked.pod.metadata.uid
     found: dict[int, list[snapshot.Placed]] = {}
-    for uid, other in view.nominated_pods.items():
-        node = other.status.nominated_node_name
-        slot = view.index_of.get(node)
-        if slot is not None and uid != pod.metadata.uid and other.spec.priority >= pod.spec.priority:
-            placed = snapshot.Placed(other, node, slot, demand.of(other), demand.host_ports(other), assumed=True)
-            found.setdefault(slot, []).append(placed)
+    for uid, other in view.expected.items():
+        slot = view.index_of.get(other.node)
+        if slot is not None and uid != own and other.pod.spec.priority >= priority:
+            found.setdefault(slot, []).append(other)
     return {slot: contract.Delta(added=tuple(pods)) for slot, pods in found.items()}

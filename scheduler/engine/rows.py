@@ -22,6 +22,9 @@ _KEPT_BYTES: Final = 4 << 20
 # What a row takes beside arrays: objects, keys, the entry in a dictionary.
 _ROW_BYTES: Final = 1000
 
+# What changes at a slot as pods come and go: what a filter says by none of these, it says whoever is there.
+PODS: Final = changes.USE | changes.PORTS | changes.COMPANY | changes.MOUNTS
+
 Plugin = contract.Filter[Any, Any] | contract.Score[Any, Any] | contract.Wish[Any]
 Asked = Any
 

@@ -145,7 +145,7 @@ class Sheet:
         )
         for slot, delta in deltas.items():
             for number, row in enumerate(self.filters):
-                refusal = row.plugin.cell(row.asked, view, slot, delta)
+                refusal = row.plugin.cell(row.asked, view, slot, delta) if row.facets & rows.PODS else row.at(slot)
                 if refusal is not None:
                     other._overrides[slot] = (number, refusal)
                     break

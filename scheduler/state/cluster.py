@@ -322,6 +322,7 @@ class Cluster:
             neighbours=self._neighbours,
             selectors=self._selectors,
             nominated_pods=self._nominated.by_uid,
+            expected=self._nominated.placed,
             placed=self._placed,
             placed_on=self._on_node,
             priorities=self._priorities,

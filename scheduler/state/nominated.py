@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
+from scheduler import errors
 from scheduler.api import core
-from scheduler.state import changes
+from scheduler.state import changes, demand, snapshot
 
 
 class NominatedPods:
@@ -16,21 +18,28 @@ class NominatedPods:
 
     Attributes:
         by_uid: The pods.
+        placed: The same as they would be there, but for those of which it cannot be read what they ask for.
     """
 
     def __init__(self, log: changes.Log, index_of: Mapping[str, int]) -> None:
         self.by_uid: dict[str, core.Pod] = {}
+        self.placed: dict[str, snapshot.Placed] = {}
         self._log = log
         self._index_of = index_of
 
     def put(self, pod: core.Pod) -> None:
         """Add a pod or take in its new version."""
-        self.by_uid[pod.metadata.uid] = pod
+        uid, node = pod.metadata.uid, pod.status.nominated_node_name
+        self.by_uid[uid] = pod
+        self.placed.pop(uid, None)
+        with contextlib.suppress(errors.InputError):
+            self.placed[uid] = snapshot.Placed(pod, node, -1, demand.of(pod), demand.host_ports(pod), assumed=True)
         self._note(pod)
 
     def drop(self, uid: str) -> None:
         """Forget a pod; an unknown one is no error."""
         pod = self.by_uid.pop(uid, None)
+        self.placed.pop(uid, None)
         if pod is not None:
             self._note(pod)
 

@@ -75,8 +75,9 @@ class Snapshot:
     """See the module. Resource rows are looked up in ``resource_row``; taint sets in ``taint_sets``.
 
     ``features`` are those that kubelets declared, each a label without value. ``now_s`` is the time of the snapshot in
-    seconds since 1970. ``placed`` are pods by uid, ``placed_on`` the same by node. ``priorities`` are those of the
-    placed pods, ``budgets`` the PodDisruptionBudgets.
+    seconds since 1970. ``placed`` are pods by uid, ``placed_on`` the same by node. ``expected`` are the nominated
+    pods as they would be on their nodes. ``priorities`` are those of the placed pods, ``budgets`` the
+    PodDisruptionBudgets.
     """
 
     changes: changes.Log
@@ -103,6 +104,7 @@ class Snapshot:
     neighbours: neighbours.Neighbours
     selectors: selecting.SelectorTable
     nominated_pods: Mapping[str, core.Pod]
+    expected: Mapping[str, Placed]
     placed: Mapping[str, Placed]
     placed_on: Mapping[str, Mapping[str, Placed]]
     priorities: priorities.PriorityTable

@@ -17,9 +17,8 @@ from scheduler.api import core
 from scheduler.engine import rows, sheet
 from scheduler.engine.preemption import occupants
 from scheduler.plugins import contract
-from scheduler.state import changes, snapshot
+from scheduler.state import snapshot
 
-PODS: Final = changes.USE | changes.PORTS | changes.COMPANY | changes.MOUNTS
 NO_VICTIMS: Final = "No preemption victims found for incoming pod"
 _NO_VICTIMS: Final = contract.Refusal(contract.Code.UNRESOLVABLE, (NO_VICTIMS,))
 
@@ -58,7 +57,7 @@ class DryRun:
         self._view = view
         self._priority = pod.spec.priority
         self._filters = filters
-        self._concerned = [row for row in filters if row.facets & PODS]
+        self._concerned = [row for row in filters if row.facets & rows.PODS]
         self._arriving = arriving
         self._found: dict[int, Cleared | contract.Refusal] = {}
 
@@ -99,7 +98,7 @@ class DryRun:
 
     def _first(self, filters: Sequence[rows.FilterRow], slot: int, delta: contract.Delta) -> contract.Refusal | None:
         for row in filters:
-            concerned = row.facets & PODS
+            concerned = row.facets & rows.PODS
             refusal = row.plugin.cell(row.asked, self._view, slot, delta) if concerned else row.at(slot)
             if refusal is not None and refusal.code == contract.Code.ERROR:
                 return contract.Refusal(refusal.code, (sheet.failed(row.plugin.name, ", ".join(refusal.reasons)),))

@@ -67,8 +67,8 @@ class Search:
         self._arriving = arriving
         self._trial = trial
         self._known = known
-        self._others = [row for row in filters if row.facets & dryrun.PODS not in {0, changes.USE}]
-        self._room = [row for row in filters if row.facets & dryrun.PODS == changes.USE]
+        self._others = [row for row in filters if row.facets & rows.PODS not in {0, changes.USE}]
+        self._room = [row for row in filters if row.facets & rows.PODS == changes.USE]
 
     def best(self, slots: contract.Ints, chance: int) -> Best | Counter[str] | None:
         """The best of some nodes, each with a pod of lower priority.
@@ -144,9 +144,9 @@ class Search:
         reasons: Counter[str] = Counter()
         hopeful = np.ones(len(slots), np.bool_)
         for row in self._filters:
-            if row.facets & dryrun.PODS not in {0, changes.USE}:
+            if row.facets & rows.PODS not in {0, changes.USE}:
                 continue
-            said = row.plugin.rows(row.asked, view) if row.facets & dryrun.PODS else row.said()
+            said = row.plugin.rows(row.asked, view) if row.facets & rows.PODS else row.said()
             if said is None:
                 continue
             hit = hopeful & (said.code[slots] != contract.Code.SUCCESS)
