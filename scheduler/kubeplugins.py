@@ -87,6 +87,7 @@ FILTERS: Final = frozenset(_FILTERS)
 # What scores, with its weight, in upstream's order.
 SCORE_WEIGHTS: Final[Mapping[str, int]] = {name: _DEFAULTS[name] or 1 for name in _SCORES}
 
+_OF_GROUPS: Final = "podGroupPostFilter"  # where upstream gives a plugin that runs nowhere else no arguments
 _INT32_MAX: Final = 2**31 - 1
 
 
@@ -202,6 +203,9 @@ def read(section: sections.Section, profile: str, ignored: dict[str, str]) -> Ex
         weights.setdefault(name, weight or 1)
     running = {name for given in (multi, *sets.values()) for name, _ in given.enabled}
     _check(section, profile, points)
+    elsewhere = {name for point, given in sets.items() if point != _OF_GROUPS for name, _ in given.enabled}
+    for name in sorted(running.difference(elsewhere, (name for name, _ in multi.enabled))):
+        section.report(_OF_GROUPS, f"{name} at {_OF_GROUPS} alone is not supported; enable it in multiPoint")
     return Expanded(
         points, {name: weights[name] for name in points["score"]}, frozenset(running), sorting=sets["queueSort"]
     )
