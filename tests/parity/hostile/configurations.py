@@ -6,6 +6,7 @@ it is replaced, taken away, added or doubled; then it is written out as JSON or 
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -291,13 +292,15 @@ def _spoil(chance: Chance, config: Object) -> None:
     holder, key = chance.choice(list(_places(config)))
     match chance.randrange(5):
         case 0 | 1:
-            holder[key] = chance.choice(_ODD)
+            holder[key] = copy.deepcopy(chance.choice(_ODD))
         case 2:
             del holder[key]
         case 3 if isinstance(holder, dict):
-            holder[chance.choice(("unknown", "Name", "wieght", "plugin", "enable", "schedulername"))] = holder[key]
+            holder[chance.choice(("unknown", "Name", "wieght", "plugin", "enable", "schedulername"))] = copy.deepcopy(
+                holder[key]
+            )
         case _ if isinstance(holder, list):
-            holder.append(holder[key])
+            holder.append(copy.deepcopy(holder[key]))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
