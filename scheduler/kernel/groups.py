@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from scheduler.api import core, podgroups
-from scheduler.kernel import events, members, places, queue
+from scheduler.kernel import events, places, queue, waiters
 
 CLAIMS: Final = f"{queue.GANG}: cannot honour claims that are bound together with their pod"
 
@@ -126,7 +126,7 @@ class Groups:
             return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, scheduling_group=None))
         return pod
 
-    def take_others(self, gang: Gang) -> list[members.Entry]:
+    def take_others(self, gang: Gang) -> list[waiters.Entry]:
         """Take out of the queue who is to be tried with the one that has its turn: all that wait, in that order."""
         found = [self._queue.get(uid) for uid in self._present(gang.key)]
         ready = [one for one in found if one is not None and one.place in _TAKEN_ALONG and not one.is_preempting]

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
-from scheduler.kernel import lines, members, places, timing
+from scheduler.kernel import lines, places, timing, waiters
 
 LIMIT: Final = 100_000  # pods, about 4 kB each
 
@@ -37,7 +37,7 @@ UNSUPPORTED = "unsupported"  # refuses who needs what is not built
 GANG = "GangScheduling"  # refuses who waits for others of its group
 
 Place = places.Place
-Entry = members.Entry
+Entry = waiters.Entry
 
 
 class Queue:
@@ -66,7 +66,7 @@ class Queue:
         # Who waits, the least urgent first.
         self._least: dict[places.Room, lines.Line] = {room: lines.Line() for room in places.Room}
         self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
-        self.asleep = members.Sleepers()
+        self.asleep = waiters.Sleepers()
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
 
@@ -226,13 +226,13 @@ class Queue:
         """A pod is tried out of its turn."""
         self._move(entry, Place.IN_CYCLE)
 
-    def put_aside(self, entry: Entry, refused_by: Mapping[str, members.Asked]) -> None:
+    def put_aside(self, entry: Entry, refused_by: Mapping[str, waiters.Asked]) -> None:
         """A pod is not tried at all, for these reasons: it sleeps, and that counts for no failure."""
         if entry.place is not Place.GONE:
             self._move(entry, Place.UNSCHEDULABLE, timing.flush_s(self._clock()))
             self.asleep.add(entry, refused_by)
 
-    def put_back(self, entry: Entry, refused_by: Mapping[str, members.Asked] = members.NOBODY) -> None:
+    def put_back(self, entry: Entry, refused_by: Mapping[str, waiters.Asked] = waiters.NOBODY) -> None:
         """No node fits, by these filters, of which so much was asked: sleep until something happens."""
         if entry.place is Place.GONE:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from scheduler.engine import decision
-from scheduler.kernel import journal, members, reservations
+from scheduler.kernel import journal, reservations, waiters
 from scheduler.plugins import request
 
 
@@ -17,7 +17,7 @@ class Tried(NamedTuple):
         waiting: What is to be bound before it is; None for nothing.
     """
 
-    entry: members.Entry
+    entry: waiters.Entry
     asked: request.PodRequest
     record: journal.Record
     found: decision.Decision

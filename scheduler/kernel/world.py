@@ -15,7 +15,7 @@ import msgspec
 
 from scheduler import config, errors
 from scheduler.api import core, crd, devices, policy, volumes
-from scheduler.kernel import commands, events, members, nominations, queue
+from scheduler.kernel import commands, events, nominations, queue, waiters
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins import events as changes
 from scheduler.state import cluster, demand, selecting, snapshot
@@ -280,7 +280,7 @@ class World:
 
     def wake(self, event: changes.Event, most_urgent: int | None = None) -> None:
         """Rouse those of whom a filter that refused them says that this may help, each once."""
-        roused: dict[str, members.Entry] = {}
+        roused: dict[str, waiters.Entry] = {}
         for plugin in self._queue.asleep.plugins():
             if plugin in {queue.UNSUPPORTED, queue.GANG}:
                 continue
@@ -291,10 +291,10 @@ class World:
             if most_urgent is None or entry.pod.spec.priority <= most_urgent:
                 self._queue.rouse(entry)
 
-    def asks_anew(self, entry: members.Entry, before: core.Pod) -> None:
+    def asks_anew(self, entry: waiters.Entry, before: core.Pod) -> None:
         """A pod that sleeps is not what it was: rouse it if that may help it, or keep in mind what it asks for now."""
         event, settings = changes.OwnPodChanged(before, entry.pod), self._settings.of(entry.pod.spec.scheduler_name)
-        asks: dict[str, members.Asked] = {}
+        asks: dict[str, waiters.Asked] = {}
         for plugin, asked in entry.refused_by.items():
             if plugin == queue.GANG:
                 asks[plugin] = asked
@@ -311,7 +311,7 @@ class World:
             asks[plugin] = now
         self._queue.asleep.add(entry, asks)
 
-    def _helps(self, plugin: str, event: changes.Event, asked: members.Asked) -> bool:
+    def _helps(self, plugin: str, event: changes.Event, asked: waiters.Asked) -> bool:
         """Whether an event may help who asked a filter for this; where that cannot be told, it may."""
         rule = self._filters.get(plugin)
         if rule is None or asked is None:

@@ -8,7 +8,7 @@ from hypothesis import given, stateful
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.kernel import members, places, queue
+from scheduler.kernel import places, queue, waiters
 from tests.live import builders
 
 Place = places.Place
@@ -38,7 +38,7 @@ def wake(waiting: queue.Queue, *plugins: str) -> None:
                 waiting.rouse(entry)
 
 
-def by(*plugins: str) -> dict[str, members.Asked]:
+def by(*plugins: str) -> dict[str, waiters.Asked]:
     """Refused by these filters, each asked for the same."""
     return dict.fromkeys(plugins, "something")
 
