@@ -87,8 +87,7 @@ class DryRun:
         if not gone:
             problem = f'expected at least one victim pod on node "{self._view.names[slot]}"'
             return contract.Refusal(contract.Code.ERROR, (problem,))
-        victims = sorted([lower[number] for number in gone], key=occupants.importance)
-        return Cleared(slot, tuple(victims), sum([violating[number] for number in gone]))
+        return Cleared(slot, occupants.chosen(lower, gone), sum([violating[number] for number in gone]))
 
     def _refusal(self, filters: Sequence[rows.FilterRow], slot: int, delta: contract.Delta) -> contract.Refusal | None:
         coming = self._arriving.get(slot)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from scheduler.api import units
@@ -46,6 +46,23 @@ def below(view: snapshot.Snapshot, slot: int, priority: int) -> list[Occupant]:
 def importance(one: Occupant) -> tuple[int, float]:
     """What they sort by, the most important first."""
     return -one.priority, one.started_s
+
+
+def chosen(among: Sequence[Occupant], numbers: Iterable[int]) -> tuple[Occupant, ...]:
+    """Some of those of a node, the most important first: of equals the one that is named first.
+
+    Of those that have not started, upstream takes the one that came first to have done so first.
+
+    Args:
+        among: Those of the node, in order.
+        numbers: Which of them.
+    """
+
+    def key(number: int) -> tuple[int, float, int]:
+        one = among[number]
+        return *importance(one), number if math.isinf(one.started_s) else 0
+
+    return tuple([among[number] for number in sorted(numbers, key=key)])
 
 
 @functools.lru_cache(maxsize=4096)

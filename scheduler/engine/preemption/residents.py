@@ -119,7 +119,7 @@ class Residents:
         """Those of a crowd that go from one of its nodes, the most important first."""
         here = self._of(view, crowd.slots.item(node))
         numbers = crowd.who[(crowd.owner == node) & gone].tolist()
-        return tuple(sorted([here.who[number] for number in numbers], key=occupants.importance))
+        return occupants.chosen(here.who, numbers)
 
     def _of(self, view: snapshot.Snapshot, slot: int) -> _Node:
         found = self._nodes.get(slot)
