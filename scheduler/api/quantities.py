@@ -14,8 +14,10 @@ MAX_NANO: Final = (2**63 - 1) * NANO  # what is more is this much: apimachinery 
 
 _QUANTITY: Final = re.compile(r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]+)|([KMGTPE]i|[numkMGTPE]?))")
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
-_ORDER: Final = list(_BINARY)
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+# The largest first.
+_DECIMAL_SIZES: Final = tuple((suffix, 10 ** (power + 9)) for suffix, power in reversed(_DECIMAL.items()))
+_BINARY_SIZES: Final = (*((suffix, size * NANO) for suffix, size in reversed(_BINARY.items())), ("", NANO))
 _MAX_TEXT: Final = 256  # as units has it
 _MAX_EXPONENT: Final = 2 * _MAX_TEXT
 
@@ -47,20 +49,10 @@ def _read(text: str) -> int:
 
 
 def text(amount_nano: int, *, is_binary: bool = False) -> str:
-    """The quantity of so many billionths, as it may be written; ``is_binary``: in multiples of 1024 where it is one."""
-    if is_binary and amount_nano % (NANO << 10) == 0:
-        return max(
-            (
-                f"{amount_nano // (NANO * size)}{suffix}"
-                for suffix, size in _BINARY.items()
-                if amount_nano % (NANO * size) == 0
-            ),
-            key=lambda one: _ORDER.index(one[-2:]),
-        )
-    for suffix, size in (("", NANO), ("m", 10**6), ("u", 10**3)):
-        if amount_nano % size == 0:
-            return f"{amount_nano // size}{suffix}"
-    return f"{amount_nano}n"
+    """The quantity of so many billionths as apimachinery writes it; ``is_binary``: by 1024s, where it is whole."""
+    suffixes = _BINARY_SIZES if is_binary and amount_nano % NANO == 0 else _DECIMAL_SIZES
+    suffix, size = next(one for one in suffixes if amount_nano % one[1] == 0) if amount_nano else ("", 1)
+    return f"{amount_nano // size}{suffix}"
 
 
 def _refused(quantity: object) -> errors.InputError:

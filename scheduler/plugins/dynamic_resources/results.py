@@ -51,15 +51,17 @@ def _result(one: search.Given, number: int, identity: str) -> devices.Result:
 
 
 def _text(amount_nano: int, name: str, one: search.Given) -> core.Quantity:
-    """An amount as somebody wrote it, where it is one that somebody did; else in units like those of the steps."""
+    """An amount as somebody wrote it; what was rounded to a step, as steps are written."""
     capacity, asked = one.item.device.capacity[name], one.way.asked.capacity
     policy = capacity.request_policy or devices.RequestPolicy()
     limits = policy.valid_range or devices.ValidRange()
     own = asked.requests.get(name) if asked is not None else None
-    for text in (own, policy.default, capacity.value, *policy.valid_values, limits.min):
-        if text is not None and quantities.nano(text) == amount_nano:
-            return text
-    return quantities.text(amount_nano, is_binary=str(limits.step or "").endswith("i"))
+    least = quantities.nano(limits.min) if limits.min is not None else None
+    if own is None or least is None or limits.step is None or quantities.nano(own) < least:
+        for text in (own, policy.default, capacity.value, *policy.valid_values, limits.min):
+            if text is not None and quantities.nano(text) == amount_nano:
+                return text
+    return quantities.text(amount_nano, is_binary=str(limits.step).endswith("i"))
 
 
 def _of_classes(ways: list[wanted.Option]) -> list[devices.Configuration]:

@@ -21,6 +21,7 @@ from scheduler.plugins.dynamic_resources import shares, wanted
 from scheduler.state.claims import pools, use
 
 _MAX_STEPS: Final = 20_000
+_SHARE_ALONE: Final = 10  # of these, what is spent on the question whether something could be had alone: one in so many
 INVALID_POOLS: Final = "invalid resource pools were encountered"
 
 
@@ -66,7 +67,7 @@ def on_node(asked: wanted.Wanted, names: tuple[str, ...], node: Node) -> Found:
         found = _simple(asked, names[0], node)
         if found is not None:
             return found
-    return _Search(asked, names, node).run()
+    return _Search(asked.claims, names, node).run()
 
 
 def _simple(asked: wanted.Wanted, name: str, node: Node) -> Found | None:
@@ -185,19 +186,28 @@ class _At:
 class _Search:
     """One search."""
 
-    def __init__(self, asked: wanted.Wanted, names: tuple[str, ...], node: Node) -> None:
-        self._asked = asked.claims
+    def __init__(
+        self, asked: tuple[wanted.Claim, ...], names: tuple[str, ...], node: Node, most_steps: int = _MAX_STEPS
+    ) -> None:
+        self._asked = asked
         self._names = names
         self._node = node
         self._steps = 0
+        self._most_steps = most_steps
+        self._tried: set[tuple[int, int]] = set()  # claims and requests that can be met if they are alone
+        # Where all devices of some kind must suit a constraint, to go on in vain may end in a failure.
+        self._gives_up = not any(
+            claim.spec.constraints and any(way.count is None for ways in claim.requests for way in ways)
+            for claim in asked
+        )
         self._all: dict[wanted.Option, list[tuple[pools.NodePool, pools.Item]]] = {}
         self._rules: list[list[_Rule]] = []
         self._taking: dict[use.DeviceId, set[int]] = {}
         self._sharing: dict[use.DeviceId, list[use.Amounts]] = {}
         self._available: dict[use.PoolId, pools.Counters] = {}
         self._consumed: dict[use.PoolId, pools.Counters] = {}
-        self._given: list[list[Given]] = [[] for _ in asked.claims]
-        self._chosen = [[0] * len(claim.requests) for claim in asked.claims]
+        self._given: list[list[Given]] = [[] for _ in asked]
+        self._chosen = [[0] * len(claim.requests) for claim in asked]
 
     def run(self) -> Found:
         try:
@@ -269,7 +279,7 @@ class _Search:
     def _next(self, at: _At, start: int) -> bool:
         """Whether all from here on can be had; it is taken then. ``start``: the first device to try for a request."""
         self._steps += 1
-        if self._steps > _MAX_STEPS:
+        if self._steps > self._most_steps:
             raise _Fatal(f"node {self._node.name}: timed out trying to allocate devices")
         if at.claim >= len(self._asked):
             return True
@@ -293,7 +303,7 @@ class _Search:
         return self._take_this(at, way) if way.count is None else self._take_any(at, way, start)
 
     def _one_way(self, at: _At, ways: tuple[wanted.Option, ...]) -> bool:
-        if not any(self._may_do(at, way) for way in ways):
+        if self._gives_up and not (any(self._may_do(at, way) for way in ways) and self._can_alone(at, ways)):
             self._look_at_all_before(at)
             raise _Hopeless
         if not ways[0].parent:
@@ -329,6 +339,26 @@ class _Search:
             if not left:
                 break
         return left <= 0
+
+    def _can_alone(self, at: _At, ways: tuple[wanted.Option, ...]) -> bool:
+        """Whether a later claim, or a claim's later request, could be met if nothing else were wanted.
+
+        What cannot be had alone cannot be had with others, however often these are tried otherwise. It is not so where
+        a first share of a device makes the next ones cheaper.
+        """
+        key = at.claim, at.request
+        if key == (0, 0) or key in self._tried:
+            return True
+        self._tried.add(key)
+        if any(
+            one.device.allow_multiple_allocations and one.consumes for pool in self._node.pools for one in pool.items
+        ):
+            return True
+        claim = self._asked[at.claim]
+        alone = claim if not at.request else wanted.Claim((ways,), claim.spec)
+        names = self._names[at.claim : at.claim + 1]
+        found = _Search((alone,), names, self._node, _MAX_STEPS // _SHARE_ALONE).run()
+        return found.given is not None or found.is_error
 
     def _is_free(self, number: int, way: wanted.Option, item: pools.Item) -> bool:
         if item.id in self._node.use.taken and not way.asked.admin_access:
