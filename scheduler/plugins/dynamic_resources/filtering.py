@@ -14,7 +14,7 @@ import numpy as np
 from scheduler.api import core
 from scheduler.plugins import contract
 from scheduler.plugins.common import selectors
-from scheduler.plugins.dynamic_resources import asking, extended, search, waking, wanted
+from scheduler.plugins.dynamic_resources import asking, extended, outcome, search, waking, wanted
 from scheduler.state import changes, snapshot
 
 _NAME: Final = "DynamicResources"
@@ -34,11 +34,11 @@ class Outcome(NamedTuple):
     """
 
     wanted: wanted.Wanted | None
-    found: search.Found
+    found: outcome.Found
     made: extended.Made | None
 
 
-_NOTHING: Final = Outcome(None, search.NOTHING, None)
+_NOTHING: Final = Outcome(None, outcome.NOTHING, None)
 _FACETS: Final = changes.DEVICES | changes.CLASSES | changes.LABELS | changes.OFFER | changes.ALIVE
 
 
@@ -55,9 +55,9 @@ def on_slot(asked: asking.Resolved, view: snapshot.Snapshot, slot: int) -> Outco
             return _NOTHING
         made, want = asking.reader_of(view).with_extended(want, asked.extended, lacking, view)
     node = _Node(view, slot)
-    found = search.NOTHING
+    found = outcome.NOTHING
     if want is not None:
-        where = search.Node(node.name, view.claims.pools.at(node.name, node.is_meant), node.is_meant, view.claims.use)
+        where = outcome.Node(node.name, view.claims.pools.at(node.name, node.is_meant), node.is_meant, view.claims.use)
         found = search.on_node(want, asked.called, where)
         if found.given is None:
             if not found.problem:

@@ -10,13 +10,13 @@ import uuid
 from typing import Final
 
 from scheduler.api import core, devices, quantities
-from scheduler.plugins.dynamic_resources import search, wanted
+from scheduler.plugins.dynamic_resources import outcome, wanted
 
 _SHARES: Final = uuid.UUID("5c0c0f6e-6d1b-4d0f-9f43-2f6d3c0a8e51")  # the name space of shares
 
 
 def of_claim(
-    claim: wanted.Claim, chosen: tuple[int, ...], given: tuple[search.Given, ...], node: str, identity: str
+    claim: wanted.Claim, chosen: tuple[int, ...], given: tuple[outcome.Given, ...], node: str, identity: str
 ) -> devices.Allocation:
     """What a claim is given on a node.
 
@@ -33,7 +33,7 @@ def of_claim(
     return devices.Allocation(devices.Results(results, whole), _node_selector(given, node))
 
 
-def _result(one: search.Given, number: int, identity: str) -> devices.Result:
+def _result(one: outcome.Given, number: int, identity: str) -> devices.Result:
     way, item = one.way, one.item
     share = str(uuid.uuid5(_SHARES, f"{identity}/{number}/{'/'.join(item.id)}")) if one.consumed is not None else None
     return devices.Result(
@@ -50,7 +50,7 @@ def _result(one: search.Given, number: int, identity: str) -> devices.Result:
     )
 
 
-def _text(amount_nano: int, name: str, one: search.Given) -> core.Quantity:
+def _text(amount_nano: int, name: str, one: outcome.Given) -> core.Quantity:
     """An amount as somebody wrote it; what was rounded to a step, as steps are written."""
     capacity, asked = one.item.device.capacity[name], one.way.asked.capacity
     policy = capacity.request_policy or devices.RequestPolicy()
@@ -97,7 +97,7 @@ def _for_all(one: devices.Configuration, spec: devices.DeviceClaim, ways: list[w
     return devices.Configuration(one.source, (), one.opaque) if is_for_all else one
 
 
-def _node_selector(given: tuple[search.Given, ...], node: str) -> core.NodeSelector | None:
+def _node_selector(given: tuple[outcome.Given, ...], node: str) -> core.NodeSelector | None:
     """From where all devices can be used; None for everywhere."""
     fields: list[core.Requirement] = []
     expressions: list[core.Requirement] = []

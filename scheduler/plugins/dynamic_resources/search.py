@@ -14,101 +14,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from scheduler.api import devices
-from scheduler.plugins.dynamic_resources import shares, wanted
+from scheduler.plugins.dynamic_resources import constraints, counting, outcome, shares, simple, wanted
 from scheduler.state.claims import pools, use
 
 _MAX_STEPS: Final = 20_000
 _SHARE_ALONE: Final = 10  # of these, what is spent on the question whether something could be had alone: one in so many
-INVALID_POOLS: Final = "invalid resource pools were encountered"
 
 
-class Node(NamedTuple):
-    """Where devices are looked for."""
-
-    name: str
-    pools: tuple[pools.NodePool, ...]
-    means: pools.Means
-    use: use.Use
-
-
-class Given(NamedTuple):
-    """A device for a request; ``consumed``: of its capacities, None where it is given as a whole."""
-
-    way: wanted.Option
-    item: pools.Item
-    consumed: use.Amounts | None
-
-
-class Found(NamedTuple):
-    """The outcome.
-
-    Attributes:
-        given: By claim, its devices; None where there is no way.
-        chosen: By claim and request, the way it is met.
-        problem: Why there is none, where that is more than that too little is free.
-        is_error: Whether that fails the cycle.
-    """
-
-    given: tuple[tuple[Given, ...], ...] | None
-    chosen: tuple[tuple[int, ...], ...] = ()
-    problem: str = ""
-    is_error: bool = False
-
-
-NOTHING: Final = Found(None)
-
-
-def on_node(asked: wanted.Wanted, names: tuple[str, ...], node: Node) -> Found:
+def on_node(asked: wanted.Wanted, names: tuple[str, ...], node: outcome.Node) -> outcome.Found:
     """The devices that claims, so called, get on a node."""
     if asked.is_simple:
-        found = _simple(asked, names[0], node)
+        found = simple.on_node(asked, names[0], node)
         if found is not None:
             return found
     return _Search(asked.claims, names, node).run()
-
-
-def _simple(asked: wanted.Wanted, name: str, node: Node) -> Found | None:
-    """The same for a number of devices of one kind; None where there is more to a device than whether it is free."""
-    ((way,),) = asked.claims[0].requests
-    ask, left, taken = way.choosing.asks, way.count or 0, node.use.taken
-    given: list[Given] = []
-    for pool in node.pools if left > 0 else ():
-        if pool.problem:
-            continue
-        for item in pool.items:
-            if not item.is_plain:
-                return None
-            if item.id in taken:
-                continue
-            meant = ask(item.content)
-            if meant is False:
-                continue
-            if meant is not True:
-                return Found(None, problem=meant.text(name, "/".join(item.id)), is_error=True)
-            if item.taints and is_kept_off(item.taints, way.asked.tolerations):
-                continue
-            given.append(Given(way, item, None))
-            if len(given) == left:
-                return Found((tuple(given),), ((0,),))
-    if left <= 0:
-        return Found(((),), ((0,),))
-    return Found(None, problem=INVALID_POOLS) if any(pool.problem == pools.INVALID for pool in node.pools) else NOTHING
-
-
-def is_kept_off(taints: tuple[devices.Taint, ...], tolerations: tuple[devices.Toleration, ...]) -> bool:
-    """Whether some taint is not put up with."""
-    return not all(any(_tolerates(one, taint) for one in tolerations) for taint in taints)
-
-
-def _tolerates(one: devices.Toleration, taint: devices.Taint) -> bool:
-    return (
-        one.effect in ("", taint.effect)
-        and one.key in ("", taint.key)
-        and (one.operator == "Exists" or (one.operator in ("", "Equal") and one.value == taint.value))
-    )
 
 
 class _Fatal(Exception):  # noqa: N818 (never leaves this module)
@@ -121,56 +43,6 @@ class _Hopeless(Exception):  # noqa: N818 (likewise)
 
 class _TooMany(Exception):  # noqa: N818 (likewise)
     """A claim would get more devices than any may; some other way to meet a request may need fewer."""
-
-
-class _Rule:
-    """A constraint: what the devices so far have in common, or do not."""
-
-    def __init__(self, constraint: devices.Constraint) -> None:
-        self._requests = frozenset(constraint.requests)
-        self._attribute = constraint.match_attribute or constraint.distinct_attribute or ""
-        self._is_distinct = constraint.match_attribute is None
-        self._values: list[object] = []
-
-    def add(self, way: wanted.Option, item: pools.Item) -> bool:
-        """Whether a device may join; it has then."""
-        if not self._concerns(way):
-            return True
-        value = _attribute(item, self._attribute)
-        if value is None or (self._values and self._value_of(value) is None):
-            return False
-        plain = self._value_of(value)
-        if self._is_distinct and plain is not None and plain in self._values:
-            return False
-        if not self._is_distinct and self._values and plain != self._values[0]:
-            return False
-        self._values.append(plain)
-        return True
-
-    def remove(self, way: wanted.Option) -> None:
-        """The last that joined has not."""
-        if self._concerns(way):
-            self._values.pop()
-
-    def _concerns(self, way: wanted.Option) -> bool:
-        parent = way.parent or way.name
-        return not self._requests or parent in self._requests or (bool(way.parent) and way.full_name in self._requests)
-
-    @staticmethod
-    def _value_of(attribute: devices.Attribute) -> tuple[str, object] | None:
-        for kind in ("string", "number", "truth", "version"):
-            value = getattr(attribute, kind)
-            if value is not None:
-                return kind, value
-        return None
-
-
-def _attribute(item: pools.Item, name: str) -> devices.Attribute | None:
-    found = item.device.attributes.get(name)
-    if found is not None:
-        return found
-    domain, slash, own = name.partition("/")
-    return item.device.attributes.get(own) if slash and domain == item.id.driver else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,7 +59,7 @@ class _Search:
     """One search."""
 
     def __init__(
-        self, asked: tuple[wanted.Claim, ...], names: tuple[str, ...], node: Node, most_steps: int = _MAX_STEPS
+        self, asked: tuple[wanted.Claim, ...], names: tuple[str, ...], node: outcome.Node, most_steps: int = _MAX_STEPS
     ) -> None:
         self._asked = asked
         self._names = names
@@ -201,28 +73,27 @@ class _Search:
             for claim in asked
         )
         self._all: dict[wanted.Option, list[tuple[pools.NodePool, pools.Item]]] = {}
-        self._rules: list[list[_Rule]] = []
+        self._rules: list[list[constraints.Rule]] = []
         self._taking: dict[use.DeviceId, set[int]] = {}
         self._sharing: dict[use.DeviceId, list[use.Amounts]] = {}
-        self._available: dict[use.PoolId, pools.Counters] = {}
-        self._consumed: dict[use.PoolId, pools.Counters] = {}
-        self._given: list[list[Given]] = [[] for _ in asked]
+        self._counters = counting.Counters(node.use)
+        self._given: list[list[outcome.Given]] = [[] for _ in asked]
         self._chosen = [[0] * len(claim.requests) for claim in asked]
 
-    def run(self) -> Found:
+    def run(self) -> outcome.Found:
         try:
             self._prepare()
             if self._next(_At(), 0):
-                return Found(tuple(map(tuple, self._given)), tuple(map(tuple, self._chosen)))
+                return outcome.Found(tuple(map(tuple, self._given)), tuple(map(tuple, self._chosen)))
         except _Hopeless:
             pass
         except _TooMany:
-            return Found(None, problem="allocation max size exceeded", is_error=True)
+            return outcome.Found(None, problem="allocation max size exceeded", is_error=True)
         except (_Fatal, shares.Unreadable) as fatal:
-            return Found(None, problem=str(fatal), is_error=True)
+            return outcome.Found(None, problem=str(fatal), is_error=True)
         if any(pool.problem == pools.INVALID for pool in self._node.pools):
-            return Found(None, problem=INVALID_POOLS)
-        return NOTHING
+            return outcome.Found(None, problem=outcome.INVALID_POOLS)
+        return outcome.NOTHING
 
     # What must be known first
 
@@ -247,7 +118,7 @@ class _Search:
                 if constraint.match_attribute is None and constraint.distinct_attribute is None:
                     empty = f"constraint #{place}: empty constraint (unsupported constraint type?)"
                     raise _Fatal(f"claim {self._names[number]}, {empty}")
-            self._rules.append([_Rule(constraint) for constraint in claim.spec.constraints])
+            self._rules.append([constraints.Rule(constraint) for constraint in claim.spec.constraints])
 
     def _all_of(self, number: int, way: wanted.Option) -> list[tuple[pools.NodePool, pools.Item]]:
         who = f"claim {self._names[number]}, request {way.name}"
@@ -366,7 +237,7 @@ class _Search:
         who = f"claim {self._names[number]}, request {way.name}: checking"
         taken = self._node.use.consumed(item.id) or {}
         is_meant = self._is_meant(number, way, item) and _fits(who, way, item, (taken, {}))
-        return is_meant and not is_kept_off(item.taints, way.asked.tolerations)
+        return is_meant and not constraints.is_kept_off(item.taints, way.asked.tolerations)
 
     def _look_at_all_before(self, at: _At) -> None:
         """The search would go on with all other devices for the requests before, as it would end if one fails it."""
@@ -431,11 +302,11 @@ class _Search:
         if (not way.asked.admin_access or not is_shared) and self._is_busy(at, way, item.id):
             return False
         counts = self._counts(item)
-        if counts and not self._take_counters(pool, item):
+        if counts and not self._counters.take(pool, item):
             return False
         rules = self._rules[at.claim]
         joined = 0
-        if not is_kept_off(item.taints, way.asked.tolerations):
+        if not constraints.is_kept_off(item.taints, way.asked.tolerations):
             for rule in rules:
                 if not rule.add(way, item):
                     break
@@ -446,14 +317,14 @@ class _Search:
                     self._note(at, way, item, consumed)
                     return True
         elif counts:
-            self._give_counters(pool, item)
+            self._counters.give_back(pool, item)
             return False
         else:
             return False
         for rule in rules[:joined]:
             rule.remove(way)
         if counts:
-            self._give_counters(pool, item)
+            self._counters.give_back(pool, item)
         if way.count is None and joined < len(rules):
             why = f"cannot add device {'/'.join(item.id)} because a claim constraint would not be satisfied"
             raise _Fatal(f"claim {self._names[at.claim]}, request {way.name}: {why}")
@@ -477,7 +348,7 @@ class _Search:
             self._taking.setdefault(item.id, set()).add(at.claim)
         else:
             self._sharing.setdefault(item.id, []).append(consumed)
-        self._given[at.claim].append(Given(way, item, consumed))
+        self._given[at.claim].append(outcome.Given(way, item, consumed))
 
     def _give_back(self, at: _At, way: wanted.Option, pool: pools.NodePool, item: pools.Item) -> None:
         given = self._given[at.claim].pop()
@@ -490,34 +361,7 @@ class _Search:
         for rule in self._rules[at.claim]:
             rule.remove(way)
         if self._counts(item):
-            self._give_counters(pool, item)
-
-    # Counters
-
-    def _take_counters(self, pool: pools.NodePool, item: pools.Item) -> bool:
-        available = self._available.get(pool.id)
-        if available is None:
-            available = self._available[pool.id] = self._left_of(pool)
-        consumed = self._consumed.setdefault(pool.id, {})
-        for key, amount in item.consumes:
-            consumed[key] = consumed.get(key, 0) + amount
-        if any(left < consumed.get(key, 0) for key, left in available.items()):
-            self._give_counters(pool, item)
-            return False
-        return True
-
-    def _give_counters(self, pool: pools.NodePool, item: pools.Item) -> None:
-        consumed = self._consumed[pool.id]
-        for key, amount in item.consumes:
-            consumed[key] -= amount
-
-    def _left_of(self, pool: pools.NodePool) -> pools.Counters:
-        left = dict(pool.counters)
-        for item in (*pool.items, *pool.others):
-            if self._node.use.is_in_use(item.id):
-                for key, amount in item.consumes:
-                    left[key] -= amount
-        return left
+            self._counters.give_back(pool, item)
 
 
 def _fits(who: str, way: wanted.Option, item: pools.Item, taken: tuple[use.Amounts, use.Amounts]) -> bool:
