@@ -235,6 +235,48 @@ def test_devices_are_given_in_order(asked: Object, expected: list[list[tuple[str
     assert told(asked)["nodes"]["a"]["code"] == "Success"
 
 
+ELSEWHERE: Any = {"other.com/model": {"string": "y"}, "ready": {"bool": True}}
+MIXED = resource_slice(
+    "a",
+    device("d0", model={"string": "x"}, version={"version": "1.9.0-rc.1"}, memory="4Gi"),
+    device("d1", count={"int": 8}, version={"version": "1.10.0"}, memory="8Gi", **SHARED),
+    device("d2", **ELSEWHERE),
+)
+OWN = f'device.attributes["{GPU}"]'
+
+
+@pytest.mark.parametrize(
+    ("expression", "meant"),
+    [
+        pytest.param(f'{OWN}.?model.orValue("none") == "none"', "d1 d2", id="an optional attribute"),
+        pytest.param(f"has({OWN}.ready) && {OWN}.ready", "d2", id="one that is asked for first"),
+        pytest.param('has(device.attributes["other.com"].model)', "d2", id="of another domain"),
+        pytest.param('"other.com" in device.attributes', "d2", id="a domain that is asked for"),
+        pytest.param('device.attributes["nobody.com"].?x.hasValue()', "", id="a domain that nobody has"),
+        pytest.param('size(device.attributes["nobody.com"]) == 0', "d0 d1 d2", id="which is empty"),
+        pytest.param(f"cel.bind(own, {OWN}, own.?count.orValue(0) > 4)", "d1", id="a name for a part"),
+        pytest.param(f'{OWN}.exists(name, name == "count")', "d1", id="all attributes looked through"),
+        pytest.param("device.attributes[device.driver].?count.hasValue()", "d1", id="the driver's own domain"),
+        pytest.param(f'{OWN}.?version.orValue(semver("0.0.1")).isGreaterThan(semver("1.9.0"))', "d1", id="a version"),
+        pytest.param(f'{OWN}.?version.orValue(semver("0.0.1")).minor() == 9', "d0", id="a part of a version"),
+        pytest.param(
+            f'device.capacity["{GPU}"].?memory.orValue(quantity("0")) == quantity("4096Mi")', "d0", id="equal amounts"
+        ),
+        pytest.param(
+            f'device.capacity["{GPU}"].?memory.orValue(quantity("0")).add(quantity("1Gi")).sign() == 1',
+            "d0 d1 d2",
+            id="sums",
+        ),
+        pytest.param("device.allowMultipleAllocations", "d1", id="devices that are shared"),
+        pytest.param('isQuantity("1Gi") && !isSemver("v1")', "d0 d1 d2", id="texts that are read"),
+    ],
+)
+def test_an_expression_means_devices(expression: str, meant: str) -> None:
+    wanted = claim(asked("r", expression, allocationMode="All"))
+    found = devices_of(ask(MIXED, claims=[wanted]))
+    assert [name for each in found for _, name in each] == meant.split()
+
+
 UNSATISFIED = "a claim constraint would not be satisfied"
 HINT = (
     "consider using CEL optional chaining (.? followed by orValue()) or guarding the check with has() for "
