@@ -76,7 +76,8 @@ class Engine:
         said: list[tuple[tuple[Any, Any], Any]] = list(zip(shape.open, now, strict=True))
         said += [((one, read), one.resolve(read, view)) for one, read in shape.prepared if one.resolve is not None]
         order = self._settings.plugins.prefilters
-        if (gate := _first_refusal(said, order, gates=True)) is not None:
+        gating = [((one, read), one.resolve(read, view)) for one, read in shape.gating if one.resolve is not None]
+        if (gate := _first_refusal([*said, *gating], order, gates=True)) is not None:
             name, read, refusal = gate
             return decision.Decision(
                 asked, view, pod_verdict=verdict.PodVerdict((name,), message=refusal.message), refusers={name: read}

@@ -25,6 +25,7 @@ from scheduler.state import selecting
 _KEPT_BYTES: Final = 6 << 20
 _SHAPE_BYTES: Final = 5000
 _NUMBER_BYTES: Final = 500
+_GATES: Final = "DynamicResources"  # the filter that may say that a pod is not to be tried yet
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 AskedFilter = tuple[contract.Filter[Any, Any], Any]
@@ -44,6 +45,7 @@ class Shape:
         filters, scores, wishes: The plugins that have something to say, with what they read.
         open: Those of them for which that must be resolved in the cluster as it is.
         prepared: Likewise filters that are off, and may refuse the pod as a whole all the same.
+        gating: Likewise those after a filter that refuses the pod, which may say that it is not to be tried yet.
         error: Why upstream cannot score nodes for it; ``scores`` is empty then.
     """
 
@@ -57,6 +59,7 @@ class Shape:
     error: str
     open: tuple[AskedFilter | AskedScore, ...]
     prepared: tuple[AskedFilter, ...]
+    gating: tuple[AskedFilter, ...]
 
 
 class Shapes:
@@ -93,7 +96,8 @@ class Shapes:
         refused: verdict.PodVerdict | None = None
         filters: list[AskedFilter] = []
         prepared: list[AskedFilter] = []
-        for plugin in self._filters:
+        later = iter(self._filters)
+        for plugin in later:
             asked = plugin.compile(pod, settings)
             if isinstance(asked, contract.Refuse):
                 refused = verdict.PodVerdict((plugin.name,), message=asked.message)
@@ -109,6 +113,14 @@ class Shapes:
                 refused = verdict.narrow(refused, verdict.PodVerdict((plugin.name,), only=only))
                 if refused is not None and refused.message:
                     break
+        # Whether the pod is to be tried at all is asked before any filter is.
+        gating = [
+            (plugin, asked)
+            for plugin in later
+            if plugin.name == _GATES
+            and plugin.resolve is not None
+            and (asked := plugin.compile(pod, settings)) is not None
+        ]
         filters.sort(
             key=lambda one: self._position.get(one[0].name, len(self._position))
         )  # what narrows or refuses the pod keeps its order
@@ -149,6 +161,7 @@ class Shapes:
                 *(one for one in scores if one[0].resolve is not None),
             ),
             prepared=tuple(prepared),
+            gating=tuple(gating),
         )
 
 
