@@ -105,9 +105,9 @@ def _beside_skippy(options: argparse.Namespace) -> Json:
 
 
 def _decide(at_work: door.Door, name: str, kind: worlds.Kind, count: int, seed: int) -> list[float]:
-    took_ms = kinds.decide(at_work, kinds.prepared(at_work, kinds.pods(name, kind, count, seed)))
-    assert took_ms is not None, f"{kind.story}: there is no room"
-    return took_ms
+    took = kinds.decide(at_work, kinds.prepared(at_work, kinds.pods(name, kind, count, seed)))
+    assert took is not None, f"{kind.story}: there is no room"
+    return [each.cpu_ms for each in took]
 
 
 def _median(values: Sequence[float]) -> float:

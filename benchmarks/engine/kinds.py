@@ -8,7 +8,7 @@ import itertools
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks.engine import door, upstream, worlds
 from benchmarks.scheduling import figures
@@ -111,14 +111,12 @@ def _in_turn(
     end_s = time.perf_counter() + LIMIT_S
     for start in range(0, len(ready), size):
         some = ready[start : start + size]
-        began_s = time.perf_counter()
-        took_ms = decide(at_work, some)
-        if took_ms is None:
+        took = decide(at_work, some)
+        if took is None:
             return None
-        times["ours"] += took_ms
-        done_s = time.perf_counter()
-        if theirs is not None and not kind.is_ours and done_s < end_s:
-            times.setdefault("ours-wall", []).append((done_s - began_s) * 1000 / len(some))
+        times["ours"] += [each.cpu_ms for each in took]
+        if theirs is not None and not kind.is_ours and time.perf_counter() < end_s:
+            times.setdefault("ours-wall", []).extend(each.wall_ms for each in took)
             _take(theirs, name, min(len(some), AT_ONCE), times)
         elif sum(times["ours"]) > LIMIT_S * 1000:
             break
@@ -145,14 +143,21 @@ def prepared(at_work: door.Door, asked: Sequence[Json]) -> list[request.PodReque
     return [at_work.prepare(pod) for pod in asked]
 
 
-def decide(at_work: door.Door, asked: Sequence[request.PodRequest]) -> list[float] | None:
-    """Milliseconds of each decision, of this thread's CPU time; None where there is no node for a pod."""
-    took_ms: list[float] = []
+class Took(NamedTuple):
+    """How long a decision took: of this thread's CPU time, and by the clock."""
+
+    cpu_ms: float
+    wall_ms: float
+
+
+def decide(at_work: door.Door, asked: Sequence[request.PodRequest]) -> list[Took] | None:
+    """How long each decision took; None where there is no node for a pod."""
+    took: list[Took] = []
     for each in asked:
-        began_s = time.thread_time()
+        wall_s, cpu_s = time.perf_counter(), time.thread_time()
         node = at_work.place(each)
-        took_ms.append((time.thread_time() - began_s) * 1000)
+        took.append(Took((time.thread_time() - cpu_s) * 1000, (time.perf_counter() - wall_s) * 1000))
         if not node:
             return None
         at_work.settle()
-    return took_ms
+    return took
