@@ -59,7 +59,7 @@ class Difference:
 
 def refused(ours: Answer) -> str:
     """The feature for whose want we do not answer; "" where we do."""
-    if any(_GAVE_UP in str(said.get("reasons")) for said in (ours.get("nodes") or {}).values()):
+    if _GAVE_UP in f"{ours.get('nodes')}{ours.get('plugins')}":
         return "a search for devices that goes on and on"
     fault = str(ours.get("fault") or "")
     if not any(words in fault for words in _NOT_BUILT):
