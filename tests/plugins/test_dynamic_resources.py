@@ -407,6 +407,15 @@ def test_a_pod_is_refused_in_upstreams_words(asked: Object, message: str) -> Non
     assert answer.get("message", "") == (f"0/2 nodes are available: {message}." if is_tried else "")
 
 
+def test_a_pod_whose_claim_is_not_there_is_not_tried_whoever_else_would_refuse_it() -> None:
+    term = {"labelSelector": {"matchLabels": {"no key": "x"}}, "topologyKey": "zone"}
+    away = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    answer = told(ask(claims=[], of=pod(affinity=away)))
+    assert answer["preFilter"]["plugin"] == "DynamicResources"
+    assert "message" not in answer
+    assert told(ask(TWO, claims=[claim(asked())], of=pod(affinity=away)))["preFilter"]["plugin"] == "InterPodAffinity"
+
+
 def test_a_claim_that_was_made_for_a_pod_is_the_pods() -> None:
     owner = {"kind": "Pod", "name": "new", "uid": "uid-new", "controller": True}
     made = MADE | {"metadata": MADE["metadata"] | {"uid": "uid-new"}}

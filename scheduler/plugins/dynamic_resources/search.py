@@ -244,7 +244,7 @@ class _Search:
         for number in range(at.claim, -1, -1):
             requests = self._asked[number].requests
             for ways in reversed(requests[: at.request] if number == at.claim else requests):
-                for way in ways if all(way.count is not None for way in ways) else ():
+                for way in (one for one in ways if one.count is not None):
                     for _, item in self._devices(0):
                         self._is_free(number, way, item)
 
