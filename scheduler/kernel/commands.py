@@ -46,12 +46,14 @@ class Used(msgspec.Struct, frozen=True):
     Attributes:
         version: The one that was decided on.
         allocation: What it is given; None where it has been given something already.
+        users: Those that use it as of that version.
     """
 
     name: str
     uid: str
     version: str
     allocation: devices.Allocation | None
+    users: tuple[devices.Consumer, ...] = ()
 
 
 class Extended(msgspec.Struct, frozen=True):

@@ -120,7 +120,7 @@ def _has_conditions(allocation: devices.Allocation | None) -> bool:
 
 def _used(one: granting.Grant) -> commands.Used:
     meta = one.claim.metadata
-    return commands.Used(meta.name, meta.uid, meta.resource_version, one.allocation)
+    return commands.Used(meta.name, meta.uid, meta.resource_version, one.allocation, one.claim.status.reserved_for)
 
 
 def _extended(one: granting.Grant) -> commands.Extended:

@@ -142,10 +142,13 @@ class Api:
         path: str,
         body: bytes,
         *,
+        content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> bytes:
-        return await self._request("PUT", path, params=params, body=body, deadline_s=deadline_s, fenced=True)
+        return await self._request(
+            "PUT", path, params=params, body=body, content_type=content_type, deadline_s=deadline_s, fenced=True
+        )
 
     async def patch(
         self,

@@ -22,12 +22,15 @@ import msgspec
 from scheduler import errors
 from scheduler.api import core, devices
 from scheduler.kernel import commands
-from scheduler.kube import client
+from scheduler.kube import client, protobuf
 
 ATTEMPTS: Final = 5  # client-go's retry.DefaultRetry
 PAUSE_S: Final = 0.01
 CHANGED: Final = "Changed"  # the reason of what is not any more as it was decided on
 _COLLECTION: Final = "/apis/resource.k8s.io/v1/namespaces/{}/resourceclaims"
+_INVALID: Final = 422
+# The numbers of fields in the API server's own encoding: of a claim, its metadata and its status.
+_METADATA, _STATUS, _FINALIZERS, _RESERVED_FOR = 1, 3, 14, 2
 _encode = msgspec.json.encode
 
 
@@ -55,12 +58,15 @@ class ClaimWriter:
         Raises:
             ApiError: it could not be written, or is not any more what was decided on.
         """
-        path, version = _path(command.namespace, one.name), one.version
+        path, place = _path(command.namespace, one.name), f"{command.namespace}/{one.name}"
+        consumer = devices.Consumer(resource="pods", name=command.name, uid=command.uid)
+        version, users = one.version, one.users
         for attempt in range(ATTEMPTS):
             try:
                 if one.allocation is not None or attempt:
-                    version = await self._look(path, one, f"{command.namespace}/{one.name}")
-                await self._write(path, one, version, command)
+                    now = _usable(await self._look(path, one), one, place)
+                    version, users = now.metadata.resource_version, now.status.reserved_for
+                await self._write(path, one, version, (*users, consumer))
             except errors.ConflictError:
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -129,34 +135,66 @@ class ClaimWriter:
         body = {"metadata": {"resourceVersion": command.version}, "status": nothing}
         await self._api.patch(f"{_path(command.namespace, command.name)}/status", _encode(body))
 
-    async def _look(self, path: str, one: commands.Used, place: str) -> str:
-        """The version of a claim now, with our finalizer where it is given something."""
-        if one.allocation is not None:
-            body = _encode({"metadata": {"uid": one.uid, "finalizers": [devices.FINALIZER]}})
+    async def _look(self, path: str, one: commands.Used) -> _Claim:
+        """A claim as it is now, with our finalizer where it is given something."""
+        if one.allocation is None:
+            return core.decode(await self._api.get(path), _Claim, path)
+        body = _encode({"metadata": {"uid": one.uid, "finalizers": [devices.FINALIZER]}})
+        try:
             data = await self._api.patch(path, body, client.STRATEGIC_PATCH)
-        else:
+        except errors.ApiError as error:
+            if error.status != _INVALID:
+                raise
+            await self._append(path, path, protobuf.message(_METADATA, protobuf.text(_FINALIZERS, devices.FINALIZER)))
             data = await self._api.get(path)
-        now = core.decode(data, _Claim, path)
-        problem = ""
-        if now.metadata.deletion_timestamp:
-            problem = f"claim {place} got deleted in the meantime"
-        elif one.allocation is not None and now.status.allocation is not None:
-            problem = f"claim {place} got allocated elsewhere in the meantime"
-        elif one.allocation is None and now.status.allocation is None:
-            problem = f"claim {place} got deallocated elsewhere in the meantime"
-        if problem:
-            raise errors.ApiError(0, CHANGED, problem)
-        return now.metadata.resource_version
+        return core.decode(data, _Claim, path)
 
-    async def _write(self, path: str, one: commands.Used, version: str, command: commands.Reserve) -> None:
-        """The status: what is given, and the pod among those that use it."""
-        consumer = {"resource": "pods", "name": command.name, "uid": command.uid}
-        status: dict[str, object] = {"reservedFor": [consumer]}
+    async def _write(self, path: str, one: commands.Used, version: str, users: tuple[devices.Consumer, ...]) -> None:
+        """The status: what is given, and who uses it."""
+        status: dict[str, object] = {"reservedFor": users}
         if one.allocation is not None:
             stamp = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
             status["allocation"] = msgspec.structs.replace(one.allocation, allocation_timestamp=stamp)
-        body = {"metadata": {"uid": one.uid, "resourceVersion": version}, "status": status}
-        await self._api.patch(f"{path}/status", _encode(body), client.STRATEGIC_PATCH)
+        body = _encode({"metadata": {"uid": one.uid, "resourceVersion": version}, "status": status})
+        try:
+            await self._api.patch(f"{path}/status", body)
+        except errors.ApiError as error:
+            if error.status != _INVALID or one.allocation is not None:
+                raise
+            user = users[-1]
+            piece = protobuf.message(
+                _RESERVED_FOR, protobuf.text(3, user.resource), protobuf.text(4, user.name), protobuf.text(5, user.uid)
+            )
+            await self._append(path, f"{path}/status", protobuf.message(_STATUS, piece))
+
+    async def _append(self, path: str, to: str, piece: bytes) -> None:
+        """Add to a claim and leave all else of it as it is, to the byte.
+
+        Parameters of drivers are kept as they came, and may not be changed. JSON has them in an order and with spaces
+        of its own, so that the server refuses claims whose parameters were written otherwise. In its own encoding what
+        comes twice of a field of one value is merged.
+        """
+        now = protobuf.contents(await self._api.get(path, accept=protobuf.MEDIA_TYPE))
+        body = protobuf.obj("resource.k8s.io/v1", "ResourceClaim", now, piece)
+        await self._api.put(to, body, content_type=protobuf.MEDIA_TYPE)
+
+
+def _usable(now: _Claim, one: commands.Used, place: str) -> _Claim:
+    """The claim, if it still is what was decided on.
+
+    Raises:
+        ApiError: it is not.
+    """
+    problem = ""
+    if now.metadata.deletion_timestamp:
+        problem = f"claim {place} got deleted in the meantime"
+    elif one.allocation is not None and now.status.allocation is not None:
+        problem = f"claim {place} got allocated elsewhere in the meantime"
+    elif one.allocation is None and now.status.allocation is None:
+        problem = f"claim {place} got deallocated elsewhere in the meantime"
+    if problem:
+        raise errors.ApiError(0, CHANGED, problem)
+    return now
 
 
 def _path(namespace: str, name: str) -> str:

@@ -46,21 +46,23 @@ class Side:
             "POST", f"{RESOURCE}/resourceslices", {"metadata": {"name": f"{driver}-{node}"}, "spec": spec}
         )
         selectors = [{"cel": {"expression": f'device.driver == "{driver}"'}}]
-        told = {"opaque": {"driver": driver, "parameters": {"mode": "fast"}}}
-        body: Json = {"selectors": selectors, "config": [told], "extendedResourceName": f"{driver}/{kind}"}
+        body: Json = {"selectors": selectors, "extendedResourceName": f"{driver}/{kind}"}
+        if not more:
+            body["config"] = [{"opaque": {"driver": driver, "parameters": {"mode": "fast"}}}]
         self._api.request(
             "POST", f"{RESOURCE}/deviceclasses", {"metadata": {"name": f"{kind}-{self.name}"}, "spec": body}
         )
 
     def claim(self, name: str, kind: str, *, template: bool = False) -> None:
         exactly = {"deviceClassName": f"{kind}-{self.name}"}
-        spec: Json = {"devices": {"requests": [{"name": "one", "exactly": exactly}]}}
+        wanted: Json = {"requests": [{"name": "one", "exactly": exactly}]}
+        spec: Json = {"devices": wanted}
         path, body = self._claims, {"metadata": {"name": name}, "spec": spec}
         if template:
             path, body = path.replace("resourceclaims", "resourceclaimtemplates"), {**body, "spec": {"spec": spec}}
         self._api.request("POST", path, body)
 
-    def pod(self, name: str, reference: Json | None = None, limits: Json | None = None) -> None:
+    def pod(self, name: str, reference: Json | None = None, *, limits: Json | None = None) -> None:
         container: Json = {"name": "main", "image": "example/main:1", "resources": {"limits": limits or {}}}
         spec: Json = {"schedulerName": SCHEDULERS[self.name], "containers": [container]}
         if reference is not None:

@@ -64,9 +64,9 @@ def test_scheduler_writes_bindings_claims_conditions_and_events_deletes_pods_and
     held = {devices, f"{devices}/status", f"{devices}/binding"}
     assert writable(rules) == {data, f"{data}/status"} | pods | claims | held | asked
     assert all(allowed(rules, "", one.strip("/")) == {"list", "watch", "patch"} for one in claims)
-    kept = {"get", "list", "watch", "create", "patch", "delete"}
+    kept = {"get", "list", "watch", "create", "update", "patch", "delete"}
     assert allowed(rules, "resource.k8s.io", "resourceclaims") == kept
-    assert allowed(rules, "resource.k8s.io", "resourceclaims/status") == {"patch"}
+    assert allowed(rules, "resource.k8s.io", "resourceclaims/status") == {"update", "patch"}
     assert allowed(rules, names.GROUP, names.DATA_OBJECTS) == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(rules, names.GROUP, f"{names.DATA_OBJECTS}/status") == {"patch"}
     (make, hold) = base("Role")["data-locality-scheduler"]["rules"]

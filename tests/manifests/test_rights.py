@@ -25,8 +25,11 @@ def test_the_schedulers_role_is_what_it_asks_for_at_the_start_and_upkeep_that_it
     spare = {(verb, names.GROUP, names.DATA_OBJECTS, part) for verb, part in upkeep}
     devices = ("deviceclasses", "resourceslices", "devicetaintrules", "resourceclaims")
     spare |= {(verb, "resource.k8s.io", kind, "") for kind in devices for verb in ("list", "watch")}
-    spare |= {(verb, "resource.k8s.io", "resourceclaims", "") for verb in ("get", "create", "patch", "delete")}
-    spare |= {("patch", "resource.k8s.io", "resourceclaims", part) for part in ("status", "binding")}
+    spare |= {
+        (verb, "resource.k8s.io", "resourceclaims", "") for verb in ("get", "create", "update", "patch", "delete")
+    }
+    parts = [(verb, part) for verb in ("update", "patch") for part in ("status", "binding")]
+    spare |= {(verb, "resource.k8s.io", "resourceclaims", part) for verb, part in parts}
     others = (("scheduling.k8s.io", "podgroups"), ("policy", "poddisruptionbudgets"))
     spare |= {(verb, group, kind, "") for group, kind in others for verb in ("list", "watch")}
     stored = [("", "persistentvolumeclaims"), ("", "persistentvolumes")]
