@@ -68,6 +68,7 @@ class Kernel:
             failing=self._failing,
             limit=settings.binds_in_flight,
             clock=lambda: self.now_s,
+            let_go=self._let_go,
             out=self._out,
         )
         self._reserving = reserving.Reserving(
@@ -240,6 +241,9 @@ class Kernel:
         entry = self.queue.get(event.uid)
         if entry is not None and entry.place is places.Place.ASKED:
             self.queue.answer(entry, event.until_s)
+
+    def _let_go(self, uid: str) -> None:
+        self.reservations.let_go(uid)
 
     def _assumed(self, uid: str) -> tuple[core.Pod, str] | None:
         """A pod that is only assumed on its node, as it was decided, and the node."""

@@ -22,6 +22,7 @@ class Settling:
         failing: Has them tried again.
         limit: How many bindings may be under way.
         clock: When the input was taken in that is being dealt with.
+        let_go: Whoever keeps devices for the pod of a uid, which is not bound, does so no longer.
         out: Where commands go.
 
     Attributes:
@@ -36,6 +37,7 @@ class Settling:
         failing: failing.Failing,
         limit: int,
         clock: Callable[[], float],
+        let_go: Callable[[str], None],
         out: list[commands.Command],
     ) -> None:
         self.under_way = bindings.Bindings(limit)
@@ -43,6 +45,7 @@ class Settling:
         self._queue = waiting
         self._failing = failing
         self._clock = clock
+        self._let_go = let_go
         self._out = out
 
     def begin(self, flight: bindings.Flight) -> None:
@@ -80,6 +83,7 @@ class Settling:
         if flight is not None:
             self._world.forget(flight.pod, flight.node)
             self._failing.fail(flight.pod, flight.record, failing.DISPLACED)
+            self._release(flight)
         return flight is not None
 
     def _settle(self, flight: bindings.Flight, verdict: Verdict, message: str) -> None:
@@ -104,5 +108,11 @@ class Settling:
             self._world.nominations.put(uid, None)
         elif self._failing.again(uid):
             self._out.append(commands.Nominate(pod, ""))
-        if flight.held and self._queue.get(uid) is not None:
-            self._out.append(commands.Release(uid, pod.metadata.namespace, pod.metadata.name, flight.held))
+        self._release(flight)
+
+    def _release(self, flight: bindings.Flight) -> None:
+        """A pod is not bound that was given devices: they are not in flight any more, nor are its claims its own."""
+        meta = flight.pod.metadata
+        self._let_go(meta.uid)
+        if flight.held and self._queue.get(meta.uid) is not None:  # others let go of the claims of a pod that is gone
+            self._out.append(commands.Release(meta.uid, meta.namespace, meta.name, flight.held))
