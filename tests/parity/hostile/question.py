@@ -66,7 +66,7 @@ THEMES: Final[Mapping[str, Mapping[str, float]]] = {
 DIFFERENT: Final[Mapping[str, Mapping[str, float]]] = {"huge": {"resources": 0.5, "huge": 0.2}}
 # How many questions a theme has to one of another: those in which what it is about seldom comes to be.
 _WEIGHTS: Final[Mapping[str, int]] = {
-    "claims": 4,
+    "claims": 5,
     "images": 2,
     "preemption": 4,
     "preferred": 2,
