@@ -48,23 +48,29 @@ class Side:
         selectors = [{"cel": {"expression": f'device.driver == "{driver}"'}}]
         body: Json = {"selectors": selectors, "extendedResourceName": f"{driver}/{kind}"}
         if not more:
-            body["config"] = [{"opaque": {"driver": driver, "parameters": {"mode": "fast"}}}]
+            body["config"] = [self._told(driver)]
         self._api.request(
             "POST", f"{RESOURCE}/deviceclasses", {"metadata": {"name": f"{kind}-{self.name}"}, "spec": body}
         )
 
+    def _told(self, driver: str) -> Json:
+        """Parameters in another order than JSON has them in elsewhere, and, as they are sent here, with spaces."""
+        return {"opaque": {"driver": driver, "parameters": {"speed": 9, "mode": "fast"}}}
+
     def claim(self, name: str, kind: str, *, template: bool = False) -> None:
         exactly = {"deviceClassName": f"{kind}-{self.name}"}
         wanted: Json = {"requests": [{"name": "one", "exactly": exactly}]}
+        if kind != "slow":
+            wanted["config"] = [self._told(f"{kind}.{self.name}.example.com")]
         spec: Json = {"devices": wanted}
         path, body = self._claims, {"metadata": {"name": name}, "spec": spec}
         if template:
             path, body = path.replace("resourceclaims", "resourceclaimtemplates"), {**body, "spec": {"spec": spec}}
         self._api.request("POST", path, body)
 
-    def pod(self, name: str, reference: Json | None = None, *, limits: Json | None = None) -> None:
+    def pod(self, name: str, reference: Json | None = None, *, limits: Json | None = None, by: str = "") -> None:
         container: Json = {"name": "main", "image": "example/main:1", "resources": {"limits": limits or {}}}
-        spec: Json = {"schedulerName": SCHEDULERS[self.name], "containers": [container]}
+        spec: Json = {"schedulerName": SCHEDULERS[by or self.name], "containers": [container]}
         if reference is not None:
             spec["resourceClaims"] = [{"name": "device", **reference}]
             container["resources"]["claims"] = [{"name": "device"}]
@@ -236,6 +242,21 @@ def test_two_pods_share_a_claim_where_its_device_is(sides: tuple[Side, Side]) ->
             side.delete(name)
         side.given_back("shared")
     assert written[0] == written[1]
+
+
+def test_a_claim_that_kube_scheduler_allocated_is_used_as_it_is(sides: tuple[Side, Side]) -> None:
+    _, stock = sides
+    stock.devices("npu", "n1", "x0")
+    stock.claim("theirs", "npu")
+    stock.pod("before", {"resourceClaimName": "theirs"})
+    stock.placed("before")
+    given = stock.claimed("theirs")["status"]["allocation"]
+    stock.pod("after", {"resourceClaimName": "theirs"}, by="ours")
+    stock.placed("after")
+    assert stock.node_of("after") == "n1"
+    status = stock.claimed("theirs")["status"]
+    assert status["allocation"] == given
+    assert [user["name"] for user in status["reservedFor"]] == ["before", "after"]
 
 
 def test_a_pod_waits_until_its_device_is_ready(sides: tuple[Side, Side]) -> None:
