@@ -91,6 +91,7 @@ class Reserve(Command, frozen=True):
     """Write whose volumes are, which node claims of a pod are for, and its devices. Answered by ReserveAnswered.
 
     Attributes:
+        number: By which its answer is known: a pod may be taken back and have another one before that comes.
         given: Volumes that are claims' now.
         selected: Claims, each with the version that is changed, to be told the node.
         used: Claims to devices that are the pod's.
@@ -101,6 +102,7 @@ class Reserve(Command, frozen=True):
     namespace: str
     name: str
     node: str
+    number: int
     given: tuple[Given, ...] = ()
     selected: tuple[tuple[str, str], ...] = ()
     used: tuple[Used, ...] = ()

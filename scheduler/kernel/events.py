@@ -209,12 +209,13 @@ class BindAnswered(Event, frozen=True):
 
 
 class ReserveAnswered(Event, frozen=True):
-    """The answer to Reserve: why not all could be written, "" if it was, and of which plugin's part that was.
+    """The answer to Reserve of that number: why not all could be written, "" if it was, and of which plugin's part.
 
     ``held`` is what was written of claims to devices, even so.
     """
 
     uid: str
+    number: int
     problem: str = ""
     plugin: str = ""
     held: commands.Held = commands.NOTHING

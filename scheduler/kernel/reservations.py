@@ -59,6 +59,7 @@ class Reservation:
     Attributes:
         record: The attempt's record, whose outcome is written here.
         started_s: When the attempt began.
+        number: That of its command.
         is_written: Whether the command was answered.
         held: What was written of claims to devices.
     """
@@ -67,6 +68,7 @@ class Reservation:
     node: str
     record: journal.Record
     started_s: float
+    number: int
     parts: tuple[Part, ...]
     is_written: bool = False
     held: commands.Held = commands.NOTHING
@@ -104,6 +106,7 @@ class Reservations:
         self._held: dict[str, Reservation] = {}  # by pod uid
         self._of: dict[Key, set[str]] = {}
         self._next_s = math.inf  # nobody's time is up before
+        self._count = 0
         self.unshown: dict[str, deviceclaims.DeviceClaims] = {}  # by pod uid, what is done and not seen yet
 
     def __contains__(self, uid: str) -> bool:
@@ -142,7 +145,8 @@ class Reservations:
     def start(self, pod: core.Pod, node: str, record: journal.Record, what: Needed, now_s: float) -> commands.Reserve:
         """Assume what was decided; returns what is to be written."""
         uid, parts, plugins = pod.metadata.uid, list[Part](), self._plugins_of(pod)
-        command = commands.Reserve(uid=uid, name=pod.metadata.name, namespace=pod.metadata.namespace, node=node)
+        meta, self._count = pod.metadata, self._count + 1
+        command = commands.Reserve(uid=uid, name=meta.name, namespace=meta.namespace, node=node, number=self._count)
         if what.volumes is not None:
             stored = volumebinding.Volumes(self._storage, what.volumes, node, now_s + plugins.volume_bind_timeout_s)
             command = msgspec.structs.replace(command, given=stored.given, selected=stored.selected)
@@ -152,7 +156,7 @@ class Reservations:
             claimed = deviceclaims.DeviceClaims(self._claims, pod, what.devices, plugins.device_bind_timeout_s)
             command = msgspec.structs.replace(command, used=claimed.used, extended=claimed.extended)
             parts.append(claimed)
-        self._held[uid] = one = Reservation(pod, node, record, now_s, tuple(parts))
+        self._held[uid] = one = Reservation(pod, node, record, now_s, self._count, tuple(parts))
         for claim in one.claims():
             self._of.setdefault(claim, set()).add(uid)
         self._next_s = min(self._next_s, *(part.ends_s for part in parts))

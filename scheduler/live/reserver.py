@@ -86,7 +86,8 @@ class Reserver:
             self._metrics.failures.caught("reserver", bug, pod=f"{command.namespace}/{command.name}")
             problem = f"internal error: {type(bug).__name__}"
         with self._metrics.failures.contained("reserver", pod=command.name):
-            self._driver.handle(events.ReserveAnswered(self._driver.clock(), command.uid, problem, plugin, held))
+            answer = events.ReserveAnswered(self._driver.clock(), command.uid, command.number, problem, plugin, held)
+            self._driver.handle(answer)
 
     async def _release(self, command: commands.Release) -> None:
         with self._metrics.failures.contained("reserver", pod=command.name):

@@ -120,7 +120,7 @@ class World:
                 self._put(msgspec.structs.replace(now, status=status))
             self._use(used.name, one.uid, is_used=True)
             held = commands.Held((*held.used, (used.name, used.uid)))
-        answer = events.ReserveAnswered(self.now_s, one.uid, problem, "DynamicResources", held)
+        answer = events.ReserveAnswered(self.now_s, one.uid, one.number, problem, "DynamicResources", held)
         self.take(answer)
 
     def _show_(self, _: None) -> None:

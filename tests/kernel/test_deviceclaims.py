@@ -54,7 +54,8 @@ def seen(bare: running.Bare, *objects: devices.Object) -> list[commands.Command]
 def written(
     bare: running.Bare, name: str = "a", problem: str = "", held: commands.Held = commands.NOTHING
 ) -> list[commands.Command]:
-    answer = events.ReserveAnswered(bare.now_s, f"uid-{name}", problem, "DynamicResources", held)
+    number = getattr(bare.kernel.reservations.get(f"uid-{name}"), "number", 1)
+    answer = events.ReserveAnswered(bare.now_s, f"uid-{name}", number, problem, "DynamicResources", held)
     return bare.kernel.handle(answer)
 
 

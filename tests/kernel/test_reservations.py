@@ -46,8 +46,8 @@ def seen(bare: running.Bare, *objects: volumes.Object) -> list[commands.Command]
     return [out for each in objects for out in bare.kernel.handle(events.StorageSeen(bare.now_s, each))]
 
 
-def written(bare: running.Bare, name: str = "a", problem: str = "") -> list[commands.Command]:
-    return bare.kernel.handle(events.ReserveAnswered(bare.now_s, f"uid-{name}", problem, "VolumeBinding"))
+def written(bare: running.Bare, name: str = "a", problem: str = "", number: int = 1) -> list[commands.Command]:
+    return bare.kernel.handle(events.ReserveAnswered(bare.now_s, f"uid-{name}", number, problem, "VolumeBinding"))
 
 
 @pytest.fixture
@@ -135,6 +135,18 @@ def test_time_is_up_after_ten_minutes(bare: running.Bare) -> None:
     [told] = running.only(commands.Unplaced, bare.later(1))
     assert told.record.message.endswith("binding volumes: context deadline exceeded")
     assert not bare.kernel.state.is_assumed("uid-a")
+
+
+def test_an_answer_that_comes_after_all_was_taken_back_is_not_that_to_what_is_written_since(bare: running.Bare) -> None:
+    seen(bare, volume("v1"), claim("c"))
+    bare.pending(pod("a", "c"))
+    first = reserved(bare.step())
+    bare.later(600)
+    second = reserved(bare.later(2))
+    assert first.number != second.number
+    seen(bare, volume("v1", version="2", of="c"), _completed(claim("c", version="2", volume="v1")))
+    assert not written(bare, number=first.number)
+    assert running.bound(written(bare, number=second.number)) == {"a": "n1"}
 
 
 def test_a_pod_that_is_deleted_meanwhile_gives_all_back(bare: running.Bare) -> None:
