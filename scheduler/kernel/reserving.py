@@ -58,7 +58,7 @@ class Reserving:
     def answered(self, event: events.ReserveAnswered) -> None:
         one = self.under_way.get(event.uid)
         if one is None or one.number != event.number:
-            return  # it was taken back meanwhile; what it wrote of claims is found by the next attempt, or ends with the pod
+            return  # taken back meanwhile: what was written of claims is found by the next attempt or ends with the pod
         if event.problem:
             one.held = event.held
             self._take_back(one, event.plugin, event.problem)
