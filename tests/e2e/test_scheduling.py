@@ -393,14 +393,6 @@ def test_a_gated_pod_waits_until_it_is_let_go(world: World, scheduler: process.S
     assert world.events("FailedScheduling") == []
 
 
-def test_what_is_not_built_yet_is_named_and_the_pod_stays_pending(world: World, scheduler: process.Scheduler) -> None:
-    world.create("odd", spec={"resourceClaims": [{"name": "gpu", "resourceClaimName": "claim"}]})
-    note = world.told("odd", "FailedScheduling")["note"]
-    process.until(lambda: world.condition("odd").get("message") == note, "the condition says the same")
-    assert "DynamicResources" in note
-    assert world.node_of("odd") == ""
-
-
 def test_bad_annotations_give_one_event_and_the_pod_is_placed(world: World, scheduler: process.Scheduler) -> None:
     annotations = {
         "data.scheduler.thesis/input-1": "bucket/key,12MB",
@@ -442,7 +434,8 @@ def test_data_decides(world: World, scheduler: process.Scheduler) -> None:
     [
         pytest.param("patch", "{pods}/mine", b'{"metadata":{"labels":{"x":"y"}}}', id="patch-pod-metadata"),
         pytest.param("patch", "{pods}/mine", b'{"spec":{"activeDeadlineSeconds":5}}', id="patch-pod-spec"),
-        pytest.param("delete", "{pods}/mine", b"", id="delete-pod"),
+        pytest.param("delete", "{pods}", b"", id="delete-all-pods"),
+        pytest.param("delete", "/api/v1/nodes/n0", b"", id="delete-node"),
         pytest.param("patch", "/api/v1/nodes/n0", b'{"metadata":{"labels":{"x":"y"}}}', id="patch-node"),
         pytest.param("get", "/api/v1/secrets", b"", id="read-secrets"),
     ],
