@@ -80,7 +80,10 @@ def run(seeds: Sequence[int], asked: Asked, upstream: program.Upstream) -> Tally
         ours, theirs = ask(upstream, made(seed, asked))
         found.asked += 1
         differences.count(theirs, found.plugins)
-        if refused := differences.refused(ours):
+        refused = differences.refused(ours)
+        if not refused and differences.given_up(theirs):
+            refused = "upstream's search for devices ran out of time"
+        if refused:
             found.refused[refused] += 1
         all_of_it = list(differences.find(ours, theirs, has_data=asked.has_data))
         found.agreed += not all_of_it and not refused
@@ -159,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tell(total: Tally, took_s: float) -> None:
     put = sys.stdout.write
     put(f"{total.asked} questions in {took_s:.0f} s ({total.asked / took_s:.0f} a second): ")
-    put(f"{total.agreed} answered alike, {sum(total.refused.values())} refused for want of a feature\n")
+    put(f"{total.agreed} answered alike, {sum(total.refused.values())} not decided by one side\n")
     points = tuple(differences.ABLE)
     put(f"\n{'upstream: questions in which':32}" + "".join(f"{point:>17}" for point in points) + "\n")
     least = total.asked // _SELDOM
@@ -167,7 +170,7 @@ def _tell(total: Tally, took_s: float) -> None:
         put(f"{plugin:32}" + "".join(f"{_times(total, point, plugin, least):>17}" for point in points) + "\n")
     put(f"(!: fewer than one in {_SELDOM}, which proves little)\n")
     if total.refused:
-        put("\nrefused by ours\n")
+        put("\nnot decided\n")
     for feature, number in total.refused.most_common():
         put(f"{number:8} {feature}\n")
     put("\ndisagreements by class\n" if total.classes else "\nno disagreement\n")

@@ -175,8 +175,9 @@ class _Search:
 
     def _one_way(self, at: _At, ways: tuple[wanted.Option, ...]) -> bool:
         if self._gives_up and not (any(self._may_do(at, way) for way in ways) and self._can_alone(at, ways)):
-            self._look_at_all_before(at)
-            raise _Hopeless
+            if not self._may_fail_before(at):
+                raise _Hopeless
+            self._gives_up = False  # only the search itself knows whether it comes to what fails
         if not ways[0].parent:
             return self._next(dataclasses.replace(at, way=0), 0)
         all_too_many = True
@@ -239,14 +240,18 @@ class _Search:
         is_meant = self._is_meant(number, way, item) and _fits(who, way, item, (taken, {}))
         return is_meant and not constraints.is_kept_off(item.taints, way.asked.tolerations)
 
-    def _look_at_all_before(self, at: _At) -> None:
-        """The search would go on with all other devices for the requests before, as it would end if one fails it."""
-        for number in range(at.claim, -1, -1):
-            requests = self._asked[number].requests
-            for ways in reversed(requests[: at.request] if number == at.claim else requests):
-                for way in (one for one in ways if one.count is not None):
-                    for _, item in self._devices(0):
-                        self._is_free(number, way, item)
+    def _may_fail_before(self, at: _At) -> bool:
+        """Whether the search could be ended by a device that is looked at for the requests before, if it went on."""
+        try:
+            for number in range(at.claim, -1, -1):
+                requests = self._asked[number].requests
+                for ways in reversed(requests[: at.request] if number == at.claim else requests):
+                    for way in (one for one in ways if one.count is not None):
+                        for _, item in self._devices(0):
+                            self._is_free(number, way, item)
+        except (_Fatal, shares.Unreadable):
+            return True
+        return False
 
     def _take_this(self, at: _At, way: wanted.Option) -> bool:
         pool, item = self._all[way][at.count]
