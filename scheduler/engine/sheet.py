@@ -207,9 +207,13 @@ class Sheet:
         told: list[str] = []
         for number, row in enumerate(self.filters):
             if row.may_fail and row.code is not None:
-                slots = np.flatnonzero((self.refuser == number) & (row.code == contract.Code.ERROR))
-                refusals = (row.at(slot) for slot in slots[:_TOLD].tolist())
+                here = (self.refuser == number) & (row.code == contract.Code.ERROR)
+                here[list(self._overrides)] = False
+                refusals = (row.at(slot) for slot in np.flatnonzero(here)[:_TOLD].tolist())
                 told += [failed(row.plugin.name, ", ".join(one.reasons)) for one in refusals if one is not None]
+        for slot, (number, refusal) in self._overrides.items():
+            if refusal.code == contract.Code.ERROR and self.refuser.item(slot) == number:
+                told.append(failed(self.filters[number].plugin.name, ", ".join(refusal.reasons)))
         return "\n".join(told[:_TOLD])
 
     def refused(self) -> tuple[Counter[str], contract.Mask, frozenset[str]]:

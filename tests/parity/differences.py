@@ -209,7 +209,10 @@ def _no_zeros(by_node: Mapping[str, int]) -> dict[str, int]:
 
 def _preemption(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:
     for key in ("eligible", "why", "candidates"):
-        if (ours.get(key) or None) != (theirs.get(key) or None):
+        left, right = (
+            _same_words(told) if key == "why" and (told := one.get(key)) else one.get(key) for one in (ours, theirs)
+        )
+        if (left or None) != (right or None):
             yield Difference(f"preemption:{key}", _both(ours.get(key), theirs.get(key)))
     if sorted(ours.get("selected") or []) != sorted(theirs.get("selected") or []):
         yield Difference("preemption:selected", _both(ours.get("selected"), theirs.get("selected")))
