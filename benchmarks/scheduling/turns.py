@@ -23,7 +23,7 @@ from benchmarks.scheduling import api, belongings, churn, contenders, figures, p
 
 BOUND = "spec.nodeName!="
 START_LIMIT_S = 60.0  # to the first binding
-STALL_S = 30.0  # no further pod is bound for so long: it has given up
+STALL_S = 120.0  # no further pod is bound for so long: it has given up; a thousand that preempt are all decided first
 EVENTS_STALL_S = 5.0  # no further Event is written for so long: the rest was dropped
 EVENTS_POLL_S = 0.2
 WARM_UP_PODS = 20
