@@ -20,8 +20,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -354,3 +354,13 @@ class Informer(Generic[T]):
         else:
             remedy = "RBAC does not allow it; grant get, list and watch on this resource to our service account"
         log.error("resource cannot be read, still trying", path=self._path, error=str(error), remedy=remedy)
+
+
+async def run_all(informers: Collection[Informer[Any]], synced: asyncio.Event) -> None:
+    """Run them until cancelled; the event is set once each has read its list, at once where there are none."""
+    async with asyncio.TaskGroup() as watches:
+        for one in informers:
+            watches.create_task(one.run())
+        await asyncio.gather(*(one.synced.wait() for one in informers))
+        synced.set()
+        await asyncio.Event().wait()

@@ -58,9 +58,4 @@ class Budgets:
             log.warning(
                 "not followed: pods are evicted whatever these say", kind="PodDisruptionBudget", error=str(error)
             )
-            self.synced.set()
-            await asyncio.Event().wait()
-        async with asyncio.TaskGroup() as watches:
-            watches.create_task(self._informer.run())
-            await self._informer.synced.wait()
-            self.synced.set()
+        await informer.run_all([self._informer] if error is None else [], self.synced)

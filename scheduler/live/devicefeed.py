@@ -65,12 +65,7 @@ class Devices:
         """Follow all of them that can be seen, until cancelled."""
         seen = await asyncio.gather(*map(self._is_listable, PATHS))
         followed = [one for one, can_be_seen in zip(self._informers.values(), seen, strict=True) if can_be_seen]
-        async with asyncio.TaskGroup() as watches:
-            for one in followed:
-                watches.create_task(one.run())
-            await asyncio.gather(*(one.synced.wait() for one in followed))
-            self.synced.set()
-            await asyncio.Event().wait()
+        await informer.run_all(followed, self.synced)
 
     async def _is_listable(self, kind: type[devices.Object]) -> bool:
         error = await reading.why_withheld(self._api, PATHS[kind])

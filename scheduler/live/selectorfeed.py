@@ -63,12 +63,7 @@ class Selectors:
         """Follow all of them that can be seen, until cancelled."""
         seen = await asyncio.gather(*map(self._is_listable, KINDS))
         followed = [self._informers[kind] for kind, can_be_seen in zip(KINDS, seen, strict=True) if can_be_seen]
-        async with asyncio.TaskGroup() as watches:
-            for one in followed:
-                watches.create_task(one.run())
-            await asyncio.gather(*(one.synced.wait() for one in followed))
-            self.synced.set()
-            await asyncio.Event().wait()
+        await informer.run_all(followed, self.synced)
 
     async def _is_listable(self, kind: str) -> bool:
         path, _ = KINDS[kind]

@@ -58,21 +58,15 @@ class Volumes:
     def __init__(self, api: client.Api, scheduling: driver.Driver, failures: mishaps.Mishaps) -> None:
         self.synced = asyncio.Event()
         self._api = api
-        self._informers: dict[str, informer.Informer[Any]] = {
-            kind.__name__: informer.Informer[Any](api, path, kind, Kind(scheduling, kind), failures=failures)
+        self._informers = [
+            informer.Informer[Any](api, path, kind, Kind(scheduling, kind), failures=failures)
             for kind, path in PATHS.items()
-        }
+        ]
 
     async def run(self) -> None:
         """Follow all of them until cancelled."""
-        if not all(await asyncio.gather(*map(self._is_listable, PATHS.values()))):
-            self.synced.set()
-            await asyncio.Event().wait()
-        async with asyncio.TaskGroup() as watches:
-            for name, one in self._informers.items():
-                watches.create_task(one.run(), name=f"watch of {name}")
-            await asyncio.gather(*(one.synced.wait() for one in self._informers.values()))
-            self.synced.set()
+        can_be_seen = all(await asyncio.gather(*map(self._is_listable, PATHS.values())))
+        await informer.run_all(self._informers if can_be_seen else [], self.synced)
 
     async def _is_listable(self, path: str) -> bool:
         error = await reading.why_withheld(self._api, path)
