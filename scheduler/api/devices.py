@@ -44,16 +44,6 @@ class Selector(_Object, frozen=True):
     cel: Expression | None = None
 
 
-class Toleration(_Object, frozen=True):
-    """A taint of a device that is put up with; an empty key, operator or effect has the API's wide meaning."""
-
-    key: str = ""
-    operator: str = ""
-    value: str = ""
-    effect: str = ""
-    toleration_seconds: core.Int64 | None = None
-
-
 class CapacityAsked(_Object, frozen=True):
     """How much is asked of a device's capacities."""
 
@@ -72,7 +62,7 @@ class Asked(_Object, frozen=True):
     allocation_mode: str = EXACT_COUNT
     count: core.Int64 = 1
     admin_access: bool | None = None
-    tolerations: tuple[Toleration, ...] = ()
+    tolerations: tuple[core.Toleration, ...] = ()
     capacity: CapacityAsked | None = None
     derived_attributes: tuple[dict[str, Any], ...] = ()
 
@@ -135,7 +125,7 @@ class Result(_Object, frozen=True):
     pool: str = ""
     device: str = ""
     admin_access: bool | None = None
-    tolerations: tuple[Toleration, ...] = ()
+    tolerations: tuple[core.Toleration, ...] = ()
     binding_conditions: tuple[str, ...] = ()
     binding_failure_conditions: tuple[str, ...] = ()
     share_id: str | None = msgspec.field(default=None, name="shareID")
@@ -276,14 +266,6 @@ class Consumption(_Object, frozen=True):
     compatibility_groups: tuple[str, ...] = ()
 
 
-class Taint(_Object, frozen=True):
-    """Why a device is not to be taken."""
-
-    key: str = ""
-    value: str = ""
-    effect: str = ""
-
-
 class Device(_Object, frozen=True):
     """A device; ``binding_conditions`` of None are not the same as none: upstream puts such pools last."""
 
@@ -294,7 +276,7 @@ class Device(_Object, frozen=True):
     node_name: str | None = None
     node_selector: core.NodeSelector | None = None
     all_nodes: bool = False
-    taints: tuple[Taint, ...] = ()
+    taints: tuple[core.Taint, ...] = ()
     binds_to_node: bool = False
     binding_conditions: tuple[str, ...] | None = None
     binding_failure_conditions: tuple[str, ...] = ()
@@ -341,7 +323,7 @@ class TaintRuleSpec(_Object, frozen=True):
     """A taint, and of which devices; without a selector, of none."""
 
     device_selector: TaintSelector | None = None
-    taint: Taint = Taint()
+    taint: core.Taint = core.Taint()
 
 
 class DeviceTaintRule(_Kind, frozen=True):

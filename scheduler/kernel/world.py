@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from scheduler.plugins import events as changes
 from scheduler.state import cluster, demand, selecting, snapshot
 
 Place = tuple[str, str]
+S = TypeVar("S", volumes.Object, devices.Object)
+
 _STORED: Final = {kind.__name__: kind for kind in volumes.KINDS}
 _DEVICES: Final = {kind.__name__: kind for kind in devices.KINDS}
 
@@ -176,15 +178,7 @@ class World:
     # ------------------------------------------------------------------------------------------ claims and volumes
 
     def storage_seen(self, event: events.StorageSeen) -> None:
-        obj = event.obj
-        try:
-            before = self.state.storage.apply(obj)
-        except errors.InputError as error:
-            name = f"{obj.metadata.namespace}/{obj.metadata.name}".removeprefix("/")
-            self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
-            return
-        if before != obj:
-            self.wake(changes.StorageChanged(before, obj))
+        self._take_in(event.obj, self.state.storage.apply, changes.StorageChanged)
 
     def storage_gone(self, event: events.StorageGone) -> volumes.Object | None:
         """Returns the object as it was."""
@@ -196,20 +190,24 @@ class World:
     # ------------------------------------------------------------------------------------------- claims of devices
 
     def devices_seen(self, event: events.DevicesSeen) -> None:
-        obj = event.obj
-        try:
-            before = self.state.claims.apply(obj)
-        except errors.InputError as error:
-            name = f"{obj.metadata.namespace}/{obj.metadata.name}".removeprefix("/")
-            self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
-            return
-        if before != obj:
-            self.wake(changes.DevicesChanged(before, obj))
+        self._take_in(event.obj, self.state.claims.apply, changes.DevicesChanged)
 
     def devices_gone(self, event: events.DevicesGone) -> None:
         before = self.state.claims.remove(_DEVICES[event.kind], event.namespace, event.name)
         if before is not None:
             self.wake(changes.DevicesChanged(before, None))
+
+    def _take_in(self, obj: S, apply: Callable[[S], S | None], changed: Callable[[S | None, S], changes.Event]) -> None:
+        """Have an object that can be read in the state, and those tried again whom it may help."""
+        try:
+            before = apply(obj)
+        except errors.InputError as error:
+            meta = obj.metadata
+            name = f"{meta.namespace}/{meta.name}".removeprefix("/")
+            self._told.append(commands.Unreadable(type(obj).__name__, name, str(error)))
+            return
+        if before != obj:
+            self.wake(changed(before, obj))
 
     # -------------------------------------------------------------------------------------------------------- pods
 

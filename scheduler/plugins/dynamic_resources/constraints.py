@@ -5,22 +5,15 @@ Source: dynamic-resource-allocation/structured/internal/incubating/constraint.go
 
 from __future__ import annotations
 
-from scheduler.api import devices
+from scheduler.api import core, devices
+from scheduler.plugins.common import tolerations
 from scheduler.plugins.dynamic_resources import wanted
 from scheduler.state.claims import pools
 
 
-def is_kept_off(taints: tuple[devices.Taint, ...], tolerations: tuple[devices.Toleration, ...]) -> bool:
+def is_kept_off(taints: tuple[core.Taint, ...], tolerated: tuple[core.Toleration, ...]) -> bool:
     """Whether some taint is not put up with."""
-    return not all(any(_tolerates(one, taint) for one in tolerations) for taint in taints)
-
-
-def _tolerates(one: devices.Toleration, taint: devices.Taint) -> bool:
-    return (
-        one.effect in ("", taint.effect)
-        and one.key in ("", taint.key)
-        and (one.operator == "Exists" or (one.operator in ("", "Equal") and one.value == taint.value))
-    )
+    return not all(tolerations.tolerates(tolerated, taint) for taint in taints)
 
 
 class Rule:

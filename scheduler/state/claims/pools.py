@@ -56,7 +56,7 @@ class Item:
     device: devices.Device
     of: devices.ResourceSlice
     content: Content
-    taints: tuple[devices.Taint, ...]
+    taints: tuple[core.Taint, ...]
     consumes: tuple[tuple[CounterKey, int], ...]
     is_plain: bool
 
