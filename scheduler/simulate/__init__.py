@@ -1,0 +1,1 @@
+"""The kernel in virtual time: a scenario goes in, and what became of its pods and their data comes out."""
