@@ -121,10 +121,10 @@ def _no_candidate(view: snapshot.Snapshot, reasons: Counter[str], explicit: int 
 
 def _choose_one(view: snapshot.Snapshot, best: many.Best, chance: int) -> outlook.Outlook:
     """Of many nodes only the chosen one is told with its victims."""
-    by_name = {view.names[slot]: victims for slot, victims in best.victims.items()}
-    selected = sorted(by_name)
+    selected = sorted([view.names[slot] for slot in best.slots])
     node = selected[chance % len(selected)]
-    chosen = outlook.Candidate(node, tuple([one.victim for one in by_name[node]()]), best.rank.violations)
+    victims = best.victims(view.index_of[node])
+    chosen = outlook.Candidate(node, tuple([one.victim for one in victims]), best.rank.violations)
     return outlook.Outlook(eligible=True, text="", candidates={node: chosen}, selected=tuple(selected), chosen=chosen)
 
 

@@ -1,6 +1,6 @@
 """Preemption where it may help many nodes: all are weighed, but only those that may win are tried one by one.
 
-What room decides is worked out for all nodes at once (scheduler.engine.preemption.residents). Where the pod passes all
+What room decides is worked out for all nodes at once (scheduler.engine.preemption.crowds). Where the pod passes all
 that else depends on pods, whoever is there, that is the answer. Otherwise it tells the lowest priority that a node can
 get by with: nodes are tried in the order of it, by chance among equals, until about as many as upstream looks for have
 been. As budgets change the order in which pods come back, nodes with pods of their namespaces are weighed anew, as many
@@ -9,7 +9,6 @@ at a time.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 
 from scheduler.api import core
 from scheduler.engine import rows
-from scheduler.engine.preemption import dryrun, occupants, residents
+from scheduler.engine.preemption import crowds, dryrun, occupants, residents
 from scheduler.plugins import contract
 from scheduler.state import changes, demand, snapshot
 
@@ -33,10 +32,11 @@ Victims = tuple[occupants.Occupant, ...]
 
 
 class Best(NamedTuple):
-    """The nodes that tie for the best: how they rank, and by slot what tells who goes."""
+    """The nodes that tie for the best: how they rank, which they are, and what tells by slot who goes."""
 
     rank: occupants.Rank
-    victims: Mapping[int, Callable[[], Victims]]
+    slots: tuple[int, ...]
+    victims: Callable[[int], Victims]
 
 
 class Search:
@@ -74,7 +74,7 @@ class Search:
         """The best of some nodes, each with a pod of lower priority.
 
         Args:
-            slots: The nodes.
+            slots: The nodes, in order.
             chance: Decides which are tried first.
 
         Returns:
@@ -83,11 +83,11 @@ class Search:
         view = self._view
         crowd = self._known.below(view, slots, self._pod.spec.priority)
         taken = self._emptied(crowd)
-        reasons, hopeful = self._sift(crowd.slots, residents.taking(view, taken))
+        reasons, hopeful = self._sift(crowd.slots, crowds.taking(view, taken))
         if not hopeful.any():
             return None if self._others else reasons
-        gone = residents.gone(view, crowd, taken, self._room)
-        ranks = residents.ranks(crowd, gone)
+        gone = crowds.gone(view, crowd, taken, self._room)
+        ranks = crowds.ranks(crowd, gone)
         is_told, is_heeded = self._is_told(slots), self._is_heeded(slots)
         best = self._best(crowd, gone, ranks, hopeful & is_told & ~is_heeded)
         left = np.flatnonzero(hopeful & ~(is_told & ~is_heeded))
@@ -102,7 +102,7 @@ class Search:
         enough = max(len(slots) * _PERCENT // 100, TRIED)
         for start in range(0, len(left), enough):
             some = left[start : start + enough]
-            best = _better(best, self._weighed(slots[some[is_told[some]]]))
+            best = _better(best, self._weighed(np.sort(slots[some[is_told[some]]])))
             best = _better(best, self._tried(slots[some[~is_told[some]]].tolist()))
             if best is not None and not best.rank.violations:
                 break
@@ -127,9 +127,9 @@ class Search:
             return np.zeros(len(slots), np.bool_)
         return np.array([not self._known.namespaces(self._view, slot).isdisjoint(spaces) for slot in slots.tolist()])
 
-    def _emptied(self, crowd: residents.Crowd) -> contract.Ints:
+    def _emptied(self, crowd: crowds.Crowd) -> contract.Ints:
         """What is taken without a crowd, and with those who come."""
-        taken = residents.emptied(crowd, self._view.taken)
+        taken = crowds.emptied(crowd, self._view.taken)
         for slot, delta in self._arriving.items():
             for one in delta.added:
                 column = taken[: demand.FIXED, slot]
@@ -156,32 +156,26 @@ class Search:
             hopeful &= ~hit
         return reasons, hopeful
 
-    def _best(
-        self, crowd: residents.Crowd, gone: contract.Mask, ranks: residents.Ranks, among: contract.Mask
-    ) -> Best | None:
+    def _best(self, crowd: crowds.Crowd, gone: contract.Mask, ranks: crowds.Ranks, among: contract.Mask) -> Best | None:
         """The best of some nodes by what room comes to."""
         here = among[ranks.nodes]
         if not here.any():
             return None
         ranks = ranks.among(here)
         ties = np.flatnonzero(ranks.best())
-        rank = ranks.at(ties.item(0))
-        nodes = ranks.nodes[ties].tolist()
-        return Best(
-            rank,
-            {
-                crowd.slots.item(node): functools.partial(self._known.victims, self._view, crowd, gone, node)
-                for node in nodes
-            },
-        )
+
+        def victims(slot: int) -> Victims:
+            return self._known.victims(crowd, gone, int(np.searchsorted(crowd.slots, slot)))
+
+        return Best(ranks.at(ties.item(0)), tuple(crowd.slots[ranks.nodes[ties]].tolist()), victims)
 
     def _weighed(self, slots: contract.Ints) -> Best | None:
         """The best of some nodes by what room comes to where budgets are heeded."""
         if not len(slots):
             return None
         crowd = self._known.below(self._view, slots, self._pod.spec.priority, heeds_budgets=True)
-        gone = residents.gone(self._view, crowd, self._emptied(crowd), self._room)
-        return self._best(crowd, gone, residents.ranks(crowd, gone), np.ones(len(slots), np.bool_))
+        gone = crowds.gone(self._view, crowd, self._emptied(crowd), self._room)
+        return self._best(crowd, gone, crowds.ranks(crowd, gone), np.ones(len(slots), np.bool_))
 
     def _tried(self, slots: Sequence[int]) -> Best | None:
         """The best of some nodes, tried one by one."""
@@ -189,18 +183,21 @@ class Search:
         for slot in slots:
             said = self._trial.at(slot)
             if isinstance(said, dryrun.Cleared):
-                rank = occupants.rank(said.victims, said.violations)
-                best = _better(best, Best(rank, {slot: functools.partial(_themselves, said.victims)}))
+                best = _better(best, Best(occupants.rank(said.victims, said.violations), (slot,), self._tried_victims))
         return best
 
-
-def _themselves(victims: Victims) -> Victims:
-    return victims
+    def _tried_victims(self, slot: int) -> Victims:
+        said = self._trial.at(slot)
+        return said.victims if isinstance(said, dryrun.Cleared) else ()
 
 
 def _better(one: Best | None, other: Best | None) -> Best | None:
     if one is None or other is None:
         return one or other
-    if one.rank == other.rank:
-        return Best(one.rank, {**one.victims, **other.victims})
-    return min(one, other, key=lambda best: best.rank)
+    if one.rank != other.rank:
+        return min(one, other, key=lambda best: best.rank)
+
+    def victims(slot: int) -> Victims:
+        return one.victims(slot) if slot in one.slots else other.victims(slot)
+
+    return Best(one.rank, one.slots + other.slots, victims)
