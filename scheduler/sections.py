@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -30,12 +30,23 @@ def load(path: str | Path) -> Mapping[str, object]:
     Raises:
         InputError: it cannot be read, is not YAML, or is no mapping.
     """
+    return read(_content(path), str(path))
+
+
+def load_all(path: str | Path) -> list[Mapping[str, Any]]:
+    """The content of a file that may hold several documents, as manifests do; empty ones are passed over.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or a document is no mapping.
+    """
     where = str(path)
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise errors.InputError(where, "", f"cannot be read: {error.strerror}") from error
-    return read(content, where)
+    found: list[Mapping[str, Any]] = []
+    for data in _tried(_all_parsed, _content(path), where):
+        if isinstance(data, Mapping):
+            found.append(data)
+        elif data is not None:
+            raise errors.InputError(where, data, "write mappings of keys to values, between lines of ---")
+    return found
 
 
 def read(content: bytes, where: str) -> Mapping[str, object]:
@@ -44,17 +55,28 @@ def read(content: bytes, where: str) -> Mapping[str, object]:
     Raises:
         InputError: it is not YAML (which JSON is, too), says a key twice, or is no mapping.
     """
-    try:
-        data = _parsed(content.decode("utf-8"))
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        # ValueError: not UTF-8, or a date or number that is none. TypeError: a mapping as a key.
-        detail = " ".join(str(error).split())
-        raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
+    data = _tried(_parsed, content, where)
     if data is None:
         return {}
     if not isinstance(data, Mapping):
         raise errors.InputError(where, data, "write a mapping of keys to values, such as healthServerPort: 8080")
     return data
+
+
+def _content(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise errors.InputError(str(path), "", f"cannot be read: {error.strerror}") from error
+
+
+def _tried(parse: Callable[[str], T], content: bytes, where: str) -> T:
+    try:
+        return parse(content.decode("utf-8"))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        # ValueError: not UTF-8, or a date or number that is none. TypeError: a mapping as a key.
+        detail = " ".join(str(error).split())
+        raise errors.InputError(where, "", f"not YAML: {detail[:300]}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,6 +95,13 @@ def _parsed(text: str) -> object:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (it is a safe one)
+
+
+def _all_parsed(text: str) -> list[object]:
+    try:
+        return [json.loads(text, object_pairs_hook=_once)]
+    except json.JSONDecodeError:
+        return list(yaml.load_all(text, Loader=_Loader))
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,7 +12,8 @@ import math
 import msgspec
 
 from scheduler import config
-from scheduler.api import core, crd, services
+from scheduler.api import core, crd
+from scheduler.api import services as selects
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: As tables and pictures call it.
         settings: The scheduler's, and with them the links between nodes of which nobody reports.
-        nodes, capabilities, objects, controllers: As the API server has them in the beginning.
+        nodes, capabilities, objects: As the API server has them in the beginning.
+        controllers, services: Likewise, ReplicaSets and Services, by which pods are spread that ask for nothing else.
         running: Pods that are there from the beginning, on their nodes, and stay.
         works: Whose time comes later.
         keeps_inputs: Whether a node keeps what a pod has fetched, so that the next pod there need not fetch it again.
@@ -65,7 +67,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[core.Node, ...]
     capabilities: tuple[crd.NodeCapability, ...] = ()
     objects: tuple[crd.DataObject, ...] = ()
-    controllers: tuple[services.Controller, ...] = ()
+    controllers: tuple[selects.Controller, ...] = ()
+    services: tuple[selects.Service, ...] = ()
     running: tuple[core.Pod, ...] = ()
     works: tuple[Work, ...] = ()
     images: tuple[Image, ...] = ()

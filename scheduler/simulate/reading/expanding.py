@@ -1,0 +1,180 @@
+"""A part of a scenario out of our own format: entries with a count are written out, names resolved, units read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from scheduler import config, errors
+from scheduler.api import core, crd, names, units
+from scheduler.simulate import scenario
+from scheduler.simulate.reading import assembling, making, ours, working
+
+MAX_NODES: Final = 20_000
+MAX_PODS: Final = 500_000
+_BYTES_PER_MBIT: Final = 1_000_000 / 8
+
+
+def part(data: Mapping[str, Any], where: str) -> assembling.Part:
+    """A file in our own format.
+
+    Raises:
+        InputError: it says something unusable; names the place in the file.
+    """
+    file = ours.parse(data, where)
+    _limit(file.nodes, MAX_NODES, f"{where}: nodes")
+    _limit(file.pods, MAX_PODS, f"{where}: pods")
+    _limit(file.objects, MAX_PODS, f"{where}: objects")
+    images = [
+        scenario.Image(
+            name=image.name,
+            size_bytes=making.amount(image.size, f"{where}: images[{index}].size"),
+            registry=image.registry,
+        )
+        for index, image in enumerate(file.images)
+    ]
+    nodes = list(_nodes(file, {image.name: image.size_bytes for image in images}, where))
+    objects = list(_objects(file, where))
+    sizes = {urn: size_bytes for urn, size_bytes, _ in objects}
+    pods = list(working.works(file.pods, sizes, where))
+    return assembling.Part(
+        where=where,
+        name=file.name,
+        settings=None if file.settings is None else config.parse(file.settings, f"{where}: settings"),
+        nodes=tuple(nodes),
+        capabilities=tuple(_capabilities(file, nodes, where)),
+        objects=tuple(making.data_object(urn, size_bytes, on) for urn, size_bytes, on in objects if on),
+        running=tuple(work.pod for work in pods if work.pod.spec.node_name),
+        works=tuple(work for work in pods if not work.pod.spec.node_name),
+        images=tuple(images),
+        outages=tuple(_outages(file, where)),
+        keeps_inputs=file.keeps_inputs,
+    )
+
+
+def _limit(entries: Sequence[ours.Node | ours.Pod | ours.Object], most: int, where: str) -> None:
+    total = sum(entry.count or 1 for entry in entries)
+    if total > most:
+        raise errors.InputError(where, total, f"too many for one simulation; write at most {most}")
+
+
+# ------------------------------------------------------------------------------------------------ the cluster
+
+
+def _nodes(file: ours.File, image_bytes: Mapping[str, int], where: str) -> Iterator[core.Node]:
+    for index, entry in enumerate(file.nodes):
+        at = f"{where}: nodes[{index}]"
+        resources = {"cpu": entry.cpu, "memory": entry.memory, "pods": str(entry.pods), **entry.resources}
+        if problem := units.refused(resources, at):
+            raise problem
+        unknown = next((name for name in entry.images if name not in image_bytes), None)
+        if unknown is not None:
+            raise errors.InputError(f"{at}.images", unknown, "of unknown size; list it under images")
+        images = [core.ContainerImage(names=(name,), size_bytes=image_bytes[name]) for name in entry.images]
+        for number in making.numbers(entry.count):
+            yield making.node(
+                making.numbered_name(entry.name, number, f"{at}.name"),
+                region=making.numbered(entry.region, number),
+                zone=making.numbered(entry.zone, number),
+                node_type=entry.type,
+                resources=resources,
+                labels=entry.labels,
+                taints=entry.taints,
+                images=images,
+            )
+
+
+def _capabilities(file: ours.File, nodes: Sequence[core.Node], where: str) -> Iterator[crd.NodeCapability]:
+    links = _links(file, nodes, where)
+    entries = [entry for entry in file.nodes for _ in making.numbers(entry.count)]
+    for entry, node in zip(entries, nodes, strict=True):
+        name = node.metadata.name
+        if entry.buckets or entry.mbit_per_second or name in links:
+            yield making.capability(
+                name, buckets=entry.buckets, speed_mbps=entry.mbit_per_second, links=tuple(links.get(name, ()))
+            )
+
+
+def _links(file: ours.File, nodes: Sequence[core.Node], where: str) -> Mapping[str, list[crd.Link]]:
+    """By node, what it reports; a zone's links are reported by the first of its nodes."""
+    ends = _ends(nodes)
+    found: dict[str, list[crd.Link]] = {}
+    for index, entry in enumerate(file.links):
+        at = f"{where}: links[{index}]"
+        for end in entry.between:
+            if end not in ends:
+                raise errors.InputError(f"{at}.between", end, "no node of this file, nor the zone of one; name one")
+        latency_s = making.seconds(entry.latency, f"{at}.latency")
+        rate = max(1, round(entry.mbit_per_second * _BYTES_PER_MBIT))
+        there, back = entry.between
+        for source, target in [(there, back)] if entry.one_way else [(there, back), (back, there)]:
+            for reporter, peer in _reported(ends[source], ends[target]):
+                found.setdefault(reporter, []).append(
+                    crd.Link(
+                        peer=peer,
+                        bandwidth_bytes_per_second=rate,
+                        bandwidth_low_bytes_per_second=rate,
+                        latency_seconds=latency_s,
+                    )
+                )
+    return found
+
+
+class _End(msgspec.Struct, frozen=True):
+    """The end of a link: the nodes there, and how reports call it."""
+
+    nodes: tuple[str, ...]
+    peer: str
+    is_zone: bool
+
+
+def _ends(nodes: Sequence[core.Node]) -> Mapping[str, _End]:
+    zones: dict[tuple[str, str], list[str]] = {}
+    for node in nodes:
+        labels = node.metadata.labels
+        if zone := labels.get(names.ZONE_LABEL, ""):
+            zones.setdefault((labels.get(names.REGION_LABEL, ""), zone), []).append(node.metadata.name)
+    ends: dict[str, _End] = {}
+    for (region, zone), inside in zones.items():
+        end = _End(tuple(inside), f"zone:{region}/{zone}", is_zone=True)
+        ends[f"{region}/{zone}"] = ends[zone] = end
+    return ends | {node.metadata.name: _End((node.metadata.name,), node.metadata.name, False) for node in nodes}
+
+
+def _reported(source: _End, target: _End) -> Iterator[tuple[str, str]]:
+    """Who reports a link, and of which peer."""
+    if source.is_zone and target.is_zone:
+        yield source.nodes[0], target.peer
+        return
+    for reporter in source.nodes:
+        for peer in target.nodes:
+            if peer != reporter:
+                yield reporter, peer
+
+
+def _outages(file: ours.File, where: str) -> Iterator[scenario.Outage]:
+    for index, entry in enumerate(file.outages):
+        at = f"{where}: outages[{index}]"
+        begins_s = making.seconds(entry.begins, f"{at}.begins")
+        if entry.ends is None:
+            yield scenario.Outage(node=entry.node, begins_s=begins_s)
+            continue
+        ends_s = making.seconds(entry.ends, f"{at}.ends")
+        if ends_s <= begins_s:
+            raise errors.InputError(f"{at}.ends", entry.ends, "not after the beginning; write a later time, or none")
+        yield scenario.Outage(node=entry.node, begins_s=begins_s, ends_s=ends_s)
+
+
+# ------------------------------------------------------------------------------------------------ data and work
+
+
+def _objects(file: ours.File, where: str) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """The urn, the size in bytes and the places of each."""
+    for index, entry in enumerate(file.objects):
+        at = f"{where}: objects[{index}]"
+        size_bytes = making.amount(entry.size, f"{at}.size")
+        for number in making.numbers(entry.count):
+            urn = making.urn(making.numbered(entry.urn, number), f"{at}.urn")
+            yield urn, size_bytes, tuple(making.numbered(place, number) for place in entry.at)
