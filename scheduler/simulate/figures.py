@@ -110,7 +110,7 @@ def of(run: outcome.Outcome) -> Figures:
 def _mean_local_share(data: Iterable[outcome.Moved]) -> float:
     local: collections.Counter[str] = collections.Counter()
     whole: collections.Counter[str] = collections.Counter()
-    for one in data:
+    for one in (one for one in data if not one.pod.endswith("/")):
         whole[one.pod] += one.size_bytes
         local[one.pod] += one.size_bytes if one.distance is outcome.Distance.LOCAL else 0
     shares = [local[pod] / size_bytes for pod, size_bytes in whole.items() if size_bytes]

@@ -26,7 +26,10 @@ class Distance(enum.StrEnum):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """A transfer. Ends are nodes or ``external:REGION/ZONE``; one without an end in time was cut off."""
+    """A transfer. Ends are nodes or ``external:REGION/ZONE``; one without an end in time was cut off.
+
+    What a scheduler has copied in advance, for no pod in particular, names as its pod a namespace alone (``default/``).
+    """
 
     pod: str
     urn: str

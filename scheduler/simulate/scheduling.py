@@ -8,6 +8,17 @@ from typing import Protocol
 from scheduler.kernel import commands, events
 
 
+class Copy(commands.Command, frozen=True):
+    """Copy data to a node ahead of the pod that will read it there; the kernel gives none.
+
+    Nothing waits for it: who does it shows the DataObject with one copy more, and who cannot leaves it undone.
+    """
+
+    namespace: str
+    urn: str
+    node: str
+
+
 class Scheduling(Protocol):
     """Takes the kernel's events and answers with its commands; `scheduler.kernel.kernel.Kernel` is one."""
 

@@ -69,7 +69,7 @@ def end_name(view: snapshot.Snapshot, end: spread.End) -> str:
 
 def move(view: snapshot.Snapshot, find: Find, *, one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> Move:
     """Work out a transfer from or to an entry that has a place."""
-    size_bytes, is_assumed = _amount(one, entry, assumed_bytes)
+    size_bytes, is_assumed = amount(one, entry, assumed_bytes)
     site_of = view.links.site_of
 
     def nearest(nodes: tuple[str, ...], places: replicas.Places) -> Nearest:
@@ -97,7 +97,7 @@ def move(view: snapshot.Snapshot, find: Find, *, one: wanted.Wanted, entry: repl
     )
 
 
-def _amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:
+def amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:
     """How many bytes move, and whether that is an assumption."""
     if one.is_output or (one.size_bytes and not (one.is_filled_in and _is_all(one.size_bytes, entry))):
         return one.size_bytes, False
