@@ -154,6 +154,11 @@ class Settings:
     is what a link between regions moves within ``tau``: enough to tell near from far, and too little to drown what is
     declared."""
 
+    counts_bytes: bool = False
+    """``dataGoal: bytes``: whether each byte over the network counts alike, at ``crossRegionBandwidth`` and without
+    latency, whatever link it takes: for networks that are paid by the byte. Else (``seconds``) it counts what it takes.
+    """
+
     leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
     """``leaderElection``, a section: see LeaderElection."""
 
@@ -286,6 +291,7 @@ def _read_ours(top: sections.Section) -> Settings:
         expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),
         witness_max_age_s=top.number("maxWitnessAgeMinutes", default.witness_max_age_s / 60, 1, 525_600) * 60,
         assumed_read_bytes=top.integer("assumedReadBytes", default.assumed_read_bytes, 0, 2**63 - 1),
+        counts_bytes=top.choice("dataGoal", "seconds", ("seconds", "bytes")) == "bytes",
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
         leader_election=leaderelection.read(top, is_kube=False),

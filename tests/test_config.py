@@ -70,6 +70,7 @@ dataRetention: 1h
 expectedConfidence: 0.5
 maxWitnessAgeMinutes: 30
 assumedReadBytes: 1000000
+dataGoal: bytes
 seed: 42
 resourceCacheEnabled: true
 percentageOfNodesToScore: 50
@@ -102,6 +103,7 @@ def test_flat_keys_are_read_with_their_units(tmp_path: Path) -> None:
         expected_confidence=0.5,
         witness_max_age_s=1800.0,
         assumed_read_bytes=1_000_000,
+        counts_bytes=True,
         seed=42,
         ignored=settings.ignored,
     )
@@ -733,7 +735,7 @@ KEYS = st.sampled_from(
         "defaultConstraints", "defaultingType", "whenUnsatisfiable", "topologyKey", REQUIRED, "nodeSelectorTerms",
         "schedulerName", "scheduler", "weights", "default", "resource", "resourceWeight", "localLatency",
         "refreshInterval", "seed", "tau", "podMaxBackoffSeconds", "dataWait", "dataRetention", "expectedConfidence",
-        "maxWitnessAgeMinutes", "assumedReadBytes",
+        "maxWitnessAgeMinutes", "assumedReadBytes", "dataGoal",
     ]
 )  # fmt: skip
 LEAVES = st.sampled_from([*KUBE.values(), "NodeResourcesFit", "NodeAffinity", "PodTopologySpread", "*", "5m", 10**4000])

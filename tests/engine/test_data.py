@@ -42,6 +42,21 @@ def test_seconds_grow_with_distance() -> None:
     assert answer["deciding"] == "data"
 
 
+def test_where_bytes_are_what_counts_each_link_is_as_good_as_any_other() -> None:
+    capability = build.capability("b", links=[link("a", bandwidth=2_000_000_000, latency_s=0.0)])
+    asked = question(
+        NODES,
+        pod(notes=data(inputs=[f"logs/k,{SIZE}"], outputs=[f"out/k,{SIZE // 10}"])),
+        objects=[data_object("logs/k", at=["a"]), data_object("out", at=["d"])],
+        capabilities=[capability],
+        settings={"dataGoal": "bytes", "crossRegionBandwidth": 100e6, "dataLocalityWeight": 1},
+    )
+    answer = ask(asked)
+    local = {"a": LOCAL + 1.0, "d": 10.0 + 0.0001 + 0.1}
+    assert seconds(answer) == pytest.approx({**dict.fromkeys("bce", 11.0), **local}, rel=1e-12)
+    assert answer["chosen"] == "a"
+
+
 def test_the_nearest_replica_counts_and_is_named() -> None:
     answer = place(data_object("logs/k", at=["d", "a"]), inputs=[f"logs/k,{SIZE}"])
     assert seconds(answer) == pytest.approx({"a": LOCAL, "b": ZONE, "c": REGION, "d": LOCAL, "e": EDGE}, rel=1e-12)

@@ -73,6 +73,7 @@ class Kept:
 
     def __init__(self, settings: config.Settings) -> None:
         self._assumed_bytes = settings.assumed_read_bytes
+        self._a_byte = settings.network.cross_region.bandwidth_bytes_per_s if settings.counts_bytes else None
         self._made_of: object = None  # the log, and what site rows are made of
         self._seq = 0  # of the log, up to which what is kept is true
         self._ways: lately.Lately[spread.Way] = lately.Lately(_KEPT_BYTES)
@@ -132,6 +133,8 @@ class Kept:
             way = self._ways.get((end, outward))
             if way is None:
                 way = spread.way(view, end, outward=outward)
+                if self._a_byte is not None:
+                    way = spread.by_the_byte(way, self._a_byte)
                 self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
             return way
 

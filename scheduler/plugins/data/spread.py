@@ -60,6 +60,12 @@ def way(view: snapshot.Snapshot, end: End, *, outward: bool) -> Way:
     return Way(end, *view.site_row(end, outward=outward), view.exceptions(end, outward=outward))
 
 
+def by_the_byte(found: Way, bandwidth: float) -> Way:
+    """The same end where all bytes over the network cost alike; those within its own node cost what they do."""
+    own = {found.end: found.apart[found.end]} if isinstance(found.end, int) else {}
+    return Way(found.end, np.full_like(found.bandwidth, bandwidth), np.zeros_like(found.latency), own)
+
+
 def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
     """How long a transfer takes from or to whichever of several ends is best for each node."""
     if len(ways) == 1:
