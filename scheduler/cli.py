@@ -12,6 +12,7 @@ import functools
 import gc
 import pathlib
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -301,6 +302,53 @@ def _replay(file: pathlib.Path) -> int:
     click.echo(f"recorded: {found.difference.recorded}")
     click.echo(f"replayed: {found.difference.replayed}")
     return 1
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path))
+@click.option("--arm", "arms", multiple=True, help="A scheduler to run it with, which may be given several times.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of all chance.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(("table", "json", "jsonl")),
+    default="table",
+    show_default=True,
+    help="Figures side by side, the same as JSON, or a line a run with all its pods and transfers.",
+)
+@click.option(
+    "--recorded",
+    type=click.Path(exists=True, dir_okay=False, path_type=pathlib.Path),
+    help="Run what `run --record` wrote instead, and compare each answer with the recorded one.",
+)
+def simulate(
+    *, files: tuple[pathlib.Path, ...], arms: tuple[str, ...], seed: int, output: str, recorded: pathlib.Path | None
+) -> None:
+    """Run what FILES describe (a cluster, its data, pods to come) in virtual time, and tell what came of it."""
+    logs.configure("text", "warning")
+    if recorded is not None:
+        sys.exit(_replay(recorded))
+    from scheduler.simulate import door  # noqa: PLC0415 (only this command needs it)
+
+    try:
+        for piece in door.answer(files, arms or ("ours",), seed, output, _progress()):
+            sys.stdout.buffer.write(piece + b"\n")
+    except errors.InputError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(CANNOT_START)
+
+
+def _progress() -> Callable[[str, int, int, float], None]:
+    """Tells on standard error, about once a second, how far a simulation is; nothing of one that takes no longer."""
+    told_s = time.monotonic()
+
+    def tell(arm: str, done: int, pods: int, now_s: float) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= 1:
+            told_s = time.monotonic()
+            click.echo(f"{arm}: {done} of {pods} pods done, {now_s:,.1f} s of virtual time", err=True)
+
+    return tell
 
 
 @main.command()
