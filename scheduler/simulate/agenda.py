@@ -26,7 +26,7 @@ class Agenda:
     def at(self, when_s: float, act: Act) -> None:
         """Have something happen then."""
         self._noted += 1
-        heapq.heappush(self._heap, (when_s, self._noted, act))
+        heapq.heappush(self._heap, (float(when_s), self._noted, act))
 
     def next_s(self) -> float:
         """When something is next to happen; infinite if nothing is."""

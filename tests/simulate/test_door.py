@@ -1,0 +1,83 @@
+"""The command: what it prints, what it refuses, and that a recorded run comes out the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from click import testing
+
+from scheduler import cli
+from scheduler.kernel import kernel
+from scheduler.simulate import outcome, running
+from tests.simulate import recorder, worlds
+from tests.simulate.worlds import MB
+
+WORLD = """
+name: two-nodes
+nodes:
+  - {name: near, zone: a, region: r, cpu: 2, buckets: [data]}
+  - {name: far, zone: b, region: s, cpu: 2}
+objects:
+  - {urn: data/x, size: 100M, at: [near]}
+pods:
+  - {name: p, works: 5s, inputs: [data/x]}
+"""
+
+
+def simulate(*arguments: object) -> testing.Result:
+    return testing.CliRunner().invoke(cli.main, ["simulate", *map(str, arguments)])
+
+
+def written(folder: Path, text: str = WORLD) -> Path:
+    file = folder / "world.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_figures_of_several_schedulers_stand_side_by_side(tmp_path: Path) -> None:
+    found = simulate(written(tmp_path), "--arm", "ours", "--arm", "default", "--seed", 3)
+    assert found.exit_code == 0, found.output
+    heading, *rows = found.stdout.splitlines()
+    assert heading.split() == ["ours", "default"]
+    assert "pods done" in rows[0]
+    assert rows[0].split()[-6:] == ["1", "of", "1"] * 2
+
+
+def test_the_same_as_json_and_all_of_a_run_on_one_line(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    (figures,) = msgspec.json.decode(simulate(file, "-o", "json").stdout)
+    assert (figures["arm"], figures["done"], figures["bytes_by_distance"]["local"]) == ("ours", 1, 100 * MB)
+    run = msgspec.json.decode(simulate(file, "-o", "jsonl").stdout, type=outcome.Outcome)
+    assert [one.node for one in run.pods] == ["near"]
+    assert simulate(file, "-o", "jsonl").stdout == simulate(file, "-o", "jsonl").stdout
+
+
+def test_what_cannot_be_run_is_told_in_one_line(tmp_path: Path) -> None:
+    unreadable = tmp_path / "many.yaml"
+    unreadable.write_text("nodes: [{name: n, cpu: many}]")
+    for arguments in ((unreadable,), (), (written(tmp_path), "--arm", "none")):
+        found = simulate(*arguments)
+        assert found.exit_code == cli.CANNOT_START
+        assert found.stdout == ""
+        assert found.stderr.startswith("error: ")
+        assert len(found.stderr.splitlines()) == 1
+
+
+def test_a_recorded_run_is_run_again_and_each_answer_compared(tmp_path: Path) -> None:
+    given = worlds.world(
+        worlds.node("a"),
+        objects=(worlds.data("data/x", "a"),),
+        works=tuple(worlds.work(f"p{number}", reads={"data/x": MB}, at_s=number) for number in range(3)),
+    )
+    recorded = recorder.Recorded(kernel.Kernel(given.settings, "data-locality-scheduler", 5), given, 5)
+    running.run(given, recorded, arm="ours", seed=5)
+    file = tmp_path / "run.jsonl"
+    file.write_bytes(b"".join(recorded.lines))
+    found = simulate("--recorded", file)
+    assert (found.exit_code, found.stdout) == (
+        0,
+        f"{len(recorded.lines) - 1} inputs, 3 decisions: the same commands followed\n",
+    )
+    file.write_bytes(b"".join(recorded.lines).replace(b'"node":"a"', b'"node":"b"', 1))
+    assert simulate("--recorded", file).exit_code == 1
