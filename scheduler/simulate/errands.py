@@ -159,12 +159,7 @@ class Errands:
         if not ends:
             return None
         size_bytes = self._ground.size_bytes(namespace, one)
-
-        def seconds(end: spread.End) -> float:
-            route = self._wires.route(slot, end) if one.is_output else self._wires.route(end, slot)
-            return route.seconds(size_bytes)
-
-        return min(ends, key=seconds), size_bytes
+        return self._wires.nearest(ends, slot, size_bytes, outward=not one.is_output), size_bytes
 
     # ------------------------------------------------------------------------------------------------------- inside
 

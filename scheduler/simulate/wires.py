@@ -10,7 +10,8 @@ fastest interface does, where its NodeCapability says so, else what it gets from
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from scheduler import config
@@ -26,10 +27,6 @@ class Route(NamedTuple):
     bandwidth_bytes_per_s: float
     latency_s: float
     distance: outcome.Distance
-
-    def seconds(self, size_bytes: int) -> float:
-        """How long a transfer takes that has it for itself."""
-        return self.latency_s + size_bytes / self.bandwidth_bytes_per_s
 
 
 class Wires:
@@ -59,6 +56,17 @@ class Wires:
             found = self._routes[source, target] = self._make(source, target)
         return found
 
+    def nearest(self, ends: Sequence[spread.End], slot: int, size_bytes: int, *, outward: bool) -> spread.End:
+        """From which of some ends a node can have so much soonest or, if not ``outward``, can bring it there."""
+        site = self._view.links.site_of.item(slot)
+        best, best_s = ends[0], math.inf
+        for end in ends:
+            bandwidth, latency_s = _pace(self._way(end, outward), slot, site)
+            seconds = latency_s + size_bytes / bandwidth
+            if seconds < best_s:
+                best, best_s = end, seconds
+        return best
+
     def site(self, end: spread.End) -> network.Site:
         return end if isinstance(end, network.Site) else self._view.links.sites[self._view.links.site_of.item(end)]
 
@@ -72,7 +80,7 @@ class Wires:
         if not isinstance(at, int):
             raise TypeError("one end at least is a node")
         way, site = self._way(end, outward), self._view.links.site_of.item(at)
-        bandwidth, latency_s = way.apart.get(at) or (way.bandwidth.item(site), way.latency.item(site))
+        bandwidth, latency_s = _pace(way, at, site)
         links = []
         if isinstance(source, int):
             links.append(self._link(("out", source), bandwidth, source, outward=True))
@@ -103,6 +111,11 @@ class Wires:
         if way is None:
             way = self._ways[end, outward] = spread.way(self._view, end, outward=outward)
         return way
+
+
+def _pace(way: spread.Way, slot: int, site: int) -> tuple[float, float]:
+    """Bandwidth and latency between an end and a node, which is at that site."""
+    return way.apart.get(slot) or (way.bandwidth.item(site), way.latency.item(site))
 
 
 def distance(here: network.Site, there: network.Site) -> outcome.Distance:

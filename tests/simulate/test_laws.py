@@ -5,9 +5,12 @@ from __future__ import annotations
 import collections
 
 import hypothesis
+import msgspec
+import pytest
 from hypothesis import strategies as st
 
 from scheduler import simulate
+from scheduler.api import core, crd
 from scheduler.kernel import kernel, recording, validation
 from scheduler.simulate import outcome, scenario
 from tests.simulate import recorder, worlds
@@ -127,3 +130,76 @@ def test_the_same_comes_of_the_same_and_its_recording_replays(given: scenario.Sc
     replayed = recording.replay(recorded.lines)
     assert replayed.difference is None
     assert replayed.inputs == len(recorded.lines) - 1
+
+
+LINKS = st.lists(
+    st.builds(
+        lambda peer, way, rate, latency: {
+            "peer": peer,
+            "direction": way,
+            "bandwidthBytesPerSecond": rate * MB,
+            "latencySeconds": latency,
+            "confidence": 0.5,
+            "lastProbeTime": "2020-02-02T02:02:02Z",
+        },
+        st.sampled_from([*NODES, "zone:r1/b", "zone:r2/c"]),
+        st.sampled_from(["To", "From"]),
+        st.sampled_from([1, 20, 700]),
+        st.sampled_from([0.0, 0.25]),
+    ),
+    max_size=3,
+)
+
+
+@SLOW
+@hypothesis.given(
+    st.fixed_dictionaries(dict.fromkeys(NODES, LINKS)),
+    st.sets(st.sampled_from([*NODES, "external:r1/z"]), min_size=1, max_size=3),
+    st.sampled_from(NODES),
+    st.booleans(),
+    SIZES,
+)
+def test_a_transfer_alone_takes_what_the_decision_reckoned_with(
+    links: dict[str, list[dict[str, object]]], holders: set[str], node: str, is_output: bool, size_bytes: int
+) -> None:
+    wanted = {"data/x": size_bytes}
+    copies = [
+        {"node": "external", "region": "r1", "zone": "z", "available": True}
+        if holder.startswith("external")
+        else {"node": holder, "available": True}
+        for holder in sorted(holders)
+    ]
+    bucket = core.convert(
+        {"metadata": {"name": "data", "namespace": "default"}, "spec": {"urn": "data"}, "status": {"replicas": copies}},
+        crd.DataObject,
+        "data",
+    )
+    given = worlds.world(
+        *(worlds.node(name, zone=zone) for name, zone in ZONES.items()),
+        capabilities=tuple(worlds.store(name, links=told) for name, told in links.items()),
+        objects=(bucket,),
+        works=(
+            worlds.work(
+                "p",
+                reads={} if is_output else wanted,
+                writes=wanted if is_output else {},
+                nodeSelector={"kubernetes.io/hostname": node},
+            ),
+        ),
+    )
+    given = msgspec.structs.replace(given, nodes=tuple(labelled(one) for one in given.nodes))
+    subject = simulate.ours(given, 1)
+    (move,) = simulate.run(given, subject, arm="ours", seed=1).moves
+    decided = subject.journal.latest
+    assert decided is not None
+    (reckoned,) = decided.transfers
+    assert reckoned.partner == (move.target if is_output else move.source)
+    assert reckoned.size_bytes == move.size_bytes
+    assert move.ended_s is not None
+    assert move.ended_s - move.begun_s == pytest.approx(reckoned.seconds, rel=1e-6, abs=1e-9)
+
+
+def labelled(node: core.Node) -> core.Node:
+    """With its name as a label, so that a pod can be sent to it."""
+    labels = {**node.metadata.labels, "kubernetes.io/hostname": node.metadata.name}
+    return msgspec.structs.replace(node, metadata=msgspec.structs.replace(node.metadata, labels=labels))
