@@ -99,8 +99,9 @@ class Shared:
     def _wait(self, one: int, other: int, node: int) -> float:
         """What a pair of transfers to one node costs."""
         links, its = self._links[one, node], self._links[other, node]
-        bytes_each = self._rows.item(self._sizes[one], self._sizes[other])
-        return float((self._per_byte[links] * (links[:, None] == its).sum(1)).sum()) * bytes_each
+        per_byte = float((self._per_byte[links] * (links[:, None] == its).sum(1)).sum())
+        smaller: float = self._rows.item(self._sizes[one], self._sizes[other])
+        return per_byte * smaller
 
     def _pair(self, one: int, other: int, node: int) -> tuple[int, int, int]:
         first, second = sorted((self._fetches[one], self._fetches[other]))
