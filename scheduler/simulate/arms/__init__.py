@@ -16,7 +16,7 @@ from scheduler import config
 from scheduler.api import names
 from scheduler.kernel import kernel
 from scheduler.simulate import scenario, scheduling
-from scheduler.simulate.arms import base, chance, dask, delay, earlier, quincy, stripped
+from scheduler.simulate.arms import base, chance, dask, delay, earlier, heft, quincy, stripped, wow
 
 # By name, what is changed of the scenario's settings.
 OURS: Final[Mapping[str, Callable[[config.Settings], config.Settings]]] = {
@@ -28,6 +28,8 @@ _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy
     "earlier": lambda given, _: earlier.strategy(given.settings),
     "quincy": lambda _, __: quincy.Quincy(),
     "delay": lambda _, seed: delay.Delay(seed),
+    "heft": lambda given, _: heft.Heft(given),
+    "wow": lambda given, _: wow.Wow(given),
     "dask": lambda _, __: dask.Dask(),
 }
 

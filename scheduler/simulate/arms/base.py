@@ -69,7 +69,8 @@ class Arm:
         self._see = seen.Seen(settings, self._state)
         self._waiting: dict[str, seen.Waiting] = {}  # by uid, in the order of arrival
         self._placed: dict[str, seen.Waiting] = {}  # whose binding is not answered
-        self._settled = -1  # the state of the cluster with which the strategy has nothing more to do
+        self._round: Iterator[To | scheduling.Copy] | None = None  # what the strategy has begun to say
+        self._settled = -1  # the state of the cluster when the last round began, which is over if it placed nobody
         self._again_s: float | None = None  # when it may have, in seconds of the clock
         self._now_s = 0.0
         self._handlers: Mapping[type[events.Event], Callable[[Any], object]] = {
@@ -93,22 +94,25 @@ class Arm:
         return self._world.drain()
 
     def step(self, now_s: float, wall_s: float, budget: int) -> Sequence[commands.Command]:
-        """Have up to ``budget`` pods placed."""
+        """Have up to ``budget`` pods placed; a round of the strategy that is not over goes on with the next step."""
         self._now_s = max(self._now_s, now_s)
         self._world.wall_s = wall_s
         self._see.turn(self._now_s, wall_s)
         if not self._is_due():
             return []
+        if self._round is None:
+            self._round = self._strategy.place(self._see, tuple(self._waiting.values()))
+            self._settled = self._state.generation
         out: list[commands.Command] = []
-        for said in self._strategy.place(self._see, tuple(self._waiting.values())):
+        for said in self._round:
             if isinstance(said, scheduling.Copy):
                 out.append(said)
-            elif said.slot in self._see.feasible(said.one):
+            elif said.one.uid in self._waiting and said.slot in self._see.feasible(said.one):
                 out.append(self._assume(*said))
                 budget -= 1
             if budget <= 0:
                 return out
-        self._settled = self._state.generation
+        self._round = None
         again_s = self._strategy.again_s()
         self._again_s = self._now_s + again_s if again_s is not None else None
         return out
@@ -121,9 +125,10 @@ class Arm:
 
     def _is_due(self) -> bool:
         if not self._waiting:
+            self._round = None
             return False
         is_time = self._again_s is not None and self._again_s <= self._now_s
-        return is_time or self._settled != self._state.generation
+        return is_time or self._round is not None or self._settled != self._state.generation
 
     def _assume(self, one: seen.Waiting, slot: int) -> commands.Bind:
         pod, node = one.asked.pod, self._see.view.names[slot]

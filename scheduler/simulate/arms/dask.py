@@ -54,7 +54,7 @@ class Dask:
     def _choose(self, view: snapshot.Snapshot, slots: seen.Ints, missing: seen.Floats) -> int:
         made_of = view.links.made_of(view.now_s)
         if made_of != self._made_of:
-            self._made_of, self._bandwidth_bytes_per_s = made_of, seen.mean_bandwidth(view)
+            self._made_of, self._bandwidth_bytes_per_s = made_of, seen.mean_link(view)[0]
         holders = slots[missing[slots] < missing.max()]
         candidates = holders if len(holders) else slots
         occupancy = np.zeros(view.size)

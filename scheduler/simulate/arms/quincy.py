@@ -18,14 +18,13 @@ from typing import Final
 import numpy as np
 
 from scheduler.simulate.arms import base, flow, seen
-from scheduler.state import snapshot, usage
+from scheduler.state import snapshot
 
 _RACK_PER_GB: Final = 1.0  # quincy_tor_transfer_cost
 _CORE_PER_GB: Final = 2.0  # quincy_core_transfer_cost
 _WAIT_PER_S: Final = 0.5  # quincy_wait_time_factor
 _PREFERRED: Final = 0.1  # quincy_prefered_machine_data_fraction and ..._rack_data_fraction
 _GB: Final = 1e9
-_ROWS: Final = [usage.CPU, usage.MEMORY, usage.EPHEMERAL, usage.PODS]
 # Pods of one round; the others come with the next one. Firmament solves 12,500 machines at once; this is no C++.
 _ROUND: Final = 256
 # A flow that waits for just as long as the price says may miss it by rounding.
@@ -91,7 +90,7 @@ def transfer_costs(see: seen.Seen, one: seen.Waiting) -> seen.Floats:
 
 def _slots(view: snapshot.Snapshot, ones: Sequence[seen.Waiting]) -> seen.Ints:
     """[slots] how many of the pods, as many as fit in their order; one where the first is too big, but another fits."""
-    asked = np.cumsum([one.asked.asked.vector[_ROWS] for one in ones], axis=0)
-    free = (view.offered - view.taken)[_ROWS]
+    asked = np.cumsum([one.asked.asked.vector[seen.ROWS] for one in ones], axis=0)
+    free = (view.offered - view.taken)[seen.ROWS]
     slots: seen.Ints = np.maximum((asked[:, :, None] <= free[None]).all(axis=1).sum(axis=0), 1)
     return slots

@@ -8,6 +8,7 @@ it what its source knows.
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -18,11 +19,14 @@ from scheduler.api import core
 from scheduler.engine import byname, shapes
 from scheduler.plugins import request
 from scheduler.plugins.data import cost, moves
-from scheduler.state import cluster, snapshot
+from scheduler.state import cluster, snapshot, usage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+# Of what nodes offer and pods ask for: what is counted here where more than one pod is placed at a time.
+ROWS: Final = [usage.CPU, usage.MEMORY, usage.EPHEMERAL, usage.PODS]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,15 +145,16 @@ def zones(view: snapshot.Snapshot) -> tuple[Ints, int]:
     return np.array(of_site)[view.links.site_of[: view.size]], len(numbers)
 
 
-def mean_bandwidth(view: snapshot.Snapshot) -> float:
-    """Bytes per second, over all ordered pairs of nodes; that of a node with itself where there is one alone."""
+def mean_link(view: snapshot.Snapshot) -> tuple[float, float]:
+    """Bytes per second and seconds, over all ordered pairs of nodes; where there is one node alone, its own."""
     slots = np.flatnonzero(view.alive)
     if len(slots) < 2:
-        return float(view.reach(int(slots[0]), outward=True)[0][slots[0]])
+        bandwidth, latency = view.reach(int(slots[0]), outward=True)
+        return float(bandwidth[slots[0]]), float(latency[slots[0]])
     sites, first, count = np.unique(view.links.site_of[slots], return_index=True, return_counts=True)
-    total = 0.0
+    total = np.zeros(2)
     for site, slot, nodes in zip(sites.tolist(), slots[first].tolist(), count.tolist(), strict=True):
-        bandwidth = view.site_row(slot, outward=True)[0]
         to_others = count - (sites == site)  # a node is no peer of its own
-        total += nodes * float((bandwidth[sites] * to_others).sum())
-    return total / (len(slots) * (len(slots) - 1))
+        total += [nodes * (row[sites] * to_others).sum() for row in view.site_row(slot, outward=True)]
+    bandwidth_bytes_per_s, latency_s = total / (len(slots) * (len(slots) - 1))
+    return float(bandwidth_bytes_per_s), float(latency_s)

@@ -62,12 +62,14 @@ class Fed:
         self._pods: dict[str, core.Pod] = {}
         self.on: dict[str, str] = {}
         self.copies: list[scheduling.Copy] = []
+        self._objects: dict[str, crd.DataObject] = {}
         for node in given.nodes:
             self._handle(events.NodeSeen(self._now_s, node))
         for obj in given.objects:
             self.data(obj)
 
     def data(self, obj: crd.DataObject) -> None:
+        self._objects[obj.spec.urn] = obj
         self._handle(events.ObjectSeen(self._now_s, obj))
 
     def arrive(self, *pods: core.Pod) -> dict[str, str]:
@@ -77,12 +79,26 @@ class Fed:
             self._handle(events.PendingSeen(self._now_s, one))
         return self.turn()
 
+    def copied(self) -> dict[str, str]:
+        """All copies that were asked for are there; returns likewise."""
+        while self.copies:
+            copy = self.copies.pop(0)
+            obj = self._objects[copy.urn]
+            replicas = (*obj.status.replicas, crd.Replica(node=copy.node, available=True))
+            self.data(msgspec.structs.replace(obj, status=msgspec.structs.replace(obj.status, replicas=replicas)))
+        return self.turn()
+
     def done(self, *pods: str) -> dict[str, str]:
         """Pods have done their work; returns likewise."""
         for name in pods:
             del self.on[name]
             self._handle(events.PodGone(self._now_s, f"uid-{name}"))
         return self.turn()
+
+    def lost(self, node: str) -> None:
+        """A node is gone, and all pods on it."""
+        self._handle(events.NodeGone(self._now_s, node))
+        self.done(*[name for name, where in self.on.items() if where == node])
 
     def later(self, seconds: float) -> dict[str, str]:
         self._now_s += seconds

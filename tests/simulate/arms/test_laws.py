@@ -7,12 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.api import core
-from scheduler.simulate import arms
+from scheduler.simulate import arms, scenario
 from tests.simulate.arms import feeding
 from tests.state import build
 
 ZONES = [("r", "z"), ("r", "y"), ("s", "x")]
 CPUS = 4
+NAMES = [name for name in arms.NAMES if not name.startswith("ours")]
+# Who leaves a node free that takes a pod: for the plan, or until its data is there.
+PLANNERS = {"heft", "wow"}
 # Time enough for whoever waits for a better node to give up.
 PATIENCE_S = 1000.0
 
@@ -55,7 +58,7 @@ def fits(nodes: list[feeding.Object], free: dict[str, int], pod: core.Pod) -> bo
     return any(not node["spec"]["taints"] and free[node["metadata"]["name"]] >= asked for node in nodes)
 
 
-@pytest.mark.parametrize("name", [name for name in arms.NAMES if not name.startswith("ours")])
+@pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=25, deadline=None)
 @given(nodes=clusters(), coming=pods(), data=st.data())
 def test_each_is_bound_once_where_it_fits_and_as_soon_as_any_node_is_left(
@@ -65,13 +68,16 @@ def test_each_is_bound_once_where_it_fits_and_as_soon_as_any_node_is_left(
         build.data_object(f"data{number}/k", at=[f"n{data.draw(st.integers(0, len(nodes) - 1))}"], size=10**6)
         for number in range(4)
     ]
-    scene = feeding.world(nodes, objects=objects)
+    works = [scenario.Work(pod=pod, works_s=data.draw(st.integers(0, 9))) for pod in coming]
+    scene = feeding.world(nodes, objects=objects, works=works)
     fed = feeding.Fed(arms.make(name, scene, 1), scene)
     by_name = {pod.metadata.name: pod for pod in coming}
     done: set[str] = set()
     fed.arrive(*coming)
     for _ in range(2 * len(coming)):
         fed.later(PATIENCE_S)
+        while fed.copies:
+            fed.copied()
         free = {node["metadata"]["name"]: CPUS for node in nodes}
         for pod, node in fed.on.items():
             free[node] -= int(str(by_name[pod].spec.containers[0].resources.requests["cpu"]))
@@ -79,7 +85,8 @@ def test_each_is_bound_once_where_it_fits_and_as_soon_as_any_node_is_left(
             assert not next(one for one in nodes if one["metadata"]["name"] == node)["spec"]["taints"]
         assert min(free.values()) >= 0
         waiting = [pod for pod in by_name if pod not in fed.on and pod not in done]
-        assert not [pod for pod in waiting if fits(nodes, free, by_name[pod])]
+        if name not in PLANNERS or not fed.on:
+            assert not [pod for pod in waiting if fits(nodes, free, by_name[pod])]
         if not fed.on:
             return
         over = data.draw(st.sampled_from(sorted(fed.on)))
@@ -88,7 +95,7 @@ def test_each_is_bound_once_where_it_fits_and_as_soon_as_any_node_is_left(
     assert not fed.on
 
 
-@pytest.mark.parametrize("name", [name for name in arms.NAMES if not name.startswith("ours")])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_places_alike(name: str) -> None:
     nodes = [build.node(f"n{number}", region="r", zone=f"z{number % 2}") for number in range(6)]
     scene = feeding.world(nodes, objects=[build.data_object("data/k", at=["n3"], size=10**9)])
@@ -96,4 +103,5 @@ def test_the_same_seed_places_alike(name: str) -> None:
     first, second = (feeding.Fed(arms.make(name, scene, 7), scene) for _ in range(2))
     assert first.arrive(*coming) == second.arrive(*coming)
     assert first.later(PATIENCE_S) == second.later(PATIENCE_S)
+    assert first.copied() == second.copied()
     assert len(first.on) == 12
