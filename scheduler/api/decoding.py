@@ -64,6 +64,8 @@ def convert(data: object, kind: type[T], where: str) -> T:
         return msgspec.convert(plain, type=kind)
     except RecursionError as error:
         raise errors.InputError(where, "", "nested too deeply to be read") from error
+    except UnicodeEncodeError as error:
+        raise errors.InputError(where, error.object, "half of a surrogate pair; write whole characters") from error
     except msgspec.ValidationError as error:
         raise _located(error, plain, where) from error
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from scheduler.api import core, names, verdicts
+from scheduler.api import services as selects
 from scheduler.kernel import commands, events, kernel
 from scheduler.plugins.data import spread
 from scheduler.simulate import (
@@ -34,6 +35,7 @@ from scheduler.simulate import (
     stock,
     wires,
 )
+from scheduler.state import selecting
 
 # After so long without anything, a scheduler has given everybody another try: longer than the five minutes of
 # kube-scheduler (flushUnschedulablePodsLeftover).
@@ -168,6 +170,9 @@ class _Simulation:
         for one in self._given.controllers:
             meta = one.metadata
             self._tell(events.SelectorSeen(now_s, "ReplicaSet", meta.namespace, meta.name, one.spec.selector))
+        for service in self._given.services:
+            meta, selector = service.metadata, selects.selector_of(service)
+            self._tell(events.SelectorSeen(now_s, selecting.SERVICE, meta.namespace, meta.name, selector))
         self._pods.begin()
         for outage in self._given.outages:
             self._time.at(outage.begins_s, functools.partial(self._lose_node, outage))

@@ -1,9 +1,8 @@
 """The API's objects as kubectl lists them, or as their manifests: a cluster, with what runs in it and what waits.
 
-Pods with a node stay there, those without are the work, and finished ones are over. Times of observation are left out:
-simulated time begins when the list was made, and a copy that was there then is there until the simulation says
-something else. How long a pod works is known as far as it says so itself: by its annotations or, in the manifests of
-the earlier implementation's benchmark, by the variable that its workload simulator reads.
+Pods with a node stay there, those without are the work, and finished ones are over. How long a pod works is known as
+far as it says so itself: by its annotations or, in the manifests of the earlier implementation's benchmark, by the
+variable that its workload simulator reads.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from scheduler.simulate.reading import assembling
 _DURATION: Final = "WORKLOAD_DURATION"
 _FINISHED: Final = ("Succeeded", "Failed")
 _LIST: Final = "List"
-_NAMESPACE: Final = "default"
+_NAMESPACE: Final = "default"  # of what names none, as kubectl takes it
 T = TypeVar("T", core.Node, core.Pod, crd.NodeCapability, crd.DataObject, selects.Controller, selects.Service)
 
 
@@ -60,9 +59,9 @@ def part(documents: Sequence[Mapping[str, Any]], where: str) -> assembling.Part:
     pods = list(_pods(by_kind.get("Pod", ())))
     return assembling.Part(
         where=where,
-        nodes=tuple(_converted(by_kind.get("Node", ()), core.Node)),
-        capabilities=tuple(_undated(one) for one in _converted(by_kind.get("NodeCapability", ()), crd.NodeCapability)),
-        objects=tuple(_fresh(one) for one in _converted(by_kind.get("DataObject", ()), crd.DataObject)),
+        nodes=tuple(_converted(by_kind.get("Node", ()), core.Node, namespace="")),
+        capabilities=tuple(_converted(by_kind.get("NodeCapability", ()), crd.NodeCapability, namespace="")),
+        objects=tuple(_converted(by_kind.get("DataObject", ()), crd.DataObject)),
         controllers=tuple(_converted(by_kind.get("ReplicaSet", ()), selects.Controller)),
         services=tuple(_converted(by_kind.get("Service", ()), selects.Service)),
         running=tuple(work.pod for work in pods if work.pod.spec.node_name),
@@ -97,21 +96,23 @@ def _place(where: str, position: str, item: Mapping[str, Any]) -> str:
     return f"{where}: {position} {decoding.shown_key(name)}" if isinstance(name, str) else f"{where}: {position}"
 
 
-def _converted(items: Sequence[tuple[str, Mapping[str, Any]]], kind: type[T]) -> Iterator[T]:
+def _converted(
+    items: Sequence[tuple[str, Mapping[str, Any]]], kind: type[T], *, namespace: str = _NAMESPACE
+) -> Iterator[T]:
+    """The objects of one kind; those that are of no namespace are of ``namespace``."""
     for at, item in items:
         one = decoding.convert(item, kind, at)
         if not one.metadata.name:
             raise errors.InputError(f"{at}: metadata.name", "", "missing; write one")
-        yield one
+        meta = msgspec.structs.replace(one.metadata, namespace=one.metadata.namespace or namespace)
+        yield msgspec.structs.replace(one, metadata=meta)
 
 
 def _pods(items: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[scenario.Work]:
     for (at, item), pod in zip(items, _converted(items, core.Pod), strict=True):
-        meta = pod.metadata
-        namespace = meta.namespace or _NAMESPACE
-        meta = msgspec.structs.replace(meta, namespace=namespace, uid=meta.uid or f"{namespace}/{meta.name}")
-        found = msgspec.structs.replace(pod, metadata=meta)
-        if found.status.phase not in _FINISHED:
+        if pod.status.phase not in _FINISHED:
+            meta = msgspec.structs.replace(pod.metadata, uid=pod.metadata.uid or pod.key)
+            found = msgspec.structs.replace(pod, metadata=meta)
             yield scenario.Work(pod=found, works_s=_works_s(item, found, at))
 
 
@@ -126,18 +127,3 @@ def _works_s(item: Mapping[str, Any], pod: core.Pod, at: str) -> float:
                 except errors.InputError as error:
                     raise error.at(f"{at}: {_DURATION}") from error
     return intents.parse(pod.metadata.annotations)[0].processing_s
-
-
-# ------------------------------------------------------------------------------------------------ without times
-
-
-def _undated(one: crd.NodeCapability) -> crd.NodeCapability:
-    stores = tuple(msgspec.structs.replace(store, last_probe_time="") for store in one.status.stores)
-    links = tuple(msgspec.structs.replace(link, last_probe_time="") for link in one.status.links)
-    return msgspec.structs.replace(one, status=msgspec.structs.replace(one.status, stores=stores, links=links))
-
-
-def _fresh(one: crd.DataObject) -> crd.DataObject:
-    replicas = tuple(msgspec.structs.replace(copy, last_probe_time="") for copy in one.status.replicas)
-    meta = msgspec.structs.replace(one.metadata, namespace=one.metadata.namespace or _NAMESPACE)
-    return msgspec.structs.replace(one, metadata=meta, status=msgspec.structs.replace(one.status, replicas=replicas))

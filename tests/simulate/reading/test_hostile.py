@@ -106,7 +106,7 @@ def damaged(draw: st.DrawFn, data: Any) -> Any:
             case "rename" if isinstance(inner, dict):
                 inner[draw(st.text(max_size=8))] = inner.pop(place[-1])
             case _:
-                inner[place[-1]] = draw(STRANGE | ANYTHING)
+                inner[place[-1]] = copy.deepcopy(draw(STRANGE | ANYTHING))
     return data
 
 

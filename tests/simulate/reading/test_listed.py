@@ -48,21 +48,20 @@ def test_pods_that_run_stay_those_that_wait_come_and_finished_ones_are_over(tmp_
     ]
 
 
-def test_data_lies_where_the_cluster_says_however_long_ago_that_was_seen(tmp_path: Path) -> None:
-    long_ago = "2020-01-01T00:00:00Z"
-    store = {"name": "s", "available": True, "buckets": ["data"], "lastProbeTime": long_ago}
-    replica = {"node": "b", "available": True, "sizeBytes": 5, "lastProbeTime": long_ago}
-    link = {"peer": "b", "bandwidthBytesPerSecond": 77, "lastProbeTime": long_ago}
+def test_data_lies_where_the_cluster_says_and_nothing_is_added_to_that(tmp_path: Path) -> None:
+    store = {"name": "s", "available": True, "buckets": ["data"]}
+    replica = {"node": "b", "available": True, "sizeBytes": 5}
+    link = {"peer": "b", "bandwidthBytesPerSecond": 77}
     capability = {"kind": "NodeCapability", "metadata": {"name": "a"}, "status": {"stores": [store], "links": [link]}}
     obj = {"kind": "DataObject", "metadata": {"name": "o", "namespace": "ns"}, "spec": {"urn": "data/x"},
            "status": {"replicas": [replica]}}  # fmt: skip
     read = pod("p", input_1="data/x,5", input_2="data/other,5")
     world = worlds.read(tmp_path, listed(*NODES, read), listed(capability), listed(obj))
     state = worlds.state(world)
-    assert state.replicas.resolve("ns", "data/x", 1e12).nodes == ("b",)  # type: ignore[union-attr]
-    assert state.replicas.resolve("ns", "data/other", 1e12).nodes == ("a",)  # type: ignore[union-attr]
-    assert len(world.objects) == 1  # nothing is added to what a real cluster says
-    snap = state.freeze(1e12)
+    assert state.replicas.resolve("ns", "data/x", 0.0).nodes == ("b",)  # type: ignore[union-attr]
+    assert state.replicas.resolve("ns", "data/other", 0.0).nodes == ("a",)  # type: ignore[union-attr]
+    assert len(world.objects) == 1
+    snap = state.freeze(0.0)
     assert snap.reach(snap.index_of["a"], outward=True)[0][snap.index_of["b"]] == 77
 
 
