@@ -159,6 +159,10 @@ class Settings:
     latency, whatever link it takes: for networks that are paid by the byte. Else (``seconds``) it counts what it takes.
     """
 
+    contention: bool = True
+    """``contention``: whether what placed pods are expected to have under way counts for those that would share links,
+    ways of nodes or stores with it. Where bytes count rather than seconds it has no effect."""
+
     leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
     """``leaderElection``, a section: see LeaderElection."""
 
@@ -294,6 +298,7 @@ def _read_ours(top: sections.Section) -> Settings:
         counts_bytes=top.choice("dataGoal", "seconds", ("seconds", "bytes")) == "bytes",
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
+        contention=top.boolean("contention") if top.has("contention") else default.contention,
         leader_election=leaderelection.read(top, is_kube=False),
         ignored=ignored,
     )

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scheduler.engine import profiles, ranking, scoring, sheet, verdict
 from scheduler.engine.preemption import outlook
 from scheduler.plugins import contract, criteria, request
-from scheduler.plugins.data import cost, moves
-from scheduler.state import replicas, snapshot
+from scheduler.plugins.data import cost, flows, loaded, moves
+from scheduler.state import replicas, snapshot, traffic
 
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
 ONLY_NODE: Final = "only node"
@@ -39,6 +39,8 @@ class Transfer:
         expected, confidence: Whether the data is still to be written there, and how sure that is (1 if it is there).
         otherwise: Where it is looked for if it will not be there; "" where nothing is known of that.
         assumed: Whether ``size_bytes`` is an assumption, as nobody said how much is read of a bucket or prefix.
+        queued_s, queued_on: How many of the seconds are due to what others have under way, and on what; 0 and "" where
+            none are.
     """
 
     urn: str
@@ -54,6 +56,8 @@ class Transfer:
     confidence: float = 1.0
     otherwise: str = ""
     assumed: bool = False
+    queued_s: float = 0.0
+    queued_on: str = ""
 
 
 class Choice(NamedTuple):
@@ -222,6 +226,12 @@ class Decision:
         gains[criteria.DATA] = choice.data_weight * saved_s
         return max(gains, key=lambda name: gains[name])
 
+    def flows(self) -> tuple[traffic.Flow, ...]:
+        """What is under way once the pod is on the chosen node, as far as it is known when."""
+        if self.choice is None or not self.choice.data.moves:
+            return ()
+        return flows.of(self._view, self.choice.data, self.choice.slot)
+
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""
         if self.choice is None:
@@ -231,6 +241,7 @@ class Decision:
         told = []
         for move in self.choice.data.moves:
             end = move.nearest.end(move.size_bytes, here, site)
+            due = move.nearest.due(here, site)
             used = snap.link_of(end, here, outward=not move.is_output)
             otherwise = move.otherwise.end(move.size_bytes, here, site) if move.otherwise is not None else None
             told.append(
@@ -248,6 +259,8 @@ class Decision:
                     confidence=move.confidence,
                     otherwise=moves.end_name(snap, otherwise) if otherwise is not None else "",
                     assumed=move.is_assumed,
+                    queued_s=due.seconds,
+                    queued_on=loaded.passage_name(snap, due.passage) if due.passage is not None else "",
                 )
             )
         return told

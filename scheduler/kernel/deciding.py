@@ -164,7 +164,9 @@ class Deciding:
         return tried.Tried(entry, asked, record, found, waiting)
 
     def _assume(self, one: tried.Tried) -> None:
-        self._world.assume(one.entry.pod, one.found.node, one.asked.asked)
+        counts = self._settings.contention and not self._settings.counts_bytes
+        flows = one.found.flows() if counts else ()
+        self._world.assume(one.entry.pod, one.found.node, one.asked.asked, flows)
 
     def _go_on(self, one: tried.Tried) -> None:
         """From an assumption to a binding."""

@@ -144,7 +144,7 @@ class Kernel:
             budget: How many pods to take at most.
         """
         self._begin(now_s)
-        self.world.wall_s = wall_s
+        self.world.turn(wall_s)
         self._out += self.bindings.sweep(now_s)
         self._reserving.sweep(now_s)
         while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,7 +18,7 @@ from scheduler.api import core, crd, devices, policy, volumes
 from scheduler.kernel import commands, events, nominations, queue, waiters
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins import events as changes
-from scheduler.state import cluster, demand, selecting, snapshot
+from scheduler.state import cluster, demand, selecting, snapshot, traffic
 
 Place = tuple[str, str]
 S = TypeVar("S", volumes.Object, devices.Object)
@@ -58,6 +58,11 @@ class World:
     def view(self) -> snapshot.Snapshot:
         """The state as a decision reads it; valid until the next change."""
         return self.state.freeze(self.wall_s)
+
+    def turn(self, wall_s: float) -> None:
+        """Time has passed."""
+        self.wall_s = wall_s
+        self.state.traffic.sweep(wall_s)
 
     def time(self) -> str:
         """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
@@ -249,9 +254,10 @@ class World:
         placed = self.view().placed.get(uid)
         return placed.pod if placed is not None else None
 
-    def assume(self, pod: core.Pod, node: str, asked: demand.Demand) -> None:
-        """Count a pod, which asks for so much, on the node that it is about to be bound to."""
+    def assume(self, pod: core.Pod, node: str, asked: demand.Demand, flows: Sequence[traffic.Flow] = ()) -> None:
+        """Count a pod, which asks for and moves so much, on the node that it is about to be bound to."""
         self.state.assume(pod, node, asked)
+        self.state.traffic.begin(pod.metadata.uid, flows)
         self.nominations.take(pod.metadata.uid, node)
 
     def forget(self, pod: core.Pod, node: str) -> None:

@@ -24,6 +24,7 @@ from scheduler.state import (
     replicas,
     selecting,
     snapshot,
+    traffic,
     witnesses,
 )
 from scheduler.state.claims import store
@@ -87,6 +88,7 @@ class Cluster:
         self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
         self.budgets = budgets.Budgets()
+        self.traffic = traffic.Traffic()
 
     @property
     def generation(self) -> int:
@@ -143,6 +145,7 @@ class Cluster:
                 self._neighbours.leave(placed.company, index)
             self.storage.use.step(placed.pod, index, -1)
             placed.index, placed.company = -1, None
+        self.traffic.leave(index)
         self._nodes.remove(name)
         if here:
             self.changes.note(changes.ALL, changes.COMPANY)
@@ -222,11 +225,14 @@ class Cluster:
         else:
             if placed is not None or uid in self._nominated.by_uid:
                 self._drop(uid)
+            if placed is not None and placed.node != pod.spec.node_name:
+                self.traffic.end(uid)
             self._place(pod, pod.spec.node_name, demand.of(pod), assumed=False)
 
     def remove_pod(self, uid: str) -> None:
         """Forget a pod that is gone; an unknown one is no error."""
         self._drop(uid)
+        self.traffic.end(uid)
 
     def assume(self, pod: core.Pod, node: str, asked: demand.Demand | None = None) -> None:
         """Count a pod on the node it is about to be bound to.
@@ -332,6 +338,7 @@ class Cluster:
             storage=self.storage,
             links=of.network,
             claims=self.claims,
+            traffic=self.traffic,
             now_s=now_s,
         )
         return self._last

@@ -29,6 +29,7 @@ _STORAGE: Final = "storage-service"
 _BANDWIDTH: Final = names.BANDWIDTH_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _LATENCY: Final = names.LATENCY_PREFIX.removeprefix(names.NODE_CAPABILITY_PREFIX)
 _FALSE: Final = ("false", "False", "FALSE")
+_BYTES_PER_MBIT: Final = 125_000.0
 _NOTHING: Final = crd.NodeCapabilityStatus()
 
 
@@ -42,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True):
         has_gpu, has_fast_storage: The hardware that pods may require by annotation.
         stores: What it serves, by its labels and by its NodeCapability, whether that can be had now or not.
         links: What is known of the links to and from here.
+        speed_bytes_per_s: What its fastest interface does, 0 where that is not known.
     """
 
     site: network.Site
@@ -51,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True):
     has_fast_storage: bool
     stores: tuple[served.Store, ...]
     links: tuple[links.KnownLink, ...]
+    speed_bytes_per_s: float
 
 
 def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
@@ -71,6 +74,8 @@ def of(node: core.Node, capability: crd.NodeCapability | None) -> Facts:
         has_fast_storage="fast-storage" in capabilities,
         stores=_stores(capabilities, capability),
         links=_links(capabilities, status),
+        # A bond stands beside those that it is made of.
+        speed_bytes_per_s=max((each.speed_mbps for each in status.interfaces), default=0) * _BYTES_PER_MBIT,
     )
 
 

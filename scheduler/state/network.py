@@ -113,6 +113,7 @@ class Network:
         self._index_of = index_of
         self._table = sites.SiteTable(capacity)
         self._known = links.LinkTable()
+        self._speed = np.zeros(capacity)  # bytes per second of each node's interfaces, 0 where it is not known
         self._reports_seq = 0  # grows with every report that changes something between zones
         self._rows: dict[tuple[Site, bool], Row] = {}  # by site and whether outward; made of _rows_made_of and reports
         self._rows_made_of: tuple[int, float] = (0, 0.0)
@@ -120,6 +121,7 @@ class Network:
     def grow(self, capacity: int) -> None:
         """Make room for node indices below ``capacity``."""
         self._table.grow(capacity)
+        self._speed = np.pad(self._speed, (0, capacity - len(self._speed)))
 
     @property
     def sites(self) -> list[Site]:
@@ -130,6 +132,11 @@ class Network:
     def site_of(self) -> NDArray[np.int32]:
         """[capacity] the site id of each node."""
         return self._table.of
+
+    @property
+    def sites_version(self) -> int:
+        """Grows whenever the site of an id changes."""
+        return self._table.version
 
     def place(self, index: int, site: Site) -> bool:
         """Say where node ``index`` is, NOWHERE when it is gone; returns whether it was elsewhere."""
@@ -143,6 +150,22 @@ class Network:
             for end in [end for end in self._rows if (end[0].region, end[0].zone) in told.zones]:
                 del self._rows[end]
         return told
+
+    def set_speed(self, index: int, bytes_per_s: float) -> None:
+        """Say how fast a node's interfaces are; 0 where that is not known."""
+        self._speed[index] = bytes_per_s
+
+    def way_rate(self, index: int, *, now_s: float, outward: bool) -> float:
+        """How many bytes per second a node sends, or takes in, all together.
+
+        That is what its interfaces do, but at least what its best link does: where they are said to be slower, one of
+        both is wrong, and transfers are reckoned by the link.
+        """
+        best = self.site_row(index, now_s=now_s, outward=outward).bandwidth.max().item()
+        for other, (bandwidth, _) in self.exceptions(index, now_s=now_s, outward=outward).items():
+            if other != index:
+                best = max(best, bandwidth)
+        return max(best, self._speed.item(index))
 
     def newest_s(self) -> float:
         """When the latest of all measurements was taken, in seconds since 1970; 0 without any."""

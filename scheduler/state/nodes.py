@@ -90,6 +90,7 @@ class NodeTable:
         self._locations.served.serve(name, ())
         self._report_links(name, ("", ""), ())
         self.network.place(index, sites.NOWHERE)
+        self.network.set_speed(index, 0.0)
         self.alive[index] = self.unschedulable[index] = False
         self.node_type[index] = 0
         self.hardware[:, index] = False
@@ -175,6 +176,7 @@ class NodeTable:
             changed |= changes.FACTS
         if self.capabilities.set_row(index, found.capabilities):
             changed |= changes.FACTS
+        self.network.set_speed(index, found.speed_bytes_per_s)
         if self.network.place(index, found.site):
             changed |= changes.PLACE
         if self._report_links(name, (found.site.region, found.site.zone), found.links):

@@ -28,6 +28,7 @@ from scheduler.state import (
     replicas,
     selecting,
     taints,
+    traffic,
     usage,
     witnesses,
 )
@@ -114,6 +115,7 @@ class Snapshot:
     storage: storage.Storage
     links: network.Network
     claims: store.Claims
+    traffic: traffic.Traffic
     now_s: float
 
     # One node in plain integers and strings, for what is worked out for one alone: numpy takes longer for one than for

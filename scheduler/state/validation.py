@@ -37,6 +37,7 @@ def problems(subject: cluster.Cluster) -> list[str]:
         found.append("a free slot is in use")
     if here.count != here.alive.sum():
         found.append("there are more slots in use than nodes, or fewer")
+    found += [f"{uid} moves data and is nowhere" for uid in subject.traffic.movers() - here.placed.keys()]
     is_, should_be = dict(_describe(here, here)), dict(_describe(anew, here))
     wrong = (part for part in sorted(is_.keys() | should_be.keys()) if is_.get(part) != should_be.get(part))
     return found + [f"{part} is {is_.get(part)!r} and should be {should_be.get(part)!r}" for part in wrong]

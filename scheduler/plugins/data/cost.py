@@ -4,6 +4,8 @@ Kept are how ends are reached, single transfers by what is wanted, and whole pod
 numbers that read the same. What is resolved of a urn is asked anew for each decision, and what was made of something
 else is not used. What the rest is made of is told by the log of changes: a node that came, went or moved, a link that
 was measured; and by the network's own sign for sites, links of zones and the passing of time.
+
+What is under way is not kept with it: where anything is, its seconds are worked out for each decision.
 """
 
 from __future__ import annotations
@@ -97,10 +99,11 @@ class Kept:
         )
         before = self._costs.get((namespace, pod.transfers))
         if before is not None and before[0] == entries:
-            return before[1]
-        found = self._cost(view, namespace, pod.transfers, entries)
-        self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
-        return found
+            found = before[1]
+        else:
+            found = self._cost(view, namespace, pod.transfers, entries)
+            self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
+        return _beside(view, found) if view.traffic and found.moves else found
 
     def _cost(
         self, view: snapshot.Snapshot, namespace: str, transfers: tuple[wanted.Wanted, ...], entries: Entries
@@ -160,6 +163,19 @@ class Kept:
                 self._ways.drop((slot, False))
         self._moves.clear()
         self._costs.clear()
+
+
+def _beside(view: snapshot.Snapshot, found: DataCost) -> DataCost:
+    """The same transfers beside those that are under way when each begins: inputs now, outputs after processing."""
+    now = view.traffic.at(view.now_s)
+    later = view.traffic.at(view.now_s + found.processing_s) if found.processing_s > 0 else None
+    moved = []
+    for one in found.moves:
+        moment = later if one.is_output else now
+        moved.append(one if moment is None or moment.is_calm else moves.beside(view, one, moment))
+    if all(before is after for before, after in zip(found.moves, moved, strict=True)):
+        return found
+    return found._replace(moves=tuple(moved), total=spread.total([one.seconds for one in moved], found.site_of))
 
 
 def _nothing(site_of: spread.SiteIds) -> DataCost:

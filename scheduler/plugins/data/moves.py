@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from scheduler.api import crd, urns
-from scheduler.plugins.data import spread, wanted
-from scheduler.state import replicas, snapshot
+from scheduler.plugins.data import loaded, spread, wanted
+from scheduler.state import replicas, snapshot, traffic
 
 Find = Callable[[spread.End, bool], spread.Way]
 """(end, outward) -> how it is reached."""
@@ -27,14 +27,27 @@ class Nearest(NamedTuple):
     Attributes:
         ways: The choice there was.
         seconds: How long the transfer takes.
+        load: What else is under way; None where nothing is.
     """
 
     ways: tuple[spread.Way, ...]
     seconds: spread.Spread
+    load: loaded.Load | None = None
 
     def end(self, size_bytes: int, slot: int, site: int) -> spread.End:
         """The one that is taken for a node: the first of the best."""
-        return min(self.ways, key=lambda way: way.seconds(size_bytes, slot, site)).end
+        return self._way(size_bytes, slot, site).end
+
+    def due(self, slot: int, site: int) -> loaded.Due:
+        """How many of the seconds are due to what else is under way."""
+        if self.load is None:
+            return loaded.Due(0.0, None)
+        return self.load.due(self._way(self.load.size_bytes, slot, site), slot, site)
+
+    def _way(self, size_bytes: int, slot: int, site: int) -> spread.Way:
+        if (load := self.load) is not None:
+            return min(self.ways, key=lambda way: load.seconds(way, slot, site))
+        return min(self.ways, key=lambda way: way.seconds(size_bytes, slot, site))
 
 
 class Move(NamedTuple):
@@ -95,6 +108,15 @@ def move(view: snapshot.Snapshot, find: Find, *, one: wanted.Wanted, entry: repl
         is_expected=True,
         is_assumed=is_assumed,
     )
+
+
+def beside(view: snapshot.Snapshot, one: Move, moment: traffic.Moment) -> Move:
+    """The same transfer beside what is under way at a moment; of what is still to be written nobody knows when."""
+    if one.is_expected:
+        return one
+    load = loaded.Load(view.links, moment, one.size_bytes, is_output=one.is_output)
+    seconds = load.nearest(one.nearest.ways)
+    return one._replace(seconds=seconds, nearest=Nearest(one.nearest.ways, seconds, load))
 
 
 def amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:

@@ -1,0 +1,151 @@
+"""How long a transfer takes beside those that are under way: scheduler.plugins.data.spread, on loaded passages.
+
+    seconds = latency + the greatest of  b / bandwidth  and, over the passages x it goes over that others use,
+                                         (b + sum of min(left, b) over these others) / rate(x)
+
+Where nobody is under way that is latency + b / bandwidth to the bit. The rate of a link between two sites is the
+bandwidth between these, or that of the two nodes where more is known of them.
+
+All that concerns the end or the link is alike for the nodes of a site. Only a node's own way is not: the few nodes
+whose way somebody uses are looked at apart, and told apart where that makes a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from scheduler.plugins.data import spread
+from scheduler.state import network, sites, snapshot, traffic
+
+# Of a node at the other end of an input, and of an output; and of the end itself.
+_WAYS = {False: (traffic.Kind.IN, traffic.Kind.OUT), True: (traffic.Kind.OUT, traffic.Kind.IN)}
+
+
+class Due(NamedTuple):
+    """The seconds of a transfer that are due to others, and what it shares with them; None where there are none."""
+
+    seconds: float
+    passage: traffic.Passage | None
+
+
+class Load:
+    """What transfers of one size and direction, to (or from) one node each, meet at a moment.
+
+    Args:
+        links: The network in which they take place.
+        moment: What is under way.
+        is_output: Whether they go from the node to the end, not from the end to the node.
+    """
+
+    __slots__ = ("_links", "_moment", "_others", "_site_of", "_waits", "_ways", "size_bytes")
+
+    def __init__(self, links: network.Network, moment: traffic.Moment, size_bytes: int, *, is_output: bool) -> None:
+        self.size_bytes = size_bytes
+        self._links = links
+        self._site_of = links.site_of
+        self._moment = moment
+        self._ways = _WAYS[is_output]
+        self._others = moment.shared_bytes(size_bytes)
+        # [passages] seconds on each that others use.
+        self._waits: spread.Floats = np.where(self._others > 0.0, (size_bytes + self._others) / moment.rates, 0.0)
+
+    def nearest(self, ways: Sequence[spread.Way]) -> spread.Spread:
+        """How long it takes from or to whichever of several ends is best for each node."""
+        rows: dict[tuple[int, float], tuple[spread.Floats, spread.Floats]] = {}
+        for way in ways:
+            wait = self._wait_at(way.end)
+            if (id(way.bandwidth), wait) not in rows:
+                rows[id(way.bandwidth), wait] = way.latency, self._moving(way, wait)
+        each = [latency + moving for latency, moving in rows.values()]
+        by_site = each[0] if len(each) == 1 else np.minimum.reduce(each)
+        apart = self._apart([*rows.values()])
+        for slot in dict.fromkeys([slot for way in ways for slot in way.apart]):
+            site = self._site_of.item(slot)
+            apart[slot] = min([self.seconds(way, slot, site) for way in ways])
+        return spread.Spread(by_site, apart)
+
+    def seconds(self, way: spread.Way, slot: int, site: int) -> float:
+        """How long it takes to or from one node."""
+        return self._parts(way, slot, site)[0]
+
+    def due(self, way: spread.Way, slot: int, site: int) -> Due:
+        """How much of that is due to others, and on what."""
+        seconds, passage = self._parts(way, slot, site)
+        alone = way.seconds(self.size_bytes, slot, site)
+        return Due(seconds - alone, passage) if seconds > alone else Due(0.0, None)
+
+    def _parts(self, way: spread.Way, slot: int, site: int) -> tuple[float, traffic.Passage | None]:
+        bandwidth, latency = way.bandwidth.item(site), way.latency.item(site)
+        known = way.apart.get(slot)
+        rate = bandwidth
+        if known is not None:
+            rate, latency = known
+            bandwidth = max(rate, bandwidth)
+        moving, most = self.size_bytes / rate, None
+        if way.end == slot:
+            store = traffic.Passage(traffic.Kind.STORE, slot)
+            others = self._others.item(self._moment.number(store))
+            return (latency + (self.size_bytes + others) / rate, store) if others else (latency + moving, None)
+        at_node, at_end = self._ways
+        shared = [traffic.Passage(at_node, slot)]
+        if isinstance(way.end, int):
+            shared.append(traffic.Passage(at_end, way.end))
+        for one in shared:
+            wait = self._waits.item(self._moment.number(one))
+            if wait > moving:
+                moving, most = wait, one
+        end_site, here = self._site(way.end), self._links.sites[site]
+        between = traffic.link(here, end_site) if at_node is traffic.Kind.OUT else traffic.link(end_site, here)
+        if between is not None and (others := self._others.item(self._moment.number(between))):
+            wait = (self.size_bytes + others) / bandwidth
+            if wait > moving:
+                moving, most = wait, between
+        return latency + moving, most
+
+    def _moving(self, way: spread.Way, wait: float) -> spread.Floats:
+        """[sites] seconds beside latency, but for what a node's own way adds."""
+        outward = self._ways[0] is traffic.Kind.IN
+        others = self._others[self._moment.links(self._site(way.end), self._links, outward=outward)]
+        moving: spread.Floats = (self.size_bytes + others) / way.bandwidth
+        return np.maximum(moving, wait) if wait else moving
+
+    def _apart(self, rows: Iterable[tuple[spread.Floats, spread.Floats]]) -> dict[int, float]:
+        """Seconds by slot of the nodes whose own way makes a difference."""
+        slots, numbers = self._moment.nodes(self._ways[0])
+        if not len(slots):
+            return {}
+        site_of, waits = self._site_of[slots], self._waits[numbers]
+        least = np.minimum.reduce([moving for _, moving in rows])
+        far = (waits > least[site_of]).nonzero()[0]
+        if not len(far):
+            return {}
+        site_of, waits = site_of[far], waits[far]
+        found = np.minimum.reduce([latency[site_of] + np.maximum(moving[site_of], waits) for latency, moving in rows])
+        return dict(zip(slots[far].tolist(), found.tolist(), strict=True))
+
+    def _wait_at(self, end: spread.End) -> float:
+        """What the end's own way takes where others use it, else 0."""
+        if not isinstance(end, int):
+            return 0.0
+        return self._waits.item(self._moment.number(traffic.Passage(self._ways[1], end)))
+
+    def _site(self, end: spread.End) -> sites.Site:
+        return end if isinstance(end, sites.Site) else self._links.sites[self._site_of.item(end)]
+
+
+def passage_name(view: snapshot.Snapshot, passage: traffic.Passage) -> str:
+    """How people read of it."""
+    at, to = passage.at, passage.to
+    if isinstance(at, sites.Site) or to is not None:
+        source, target = (f"{one.region}/{one.zone}" for one in (at, to) if isinstance(one, sites.Site))
+        return f"the link from {source} to {target}"
+    match passage.kind:
+        case traffic.Kind.OUT:
+            return f"the way out of {view.names[at]}"
+        case traffic.Kind.IN:
+            return f"the way into {view.names[at]}"
+        case _:
+            return f"the store of {view.names[at]}"

@@ -1,0 +1,310 @@
+"""The transfers that pods are thought to have under way, and what these share with others.
+
+Once a pod is assumed on a node, what its decision expects it to move goes over passages that others go over, too: the
+way out of the source node, the link between two sites, the way into the target node; on one node alone, its own store.
+Each transfer is kept as a flow, with its bytes and from when to when it is expected. At a moment t in between
+
+    left(t) = size * (end - t) / (end - begin)
+
+is what remains of it, and nothing before and after. A passage shared fairly serves a transfer of b bytes beside these
+as if it had b + sum of min(left, b) to move: whoever has less left is done before it, and of who has more it waits for
+as much as it moves itself.
+
+A flow ends when its time is over, when its pod is gone or taken back, or when a node at one of its ends is. Nothing is
+kept of it then, nor of a passage that no flow goes over. No clock is known here: moments come in.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.state import network, sites
+
+_FIRST_ROWS: Final = 16
+_VIA: Final = 3  # passages that a flow goes over at most
+_MOMENTS: Final = 16
+_NOWHERE: Final = 0  # the number that stands where there is no passage
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.int32]
+End = int | sites.Site
+"""A node's slot, or a place outside the cluster."""
+
+
+class Kind(enum.IntEnum):
+    """What is shared."""
+
+    STORE = 1  # a node's own, by those who read or write there
+    OUT = 2  # of a node
+    IN = 3
+    LINK = 4  # from one site to another
+
+
+class Passage(NamedTuple):
+    """Something that transfers share: of a node's slot, or from one site to another."""
+
+    kind: Kind
+    at: End
+    to: sites.Site | None = None
+
+
+class Flow(NamedTuple):
+    """A transfer, from when to when it is expected.
+
+    Attributes:
+        via: What it goes over, and at how many bytes per second that serves everybody together.
+        begins_s, ends_s: Seconds since 1970.
+    """
+
+    via: tuple[tuple[Passage, float], ...]
+    size_bytes: int
+    begins_s: float
+    ends_s: float
+
+
+def link(source: sites.Site, target: sites.Site) -> Passage | None:
+    """What all share that goes from one site to another; None within a zone, where nodes share only their own ways."""
+    if (source.region, source.zone) == (target.region, target.zone):
+        return None
+    return Passage(Kind.LINK, source, target)
+
+
+class Moment:
+    """The flows that are under way at a moment. Valid until the traffic changes.
+
+    Attributes:
+        rates: [passages] bytes per second.
+        is_calm: Whether there are none.
+    """
+
+    def __init__(self, of: Traffic, now_s: float) -> None:
+        sizes, begins, ends = of.spans
+        left = sizes * ((ends - now_s) / (ends - begins))
+        left[(begins > now_s) | (ends <= now_s)] = 0.0
+        there = left.nonzero()[0]
+        self.is_calm = not len(there)
+        self.rates = of.rates
+        self._of = of
+        self._left: Floats = np.minimum(left, sizes)[there].repeat(_VIA)
+        self._via = of.via[there].ravel()
+        self._nodes: dict[Kind, tuple[Numbers, Numbers]] = {}
+
+    def shared_bytes(self, size_bytes: int) -> Floats:
+        """[passages] what a transfer of that size has to share each with."""
+        beside = np.minimum(self._left, size_bytes)
+        found = np.asarray(np.bincount(self._via, beside, len(self.rates)), np.float64)
+        found[_NOWHERE] = 0.0
+        return found
+
+    def number(self, passage: Passage) -> int:
+        """That of a passage in all that is by passage."""
+        return self._of.numbers.get(passage, _NOWHERE)
+
+    def links(self, end: sites.Site, between: network.Network, *, outward: bool) -> Numbers:
+        """[sites] the numbers of the links from a site to all, or from all to it."""
+        return self._of.links(end, between, outward=outward)
+
+    def nodes(self, kind: Kind) -> tuple[Numbers, Numbers]:
+        """The slots whose passage of that kind somebody uses now, and the numbers of these."""
+        found = self._nodes.get(kind)
+        if found is None:
+            used = np.zeros(len(self.rates), np.bool_)
+            used[self._via] = True
+            numbers = (used & (self._of.kinds == kind)).nonzero()[0].astype(np.int32)
+            found = self._nodes[kind] = self._of.slots[numbers], numbers
+        return found
+
+
+class Traffic:
+    """All flows, in rows; one writer.
+
+    Attributes:
+        version: Grows with every change.
+        numbers: Of the passages that some flow goes over.
+        kinds, slots, rates: [passages] by number; the slot is -1 for a link.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.numbers: dict[Passage, int] = {}
+        self.kinds = np.zeros(1, np.int8)
+        self.slots = np.full(1, -1, np.int32)
+        self.rates = np.full(1, math.inf)
+        self._uses = [0]
+        self._unused: list[int] = []
+        self._passages: list[Passage | None] = [None]
+        self._rows = np.zeros((3, _FIRST_ROWS))
+        self._via = np.zeros((_FIRST_ROWS, _VIA), np.int32)
+        self._owners: list[str] = []  # by row, uids of pods
+        self._rows_of: dict[str, set[int]] = {}
+        self._first_end_s = math.inf
+        self._moments: dict[float, Moment] = {}
+        self._links: dict[tuple[sites.Site, bool], Numbers] = {}
+        self._links_between = -1  # the sites as of which they are numbered
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    @property
+    def spans(self) -> Floats:
+        """[3, flows] sizes in bytes, begins and ends."""
+        return self._rows[:, : len(self._owners)]
+
+    @property
+    def via(self) -> Numbers:
+        """[flows, 3] the numbers of the passages that each goes over, 0 for none."""
+        return self._via[: len(self._owners)]
+
+    def begin(self, uid: str, flows: Iterable[Flow]) -> None:
+        """Add what a pod is expected to move."""
+        for flow in flows:
+            if flow.size_bytes <= 0 or flow.ends_s <= flow.begins_s:
+                continue
+            row = len(self._owners)
+            if row == len(self._via):
+                self._resize(2 * row)
+            self._rows[:, row] = flow.size_bytes, flow.begins_s, flow.ends_s
+            self._via[row] = _NOWHERE
+            for place, (passage, rate) in enumerate(flow.via):
+                self._via[row, place] = self._take(passage, rate)
+            self._owners.append(uid)
+            self._rows_of.setdefault(uid, set()).add(row)
+            self._first_end_s = min(self._first_end_s, flow.ends_s)
+            self._changed()
+
+    def end(self, uid: str) -> None:
+        """A pod moves nothing any more; one that moved nothing is no error."""
+        for row in sorted(self._rows_of.get(uid, ()), reverse=True):
+            self._remove(row)
+
+    def leave(self, slot: int) -> None:
+        """A node is gone, and with it all that goes there or comes from there."""
+        for kind in (Kind.STORE, Kind.OUT, Kind.IN):
+            number = self.numbers.get(Passage(kind, slot))
+            if number is not None:
+                self._remove_all((self.via == number).any(axis=1))
+
+    def sweep(self, now_s: float) -> None:
+        """Let go of what is over."""
+        if now_s < self._first_end_s:
+            return
+        self._remove_all(self.spans[2] <= now_s)
+        self._first_end_s = float(self.spans[2].min()) if self._owners else math.inf
+
+    def at(self, now_s: float) -> Moment:
+        """What is under way at a time."""
+        found = self._moments.get(now_s)
+        if found is None:
+            if len(self._moments) >= _MOMENTS:
+                self._moments.clear()
+            found = self._moments[now_s] = Moment(self, now_s)
+        return found
+
+    def links(self, end: sites.Site, between: network.Network, *, outward: bool) -> Numbers:
+        """See ``Moment.links``."""
+        if self._links_between != between.sites_version:
+            self._links.clear()
+            self._links_between = between.sites_version
+        found = self._links.get((end, outward))
+        if found is None:
+            pairs = [link(end, other) if outward else link(other, end) for other in between.sites]
+            numbers = [self.numbers.get(one, _NOWHERE) if one is not None else _NOWHERE for one in pairs]
+            found = self._links[end, outward] = np.array(numbers, np.int32)
+        return found
+
+    def movers(self) -> AbstractSet[str]:
+        """The pods that have any, by uid."""
+        return self._rows_of.keys()
+
+    def flows_of(self, uid: str) -> list[Flow]:
+        """Those of a pod, as they were given, in no order."""
+        return [self._flow(row) for row in self._rows_of.get(uid, ())]
+
+    def _flow(self, row: int) -> Flow:
+        size_bytes, begins_s, ends_s = self._rows[:, row].tolist()
+        via = [(self._passages[number], self.rates.item(number)) for number in self._via[row].tolist() if number]
+        known = tuple([(passage, rate) for passage, rate in via if passage is not None])
+        return Flow(known, int(size_bytes), begins_s, ends_s)
+
+    def _take(self, passage: Passage, rate: float) -> int:
+        """The number of a passage that is used once more; it serves at the rate that was told last."""
+        number = self.numbers.get(passage)
+        if number is None:
+            number = self._unused.pop() if self._unused else len(self._uses)
+            if number == len(self._uses):
+                self._uses.append(0)
+                self._passages.append(None)
+                if number == len(self.kinds):
+                    self._room(2 * number)
+            self.numbers[passage] = number
+            self._passages[number] = passage
+            self.kinds[number] = passage.kind
+            self.slots[number] = passage.at if isinstance(passage.at, int) else -1
+            if passage.kind is Kind.LINK:
+                self._links.clear()
+        self._uses[number] += 1
+        self.rates[number] = rate
+        return number
+
+    def _release(self, number: int) -> None:
+        self._uses[number] -= 1
+        passage = self._passages[number]
+        if self._uses[number] or passage is None:
+            return
+        del self.numbers[passage]
+        self._passages[number] = None
+        self.kinds[number], self.slots[number], self.rates[number] = 0, -1, math.inf
+        self._unused.append(number)
+        if passage.kind is Kind.LINK:
+            self._links.clear()
+        if not self.numbers:
+            self._uses, self._passages = [0], [None]
+            self._unused.clear()
+            self._room(1)
+
+    def _remove_all(self, over: NDArray[np.bool_]) -> None:
+        for row in over.nonzero()[0][::-1].tolist():
+            self._remove(row)
+
+    def _remove(self, row: int) -> None:
+        """Free a row; the last one takes its place. Who removes several begins with the last of them."""
+        for number in self._via[row].tolist():
+            if number:
+                self._release(number)
+        owner, last = self._owners[row], len(self._owners) - 1
+        self._rows_of[owner].discard(row)
+        if not self._rows_of[owner]:
+            del self._rows_of[owner]
+        moved = self._owners.pop()
+        if row != last:
+            self._rows[:, row], self._via[row] = self._rows[:, last], self._via[last]
+            self._owners[row] = moved
+            self._rows_of[moved].discard(last)
+            self._rows_of[moved].add(row)
+        if _FIRST_ROWS <= len(self._owners) * 4 <= len(self._via):
+            self._resize(len(self._via) // 2)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._moments.clear()
+
+    def _resize(self, rows: int) -> None:
+        kept = min(rows, len(self._via))
+        spans, via = np.zeros((3, rows)), np.zeros((rows, _VIA), np.int32)
+        spans[:, :kept], via[:kept] = self._rows[:, :kept], self._via[:kept]
+        self._rows, self._via = spans, via
+
+    def _room(self, passages: int) -> None:
+        """Have room for so many passages."""
+        more = max(passages - len(self.kinds), 0)
+        self.kinds = np.pad(self.kinds[:passages], (0, more))
+        self.slots = np.pad(self.slots[:passages], (0, more), constant_values=-1)
+        self.rates = np.pad(self.rates[:passages], (0, more), constant_values=math.inf)
