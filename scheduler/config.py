@@ -159,7 +159,7 @@ class Settings:
     latency, whatever link it takes: for networks that are paid by the byte. Else (``seconds``) it counts what it takes.
     """
 
-    contention: bool = True
+    contention: bool = False
     """``contention``: whether what placed pods are expected to have under way counts for those that would share links,
     ways of nodes or stores with it. Where bytes count rather than seconds it has no effect."""
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import config
 from scheduler.api import core, crd
 from scheduler.plugins import request
 from scheduler.plugins.data import cost, flows, moves, spread
@@ -223,4 +222,3 @@ def test_the_largest_sizes_stay_finite() -> None:
         put(made, asked(f"p{number}", inputs=[f"logs/{number},{2**63 - 1}"]), "d")
     found = seconds(made, asked(inputs=[f"logs/k,{2**63 - 1}"]))
     assert all(math.isfinite(value) for value in found.values())
-    assert config.Settings().contention
