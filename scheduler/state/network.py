@@ -161,7 +161,7 @@ class Network:
         That is what its interfaces do, but at least what its best link does: where they are said to be slower, one of
         both is wrong, and transfers are reckoned by the link.
         """
-        best = self.site_row(index, now_s=now_s, outward=outward).bandwidth.max().item()
+        best = float(self.site_row(index, now_s=now_s, outward=outward).bandwidth.max())
         for other, (bandwidth, _) in self.exceptions(index, now_s=now_s, outward=outward).items():
             if other != index:
                 best = max(best, bandwidth)
