@@ -163,6 +163,18 @@ class Settings:
     """``contention``: whether what placed pods are expected to have under way counts for those that would share links,
     ways of nodes or stores with it. Where bytes count rather than seconds it has no effect."""
 
+    learning: bool = True
+    """``learning``: whether it is learned from pods that were seen how long their kind works, and who reads what they
+    write."""
+
+    lookahead: float = 0.5
+    """``lookahead``, 0 to 1: what a second counts that a pod's place costs those who will read what it writes. Less
+    than one, as they may come to be placed otherwise; 0 for not at all."""
+
+    max_delay_s: float = 15.0
+    """``maxDelaySeconds``: for how long a pod may wait for room where its data is, if that is expected to pay; 0 for
+    never."""
+
     leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
     """``leaderElection``, a section: see LeaderElection."""
 
@@ -298,7 +310,10 @@ def _read_ours(top: sections.Section) -> Settings:
         counts_bytes=top.choice("dataGoal", "seconds", ("seconds", "bytes")) == "bytes",
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
-        contention=top.boolean("contention") if top.has("contention") else default.contention,
+        contention=top.boolean("contention", default=default.contention),
+        learning=top.boolean("learning", default=default.learning),
+        lookahead=top.number("lookahead", default.lookahead, 0, 1),
+        max_delay_s=top.number("maxDelaySeconds", default.max_delay_s, 0, 3600),
         leader_election=leaderelection.read(top, is_kube=False),
         ignored=ignored,
     )

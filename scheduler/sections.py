@@ -185,10 +185,10 @@ class Section:
         hint = f"did you mean {near}?" if near else f"write {' or '.join(choices)}"
         return self._default(value, key, default, hint)
 
-    def boolean(self, key: str) -> bool:
-        """True or false; false if absent."""
+    def boolean(self, key: str, *, default: bool = False) -> bool:
+        """True or false."""
         value = self._get(key)
-        return value if isinstance(value, bool) else self._default(value, key, False, "write true or false")
+        return value if isinstance(value, bool) else self._default(value, key, default, "write true or false")
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         value = self._get(key)

@@ -21,7 +21,7 @@ from scheduler.engine import decision, profiles, ranking, rows, shapes, sheet, u
 from scheduler.engine.preemption import evaluation, residents
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
-from scheduler.plugins.data import cost
+from scheduler.plugins.data import ahead, cost
 from scheduler.plugins.dynamic_resources import filtering
 from scheduler.state import changes, snapshot
 
@@ -55,6 +55,7 @@ class Engine:
         groups = [(*registry.RESOURCES, *some) for some in more]
         self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
         self._data = cost.Kept(settings)
+        self._ahead = ahead.Lookahead(settings, self._data)
         self._residents = residents.Residents()
         self._log: changes.Log | None = None
         self._sheets: lately.Lately[sheet.Sheet] = lately.Lately(_SHEETS_BYTES)
@@ -144,6 +145,12 @@ class Engine:
         self._sheets.put(key, found, found.size_bytes + sum([row.size_bytes for row in made]) + _SHEET_BYTES)
         return found
 
+    def _may_go(self, view: snapshot.Snapshot, asked: request.PodRequest) -> contract.Mask:
+        """[slots] where a pod may go that waits, gated or not, as far as that is known by now."""
+        shape = self._shapes.of(asked)
+        now = [plugin.resolve(read, view) for plugin, read in shape.open if plugin.resolve is not None]
+        return self._sheet(view, shape, now).may_pass()
+
     def _row(self, kind: type[K], plugin: Any, asked: object, made: list[rows.Row]) -> K:  # noqa: ANN401 (of its kind)
         found = self._shelf.get(kind, plugin.name, asked)
         if isinstance(found, kind):
@@ -173,11 +180,17 @@ class Engine:
         moves = self._data.cost(view, asked)
         profile = self._plain[made_of.group]
         if not asked.intent.is_plain:
-            profile = profiles.choose(asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings)
+            learned_s = None if asked.intent.processing_s else view.durations.learned_s(asked.pod)
+            profile = profiles.choose(
+                asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings, learned_s=learned_s
+            )
         data_weight = profile.weights.data / self._settings.tau_s
         ranked = made_of.ranked(profile)
         if moves.moves:
             ranked = ranking.Ranking(ranked.costs + moves.costs(profile.weights.data, self._settings.tau_s))
+        later = self._ahead.of(view, asked, moves, lambda reader: self._may_go(view, reader))
+        if later is not None:
+            ranked = ranking.Ranking(ranked.costs + later.costs(profile.weights.data, self._settings.tau_s))
         # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
         best = ranked.best if nominated < 0 else array.array("q", (nominated,))
         slot = best[_scatter(draw) % len(best)]
@@ -189,6 +202,7 @@ class Engine:
             best=best,
             slot=slot,
             chosen_cost=ranked.costs.item(slot),
+            ahead=later,
         )
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 

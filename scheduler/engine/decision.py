@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scheduler.engine import profiles, ranking, scoring, sheet, verdict
 from scheduler.engine.preemption import outlook
 from scheduler.plugins import contract, criteria, request
-from scheduler.plugins.data import cost, flows, loaded, moves
+from scheduler.plugins.data import ahead, cost, flows, loaded, moves
 from scheduler.state import replicas, snapshot, traffic
 
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
@@ -69,6 +69,7 @@ class Choice(NamedTuple):
         cost: What each node costs; infinite where it is not feasible.
         best: The slots that tie for the least cost.
         slot, chosen_cost: The one taken, and what it costs.
+        ahead: What a node costs those who read what the pod writes; None where that makes no difference.
     """
 
     profile: profiles.Profile
@@ -78,6 +79,7 @@ class Choice(NamedTuple):
     best: ranking.Slots
     slot: int
     chosen_cost: float
+    ahead: ahead.Ahead | None = None
 
 
 class Decision:
@@ -186,6 +188,12 @@ class Decision:
         return self.choice.data.seconds_at(self.choice.slot) if self.choice is not None else 0.0
 
     @property
+    def ahead_s(self) -> float:
+        """Seconds that the chosen node costs those who read what the pod writes."""
+        later = self.choice.ahead if self.choice is not None else None
+        return later.seconds_at(self.choice.slot) if self.choice is not None and later is not None else 0.0
+
+    @property
     def unavailable(self) -> dict[str, str]:
         """The urns that are known and can be had nowhere now: some of their copies, and why those do not count."""
         if self.data is None:
@@ -224,6 +232,9 @@ class Decision:
         gains = {name: other[name] - part for name, part in chosen.items()}
         saved_s = choice.data.seconds_at(runner_up) - choice.data.seconds_at(choice.slot)
         gains[criteria.DATA] = choice.data_weight * saved_s
+        if choice.ahead is not None:
+            spared_s = choice.ahead.seconds_at(runner_up) - choice.ahead.seconds_at(choice.slot)
+            gains[criteria.AHEAD] = choice.data_weight * spared_s
         return max(gains, key=lambda name: gains[name])
 
     def flows(self) -> tuple[traffic.Flow, ...]:

@@ -239,6 +239,14 @@ class Sheet:
                 resolvable[slot] = refusal.code == contract.Code.UNSCHEDULABLE
         return reasons, resolvable, frozenset(plugins)
 
+    def may_pass(self) -> contract.Mask:
+        """[slots] what takes the pod, or may take it when other pods are gone."""
+        mask: contract.Mask = (self.refuser != NO_NODE) & (self.refuser != NARROWED)
+        for row in self.filters:
+            if row.code is not None:
+                mask &= (row.code == contract.Code.SUCCESS) | (row.code == contract.Code.UNSCHEDULABLE)
+        return mask
+
     def _refusers(self, view: snapshot.Snapshot) -> NDArray[np.int8]:
         """[slots] what refuses each first, by the rows as they are."""
         refuser = np.where(view.alive, np.int8(PASSED), np.int8(NO_NODE))

@@ -172,6 +172,7 @@ class Deciding:
         """From an assumption to a binding."""
         pod, node = one.entry.pod, one.found.node
         self._queue.bind(one.entry)
+        self._world.state.durations.placed(pod, one.found.data_s, self._clock())
         if one.waiting is None:
             self._settling.begin(bindings.Flight(pod, node, one.record, self._clock()))
         else:

@@ -56,6 +56,7 @@ class Kernel:
             limit=queue_limit,
             backoff_initial_s=settings.backoff_initial_s,
             backoff_max_s=settings.backoff_max_s,
+            left=self._left,
         )
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
@@ -145,6 +146,7 @@ class Kernel:
         """
         self._begin(now_s)
         self.world.turn(wall_s)
+        self.state.durations.at(self.now_s, wall_s)
         self._out += self.bindings.sweep(now_s)
         self._reserving.sweep(now_s)
         while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
@@ -194,6 +196,9 @@ class Kernel:
         if uid in self.reservations:  # somebody else bound it
             self.reservations.end(uid)
         self.world.pod_seen(event.pod, assumed)
+        if self.state.is_placed(uid):
+            self.state.durations.began(event.pod, self.now_s)
+        self.state.pipelines.leaves(uid)
         self._groups.joined(event.pod)
 
     def _pod_gone(self, event: events.PodGone) -> None:
@@ -203,6 +208,7 @@ class Kernel:
             self.reservations.end(event.uid)
         self.reservations.let_go(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
+        self._ended(event.uid)
         self.world.pod_gone(event.uid, assumed)
         self._groups.left(event.uid)
 
@@ -216,6 +222,7 @@ class Kernel:
             self.world.asks_anew(entry, before)
         if entry is not None:
             self._groups.joined(pod)
+            self.state.pipelines.waits(pod)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
@@ -230,6 +237,7 @@ class Kernel:
         for pod in event.pods:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
                 self.world.nominations.put(pod.metadata.uid, entry.pod)
+                self.state.pipelines.waits(entry.pod)
                 self._groups.joined(entry.pod)
         for uid in [uid for uid in self.world.nominations.known() if self.queue.get(uid) is None]:
             self.world.nominations.put(uid, None)
@@ -241,6 +249,18 @@ class Kernel:
         entry = self.queue.get(event.uid)
         if entry is not None and entry.place is places.Place.ASKED:
             self.queue.answer(entry, event.until_s)
+
+    def _ended(self, uid: str) -> None:
+        """A pod is on no node any more: how long it took tells of its kind, unless its node was lost."""
+        pod = self.world.pods.get(uid)
+        if pod is None:
+            self.state.durations.withdrawn(uid)
+        else:
+            is_lost = not self.state.witnesses.is_ready(pod.spec.node_name)
+            self.state.durations.ended(pod, self.now_s, is_lost=is_lost)
+
+    def _left(self, uid: str) -> None:
+        self.state.pipelines.leaves(uid)
 
     def _let_go(self, uid: str) -> None:
         self.reservations.let_go(uid)

@@ -49,12 +49,20 @@ class Queue:
             by `reconcile`.
         backoff_initial_s: The wait after a pod's first failure; it doubles with each further one.
         backoff_max_s: The longest wait.
+        left: Told of the uid of each pod that it holds no longer.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float], limit: int, backoff_initial_s: float, backoff_max_s: float
+        self,
+        *,
+        clock: Callable[[], float],
+        limit: int,
+        backoff_initial_s: float,
+        backoff_max_s: float,
+        left: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._clock = clock
+        self._left = left
         self._limit = limit
         self._backoff_initial_s = backoff_initial_s
         self._backoff_max_s = backoff_max_s
@@ -121,6 +129,7 @@ class Queue:
         if entry is not None:
             self._leave(entry)
             entry.place = Place.GONE
+            self._left(uid)
 
     def reconcile(self, pods: Iterable[core.Pod], *, asked: float) -> int:
         """Drop what is no longer pending and add what was missed, by a list that was asked for at ``asked``.

@@ -21,7 +21,12 @@ def check(subject: kernel.Kernel) -> None:
 
 def problems(subject: kernel.Kernel) -> list[str]:
     """All that does not hold."""
-    own = [*_of_queue(subject.queue), *_of_bindings(subject), *_of_nominations(subject)]
+    own = [
+        *_of_queue(subject.queue),
+        *_of_bindings(subject),
+        *_of_nominations(subject),
+        *_of_what_is_remembered(subject),
+    ]
     return own + state_validation.problems(subject.state)
 
 
@@ -65,6 +70,14 @@ def _of_bindings(subject: kernel.Kernel) -> list[str]:
     if subject.bindings.free < 0:
         found.append(f"{-subject.bindings.free} bindings too many are under way")
     return found
+
+
+def _of_what_is_remembered(subject: kernel.Kernel) -> list[str]:
+    """Runs are those of pods on nodes, and who is known to read and write waits."""
+    placed = subject.state.freeze(0.0).placed
+    found = [f"{uid} is at work on no node" for uid in subject.state.durations.at_work() if uid not in placed]
+    waiting = subject.state.pipelines.known()
+    return found + [f"{uid} is known to wait, and does not" for uid in waiting if subject.queue.get(uid) is None]
 
 
 def _of_nominations(subject: kernel.Kernel) -> list[str]:

@@ -40,7 +40,9 @@ class World:
     def __init__(self, settings: config.Settings, home: str, waiting: queue.Queue) -> None:
         self.wall_s = 0.0
         self._second = -1, ""  # a second since 1970, and as text
-        self.state = cluster.Cluster(settings.network, home, witness_max_age_s=settings.witness_max_age_s)
+        self.state = cluster.Cluster(
+            settings.network, home, witness_max_age_s=settings.witness_max_age_s, learns=settings.learning
+        )
         self.nodes: dict[str, core.Node] = {}
         self.unreadable_nodes: set[str] = set()
         self.namespaces: dict[str, core.Namespace] = {}
@@ -264,6 +266,7 @@ class World:
         """Take an assumption back; what it held may be what another pod waits for."""
         uid = pod.metadata.uid
         if self.state.is_assumed(uid):
+            self.state.durations.withdrawn(uid)
             self.state.forget(uid)
             self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `Nominations.put`
             self.wake(changes.AssignedPodChanged(_on(pod, node), None))

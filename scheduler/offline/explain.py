@@ -193,6 +193,7 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
     data_weight, per_second = choice.profile.weights.data, choice.data_weight
     utilities = [(name, term.weight, term.utility.tolist()) for name, term in found.terms.items()]
     moves = [_transfers(move, snap, found.feasible) for move in choice.data.moves]
+    later = choice.ahead
     told: dict[str, Answer] = {}
     rows = zip(names, choice.cost[found.feasible].tolist(), choice.data.seconds[found.feasible].tolist(), strict=True)
     for position, (name, cost, seconds) in enumerate(rows):
@@ -206,6 +207,12 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
             "cost": cost,
             "costSeconds": cost / per_second if per_second else None,
         }
+        if later is not None:
+            told[name][criteria.AHEAD] = {
+                "seconds": later.seconds_at(snap.index_of[name]),
+                "weight": data_weight,
+                "readers": later.readers,
+            }
     return told
 
 

@@ -9,3 +9,4 @@ AFFINITY: Final = "affinity"
 NODE_TYPE: Final = "nodeType"
 CAPABILITY: Final = "capability"
 DATA: Final = "data"
+AHEAD: Final = "ahead"  # the data of those who read what the pod writes; counts with the weight of data

@@ -17,9 +17,11 @@ from scheduler.state import (
     budgets,
     changes,
     demand,
+    durations,
     neighbours,
     nodes,
     nominated,
+    pipelines,
     priorities,
     replicas,
     selecting,
@@ -61,6 +63,7 @@ class Cluster:
         home_namespace: Whose DataObjects every pod may use.
         capacity: Node slots to begin with; grows by doubling.
         witness_max_age_s: For how long a copy of data counts that nobody has seen since.
+        learns: Whether anything is remembered of pods for those that come after them.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Cluster:
         capacity: int = _FIRST_CAPACITY,
         *,
         witness_max_age_s: float = config.Settings.witness_max_age_s,
+        learns: bool = True,
     ) -> None:
         capacity = max(capacity, 1)
         self.changes = changes.Log(capacity)
@@ -89,6 +93,8 @@ class Cluster:
         self._last: snapshot.Snapshot | None = None
         self.budgets = budgets.Budgets()
         self.traffic = traffic.Traffic()
+        self.durations = durations.Durations(learns=learns)
+        self.pipelines = pipelines.Pipelines(self.durations, learns=learns)
 
     @property
     def generation(self) -> int:
@@ -339,6 +345,8 @@ class Cluster:
             links=of.network,
             claims=self.claims,
             traffic=self.traffic,
+            durations=self.durations,
+            pipelines=self.pipelines,
             now_s=now_s,
         )
         return self._last

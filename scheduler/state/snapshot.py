@@ -20,10 +20,12 @@ from scheduler.state import (
     budgets,
     changes,
     demand,
+    durations,
     images,
     labels,
     neighbours,
     network,
+    pipelines,
     priorities,
     replicas,
     selecting,
@@ -116,6 +118,8 @@ class Snapshot:
     links: network.Network
     claims: store.Claims
     traffic: traffic.Traffic
+    durations: durations.Durations
+    pipelines: pipelines.Pipelines
     now_s: float
 
     # One node in plain integers and strings, for what is worked out for one alone: numpy takes longer for one than for

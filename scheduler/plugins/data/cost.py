@@ -133,17 +133,21 @@ class Kept:
             return before[1]
 
         def find(end: spread.End, outward: bool) -> spread.Way:
-            way = self._ways.get((end, outward))
-            if way is None:
-                way = spread.way(view, end, outward=outward)
-                if self._a_byte is not None:
-                    way = spread.by_the_byte(way, self._a_byte)
-                self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
-            return way
+            return self.way(view, end, outward=outward)
 
         made = moves.move(view, find, one=one, entry=entry, assumed_bytes=self._assumed_bytes)
         self._moves.put((namespace, one), (entry, made), _size_bytes(made.seconds))
         return made
+
+    def way(self, view: snapshot.Snapshot, end: spread.End, *, outward: bool) -> spread.Way:
+        """How an end reaches all nodes, or they reach it; of a view that a cost was worked out for."""
+        way = self._ways.get((end, outward))
+        if way is None:
+            way = spread.way(view, end, outward=outward)
+            if self._a_byte is not None:
+                way = spread.by_the_byte(way, self._a_byte)
+            self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
+        return way
 
     def _catch_up(self, view: snapshot.Snapshot) -> None:
         """Forget what is not true any more."""
