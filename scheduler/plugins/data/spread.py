@@ -84,6 +84,8 @@ def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
             ends[shared] = 1
         for slot, (bandwidth, latency) in one.apart.items():
             apart.setdefault(slot, []).append((shared, latency + size_bytes / bandwidth))
+    if len(rows) > _FEW:
+        return _least_of_many(rows, ends, apart, site_of)
     by_site, *others = rows.values()
     for row in others:
         by_site = np.minimum(by_site, row)
@@ -92,10 +94,31 @@ def nearest(ways: Sequence[Way], size_bytes: int, site_of: SiteIds) -> Spread:
         found = min(said, key=_seconds)[1]
         site = site_of.item(slot)
         for shared, row in rows.items():
-            if ends[shared] > len([key for key, _ in said if key == shared]):  # another end of that site has no more
+            if ends[shared] > _count(said, shared):  # another end of that site has no more
                 found = min(found, row.item(site))
         least[slot] = found
     return Spread(by_site, least)
+
+
+def _least_of_many(
+    rows: dict[int, Floats], ends: dict[int, int], apart: dict[int, list[tuple[int, float]]], site_of: SiteIds
+) -> Spread:
+    """The same for ends at many sites: what each slot has from each of them stands in a table, less what it has not."""
+    stacked = np.array(list(rows.values()))
+    number = {shared: row for row, shared in enumerate(rows)}
+    beside = stacked.take(site_of.take(list(apart)), axis=1)
+    own = []
+    for column, said in enumerate(apart.values()):
+        own.append(min(said, key=_seconds)[1])
+        for shared, _ in said:
+            if ends[shared] == _count(said, shared):
+                beside[number[shared], column] = np.inf
+    least = np.minimum(beside.min(axis=0), own).tolist()
+    return Spread(stacked.min(axis=0), dict(zip(apart, least, strict=True)))
+
+
+def _count(said: list[tuple[int, float]], shared: int) -> int:
+    return len([key for key, _ in said if key == shared])
 
 
 _seconds: Final = operator.itemgetter(1)
