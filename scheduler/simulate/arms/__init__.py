@@ -16,7 +16,7 @@ from scheduler import config
 from scheduler.api import names
 from scheduler.kernel import kernel
 from scheduler.simulate import scenario, scheduling
-from scheduler.simulate.arms import base, chance, dask, delay, earlier, heft, quincy, stripped, wow
+from scheduler.simulate.arms import base, chance, dask, delay, earlier, heft, quincy, skippy, stripped, wow
 
 # By name, what is changed of the scenario's settings.
 OURS: Final[Mapping[str, Callable[[config.Settings], config.Settings]]] = {
@@ -26,6 +26,7 @@ OURS: Final[Mapping[str, Callable[[config.Settings], config.Settings]]] = {
 _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy]]] = {
     "random": lambda _, seed: chance.strategy(seed),
     "earlier": lambda given, _: earlier.strategy(given.settings),
+    "skippy": lambda given, _: skippy.strategy(given.images),
     "quincy": lambda _, __: quincy.Quincy(),
     "delay": lambda _, seed: delay.Delay(seed),
     "heft": lambda given, _: heft.Heft(given),
