@@ -4,23 +4,28 @@ base       what all but ours share: the kernel's events in, bindings out, who fi
 seen       what a strategy sees
 the rest   a strategy each: its module says what it does, by which source, and where it differs
 
-`ours` is the kernel itself; the names that begin with it are the kernel with settings of `OURS`.
+`ours` is the kernel itself, and so is whoever's name begins so, with some setting of `OURS`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from scheduler import config
-from scheduler.api import names
-from scheduler.kernel import kernel
-from scheduler.simulate import scenario, scheduling
+import msgspec
+
+from scheduler.simulate import running, scenario, scheduling
 from scheduler.simulate.arms import base, chance, dask, delay, earlier, heft, quincy, skippy, stripped, wow
 
-# By name, what is changed of the scenario's settings.
-OURS: Final[Mapping[str, Callable[[config.Settings], config.Settings]]] = {
-    "ours": lambda settings: settings,
+# By name, what is set otherwise than the scenario says: each thing that ours can do switched off alone, or on.
+OURS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "ours": {},
+    "ours-no-lookahead": {"lookahead": 0.0},
+    "ours-no-learning": {"learning": False},
+    "ours-no-delay": {"max_delay_s": 0.0},
+    "ours-contention": {"contention": True},
+    "ours-bytes": {"counts_bytes": True},
 }
 
 _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy]]] = {
@@ -46,9 +51,9 @@ def make(name: str, given: scenario.Scenario, seed: int) -> scheduling.Schedulin
         given: What will be simulated. Those whose source knows a workflow beforehand read it here.
         seed: Of all its draws.
     """
-    settings = given.settings
     if name in OURS:
-        return kernel.Kernel(OURS[name](settings), names.HOME_NAMESPACE, seed)
+        settings = dataclasses.replace(given.settings, **OURS[name])
+        return running.ours(msgspec.structs.replace(given, settings=settings), seed)
     if name == DEFAULT:
-        return stripped.Stripped(kernel.Kernel(settings, names.HOME_NAMESPACE, seed))
-    return base.Arm(settings, _STRATEGIES[name](given, seed))
+        return stripped.Stripped(running.ours(given, seed))
+    return base.Arm(given.settings, _STRATEGIES[name](given, seed))

@@ -8,6 +8,7 @@ change its mind.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -62,6 +63,8 @@ class Arm:
     """A scheduler with another strategy than ours."""
 
     def __init__(self, settings: config.Settings, strategy: Strategy) -> None:
+        # What only ours knows of, who fits where does not depend on, and data is to cost what it takes.
+        settings = dataclasses.replace(settings, learning=False, lookahead=0.0, contention=False, counts_bytes=False)
         self._strategy = strategy
         idle = queue.Queue(clock=lambda: 0.0, limit=0, backoff_initial_s=1.0, backoff_max_s=1.0)
         self._world = world.World(settings, names.HOME_NAMESPACE, idle)  # wakes nobody: who waits is kept here
@@ -96,7 +99,7 @@ class Arm:
     def step(self, now_s: float, wall_s: float, budget: int) -> Sequence[commands.Command]:
         """Have up to ``budget`` pods placed; a round of the strategy that is not over goes on with the next step."""
         self._now_s = max(self._now_s, now_s)
-        self._world.wall_s = wall_s
+        self._world.turn(wall_s)
         self._see.turn(self._now_s, wall_s)
         if not self._is_due():
             return []

@@ -98,8 +98,12 @@ def test_each_is_bound_once_where_it_fits_and_as_soon_as_any_node_is_left(
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_places_alike(name: str) -> None:
     nodes = [build.node(f"n{number}", region="r", zone=f"z{number % 2}") for number in range(6)]
-    scene = feeding.world(nodes, objects=[build.data_object("data/k", at=["n3"], size=10**9)])
     coming = [feeding.pod(f"p{number}", inputs=["data/k,1000000000"] if number % 2 else []) for number in range(12)]
+    scene = feeding.world(
+        nodes,
+        objects=[build.data_object("data/k", at=["n3"], size=10**9)],
+        works=[scenario.Work(pod=one, works_s=5) for one in coming],
+    )
     first, second = (feeding.Fed(arms.make(name, scene, 7), scene) for _ in range(2))
     assert first.arrive(*coming) == second.arrive(*coming)
     assert first.later(PATIENCE_S) == second.later(PATIENCE_S)

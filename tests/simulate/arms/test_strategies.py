@@ -33,7 +33,8 @@ def test_chance_uses_every_node_whatever_lies_there() -> None:
 
 
 def test_kube_scheduler_sees_no_data_and_spreads() -> None:
-    on = fed("default").arrive(*(pod(f"p{number}", inputs=READS) for number in range(4)))
+    arm = fed("default")
+    on = {name: node for number in range(4) for name, node in arm.arrive(pod(f"p{number}", inputs=READS)).items()}
     assert sorted(on.values()) == ["a", "b", "c", "d"]
 
 
