@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,28 @@ def test_links_are_what_the_topology_says(
     bandwidth, latency = snap.reach(snap.index_of[source], outward=True)
     assert bandwidth[snap.index_of[target]] == pytest.approx(mbit * 1e6 / 8)
     assert latency[snap.index_of[target]] == pytest.approx(latency_s)
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks", "most_inputs", "read_per_file"),
+    [
+        ("chain", 120, 1, 1),
+        ("fork", 61, 1, 60),
+        ("group", 80, 3, 1),
+        ("group-multiple", 100, 3, 2),
+        ("all-in-one", 61, 60, 1),
+    ],
+)
+def test_a_pattern_has_its_shape(name: str, tasks: int, most_inputs: int, read_per_file: int) -> None:
+    world = dict(scenarios.shapes())[name](topologies.part("cluster"))
+    asked = {work.pod.key: intents.parse(work.pod.metadata.annotations)[0] for work in world.works}
+    assert len(asked) == tasks
+    assert max(len(intent.inputs) for intent in asked.values()) == most_inputs
+    writer = {transfer.urn: pod for pod, intent in asked.items() for transfer in intent.outputs}
+    read = collections.Counter(transfer.urn for intent in asked.values() for transfer in intent.inputs)
+    assert set(read.values()) == {read_per_file}
+    for work in world.works:
+        assert set(work.after) == {writer[transfer.urn] for transfer in asked[work.pod.key].inputs}
 
 
 def test_the_pipelines_are_22_pods_with_56_accesses_to_3536_mb() -> None:

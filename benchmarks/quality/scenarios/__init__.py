@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.quality.scenarios import generated, topologies
+from benchmarks.quality.scenarios import generated, patterns, topologies
 from scheduler import sections
 from scheduler.simulate import reading, scenario
 from scheduler.simulate.reading import assembling, wfformat
@@ -30,7 +30,14 @@ def workflows(asked: Sequence[generated.Workflow] = generated.ALL) -> Iterator[t
     """
     folder = generated.folder(asked)
     for workflow in asked:
-        yield workflow.name, _on(folder / f"{workflow.name}.json", workflow.name)
+        path = folder / f"{workflow.name}.json"
+        yield workflow.name, _on(workflow.name, wfformat.part(sections.load(path), path.name))
+
+
+def shapes(seed: int = 1) -> Iterator[tuple[str, Maker]]:
+    """By name, what makes a scenario of a small workflow of one shape (benchmarks.quality.scenarios.patterns)."""
+    for name in patterns.NAMES:
+        yield name, _on(name, patterns.part(name, seed))
 
 
 def pipelines() -> scenario.Scenario:
@@ -39,9 +46,9 @@ def pipelines() -> scenario.Scenario:
     return msgspec.structs.replace(found, name="five pipelines on six nodes")
 
 
-def _on(path: pathlib.Path, name: str) -> Maker:
+def _on(name: str, work: assembling.Part) -> Maker:
     def make(topology: assembling.Part) -> scenario.Scenario:
-        found = assembling.assemble([topology, wfformat.part(sections.load(path), path.name)])
+        found = assembling.assemble([topology, work])
         return msgspec.structs.replace(found, name=f"{name} on {topology.name}")
 
     return make

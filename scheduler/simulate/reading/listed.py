@@ -64,7 +64,7 @@ def part(documents: Sequence[Mapping[str, Any]], where: str) -> assembling.Part:
         objects=tuple(_converted(by_kind.get("DataObject", ()), crd.DataObject)),
         controllers=tuple(_converted(by_kind.get("ReplicaSet", ()), selects.Controller)),
         services=tuple(_converted(by_kind.get("Service", ()), selects.Service)),
-        running=tuple(work.pod for work in pods if work.pod.spec.node_name),
+        running=tuple(_without_claims(work.pod) for work in pods if work.pod.spec.node_name),
         works=tuple(work for work in pods if not work.pod.spec.node_name),
         spreads_data=not any(_is_list(document) for document in documents),
     )
@@ -127,3 +127,8 @@ def _works_s(item: Mapping[str, Any], pod: core.Pod, at: str) -> float:
                 except errors.InputError as error:
                     raise error.at(f"{at}: {_DURATION}") from error
     return intents.parse(pod.metadata.annotations)[0].processing_s
+
+
+def _without_claims(pod: core.Pod) -> core.Pod:
+    """A pod that runs has its volumes and devices; that they are elsewhere keeps nobody from anything here."""
+    return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, volumes=(), resource_claims=()))
