@@ -167,9 +167,9 @@ class Settings:
     """``learning``: whether it is learned from pods that were seen how long their kind works, and who reads what they
     write."""
 
-    lookahead: float = 0.5
-    """``lookahead``, 0 to 1: what a second counts that a pod's place costs those who will read what it writes. Less
-    than one, as they may come to be placed otherwise; 0 for not at all."""
+    lookahead: float = 1.0
+    """``lookahead``, 0 to 1: what a second counts that a pod's place costs those who will read what it writes, against
+    one of its own; 0 for not at all. On simulated workflows a whole one moves less, and is done sooner, than half."""
 
     max_delay_s: float = 15.0
     """``maxDelaySeconds``: for how long a pod may wait for room where its data is, if that is expected to pay; 0 for

@@ -166,6 +166,28 @@ class Scheduled(Command, frozen=True):
     elapsed_s: float
 
 
+class Delayed(Command, frozen=True):
+    """A pod waits for room on a node that is better for it than the one it could have; told once for each wait."""
+
+    pod: core.Pod
+    record: journal.Record
+    node: str
+
+
+class DelayOver(Command, frozen=True):
+    """Such a pod waits no longer.
+
+    Attributes:
+        node: Where it is placed now; "" where it fits nowhere any more.
+        is_met: Whether that is the node that it waited for.
+    """
+
+    pod: core.Pod
+    node: str
+    waited_s: float
+    is_met: bool
+
+
 class NotBound(Command, frozen=True):
     """A pod that had a node is not bound to it."""
 

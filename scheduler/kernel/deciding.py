@@ -15,6 +15,7 @@ from scheduler.engine import byname, decision
 from scheduler.kernel import (
     bindings,
     commands,
+    delaying,
     failing,
     freeing,
     groups,
@@ -37,6 +38,7 @@ class Deciding:
         known: The cluster.
         waiting: Whose turn comes.
         of_groups: Which pods are decided together.
+        delaying: Who is to wait for a better node.
         told: Where attempts are recorded.
         failing, reserving_for, binding_of, preempting_for: What follows.
         clock: When the input was taken in that is being dealt with.
@@ -52,6 +54,7 @@ class Deciding:
         known: world.World,
         waiting: queue.Queue,
         of_groups: groups.Groups,
+        delaying: delaying.Delaying,
         told: journal.Journal,
         failing: failing.Failing,
         reserving_for: reserving.Reserving,
@@ -67,6 +70,7 @@ class Deciding:
         self._world = known
         self._queue = waiting
         self._groups = of_groups
+        self._delaying = delaying
         self._journal = told
         self._failing = failing
         self._reserving = reserving_for
@@ -84,11 +88,13 @@ class Deciding:
             self._hold_back(entry, self._record(entry), group.fault, None)
         elif group is not None:
             self._queue.put_aside(entry, {queue.GANG: group.key})
-        elif (one := self._try(entry)) is not None and one.found.node:
-            self._assume(one)
-            self._go_on(one)
-        elif one is not None:
-            self._refuse(entry, one.record, one.found)
+        elif (one := self._try(entry)) is not None and not (one.found.node and self._delaying.holds(one)):
+            self._delaying.came_to(entry, one.found.node)
+            if one.found.node:
+                self._assume(one)
+                self._go_on(one)
+            else:
+                self._refuse(entry, one.record, one.found)
 
     def _attempt_gang(self, first: queue.Entry, gang: groups.Gang) -> None:
         """All of a gang that wait, each on the state with those before it: all who have a node are bound, or none."""

@@ -24,6 +24,7 @@ from scheduler.api import core
 from scheduler.kernel import (
     commands,
     deciding,
+    delaying,
     events,
     failing,
     groups,
@@ -89,12 +90,16 @@ class Kernel:
         )
         self.bindings, self.reservations = self._settling.under_way, self._reserving.under_way
         self.journal = journal.Journal()
+        self.delaying = delaying.Delaying(
+            settings=settings, known=self.world, waiting=self.queue, clock=lambda: self.now_s, out=self._out
+        )
         self._deciding = deciding.Deciding(
             settings=settings,
             seed=seed,
             known=self.world,
             waiting=self.queue,
             of_groups=self._groups,
+            delaying=self.delaying,
             told=self.journal,
             failing=self._failing,
             reserving_for=self._reserving,
@@ -208,8 +213,10 @@ class Kernel:
             self.reservations.end(event.uid)
         self.reservations.let_go(event.uid)
         self.queue.remove(event.uid)  # the event that it is no longer pending may have been lost
-        self._ended(event.uid)
+        node = self._ended(event.uid)
         self.world.pod_gone(event.uid, assumed)
+        if node:
+            self.delaying.left(node)
         self._groups.left(event.uid)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
@@ -250,17 +257,23 @@ class Kernel:
         if entry is not None and entry.place is places.Place.ASKED:
             self.queue.answer(entry, event.until_s)
 
-    def _ended(self, uid: str) -> None:
-        """A pod is on no node any more: how long it took tells of its kind, unless its node was lost."""
+    def _ended(self, uid: str) -> str:
+        """A pod is on no node any more: how long it took tells of its kind, unless its node was lost.
+
+        Returns the node on which it was seen; "" where it was on none.
+        """
         pod = self.world.pods.get(uid)
         if pod is None:
             self.state.durations.withdrawn(uid)
-        else:
-            is_lost = not self.state.witnesses.is_ready(pod.spec.node_name)
-            self.state.durations.ended(pod, self.now_s, is_lost=is_lost)
+            return ""
+        is_lost = not self.state.witnesses.is_ready(pod.spec.node_name)
+        self.state.durations.ended(pod, self.now_s, is_lost=is_lost)
+        return pod.spec.node_name
 
     def _left(self, uid: str) -> None:
+        """The queue holds a pod no longer."""
         self.state.pipelines.leaves(uid)
+        self.delaying.over(uid)
 
     def _let_go(self, uid: str) -> None:
         self.reservations.let_go(uid)

@@ -34,6 +34,8 @@ class Entry:
     is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
     is_roused: bool = False  # something happened meanwhile
     annotations_reported: bool = False
+    delayed_s: float | None = None  # since when it waits for a better node, though it could have another one
+    awaited: str = ""  # that node
 
     @property
     def uid(self) -> str:

@@ -165,6 +165,18 @@ class Metrics:
             ["outcome"],
             among=registry,
         )
+        self._delays = tallies.Counter(
+            "data_locality_scheduler_delays",
+            "Pods that waited for room on a better node: begun, and how it ended (met, elsewhere, nowhere).",
+            ["outcome"],
+            among=registry,
+        )
+        self._delay_s = tallies.Histogram(
+            "data_locality_scheduler_delay_seconds",
+            "For how long pods waited for room on a better node.",
+            buckets=TRANSFER_BUCKETS,
+            among=registry,
+        )
         self._cache = prometheus.Gauge(
             "scheduler_cache_size", "Nodes, pods and assumed pods in the cluster state.", ["type"], registry=registry
         )
@@ -296,6 +308,15 @@ class Metrics:
     def data_wait(self, outcome: str) -> None:
         """A pod's wait for its keys ended: ``answered`` or ``expired``."""
         self._data_waits.add(outcome)
+
+    def delayed(self) -> None:
+        """A pod waits for a better node than it could have."""
+        self._delays.add("begun")
+
+    def delay_over(self, outcome: str, waited_s: float) -> None:
+        """It is placed there (``met``) or ``elsewhere``, or fits ``nowhere`` any more."""
+        self._delays.add(outcome)
+        self._delay_s.observe(waited_s)
 
     def clock_ahead(self, of: str, seconds: float) -> None:
         self._ahead.labels(of).set(seconds)

@@ -98,6 +98,10 @@ class Reporter:
             controller=by.spec.scheduler_name,
         )
 
+    def delayed(self, pod: core.Pod, message: str) -> None:
+        """A pod waits for a better node than it could have."""
+        self._emit(pod, type="Normal", reason="WaitingForNode", action="Scheduling", note=message)
+
     def bad_annotations(self, pod: core.Pod, problems: Sequence[errors.InputError]) -> None:
         """Annotations that were ignored: one Event that names them all."""
         note = "ignored: " + "; ".join(str(problem) for problem in problems)

@@ -34,6 +34,8 @@ class Teller:
         self._metrics = counters
         self._on_bound = on_bound
         scheduling.on(commands.Scheduled, self._scheduled)
+        scheduling.on(commands.Delayed, self._delayed)
+        scheduling.on(commands.DelayOver, self._delay_over)
         scheduling.on(commands.NotBound, self._not_bound)
         scheduling.on(commands.Unsettled, self._unsettled)
         scheduling.on(commands.Unplaced, self._unplaced)
@@ -77,6 +79,15 @@ class Teller:
             cost_s=round(record.cost_s, 6),
             data_s=round(record.data_s, 6),
         )
+
+    def _delayed(self, told: commands.Delayed) -> None:
+        self._metrics.delayed()
+        self._reporter.delayed(told.pod, told.record.message)
+        log.info("pod waits for a better node", pod=told.pod.key, node=told.node, message=told.record.message)
+
+    def _delay_over(self, told: commands.DelayOver) -> None:
+        self._metrics.delay_over("met" if told.is_met else "elsewhere" if told.node else "nowhere", told.waited_s)
+        log.info("pod waits no longer", pod=told.pod.key, node=told.node, waited_s=round(told.waited_s, 3))
 
     def _not_bound(self, told: commands.NotBound) -> None:
         self._metrics.attempted("error", told.elapsed_s, told.pod.spec.scheduler_name)

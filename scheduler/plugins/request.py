@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scheduler import errors
 from scheduler.api import annotations as intents
-from scheduler.api import core
+from scheduler.api import core, waits
 from scheduler.plugins.data import wanted
 from scheduler.state import demand, podterms
 
@@ -23,6 +23,7 @@ class PodRequest:
         ports: The host ports it takes.
         terms: What it asks of other pods.
         transfers: What it moves.
+        max_delay_s: For how long it may wait for room where its data is; None: as long as is usual.
     """
 
     pod: core.Pod
@@ -32,6 +33,7 @@ class PodRequest:
     ports: tuple[demand.Port, ...]
     terms: podterms.Terms
     transfers: tuple[wanted.Wanted, ...]
+    max_delay_s: float | None
 
 
 def prepare(pod: core.Pod) -> PodRequest:
@@ -41,12 +43,14 @@ def prepare(pod: core.Pod) -> PodRequest:
         InputError: a resource quantity cannot be read (the API server lets none such through).
     """
     intent, problems = intents.parse(pod.metadata.annotations)
+    waiting, more = waits.parse(pod.metadata.annotations)
     return PodRequest(
         pod=pod,
         intent=intent,
-        problems=problems,
+        problems=(*problems, *more),
         asked=demand.of(pod, runs=False),
         ports=demand.host_ports(pod),
         terms=podterms.of(pod),
         transfers=wanted.of(intent, pod.metadata.annotations),
+        max_delay_s=waiting.max_delay_s,
     )

@@ -42,22 +42,27 @@ class Ahead(NamedTuple):
     """What a pod's place costs those that come after it.
 
     Attributes:
-        seconds: By node.
+        total: Seconds.
         site_of: [slots] site ids.
         readers: Who reads what it writes, by the output's urn; pods by namespace and name.
     """
 
-    seconds: spread.Spread
+    total: spread.Spread
     site_of: spread.SiteIds
     readers: Mapping[str, tuple[str, ...]]
 
+    @property
+    def seconds(self) -> spread.Floats:
+        """[slots] the same."""
+        return spread.over(self.total, self.site_of)
+
     def seconds_at(self, slot: int) -> float:
         """Those of one node."""
-        return self.seconds.at(slot, self.site_of.item(slot))
+        return self.total.at(slot, self.site_of.item(slot))
 
     def costs(self, weight: float, tau_s: float) -> spread.Floats:
         """[slots] weight * seconds / tau."""
-        return weight / tau_s * spread.over(self.seconds, self.site_of)
+        return weight / tau_s * self.seconds
 
 
 class Lookahead:

@@ -1,0 +1,181 @@
+"""Waiting for a better node: whether a pod that could be placed now had better wait for room where its data is.
+
+A pod that moves data waits only where that is expected to pay: for a node that refuses it for nothing but room, where
+its transfers would take so much less that it is done earlier though it waits,
+
+    saves = t(chosen) - t(better)    waits = until so many of the pods there are gone that it fits
+    saves > waits + margin
+
+with t the seconds of its transfers and of those who read what it writes. How long others still run is what they
+declare, or what was learned of their kind (scheduler.state.durations); one of which neither is known is never expected
+to go. Whoever waits for the same node already has its room first. A pod waits no longer in all than its longest wait,
+from the first time that it does: after that it takes what is best at once. It is woken when a pod leaves the node, or
+else when the expected wait is over, and asks itself the same again.
+
+A pod without data never waits, nor does one for which room was made by preemption, or one of a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from scheduler import config
+from scheduler.engine import decision, rows
+from scheduler.kernel import commands, queue, tried, waiters, world
+from scheduler.plugins import contract
+from scheduler.plugins.resources import room
+from scheduler.state import snapshot
+
+# Expected waits are rough, and a pod that waits keeps nobody's room.
+_MARGIN_S: Final = 1.0
+# Nodes that are looked at, those that save most first; and pods that are woken by one that leaves.
+_LOOKED_AT: Final = 8
+_WOKEN: Final = 8
+
+
+class Better(NamedTuple):
+    """A node that is worth waiting for."""
+
+    slot: int
+    saves_s: float
+    waits_s: float
+
+
+class Delaying:
+    """Knows who waits for which node.
+
+    Args:
+        known: The cluster.
+        waiting: Where they wait.
+        clock: When the input was taken in that is being dealt with.
+        out: Where commands go.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: config.Settings,
+        known: world.World,
+        waiting: queue.Queue,
+        clock: Callable[[], float],
+        out: list[commands.Command],
+    ) -> None:
+        self._most_s = settings.max_delay_s
+        self._world = known
+        self._queue = waiting
+        self._clock = clock
+        self._out = out
+        self._for: dict[str, dict[str, snapshot.Placed]] = {}  # node -> uid -> the pod as it would be there
+        self._node_of: dict[str, str] = {}  # the same by uid
+
+    def holds(self, one: tried.Tried) -> bool:
+        """Whether a pod that has a node is to wait for a better one all the same; if so it is held."""
+        entry, now_s = one.entry, self._clock()
+        self.over(entry.uid)
+        since_s = now_s if entry.delayed_s is None else entry.delayed_s
+        most_s = self._most_s if one.asked.max_delay_s is None else one.asked.max_delay_s
+        left_s = since_s + most_s - now_s
+        view = self._world.view()
+        found = self._better(one, view, left_s) if left_s > 0 else None
+        if found is None:
+            return False
+        node = view.names[found.slot]
+        one.record.message = (
+            f"waiting up to {min(left_s, found.waits_s + _MARGIN_S):.3g} s for room on {node}, "
+            f"which saves {found.saves_s:.3g} s of transfers against {one.found.node}"
+        )
+        one.record.outcome, one.record.node = "waiting", ""
+        if entry.delayed_s is None:
+            self._out.append(commands.Delayed(entry.pod, one.record, node))
+        entry.delayed_s, entry.awaited = since_s, node
+        asked = one.asked
+        there = snapshot.Placed(entry.pod, node, found.slot, asked.asked, asked.ports, assumed=True)
+        self._for.setdefault(node, {})[entry.uid] = there
+        self._node_of[entry.uid] = node
+        self._queue.hold(entry, now_s + min(left_s, found.waits_s + _MARGIN_S))
+        return True
+
+    def came_to(self, entry: waiters.Entry, node: str) -> None:
+        """A pod is placed now, or (with "") fits nowhere any more; one that waited is told of as such."""
+        if entry.delayed_s is not None:
+            waited_s, is_met = self._clock() - entry.delayed_s, node == entry.awaited
+            self._out.append(commands.DelayOver(entry.pod, node, waited_s, is_met))
+            entry.delayed_s = None
+
+    def left(self, node: str) -> None:
+        """A pod is gone from a node: who waits for room there looks again, the first ones."""
+        for uid in list(self._for.get(node, ()))[:_WOKEN]:
+            self.over(uid)
+            self._queue.release(uid)
+
+    def over(self, uid: str) -> None:
+        """A pod does not wait for a node, or no longer."""
+        node = self._node_of.pop(uid, None)
+        if node is not None:
+            there = self._for[node]
+            del there[uid]
+            if not there:
+                del self._for[node]
+
+    def waiting(self) -> dict[str, str]:
+        """Who waits for which node, by uid."""
+        return self._node_of
+
+    # ------------------------------------------------------------------------------------------------------- inside
+
+    def _better(self, one: tried.Tried, view: snapshot.Snapshot, left_s: float) -> Better | None:
+        """The node that is most worth waiting for; None if none is."""
+        choice = one.found.choice
+        if choice is None or not choice.data.moves or one.asked.pod.status.nominated_node_name:
+            return None
+        found = _full(one.found)
+        if found is None:
+            return None
+        fits, full = found
+        seconds = choice.data.seconds
+        if choice.ahead is not None:
+            seconds = seconds + choice.ahead.seconds
+        saves = seconds.item(choice.slot) - seconds
+        slots = np.flatnonzero(full & (saves > _MARGIN_S))
+        best: Better | None = None
+        for slot in slots[np.argsort(-saves[slots], kind="stable")][:_LOOKED_AT].tolist():
+            saves_s = saves.item(slot)
+            waits_s = self._room_in_s(fits, view, slot)
+            if waits_s is None or waits_s > left_s or saves_s <= waits_s + _MARGIN_S:
+                continue
+            if best is None or saves_s - waits_s > best.saves_s - best.waits_s:
+                best = Better(slot, saves_s, waits_s)
+        return best
+
+    def _room_in_s(self, fits: rows.FilterRow, view: snapshot.Snapshot, slot: int) -> float | None:
+        """When a pod is expected to fit on a node, in seconds from now; None if never, as far as is known."""
+        node, now_s = view.names[slot], self._clock()
+        durations = self._world.state.durations
+        leaving: list[tuple[float, snapshot.Placed]] = []
+        for placed in view.placed_on.get(node, {}).values():
+            left_s = durations.left_s(placed.pod, now_s)
+            if left_s is not None:
+                leaving.append((left_s, placed))
+        leaving.sort(key=lambda one: one[0])
+        first = tuple(self._for.get(node, {}).values())
+        for number, (left_s, _) in enumerate(leaving, 1):
+            delta = contract.Delta(added=first, removed=tuple([placed for _, placed in leaving[:number]]))
+            if fits.plugin.cell(fits.asked, view, slot, delta) is None:
+                return left_s
+        return None
+
+
+def _full(found: decision.Decision) -> tuple[rows.FilterRow, contract.Mask] | None:
+    """What says whether there is room, and [slots] the nodes that refuse a pod for nothing but that others have it."""
+    made_of = found.made_of
+    number = next((n for n, row in enumerate(made_of.filters) if row.plugin.name == room.NAME), -1) if made_of else -1
+    if made_of is None or number < 0 or (code := made_of.filters[number].code) is None:
+        return None
+    full: contract.Mask = (made_of.refuser == number) & (code == contract.Code.UNSCHEDULABLE)
+    for row in made_of.filters[number + 1 :]:
+        if row.code is not None:
+            full &= row.code == contract.Code.SUCCESS
+    return made_of.filters[number], full
