@@ -126,6 +126,11 @@ class Settings:
     """``bindsInFlight``: how many Bindings may be under way at once. More wait in line without holding up decisions;
     an API server takes some hundreds of writes a second, so more would only fill its queue."""
 
+    batch_window_s: float = 0.05
+    """``batchWindowMilliseconds``: for how long a pod with data waits at most for others that are ready at about the
+    same time, to be placed together with them; 0 to place each by itself. Nobody notices so little, and an API server
+    tells of some ten to thirty new pods meanwhile."""
+
     seed: int | None = None
     """``seed``: of the draw among nodes that tie, for a repeatable run; None draws differently each time."""
 
@@ -302,6 +307,7 @@ def _read_ours(top: sections.Section) -> Settings:
         backoff_initial_s=initial_s,
         backoff_max_s=max_s,
         binds_in_flight=top.integer("bindsInFlight", default.binds_in_flight, 1, 10_000),
+        batch_window_s=top.number("batchWindowMilliseconds", default.batch_window_s * 1000, 0, 1000) / 1000,
         data_wait_s=top.duration_s("dataWait", default.data_wait_s, 0),
         data_retention_s=top.duration_s("dataRetention", default.data_retention_s, 1),
         expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),

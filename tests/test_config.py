@@ -65,6 +65,7 @@ computeIntensiveRatio: 0.5
 podInitialBackoffSeconds: 2
 podMaxBackoffSeconds: 30
 bindsInFlight: 8
+batchWindowMilliseconds: 20
 dataWait: 250ms
 dataRetention: 1h
 expectedConfidence: 0.5
@@ -98,6 +99,7 @@ def test_flat_keys_are_read_with_their_units(tmp_path: Path) -> None:
         backoff_initial_s=2.0,
         backoff_max_s=30.0,
         binds_in_flight=8,
+        batch_window_s=0.02,
         data_wait_s=0.25,
         data_retention_s=3600.0,
         expected_confidence=0.5,
@@ -205,6 +207,11 @@ BYTES = f"write a whole number from 0 to {2**63 - 1}"
             {"podInitialBackoffSeconds": 20, "podMaxBackoffSeconds": 10},
             'podMaxBackoffSeconds: "10": write at least podInitialBackoffSeconds, which is 20',
             id="backoffs-crossed",
+        ),
+        pytest.param(
+            {"batchWindowMilliseconds": 1001},
+            'batchWindowMilliseconds: "1001": write a number from 0 to 1000',
+            id="a window of more than a second",
         ),
         pytest.param({"schedulerName": ""}, 'schedulerName: "": write a text', id="no-name"),
         pytest.param({"schedulerName": 7}, 'schedulerName: "7": write a text', id="name-no-text"),

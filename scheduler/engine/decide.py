@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from scheduler import config
-from scheduler.engine import decision, profiles, ranking, rows, shapes, sheet, unsupported, verdict
+from scheduler.engine import decision, joint, profiles, ranking, rows, shapes, sheet, unsupported, verdict
 from scheduler.engine.preemption import evaluation, residents
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins.common import lately
@@ -65,8 +65,28 @@ class Engine:
         """Whether a filter of upstream's, by its name, is on for the pods of this profile."""
         return plugin in self._settings.plugins.filters
 
-    def decide(self, view: snapshot.Snapshot, asked: request.PodRequest, draw: int) -> decision.Decision:
-        """Choose a node for a pod, or say why there is none; ``draw`` (0 and up) decides among nodes that tie."""
+    def wish(self, view: snapshot.Snapshot, asked: request.PodRequest) -> joint.Wish | None:
+        """What each node would cost a pod, to place it together with others; None where that decides nothing."""
+        found = self.decide(view, asked, 0, is_tried=False)
+        choice = found.choice
+        return joint.Wish(asked, choice.cost, choice.data_weight) if choice is not None else None
+
+    def decide(
+        self,
+        view: snapshot.Snapshot,
+        asked: request.PodRequest,
+        draw: int,
+        *,
+        share: joint.Share | None = None,
+        is_tried: bool = True,
+    ) -> decision.Decision:
+        """Choose a node for a pod, or say why there is none.
+
+        Args:
+            draw: Decides among nodes that tie; 0 and up.
+            share: Its part in what was planned for several.
+            is_tried: Whether it is its turn; else it is not looked for what could be done where nothing fits.
+        """
         shape = self._shapes.of(asked)
         if shape.may_lack and (fault := unsupported.find(asked)):
             return decision.Decision(asked, view, fault=fault)
@@ -113,11 +133,13 @@ class Engine:
             made_of = made_of.with_deltas(view, deltas)
         if failure := made_of.failure():
             return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused, message=failure, is_failed=True)
+        if not made_of.count and not is_tried:
+            return decision.Decision(asked, view, made_of=made_of, pod_verdict=refused)
         if not made_of.count:
             return self._nothing_fits(
                 view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, arriving=deltas
             )
-        return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused)
+        return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, share=share)
 
     def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape, now: list[Any]) -> sheet.Sheet:
         if view.changes is not self._log:
@@ -168,6 +190,7 @@ class Engine:
         shape: shapes.Shape,
         made_of: sheet.Sheet,
         narrowed: verdict.PodVerdict | None,
+        share: joint.Share | None,
     ) -> decision.Decision:
         nominated = view.index_of.get(asked.pod.status.nominated_node_name, -1)
         if nominated >= 0 and made_of.refuser.item(nominated) != sheet.PASSED:
@@ -192,7 +215,10 @@ class Engine:
         if later is not None:
             ranked = ranking.Ranking(ranked.costs + later.costs(profile.weights.data, self._settings.tau_s))
         # Upstream tries the node that preemption made room on before any other, and takes it if it passes.
-        best = ranked.best if nominated < 0 else array.array("q", (nominated,))
+        shared: ranking.Slots | None = None
+        if share is not None and nominated < 0:
+            shared = joint.best(share, view, asked, ranked.costs)
+        best = shared or (ranked.best if nominated < 0 else array.array("q", (nominated,)))
         slot = best[_scatter(draw) % len(best)]
         choice = decision.Choice(
             profile=profile,
@@ -203,6 +229,7 @@ class Engine:
             slot=slot,
             chosen_cost=ranked.costs.item(slot),
             ahead=later,
+            is_shared=bool(shared),
         )
         return decision.Decision(asked, view, made_of=made_of, pod_verdict=narrowed, choice=choice)
 

@@ -21,6 +21,7 @@ from scheduler.state import replicas, snapshot, traffic
 NO_NODES_TEXT: Final = "no nodes available to schedule pods"
 ONLY_NODE: Final = "only node"
 TIE: Final = "tie"
+JOINT: Final = "joint"
 _NOBODY: Final[Mapping[str, Hashable]] = types.MappingProxyType({})
 # Copies that are told of in a sentence.
 _FEW: Final = 4
@@ -70,6 +71,7 @@ class Choice(NamedTuple):
         best: The slots that tie for the least cost.
         slot, chosen_cost: The one taken, and what it costs.
         ahead: What a node costs those who read what the pod writes; None where that makes no difference.
+        is_shared: Whether ``best`` are those that a plan for several pods leaves to this one.
     """
 
     profile: profiles.Profile
@@ -80,6 +82,7 @@ class Choice(NamedTuple):
     slot: int
     chosen_cost: float
     ahead: ahead.Ahead | None = None
+    is_shared: bool = False
 
 
 class Decision:
@@ -214,7 +217,10 @@ class Decision:
 
     @property
     def deciding(self) -> str:
-        """The criterion that speaks most for the chosen node against the runner-up; ``only node`` or ``tie``."""
+        """The criterion that speaks most for the chosen node against the runner-up; ``only node`` or ``tie``.
+
+        ``joint`` where that is no cheaper than another, which is left to pods that are placed together with this one.
+        """
         choice, made_of = self.choice, self.made_of
         if choice is None or made_of is None:
             return ""
@@ -227,6 +233,8 @@ class Decision:
         runner_up = int(others.argmin())
         if others[runner_up] == np.inf:
             return TIE
+        if choice.is_shared and others[runner_up] <= choice.chosen_cost + ranking.TIE:
+            return JOINT
         weights = choice.profile.weights
         chosen, other = made_of.parts(weights, choice.slot), made_of.parts(weights, runner_up)
         gains = {name: other[name] - part for name, part in chosen.items()}

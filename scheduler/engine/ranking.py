@@ -14,7 +14,7 @@ from scheduler.plugins import contract
 
 # Costs nearer than this are equal. The smallest step of a plugin score is 1/1200, the smallest transfer worth a
 # difference is far above the 10 ns that this is in seconds; rounding of sums is far below.
-_TIE: Final = 1e-9
+TIE: Final = 1e-9
 
 Slots: TypeAlias = "array.array[int]"  # grows and shrinks in place, and numpy reads it as it is
 
@@ -40,7 +40,7 @@ class Ranking:
         if self._best is None:
             costs = self.costs
             self._least = costs.item(costs.argmin())
-            found = (costs <= self._least + _TIE).nonzero()[0]
+            found = (costs <= self._least + TIE).nonzero()[0]
             self._leasts = int((costs[found] == self._least).sum())
             self._best = array.array("q", found.tobytes())
         return self._best
@@ -52,7 +52,7 @@ class Ranking:
         best, least = self._best, self._least
         if best is None or cost == before:
             return
-        limit = least + _TIE
+        limit = least + TIE
         if before <= limit:
             del best[bisect.bisect_left(best, slot)]
             self._leasts -= before == least

@@ -158,6 +158,26 @@ class AskData(Command, frozen=True):
     arrived_s: float
 
 
+class Planned(Command, frozen=True):
+    """Pods were planned for together, each of which will have its turn.
+
+    Attributes:
+        pods, placed: How many there were, and for how many there is room.
+        is_contested: Whether they were in each other's way; if not, each goes where it is best for itself.
+        cost, bound: What they cost together as planned, and what they would at least.
+        gap_ratio: By what part of it the cost may be above the least there is.
+        saved_s: What that saves against one pod at a time, as seconds of transfers.
+    """
+
+    pods: int
+    placed: int
+    is_contested: bool
+    cost: float
+    bound: float
+    gap_ratio: float
+    saved_s: float
+
+
 class Scheduled(Command, frozen=True):
     """A pod is bound, so many seconds after its turn came."""
 

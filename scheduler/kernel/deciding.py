@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from scheduler import config, errors
 from scheduler.engine import byname, decision
 from scheduler.kernel import (
+    batching,
     bindings,
     commands,
     delaying,
@@ -34,7 +33,9 @@ class Deciding:
     """Gives pods their turns.
 
     Args:
-        seed: Of all draws among nodes that tie.
+        engines: Who decides.
+        draw: Numbers that decide among nodes that tie.
+        batches: Who waits for others with which it is placed.
         known: The cluster.
         waiting: Whose turn comes.
         of_groups: Which pods are decided together.
@@ -50,7 +51,9 @@ class Deciding:
         self,
         *,
         settings: config.Settings,
-        seed: int,
+        engines: byname.Engines,
+        draw: Callable[[], int],
+        batches: batching.Batching,
         known: world.World,
         waiting: queue.Queue,
         of_groups: groups.Groups,
@@ -65,8 +68,9 @@ class Deciding:
         out: list[commands.Command],
     ) -> None:
         self._settings = settings
-        self._engines = byname.Engines(settings)
-        self._chance = np.random.PCG64(seed)
+        self._engines = engines
+        self._draw = draw
+        self._batches = batches
         self._world = known
         self._queue = waiting
         self._groups = of_groups
@@ -88,7 +92,7 @@ class Deciding:
             self._hold_back(entry, self._record(entry), group.fault, None)
         elif group is not None:
             self._queue.put_aside(entry, {queue.GANG: group.key})
-        elif (one := self._try(entry)) is not None and not (one.found.node and self._delaying.holds(one)):
+        elif (one := self._try(entry, joins=True)) is not None and not (one.found.node and self._delaying.holds(one)):
             self._delaying.came_to(entry, one.found.node)
             if one.found.node:
                 self._assume(one)
@@ -140,8 +144,13 @@ class Deciding:
         self._out.append(commands.Unplaced(entry.pod, record))
         self._queue.put_back(entry, {queue.GANG: group} if group else {queue.UNSUPPORTED: None})
 
-    def _try(self, entry: queue.Entry, *, asks: bool = True) -> tried.Tried | None:
-        """Decide about a pod; None: it waits for an answer about its data, or is told what went wrong."""
+    def _try(self, entry: queue.Entry, *, asks: bool = True, joins: bool = False) -> tried.Tried | None:
+        """Decide about a pod; None: it waits for an answer about its data, or for others, or is told what went wrong.
+
+        Args:
+            asks: Whether it may have to wait for an answer.
+            joins: Whether it may have to wait for others.
+        """
         pod = entry.pod
         record = None
         try:
@@ -150,15 +159,19 @@ class Deciding:
                 self._queue.ask(entry)
                 self._out.append(commands.AskData(pod, entry.arrived))
                 return None
-            entry.is_cleared = False
+            if joins and self._batches.takes(entry):
+                return None
+            share, entry.share, entry.is_gathered, entry.is_cleared = entry.share, None, False, False
+            if share is not None:
+                share.of.done(entry.uid)
             record = self._record(entry)
             self._journal.add(record)
             self._report_problems(entry, asked, record)
             view = self._world.view()
-            record.draw = self._chance.random_raw() >> 1
+            record.draw = self._draw()
             engine = self._engines.of(pod)
-            found = engine.decide(view, asked, record.draw)
-            record.fill(found, view)
+            found = engine.decide(view, asked, record.draw, share=share)
+            record.fill(found, view, share)
         except errors.InputError as error:
             self._give_up(entry, record, str(error))
             return None

@@ -10,13 +10,41 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from typing import Final
 
-from scheduler.engine import decision
+from scheduler.engine import decision, joint
 from scheduler.state import facts, snapshot
 
 CAPACITY = 1000
+KEPT: Final = "kept"
+LEFT: Final = "left"
+OVERRULED: Final = "overruled"
 NODE_TYPES: Final = {facts.EDGE: "edge", facts.CLOUD: "cloud"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Jointly:
+    """A pod's part in a plan for several.
+
+    Attributes:
+        others: How many pods it was planned with.
+        node: Where it was to go.
+        outcome: ``kept``, if it went there; ``left``, if something that nobody else needed was cheaper by then;
+            ``overruled``, if that node did not pass the filters any more.
+        alone: Where it would have gone if each had taken what is best for it; "" for nowhere.
+        forgone_s: By how many seconds of transfers, or what is worth as much, that would have been better for it.
+        saved_s: What the plan saves all its pods together, likewise.
+        gap_ratio: By what part of it the cost of the plan may be above the least there is.
+    """
+
+    others: int
+    node: str
+    outcome: str
+    alone: str
+    forgone_s: float
+    saved_s: float
+    gap_ratio: float
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,9 +71,10 @@ class Record:
     unknown: tuple[str, ...] = ()  # urns of which nobody knows a copy
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)  # urns that can be had nowhere now, and why
     problems: tuple[str, ...] = ()  # annotations that were ignored
+    jointly: Jointly | None = None  # if it was planned for together with others
 
-    def fill(self, found: decision.Decision, view: snapshot.Snapshot) -> None:
-        """Take in what was decided, on the view that it was decided on."""
+    def fill(self, found: decision.Decision, view: snapshot.Snapshot, share: joint.Share | None = None) -> None:
+        """Take in what was decided, on the view that it was decided on, with a share in a plan."""
         self.node, self.message = found.node, found.full_message
         self.profile = found.profile.name if found.profile is not None else ""
         self.deciding, self.data_s = found.deciding, found.data_s
@@ -55,8 +84,24 @@ class Record:
             self.transfers = tuple(found.transfers(view))
             self.unknown = data.unknown
             self.unavailable = found.unavailable
+        if share is not None:
+            self.jointly = _jointly(share, found, view)
         if found.node:
             self.node_type = NODE_TYPES.get(view.node_type.item(view.index_of[found.node]), "unknown")
+
+
+def _jointly(share: joint.Share, found: decision.Decision, view: snapshot.Snapshot) -> Jointly:
+    planned = view.index_of.get(share.node, -1)
+    passed = planned >= 0 and found.choice is not None and math.isfinite(found.choice.cost.item(planned))
+    return Jointly(
+        others=share.of.size - 1,
+        node=share.node,
+        outcome=KEPT if found.node == share.node else LEFT if passed else OVERRULED,
+        alone=share.alone,
+        forgone_s=share.forgone_s,
+        saved_s=share.of.saved_s,
+        gap_ratio=share.of.gap_ratio,
+    )
 
 
 class Journal:

@@ -1,7 +1,7 @@
 """Scheduling as a state machine: each event changes the state, and what is to be done about it comes back as commands.
 
     handle(event)          the cluster, a pod that waits, or the answer to a command
-    step(now, time, n)     time has passed: decide up to n pods, the most urgent first
+    step(now, time, n)     time has passed: decide up to n pods, the most urgent first, or plan for some together
 
 A decision is taken on the state as it is, and assumed in it at once, so that the next one sees it taken; no event comes
 in between. All that the outside brings (objects, answers, time, the seed of all chance) comes in through these two
@@ -10,8 +10,9 @@ here waits, nor knows of an event loop, a network, a clock or Kopf; who drives i
 (scheduler.live.driver).
 
 The order of the layers below: World keeps what is known of the cluster and says whom a change may help, Queue holds who
-waits, Deciding has pods decided about, Reserving and Settling take what was decided to its end, before its Binding and
-after, Preempting makes room where nothing fits, Journal has the last decisions.
+waits, Batching has some wait for each other, Deciding has pods decided about, Reserving and Settling take what was
+decided to its end, before its Binding and after, Preempting makes room where nothing fits, Journal has the last
+decisions.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from scheduler import config
 from scheduler.api import core
+from scheduler.engine import byname
 from scheduler.kernel import (
+    batching,
     commands,
     deciding,
     delaying,
@@ -93,9 +98,22 @@ class Kernel:
         self.delaying = delaying.Delaying(
             settings=settings, known=self.world, waiting=self.queue, clock=lambda: self.now_s, out=self._out
         )
+        self._chance = np.random.PCG64(seed)
+        engines = byname.Engines(settings)
+        self._batches = batching.Batching(
+            window_s=settings.batch_window_s,
+            known=self.world,
+            waiting=self.queue,
+            engines=engines,
+            draw=self._draw,
+            clock=lambda: self.now_s,
+            out=self._out,
+        )
         self._deciding = deciding.Deciding(
             settings=settings,
-            seed=seed,
+            engines=engines,
+            draw=self._draw,
+            batches=self._batches,
             known=self.world,
             waiting=self.queue,
             of_groups=self._groups,
@@ -154,8 +172,14 @@ class Kernel:
         self.state.durations.at(self.now_s, wall_s)
         self._out += self.bindings.sweep(now_s)
         self._reserving.sweep(now_s)
-        while budget > 0 and self.bindings.free > 0 and (entry := self.queue.pop()) is not None:
+        while budget > 0 and self.bindings.free > 0:
             budget -= 1
+            if self._batches.is_due():
+                self._batches.plan()
+                continue
+            entry = self.queue.pop()
+            if entry is None:
+                break
             if self.state.is_placed(entry.uid) or entry.uid in self.bindings or entry.uid in self.reservations:
                 # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
                 self.queue.bind(entry)
@@ -178,10 +202,14 @@ class Kernel:
         until_end_s = self.reservations.ends_in_s(self.now_s)
         if until_sweep_s is None or (until_end_s is not None and until_end_s < until_sweep_s):
             until_sweep_s = until_end_s
-        until_turn_s = self.queue.wait_s() if self.bindings.free > 0 else None
-        if until_sweep_s is None or until_turn_s is None:
-            return until_turn_s if until_sweep_s is None else until_sweep_s
-        return min(until_sweep_s, until_turn_s)
+        waits = [until_sweep_s]
+        if self.bindings.free > 0:
+            waits += [self.queue.wait_s(), self._batches.wait_s()]
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def _draw(self) -> int:
+        """A number by chance, 0 and up."""
+        return self._chance.random_raw() >> 1
 
     def _begin(self, now_s: float) -> None:
         self.sequence += 1

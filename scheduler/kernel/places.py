@@ -17,6 +17,7 @@ class Place(enum.Enum):
     HELD = "held"
     CROWDED = "crowded"
     ASKED = "asked"
+    GATHERED = "gathered"
     IN_CYCLE = "in-cycle"
     BINDING = "binding"
     GONE = "gone"
@@ -24,7 +25,15 @@ class Place(enum.Enum):
     __hash__ = object.__hash__  # enum's own is Python, and is asked for thirty times a pod
 
 
-AWAKE = (Place.ACTIVE, Place.BACKOFF, Place.ERROR_BACKOFF, Place.HELD, Place.CROWDED, Place.ASKED)
+AWAKE = (
+    Place.ACTIVE,
+    Place.BACKOFF,
+    Place.ERROR_BACKOFF,
+    Place.HELD,
+    Place.CROWDED,
+    Place.ASKED,
+    Place.GATHERED,
+)
 
 
 class Room(enum.Enum):

@@ -13,7 +13,7 @@ and every sleeper is tried again after five minutes, in case a wake-up was misse
 A pod whose turn came too early, as something about its data is about to be known, is held: it goes back to its rank
 when it is released, or at the latest after the time given. One whose namespace has its share of bindings under way is
 crowded out until one of them ends. Nobody else waits for either; but before anybody less urgent is decided, it is, and
-then only its binding waits.
+then only its binding waits. Who is to be placed together with others is gathered meanwhile (scheduler.kernel.batching).
 
 Gated pods have room of their own, so that they take none of the others'. Where there is no room, who is idle makes way
 before who is not, and the least urgent before the others; what makes way is counted, and found again by the next list.
@@ -23,6 +23,7 @@ The queue is synchronous, belongs to the loop's thread, and takes its time from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -35,6 +36,7 @@ FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 UNSUPPORTED = "unsupported"  # refuses who needs what is not built
 GANG = "GangScheduling"  # refuses who waits for others of its group
+_READY: Final = frozenset({places.Place.ACTIVE, places.Place.ASKED})
 
 Place = places.Place
 Entry = waiters.Entry
@@ -74,6 +76,7 @@ class Queue:
         # Who waits, the least urgent first.
         self._least: dict[places.Room, lines.Line] = {room: lines.Line() for room in places.Room}
         self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
+        self._joining = lines.Line()  # who is ready, or asked about, and would join others of its kind
         self.asleep = waiters.Sleepers()
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
@@ -116,8 +119,9 @@ class Queue:
             elif not pod.spec.scheduling_gates:
                 self._drop(entry)
         elif changed:
-            entry.annotations_reported = False
-            if entry.place is Place.HELD:
+            entry.annotations_reported = entry.is_gathered = False
+            entry.share = None
+            if entry.place in {Place.HELD, Place.GATHERED}:
                 self.rouse(entry)
             elif entry.place is Place.UNSCHEDULABLE:
                 return before
@@ -166,12 +170,23 @@ class Queue:
     def pop(self) -> Entry | None:
         """The next pod to decide, or None if none is ready."""
         self._mature()
-        head = self._active.head() or self._backoff.head()
+        head = self._active.head() or (self._backoff.head() if self._is_idle else None)
         if head is None:
             return None
         entry = self._entries[head[1]]
         self._move(entry, Place.IN_CYCLE)
         return entry
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether there is nothing to do but for those who back off."""
+        return not self._active and not self.lines[Place.GATHERED]
+
+    def next_priority(self) -> int | None:
+        """How urgent the next pod is, if one is ready."""
+        self._mature()
+        head = self._active.head()
+        return self._entries[head[1]].pod.spec.priority if head is not None else None
 
     def overtaken(self, entry: Entry) -> Entry:
         """Who is to be decided when it is a pod's turn: the first of a crowd that is more urgent; then it waits on."""
@@ -185,7 +200,7 @@ class Queue:
 
     def wait_s(self) -> float | None:
         """Seconds until `pop` may have something by the mere passing of time; None if it never will."""
-        if self._active or self._backoff:
+        if self._active or (self._backoff and self._is_idle):
             return 0.0
         due = [head[0][0] for line in self._timed if line and (head := line.head()) is not None]
         return max(0.0, min(due) - self._clock()) if due else None
@@ -202,6 +217,22 @@ class Queue:
             self.hold(entry, until)
         elif entry.place is Place.ASKED:
             self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+
+    def has_company(self, priority: int) -> bool:
+        """Whether somebody else of this priority is ready, or about to be, who would join others of its kind."""
+        head = self._joining.head()
+        return head is not None and -head[0][0] == priority
+
+    def gather(self, entry: Entry) -> None:
+        """It waits for others with which it is to be placed."""
+        if entry.place is not Place.GONE:
+            entry.is_gathered = True
+            self._move(entry, Place.GATHERED)
+
+    def disperse(self, entry: Entry) -> None:
+        """It need not wait for others any more: its turn is for itself, and before all as urgent, as it came before."""
+        if entry.place is Place.GATHERED:
+            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, -math.inf)
 
     def bind(self, entry: Entry) -> None:
         """A node is found: the pod waits for its binding to be confirmed."""
@@ -323,6 +354,9 @@ class Queue:
             self._leave(entry)
         entry.place = place
         self.lines[place].add(entry.uid, key)
+        entry.is_counted = place in _READY and entry.joins
+        if entry.is_counted:
+            self._joining.add(entry.uid, (-entry.pod.spec.priority,))
         room = places.ROOM_OF.get(place)
         if room is not None:
             self._least[room].add(entry.uid, (entry.pod.spec.priority, -entry.queued))
@@ -330,6 +364,8 @@ class Queue:
     def _leave(self, entry: Entry) -> None:
         uid = entry.uid
         self.lines[entry.place].discard(uid)
+        if entry.is_counted:
+            self._joining.discard(uid)
         room = places.ROOM_OF.get(entry.place)
         if room is not None:
             self._least[room].discard(uid)

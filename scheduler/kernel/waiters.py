@@ -7,12 +7,14 @@ import types
 from collections.abc import Hashable, Mapping
 from typing import Final
 
-from scheduler.api import core
+from scheduler.api import core, names
+from scheduler.engine import joint
 from scheduler.kernel import places
 from scheduler.plugins import request
 
 Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
 NOBODY: Final[Mapping[str, Asked]] = types.MappingProxyType({})
+_OF_DATA: Final = (names.DATA_PREFIX, names.EVENT_DATA, names.DATA_SOURCES)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -31,6 +33,9 @@ class Entry:
     refused_by: Mapping[str, Asked] = dataclasses.field(default_factory=lambda: NOBODY)
     asked: request.PodRequest | None = None  # the pod made ready for decisions, once that was needed
     is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
+    is_gathered: bool = False  # it has waited for others of its batch: its next turn is for itself
+    share: joint.Share | None = None  # its part of what was planned with these, if there was something to gain
+    is_counted: bool = False  # among those of whom others of its kind may expect that they join them
     is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
     is_roused: bool = False  # something happened meanwhile
     annotations_reported: bool = False
@@ -44,6 +49,21 @@ class Entry:
     @property
     def namespace(self) -> str:
         return self.pod.metadata.namespace
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is to be placed together with others of its kind: it has data, and no turn of its own yet.
+
+        As far as can be seen: before it is read, by the names of its annotations.
+        """
+        if self.is_gathered or self.delayed_s is not None:
+            return False
+        if self.pod.spec.scheduling_group is not None or self.pod.status.nominated_node_name:
+            return False
+        if self.asked is not None:
+            return bool(self.asked.transfers)
+        annotations = self.pod.metadata.annotations
+        return bool(annotations) and any(key.startswith(_OF_DATA) for key in annotations)
 
 
 class Sleepers:

@@ -240,7 +240,7 @@ class _Process:
 
     def _watch_counters(self) -> None:
         counted = {
-            "active": (places.Place.ACTIVE, places.Place.ASKED, places.Place.CROWDED),
+            "active": (places.Place.ACTIVE, places.Place.ASKED, places.Place.GATHERED, places.Place.CROWDED),
             "backoff": (places.Place.BACKOFF, places.Place.ERROR_BACKOFF, places.Place.HELD),
             "unschedulable": (places.Place.UNSCHEDULABLE,),
             "gated": (places.Place.GATED,),

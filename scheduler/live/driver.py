@@ -62,7 +62,7 @@ class Driver:
         self.changed.set()
 
     def step(self) -> None:
-        """Decide what is ready, one pod."""
+        """Decide what is ready, one pod, or plan for some together."""
         turn = events.Turn(self.clock(), self._wall(), DECIDED_AT_ONCE)
         decisions = self.kernel.journal
 
@@ -72,6 +72,9 @@ class Driver:
             if decisions.added > before and decisions.latest is not None:
                 decisions.latest.decide_s = self.clock() - turn.now_s
                 self._metrics.decided(decisions.latest.decide_s)
+            for one in followed:
+                if isinstance(one, commands.Planned):
+                    self._metrics.planned(one.pods, one.gap_ratio, self.clock() - turn.now_s)
             return followed
 
         self._take(turn, decide)

@@ -10,7 +10,7 @@ import asyncio
 import datetime
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -20,6 +20,9 @@ from scheduler.kube import client, events
 from scheduler.live import binder, cycle, evictor, following, metrics, reports, reserver, teller, upkeep
 
 log = structlog.get_logger(__name__)
+
+# Where pods are for whom something is to be done.
+BUSY: Final = (places.Place.ACTIVE, places.Place.GATHERED, places.Place.CROWDED, places.Place.BINDING)
 
 
 class Leading:
@@ -49,7 +52,7 @@ class Leading:
             settings.scheduler_name,
             socket.gethostname(),
             failures=failures,
-            backlog=lambda: pods.count(places.Place.ACTIVE, places.Place.CROWDED, places.Place.BINDING),
+            backlog=lambda: pods.count(*BUSY),
             clock=clock,
         )
         self.reporter = reports.Reporter(api=api, sink=self.sink, now=now, failures=failures)

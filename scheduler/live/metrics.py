@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import prometheus_client as prometheus
 
+from scheduler.kernel import journal
 from scheduler.kube import mishaps
 from scheduler.live import tallies
 
@@ -41,6 +42,9 @@ PARTS = (
     "upkeep",
     "sweep",
 )
+BATCH_BUCKETS = tuple(float(2**n) for n in range(1, 8))
+GAP_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+JOINTLY = (journal.KEPT, journal.LEFT, journal.OVERRULED)
 EVICTED = ("deleted", "gone", "failed")
 UPKEEP = ("created", "deleted", "labelled", "expected", "cleaned", "available", "evicted", "refused", "full")
 
@@ -130,6 +134,30 @@ class Metrics:
             "scheduler_scheduling_algorithm_duration_seconds",
             "The decision alone: filters, costs, choice.",
             buckets=DURATION_BUCKETS,
+            among=registry,
+        )
+        self._batch_size = tallies.Histogram(
+            "data_locality_scheduler_batch_size",
+            "Pods with data that were planned for together.",
+            buckets=BATCH_BUCKETS,
+            among=registry,
+        )
+        self._batch_gap = tallies.Histogram(
+            "data_locality_scheduler_batch_gap_ratio",
+            "By what part of it the cost of such a plan may be above the least there is (certified by a lower bound).",
+            buckets=GAP_BUCKETS,
+            among=registry,
+        )
+        self._batch_s = tallies.Histogram(
+            "data_locality_scheduler_batch_seconds",
+            "How long such a plan took to make.",
+            buckets=DURATION_BUCKETS,
+            among=registry,
+        )
+        self._batch_pods = tallies.Counter(
+            "data_locality_scheduler_batch_pods",
+            "Pods bound where planned (kept), where it was cheaper by then (left), or where they could (overruled).",
+            ["outcome"],
             among=registry,
         )
         self._binds = tallies.Counter(
@@ -224,6 +252,8 @@ class Metrics:
             self._duration.begin(result, profile)
         for outcome in EVICTED:
             self._evictions.add(outcome, by=0)
+        for outcome in JOINTLY:
+            self._batch_pods.add(outcome, by=0)
         for what in UPKEEP:
             self._upkeep.add(what, by=0)
 
@@ -261,6 +291,16 @@ class Metrics:
 
     def decided(self, seconds: float) -> None:
         self._algorithm.observe(seconds)
+
+    def planned(self, pods: int, gap_ratio: float, seconds: float) -> None:
+        """So many pods were planned for together."""
+        self._batch_size.observe(pods)
+        self._batch_gap.observe(gap_ratio)
+        self._batch_s.observe(seconds)
+
+    def placed_jointly(self, outcome: str) -> None:
+        """A pod with a part in a plan is bound: one of JOINTLY."""
+        self._batch_pods.add(outcome)
 
     def attempted(self, result: str, seconds: float, profile: str) -> None:
         """An attempt ended with one of RESULTS; the profile is the scheduler that the pod names, as upstream has it."""

@@ -19,6 +19,7 @@ import structlog
 
 from scheduler import errors
 from scheduler.api import core
+from scheduler.kernel import journal
 from scheduler.kube import client, events, lanes, mishaps
 
 log = structlog.get_logger(__name__)
@@ -69,8 +70,11 @@ class Reporter:
         self._lanes = lanes.Lanes(most=CONDITION_LANES)
         self._turns: asyncio.Queue[str] = asyncio.Queue()
 
-    def scheduled(self, pod: core.Pod, node: str) -> None:
+    def scheduled(self, pod: core.Pod, node: str, jointly: journal.Jointly | None = None) -> None:
+        """A pod is bound; ``jointly``: it was planned for together with others."""
         note = f"Successfully assigned {pod.key} to {node}"
+        if jointly is not None:
+            note += f", placed jointly with {jointly.others} others{_bargain(jointly)}"
         self._emit(pod, type="Normal", reason="Scheduled", action="Binding", note=note)
 
     def unschedulable(self, pod: core.Pod, message: str, node: str | None = None) -> None:
@@ -226,6 +230,15 @@ class Reporter:
         # The version makes the server refuse what would undo a binding made meanwhile, or hit another pod of the name.
         meta = {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version}
         return {"metadata": meta, "status": written}
+
+
+def _bargain(jointly: journal.Jointly) -> str:
+    """What came of it that a pod was planned for together with others."""
+    saved = f", which saves {jointly.saved_s:.3g} s of transfers in all" if jointly.saved_s > 0 else ""
+    if jointly.alone in {"", jointly.node}:
+        return saved
+    how = f"{abs(jointly.forgone_s):.3g} s {'better' if jointly.forgone_s >= 0 else 'worse'} for it"
+    return f"{saved}; by itself it would have gone to {jointly.alone}, {how}"
 
 
 def condition_on(pod: core.Pod, condition: core.PodCondition, now: datetime.datetime) -> dict[str, object]:

@@ -33,6 +33,7 @@ class Teller:
         self._reporter = reporter
         self._metrics = counters
         self._on_bound = on_bound
+        scheduling.on(commands.Planned, self._planned)
         scheduling.on(commands.Scheduled, self._scheduled)
         scheduling.on(commands.Delayed, self._delayed)
         scheduling.on(commands.DelayOver, self._delay_over)
@@ -46,10 +47,20 @@ class Teller:
         scheduling.on(commands.Freed, self._freed)
         scheduling.on(commands.Defect, self._defect)
 
+    def _planned(self, told: commands.Planned) -> None:
+        log.info(
+            "pods planned for together",
+            pods=told.pods,
+            placed=told.placed,
+            contested=told.is_contested,
+            gap_ratio=round(told.gap_ratio, 6),
+            saved_s=round(told.saved_s, 6),
+        )
+
     def _scheduled(self, told: commands.Scheduled) -> None:
         self._metrics.attempted("scheduled", told.elapsed_s, told.pod.spec.scheduler_name)
         for tell in (
-            functools.partial(self._reporter.scheduled, told.pod, told.record.node),
+            functools.partial(self._reporter.scheduled, told.pod, told.record.node, told.record.jointly),
             functools.partial(self._count, told.pod, told.record),
             functools.partial(self._on_bound, told.pod, told.record.transfers),
         ):
@@ -59,6 +70,8 @@ class Teller:
     def _count(self, pod: core.Pod, record: journal.Record) -> None:
         """Count and log a pod that is bound."""
         self._metrics.placed(node_type=record.node_type, workload_type=record.profile)
+        if record.jointly is not None:
+            self._metrics.placed_jointly(record.jointly.outcome)
         if record.transfers:
             remote = [transfer for transfer in record.transfers if transfer.remote]
             remote_bytes = sum(transfer.size_bytes for transfer in remote)

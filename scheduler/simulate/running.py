@@ -255,6 +255,7 @@ class _Simulation:
 
 
 _TELL_ONLY: Final = (
+    commands.Planned,
     commands.Scheduled,
     commands.NotBound,
     commands.Unsettled,

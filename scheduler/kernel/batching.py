@@ -1,0 +1,149 @@
+"""Pods with data that are ready at about the same time are placed together: gathered for a moment, then planned for.
+
+A pod with data whose turn comes waits if another one of its priority is ready, too, or was so just now. It waits for at
+most the window of the settings, counted from the first of them; only while more keep coming; and not once somebody
+less urgent has a turn: before that, they have theirs. Then one step plans for all of them (scheduler.engine.joint), and
+each has a turn of its own, in the order of the queue, at which it is decided with its share in the plan. A pod that has
+nobody to wait for is decided at once, and so is every pod without data.
+
+Batches are of one priority, and the most urgent one is planned for first, so that nobody gives way to the less urgent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Final
+
+from scheduler.engine import byname, joint
+from scheduler.kernel import commands, queue, waiters, world
+from scheduler.plugins import request
+
+MOST: Final = 128  # pods of one plan: what is planned for within the 50 ms that a step may take, on 5,000 nodes
+# For how long after the last one others are thought to keep coming: the watch tells of pods that are created together
+# some milliseconds apart.
+PAUSE_S: Final = 0.005
+STEPS: Final = 2000  # of the solver: some 10 us each
+
+
+@dataclasses.dataclass(slots=True)
+class _Window:
+    """Pods of one priority that are gathered, from when the first came to when the last did."""
+
+    since_s: float
+    last_s: float
+    entries: dict[str, waiters.Entry]  # by uid; some have left
+
+
+class Batching:
+    """Who waits for whom, and what is planned.
+
+    Args:
+        window_s: For how long a pod is to wait for others at most; 0: none does, and each is placed by itself.
+        known: The cluster.
+        waiting: Whose turn comes.
+        engines: What nodes cost whom.
+        draw: Seeds of all chance.
+        clock: When the input was taken in that is being dealt with.
+        out: Where commands go.
+    """
+
+    def __init__(
+        self,
+        *,
+        window_s: float,
+        known: world.World,
+        waiting: queue.Queue,
+        engines: byname.Engines,
+        draw: Callable[[], int],
+        clock: Callable[[], float],
+        out: list[commands.Command],
+    ) -> None:
+        self._window_s = window_s
+        self._world = known
+        self._queue = waiting
+        self._engines = engines
+        self._draw = draw
+        self._clock = clock
+        self._out = out
+        self._windows: dict[int, _Window] = {}  # by priority
+        self._last = 0, -math.inf  # priority of the last pod with data whose turn came, and when
+
+    def takes(self, entry: waiters.Entry) -> bool:
+        """Whether a pod whose turn has come, of whose data all is known, waits for others."""
+        if self._window_s <= 0 or not entry.joins:
+            return False
+        now_s, priority = self._clock(), entry.pod.spec.priority
+        window = self._windows.get(priority)
+        came, self._last = self._last, (priority, now_s)
+        if window is None:
+            is_alone = came[0] != priority or now_s - came[1] >= PAUSE_S
+            if is_alone and not self._queue.has_company(priority):
+                return False
+            window = self._windows[priority] = _Window(now_s, now_s, {})
+        window.last_s = now_s
+        window.entries[entry.uid] = entry
+        self._queue.gather(entry)
+        return True
+
+    def is_due(self) -> bool:
+        """Whether it is time to plan, rather than to decide about the next pod of the queue."""
+        if not self._windows:
+            return False
+        first, ready = max(self._windows), self._queue.next_priority()
+        if ready is not None and ready != first:
+            return ready < first
+        return self._in_s() <= 0
+
+    def wait_s(self) -> float | None:
+        """Seconds until there may be something to plan by the mere passing of time; None if nobody waits for that."""
+        return max(0.0, self._in_s()) if self._windows else None
+
+    def _in_s(self) -> float:
+        now_s = self._clock()
+        return min(self._ends_s(priority, window) for priority, window in self._windows.items()) - now_s
+
+    def _ends_s(self, priority: int, window: _Window) -> float:
+        """When a window ends; whichever is the first one to end, more urgent ones end with it."""
+        if len(window.entries) >= MOST:
+            return window.last_s
+        latest_s = window.since_s + self._window_s
+        return latest_s if self._queue.has_company(priority) else min(latest_s, window.last_s + PAUSE_S)
+
+    def plan(self) -> None:
+        """Plan for the most urgent of those who are gathered; each then has its turn."""
+        window = self._windows.pop(max(self._windows))
+        entries = [entry for entry in window.entries.values() if entry.place is queue.Place.GATHERED]
+        try:
+            if len(entries) > 1:
+                self._plan(entries)
+        except Exception as bug:  # noqa: BLE001 (costs this plan alone: each is decided by itself)
+            self._out.append(commands.Defect("cycle", entries[0].pod.key, bug))
+        for entry in entries:
+            self._queue.disperse(entry)
+
+    def _plan(self, entries: list[waiters.Entry]) -> None:
+        view = self._world.view()
+        wishes: list[joint.Wish] = []
+        for entry in entries:
+            entry.asked = entry.asked or request.prepare(entry.pod)
+            wish = self._engines.of(entry.pod).wish(view, entry.asked)
+            if wish is not None:
+                wishes.append(wish)
+        if len(wishes) < 2:
+            return
+        plan = joint.plan(view, wishes, steps=STEPS, seed=self._draw())
+        for entry in entries:
+            entry.share = plan.shares.get(entry.uid)
+        self._out.append(
+            commands.Planned(
+                pods=plan.size,
+                placed=len(plan.shares) if plan.is_contested else plan.size,
+                is_contested=plan.is_contested,
+                cost=plan.cost,
+                bound=plan.bound,
+                gap_ratio=plan.gap_ratio,
+                saved_s=plan.saved_s,
+            )
+        )
