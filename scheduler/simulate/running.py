@@ -92,6 +92,7 @@ class _Simulation:
         self._time = agenda.Agenda()
         self._inbox: collections.deque[events.Event] = collections.deque()
         self._due_s = math.inf  # when the scheduler wants its next turn
+        self._told_s = 0.0  # when it was told something last, or had a turn
         self._ground = ground.Ground(given)
         carried = flows.Flows()
         view = self._ground.view
@@ -206,20 +207,22 @@ class _Simulation:
         """Let the scheduler know and decide all that it can now."""
         idle = 0
         while True:
-            while self._inbox:
-                self._perform(self._subject.handle(self._inbox.popleft()))
             now_s = self._time.now_s
+            while self._inbox:
+                self._told_s = now_s
+                self._perform(self._subject.handle(self._inbox.popleft()))
             wait_s = self._subject.wait_s()
             if wait_s is None:
                 self._due_s = math.inf
                 return
-            if wait_s > 0:
-                # A wait that is lost in rounding would be waited for for ever.
-                self._due_s = max(now_s + wait_s, math.nextafter(now_s, math.inf))
+            # A wait that is lost in rounding would be waited for for ever.
+            self._due_s = max(self._told_s + wait_s, math.nextafter(self._told_s, math.inf)) if wait_s > 0 else now_s
+            if self._due_s > now_s:
                 return
             if idle == _PATIENT_STEPS:
                 raise RuntimeError(f"{self._arm} asks for its turn over and over, and does nothing")
             idle += 1
+            self._told_s = now_s
             followed = self._subject.step(now_s, clock.wall_s(now_s), 1)
             if followed:
                 idle = 0

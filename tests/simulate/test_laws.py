@@ -72,6 +72,7 @@ def scenarios(draw: st.DrawFn) -> scenario.Scenario:
             scenario.Image(name="big:1", size_bytes=50 * MB, registry=draw(st.sampled_from(["n3", "external:r9/z"]))),
         ),
         keeps_inputs=draw(st.booleans()),
+        settings=draw(st.sampled_from([worlds.SETTINGS, worlds.TOGETHER])),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from scheduler import config
@@ -20,7 +21,9 @@ NETWORK = config.Network(
     cross_region=config.Link(10 * MB, 1.0),
     edge_cloud=config.Link(5 * MB, 2.0),
 )
-SETTINGS = config.Settings(network=NETWORK, seed=1)
+TOGETHER = config.Settings(network=NETWORK, seed=1)
+# Each pod by itself: for how long some wait for each other would stand in all figures.
+SETTINGS = dataclasses.replace(TOGETHER, batch_window_s=0.0)
 
 
 def node(name: str, *, zone: str = "r1/a", cpu: str = "4", kind: str = "", **changes: Json) -> core.Node:
