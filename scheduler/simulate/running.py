@@ -259,6 +259,8 @@ class _Simulation:
 
 _TELL_ONLY: Final = (
     commands.Planned,
+    commands.Delayed,
+    commands.DelayOver,
     commands.Scheduled,
     commands.NotBound,
     commands.Unsettled,
