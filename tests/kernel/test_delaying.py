@@ -34,7 +34,8 @@ def wanting(name: str = "new", **changes: Any) -> core.Pod:
 
 
 def made(**settings: Any) -> running.Bare:
-    bare = running.Bare(kernel.Kernel(dataclasses.replace(running.SETTINGS, **settings), "home", seed=1))
+    alone = dataclasses.replace(running.SETTINGS, batch_window_s=0.0)  # nobody waits for others, too
+    bare = running.Bare(kernel.Kernel(dataclasses.replace(alone, **settings), "home", seed=1))
     bare.nodes(node("n1"), node("n2", cpu="4"))
     obj = build.as_data_object(build.data_object("photos/a", at=["n1"], size=GB))
     bare.kernel.handle(events.ObjectSeen(bare.now_s, obj))
