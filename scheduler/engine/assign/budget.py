@@ -22,3 +22,7 @@ class Budget:
     def spend(self, cells: int) -> None:
         """Count work on so many numbers at once."""
         self.left -= 1 + cells // _CELLS
+
+    def take(self, steps: int) -> None:
+        """Count work by the step."""
+        self.left -= steps

@@ -18,19 +18,18 @@ def in_turn(pods: standing.Standing) -> None:
                 pods.put(pod, best)
 
 
-def by_regret(pods: standing.Standing, prices: problem.Floats, order: problem.Floats) -> None:
+def by_regret(pods: standing.Standing, prices: problem.Floats) -> None:
     """Each pod that stands nowhere to its cheapest node at these prices; first who loses most by its second choice.
 
     Args:
         pods: Those that stand nowhere are placed if there is room.
         prices: [pods, candidates] what is added to the candidates' costs.
-        order: [pods] what is added to the regret.
     """
     waiting = []
     for pod, node in enumerate(pods.nodes):
         if node < 0:
             best, regret, _ = choice(pods, pod, prices[pod])
-            waiting.append((-regret - order.item(pod), pod, best))
+            waiting.append((-regret, pod, best))
     heapq.heapify(waiting)
     while waiting:
         _, pod, best = heapq.heappop(waiting)
@@ -40,7 +39,7 @@ def by_regret(pods: standing.Standing, prices: problem.Floats, order: problem.Fl
             pods.put(pod, best)
             continue
         best, regret, _ = choice(pods, pod, prices[pod])
-        heapq.heappush(waiting, (-regret - order.item(pod), pod, best))
+        heapq.heappush(waiting, (-regret, pod, best))
 
 
 def choice(pods: standing.Standing, pod: int, prices: problem.Floats | None = None) -> tuple[int, float, float]:

@@ -29,11 +29,13 @@ class Limits(NamedTuple):
         asks: [pods, limits]
         slots: [limits, nodes] index of ``free`` that a pod on the node draws on.
         free: [slots] never negative; more than all pods ask for where nothing limits.
+        units: [slots] the most that any pod asks for there.
     """
 
     asks: problem.Floats
     slots: problem.Ints
     free: problem.Floats
+    units: problem.Floats
 
 
 class Table(NamedTuple):
@@ -84,7 +86,7 @@ def made(given: problem.Problem, rng: np.random.Generator) -> Table:
 def _limits(given: problem.Problem) -> Limits:
     """Those under which some node or domain cannot take all pods at once."""
     pods, nodes = given.costs.shape
-    asks, slots, free = [], [], []
+    asks, slots, free, units = [], [], [], []
     offset = 0
     for ask, room, of in _rows(given):
         total = float(ask.sum())
@@ -94,11 +96,13 @@ def _limits(given: problem.Problem) -> Limits:
         asks.append(ask.astype(np.float64))
         free.append(np.append(room, total + 1))  # the last one for nodes that are in no domain
         slots.append(np.where(of < 0, len(room), of) + offset)
+        units.append(np.full(len(room) + 1, float(ask.max())))
         offset += len(room) + 1
     return Limits(
         asks=np.stack(asks, 1) if asks else np.zeros((pods, 0)),
         slots=np.stack(slots) if slots else np.zeros((0, nodes), np.int64),
         free=np.concatenate(free) if free else np.zeros(0),
+        units=np.concatenate(units) if units else np.zeros(0),
     )
 
 

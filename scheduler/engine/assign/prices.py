@@ -1,0 +1,96 @@
+"""Prices for what is scarce, by subgradient; what they prove; and what they make pods prefer.
+
+If a pod paid for what it takes of each limit, each would choose the node that is cheapest for it with the price. What
+they would pay in all, less what all that is free is worth at these prices, is never more than the best plan costs
+(Lagrangian duality), whatever the prices are. They rise where more is chosen than is free, and fall elsewhere, by
+Polyak's step towards the best plan known: Fisher, The Lagrangian Relaxation Method, Management Science 27 (1981).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from scheduler.engine.assign import budget, problem, table
+
+_PATIENCE: Final = 4  # rounds without a better bound after which steps become half as long
+_KEPT: Final = 0.3  # of the direction before, which dampens swings between two nodes
+
+
+class Priced(NamedTuple):
+    """What prices come to.
+
+    Attributes:
+        of: [slots] the price of one unit.
+        bound: What they prove of the cost of all pods, of which each that is left out costs ``left_out``.
+        left_out: See ``bound``.
+    """
+
+    of: problem.Floats
+    bound: float
+    left_out: float
+
+    def paid(self, prepared: table.Table) -> problem.Floats:
+        """[pods, candidates] what a pod pays for what it takes there."""
+        return _paid(prepared, self.of)
+
+    def bounds(self, missing: int) -> float:
+        """What they prove of plans that leave so many pods out."""
+        return self.bound - missing * self.left_out
+
+
+def none(prepared: table.Table) -> Priced:
+    """Everything for nothing, which proves only that no pod does better than alone."""
+    finite = prepared.costs[np.isfinite(prepared.costs)]
+    left_out = float(finite.max(initial=0) + np.ptp(finite)) if finite.size else 0.0
+    return Priced(np.zeros(len(prepared.limits.free)), -np.inf, left_out)
+
+
+def raised(prepared: table.Table, begin: Priced, upper: float, rounds: int, work: budget.Budget) -> Priced:
+    """Prices that prove more, found from those.
+
+    Args:
+        prepared: The problem.
+        begin: Prices to begin with.
+        upper: What the best plan known costs, with ``left_out`` for each pod that it leaves out.
+        rounds: Steps at most.
+        work: Ends it earlier when it is used up.
+    """
+    asks, slots, free, scale = prepared.limits
+    prices, best, best_prices = begin.of.copy(), begin.bound, begin.of
+    direction = np.zeros(len(free))
+    length, stuck = 1.0, 0
+    pods = np.arange(len(asks))
+    for _ in range(rounds):
+        if work.left <= 0 or best >= upper - prepared.least:
+            break
+        work.spend(prepared.at.size * (1 + len(slots)))
+        costs = prepared.at + _paid(prepared, prices)
+        chosen = costs.argmin(1)
+        least = np.minimum(np.minimum(costs[pods, chosen], prepared.beyond), begin.left_out)
+        bound = float(least.sum() - prices @ free)
+        if bound > best + prepared.least:
+            best, best_prices, stuck = bound, prices, 0
+        else:
+            stuck += 1
+            if stuck >= _PATIENCE:
+                length, stuck = length / 2, 0
+        taken = -free
+        goes = costs[pods, chosen] <= least
+        for ask, at in zip(asks.T, prepared.slots, strict=True):
+            taken += np.bincount(at[pods, chosen][goes], ask[goes], len(free))
+        slope = np.where((prices > 0) | (taken > 0), taken / scale, 0)
+        direction = slope + _KEPT * direction
+        norm = float(direction @ direction)
+        if norm < 1e-12:
+            break
+        prices = np.maximum(prices + length * (upper - bound) / norm * direction / scale, 0)
+    return Priced(best_prices, best, begin.left_out)
+
+
+def _paid(prepared: table.Table, prices: problem.Floats) -> problem.Floats:
+    paid = np.zeros(prepared.at.shape)
+    for ask, at in zip(prepared.limits.asks.T, prepared.slots, strict=True):
+        paid += ask[:, None] * prices[at]
+    return paid
