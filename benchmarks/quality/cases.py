@@ -1,0 +1,68 @@
+"""What is compared: each piece of work on each topology it can run on, placed by each arm."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from benchmarks.quality import scenarios
+from benchmarks.quality.scenarios import generated, patterns, synthetic, topologies
+from scheduler.simulate import scenario
+
+PIPELINES: Final = "pipelines"
+OWN: Final = "own"
+"""The topology of work that brings its own nodes."""
+_BATCHES: Final[Mapping[str, tuple[int, int]]] = {"batch-64x50": (64, 50), "batch-128x60": (128, 60)}
+_BURSTS: Final = "bursts"
+_GENERATED: Final = {each.name: each for each in generated.ALL}
+
+WORKS: Final = (*_GENERATED, *patterns.NAMES, _BURSTS, *_BATCHES, PIPELINES)
+
+
+class Case(NamedTuple):
+    """A run: what is placed where, by whom, with which draws."""
+
+    work: str
+    topology: str
+    arm: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.work} on {self.topology} by {self.arm}, seed {self.seed}"
+
+
+def all_of(works: Sequence[str], on: Sequence[str], arms: Sequence[str], seeds: Sequence[int]) -> Iterator[Case]:
+    """Every case; those that are compared with each other follow each other, so that an early end leaves whole rows.
+
+    Args:
+        works: Patterns of names, as of files.
+        on: The topologies.
+        arms: Who places.
+        seeds: Of all draws.
+    """
+    for seed in seeds:
+        for work in WORKS:
+            if not any(fnmatch.fnmatch(work, each) for each in works):
+                continue
+            for topology in (OWN,) if work in _BATCHES or work == PIPELINES else on:
+                for arm in arms:
+                    yield Case(work, topology, arm, seed)
+
+
+def make(case: Case) -> scenario.Scenario:
+    """The scenario of a case.
+
+    Raises:
+        RuntimeError: its workflow has to be generated, and cannot be.
+    """
+    if case.work == PIPELINES:
+        return scenarios.pipelines()
+    if case.work in _BATCHES:
+        pods, nodes = _BATCHES[case.work]
+        return synthetic.batch(pods, nodes, case.seed)
+    topology = topologies.part(case.topology)
+    if case.work == _BURSTS:
+        return synthetic.bursts(topology, case.seed)
+    found = scenarios.workflows([_GENERATED[case.work]]) if case.work in _GENERATED else scenarios.shapes()
+    return dict(found)[case.work](topology)
