@@ -153,6 +153,11 @@ def test_generated_workflows_are_the_same_each_time_and_run_on_any_topology(
     except RuntimeError as error:
         pytest.skip(str(error))
     made = generated.folder(SMALL)
+    mixed = scenarios.mix(topologies.part("edge"), 1, SMALL)
+    assert mixed == scenarios.mix(topologies.part("edge"), 1, SMALL)
+    assert (
+        len({work.arrives_s for work in mixed.works}) == len({work.pod.metadata.namespace for work in mixed.works}) == 2
+    )
     worlds_ = {name: make(topologies.part("edge")) for name, make in scenarios.workflows(SMALL)}
     assert set(worlds_) == {workflow.name for workflow in SMALL}
     for name, world in worlds_.items():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from benchmarks.quality.scenarios import generated, patterns, topologies
 from scheduler import sections
@@ -18,6 +19,7 @@ from scheduler.simulate import reading, scenario
 from scheduler.simulate.reading import assembling, wfformat
 
 _FOLDER: Final = pathlib.Path(__file__).parent
+_MEAN_GAP_S: Final = 60.0  # between workflows that come at random
 
 Maker = Callable[[assembling.Part], scenario.Scenario]
 
@@ -38,6 +40,28 @@ def shapes(seed: int = 1) -> Iterator[tuple[str, Maker]]:
     """By name, what makes a scenario of a small workflow of one shape (benchmarks.quality.scenarios.patterns)."""
     for name in patterns.NAMES:
         yield name, _on(name, patterns.part(name, seed))
+
+
+def mix(
+    topology: assembling.Part, seed: int, asked: Sequence[generated.Workflow] = generated.ALL[: len(generated.RECIPES)]
+) -> scenario.Scenario:
+    """Workflows that come one after another at random, and run beside each other; of each recipe one at most.
+
+    Raises:
+        RuntimeError: the workflows have to be generated, and cannot be.
+    """
+    folder = generated.folder(asked)
+    chance = np.random.default_rng(seed)
+    parts = [topology]
+    arrives_s = 0.0
+    for number in chance.permutation(len(asked)):
+        path = folder / f"{asked[number].name}.json"
+        part = wfformat.part(sections.load(path), path.name)
+        works = tuple(msgspec.structs.replace(work, arrives_s=arrives_s) for work in part.works)
+        parts.append(msgspec.structs.replace(part, works=works))
+        arrives_s += float(chance.exponential(_MEAN_GAP_S))
+    found = assembling.assemble(parts)
+    return msgspec.structs.replace(found, name=f"{len(asked)} workflows on {topology.name}, seed {seed}")
 
 
 def pipelines() -> scenario.Scenario:
