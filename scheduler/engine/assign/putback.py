@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.engine.assign import problem, standing, table
+from scheduler.engine.assign import problem, standing
 
 _LOOKED: Final = 400  # places tried at most
 
@@ -58,7 +58,7 @@ class _Search:
         self._options = {
             pod: [choice for choice in choices if choice[0] <= least[pod] + slack] for pod, choices in options.items()
         }
-        sizes = _sizes(pods.table, group)
+        sizes = pods.table.sizes.tolist()
         self._order = sorted(group, key=lambda pod: (0 if among else len(self._options[pod]), -sizes[pod], pod))
         self._rest = [0.0]  # what those from each on cost at least
         for pod in reversed(self._order):
@@ -97,10 +97,3 @@ class _Search:
                 self._descend(index + 1, cost + pods.cost - before, [*nodes, node])
                 pods.take(pod)
                 pods.cost = before
-
-
-def _sizes(prepared: table.Table, group: list[int]) -> dict[int, float]:
-    """How much each asks for, of all limits, by the most that any pod asks for."""
-    asks = prepared.limits.asks
-    shares = (asks[group] / np.maximum(asks.max(0, initial=0), 1e-12)).sum(1)
-    return dict(zip(group, shares.tolist(), strict=True))

@@ -7,16 +7,19 @@ nowhere, in turn with that: all who stand on a few nodes, so that what is free t
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 
 from scheduler.engine.assign import budget, problem, putback, standing
 
-_GROUP: Final = 7  # pods
+_GROUP: Final = 6  # pods
+_LARGEST: Final = 11  # pods, after many groups of which none could be put back better
 _PACKED: Final = 12  # pods of nodes that are packed anew
+_NODES: Final = 3  # that are packed anew
 _OCCUPANTS: Final = 3  # of one node, at most
-_WISHES: Final = 0.4  # chance that it is the cheapest node that a pod wishes for; else the same of the next
+_WISHES: Final = 1 / math.log(0.6)  # how often it is the cheapest node that a pod wishes for: 0.4; else the next, ...
 
 
 class Rearranging:
@@ -39,18 +42,26 @@ class Rearranging:
         self._wishes: list[list[int]] = np.take_along_axis(pods.table.candidates, self._priced.argsort(1), 1).tolist()
 
     def run(self, bound: float, work: budget.Budget) -> None:
-        """Put groups back until costs are at the bound or the budget is used up."""
+        """Put groups back until costs are at the bound or the budget is used up.
+
+        Groups grow while none is found that can be put back better, and the smallest are tried first again after one.
+        """
         pods = self._pods
-        turn = 0
+        turn, failed = 0, 0
+        excess, occupants = self._excess(), self._occupants()
         while work.left > 0 and (pods.missing or pods.cost > bound + pods.table.least):
-            occupants = self._occupants()
             turn += 1
-            if pods.missing and turn % 2:
+            missing, cost = pods.missing, pods.cost
+            if missing and turn % 2:
                 looked = putback.put_back(pods, *self._crowd(occupants))
             else:
-                looked = putback.put_back(pods, self._group(occupants))
-            work.spend(self._priced.size)
-            work.take(2 * _GROUP + looked // 2)
+                size = min(_GROUP + failed // len(pods.nodes), _LARGEST)
+                looked = putback.put_back(pods, self._group(occupants, excess, size))
+            failed += 1
+            if (missing, cost) != (pods.missing, pods.cost):
+                failed, excess, occupants = 0, self._excess(), self._occupants()
+                work.spend(self._priced.size)
+            work.take(_GROUP + looked // 2)
 
     def _occupants(self) -> dict[int, list[int]]:
         occupants: dict[int, list[int]] = {}
@@ -61,35 +72,44 @@ class Rearranging:
 
     def _crowd(self, occupants: dict[int, list[int]]) -> tuple[list[int], list[int]]:
         """A pod that stands nowhere with all who stand on some nodes, and these nodes: first one that it may go to."""
-        missing = [pod for pod, node in enumerate(self._pods.nodes) if node < 0]
-        group = [missing[int(self._rng.integers(len(missing)))]]
-        may = np.isfinite(self._pods.table.costs[group[0]]).nonzero()[0]
-        if not len(may):
+        pods, rng = self._pods, self._rng
+        missing = [pod for pod, node in enumerate(pods.nodes) if node < 0]
+        group = [missing[int(rng.integers(len(missing)))]]
+        slack = self._slack()
+        may = slack * np.isfinite(pods.table.costs[group[0]])
+        if not may.any():
             return group, []
-        nodes = [int(self._rng.choice(may))]
+        nodes = [int(rng.choice(len(may), p=may / may.sum()))]
         group += occupants.get(nodes[0], ())
-        for node in self._rng.permutation(len(self._pods.table.costs[0])).tolist():
+        # Efraimidis and Spirakis: the largest of powers of chance are a weighted sample.
+        for node in np.argsort(-(rng.random(len(slack)) ** (1 / slack)))[: 4 * _NODES].tolist():
             there = occupants.get(node, [])
             if node not in nodes and len(group) + len(there) <= _PACKED:
                 nodes.append(node)
                 group += there
-            if len(nodes) == _OCCUPANTS:
+            if len(nodes) == _NODES:
                 break
         return group[:_PACKED], nodes
 
-    def _group(self, occupants: dict[int, list[int]]) -> list[int]:
+    def _slack(self) -> problem.Floats:
+        """[nodes] how much is free there, of all limits, each by the most that any pod asks for."""
+        limits = self._pods.table.limits
+        free = np.minimum(self._pods.free / np.maximum(limits.units, 1e-12), 2)
+        slack: problem.Floats = free[limits.slots].sum(0) + 0.01
+        return slack
+
+    def _group(self, occupants: dict[int, list[int]], excess: problem.Floats, size: int) -> list[int]:
         """Pods that stand in each other's way."""
-        rng, wishes = self._rng, self._wishes
-        excess = self._excess()
-        group = [int(rng.choice(len(excess), p=excess / excess.sum()))]
-        for _ in range(4 * _GROUP):
-            wisher = wishes[group[int(rng.integers(len(group)))]]
-            wish = wisher[min(int(rng.geometric(_WISHES)), len(wisher)) - 1]
+        chances = self._rng.random((4 * _LARGEST, 2)).tolist()
+        group = [int(np.searchsorted(excess.cumsum(), self._rng.random() * excess.sum()))]
+        for who, what in chances:
+            wishes = self._wishes[group[int(who * len(group))]]
+            wish = wishes[min(int(math.log1p(-what) * _WISHES), len(wishes) - 1)]
             there = [pod for pod in occupants.get(wish, ()) if pod not in group]
             if len(there) > _OCCUPANTS:
-                there = rng.permutation(there)[:_OCCUPANTS].tolist()
-            group += there[: _GROUP - len(group)]
-            if len(group) == _GROUP:
+                there = self._rng.permutation(there)[:_OCCUPANTS].tolist()
+            group += there[: size - len(group)]
+            if len(group) == size:
                 break
         return group
 

@@ -48,7 +48,7 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
             break
         priced = prices.raised(prepared, priced, upper, _ROUNDS, work)
         now.set([problem.NOWHERE] * pods)
-        greedy.by_regret(now, priced.paid(prepared))
+        greedy.by_regret(now, priced.paid(prepared), large_first=best[0] > 0)
         exchange.improve(now, work)
         best = min(best, (now.missing, now.cost, now.nodes.copy()))
     now.set(best[2])

@@ -47,6 +47,7 @@ class Table(NamedTuple):
             cost infinitely much.
         at: [pods, candidates] what they cost.
         slots: [limits, pods, candidates] what they draw on.
+        sizes: [pods] how much each asks for, of all limits, each by the most that any pod asks for.
         beyond: [pods] the least cost of a node that is no candidate.
         penalty: More than what any plan can save by leaving a pod out.
         least: What saves less saves nothing: the rounding of sums.
@@ -58,6 +59,7 @@ class Table(NamedTuple):
     candidates: problem.Ints
     at: problem.Floats
     slots: problem.Ints
+    sizes: problem.Floats
     beyond: problem.Floats
     penalty: float
     least: float
@@ -76,6 +78,7 @@ def made(given: problem.Problem, rng: np.random.Generator) -> Table:
         candidates=candidates,
         at=np.take_along_axis(costs, candidates, 1),
         slots=limits.slots[:, candidates],
+        sizes=(limits.asks / np.maximum(limits.asks.max(0, initial=0), 1e-12)).sum(1),
         beyond=beyond,
         penalty=penalty,
         least=_TIE * (float(np.abs(costs[np.isfinite(costs)]).max(initial=0)) + 1e-9),
