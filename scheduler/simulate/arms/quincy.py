@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from scheduler.plugins.data import cost
 from scheduler.simulate.arms import base, flow, seen
 from scheduler.state import snapshot
 
@@ -36,9 +37,11 @@ class Quincy:
 
     def __init__(self) -> None:
         self._again_s: float | None = None
+        self._costs: dict[str, tuple[cost.DataCost, seen.Floats]] = {}  # by uid, and what they were found of
 
     def place(self, see: seen.Seen, waiting: Sequence[seen.Waiting]) -> Iterator[base.To]:
         left = list(waiting)
+        self._costs = {one.uid: self._costs[one.uid] for one in waiting if one.uid in self._costs}
         while True:
             fitting = [(one, slots) for one in left if len(slots := see.feasible(one))][:_ROUND]
             if not fitting:
@@ -46,7 +49,7 @@ class Quincy:
                 return
             costs = np.full((len(fitting), see.view.size), np.inf)
             for row, (one, slots) in enumerate(fitting):
-                costs[row, slots] = transfer_costs(see, one)[slots]
+                costs[row, slots] = self._costs_of(see, one)[slots]
             past = np.array([_WAIT_PER_S * (see.now_s - one.since_s) for one, _ in fitting])
             chosen = flow.assign(costs, _slots(see.view, [one for one, _ in fitting]), past)
             placed = set()
@@ -61,6 +64,12 @@ class Quincy:
 
     def again_s(self) -> float | None:
         return self._again_s
+
+    def _costs_of(self, see: seen.Seen, one: seen.Waiting) -> seen.Floats:
+        found, kept = see.cost(one), self._costs.get(one.uid)
+        if kept is None or kept[0] is not found or len(kept[1]) != see.view.size:
+            kept = self._costs[one.uid] = found, transfer_costs(see, one)
+        return kept[1]
 
 
 def transfer_costs(see: seen.Seen, one: seen.Waiting) -> seen.Floats:
@@ -79,13 +88,13 @@ def transfer_costs(see: seen.Seen, one: seen.Waiting) -> seen.Floats:
     own = (_RACK_PER_GB * (near - on_machine) + _CORE_PER_GB * (whole - near)) / _GB
     worst = np.zeros(zones)
     np.maximum.at(worst, zone_of[see.view.alive], own[see.view.alive])
-    cost = np.full(see.view.size, worst.max())
+    costs = np.full(see.view.size, worst.max())
     if whole:
         by_zone = near >= _PREFERRED * whole
-        cost[by_zone] = worst[zone_of[by_zone]]
+        costs[by_zone] = worst[zone_of[by_zone]]
         preferred = on_machine >= _PREFERRED * whole
-        cost[preferred] = own[preferred]
-    return cost
+        costs[preferred] = own[preferred]
+    return costs
 
 
 def _slots(view: snapshot.Snapshot, ones: Sequence[seen.Waiting]) -> seen.Ints:

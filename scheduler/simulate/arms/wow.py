@@ -8,12 +8,12 @@ Each round has three steps:
     that are missing are copied to the node that misses the fewest bytes.
 3   Then those that no node has room for just now, by rank, in the same way.
 
-On a node, one pod is prepared for at a time; for a pod, two nodes at a time, and in step 3 two in all. What lies
-outside the cluster can be read from every node, as WOW reads the inputs of a workflow from its file system.
+On a node, one pod is prepared for at a time; for a pod, two nodes at a time, and in step 3 two in all. This is about
+what pods of the workflow write; what was there before is read from every node, as it is there from the file system.
 
 Source: Lehmann et al., arXiv 2503.13072. It differs in that step 1 is done greedily, each pod on the node that is
-prepared for the fewest others, and not by a constraint solver of ten seconds; and in that copies of step 3 share links
-like all others (there they have 70 of 100 parts).
+prepared for the fewest others (then on the freest), and not by a constraint solver of ten seconds; and in that copies
+of step 3 share links like all others (there they have 70 of 100 parts).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.plugins.data import moves
+from scheduler.plugins.data import cost, moves
 from scheduler.simulate import scenario, scheduling
 from scheduler.simulate.arms import base, graph, seen
-from scheduler.state import snapshot
+from scheduler.state import snapshot, usage
 
 _COPIED_TO: Final = 2  # its default
 
@@ -38,11 +38,14 @@ class Wow:
         of = graph.of(given)
         longest = of.upward(lambda _: 1.0, lambda _, __: 0.0)
         self._rank = {key: longest[number] for key, number in of.numbers.items()}
+        self._written = of.writer
+        self._prepared: dict[str, tuple[cost.DataCost, seen.Mask]] = {}  # by uid, and what it was found of
         self._copied: dict[str, set[str]] = {}  # by uid: the nodes to which anything was copied for it
         self._busy: dict[str, str] = {}  # by node: for whom it is being prepared
 
     def place(self, see: seen.Seen, waiting: Sequence[seen.Waiting]) -> Iterator[base.To | scheduling.Copy]:
-        prepared = {one.uid: is_prepared(see, one) for one in waiting}
+        self._prepared = {one.uid: self._is_prepared(see, one) for one in waiting}
+        prepared = {uid: mask for uid, (_, mask) in self._prepared.items()}
         self._forget(see.view, prepared)
         wanted = np.sum([*prepared.values()], axis=0)  # [slots] by how many
         left: list[seen.Waiting] = []
@@ -51,7 +54,8 @@ class Wow:
             ready = slots[prepared[one.uid][slots]]
             if len(ready):
                 wanted = wanted - prepared[one.uid]
-                yield base.To(one, int(ready[wanted[ready].argmin()]))
+                free = see.view.offered[usage.CPU, ready] - see.view.taken[usage.CPU, ready]
+                yield base.To(one, int(ready[np.lexsort((-free, wanted[ready]))[0]]))
             else:
                 left.append(one)
         for one in sorted(left, key=lambda one: int(prepared[one.uid].sum())):
@@ -74,9 +78,35 @@ class Wow:
             if uid in prepared and view.witnesses.is_ready(node) and not prepared[uid][view.index_of[node]]
         }
 
+    def _is_prepared(self, see: seen.Seen, one: seen.Waiting) -> tuple[cost.DataCost, seen.Mask]:
+        """[slots] whether all that a pod needs there lies there; and what that was found of."""
+        found = see.cost(one)
+        kept = self._prepared.get(one.uid)
+        if kept is not None and kept[0] is found and len(kept[1]) == see.view.size:
+            return kept
+        prepared = np.ones(see.view.size, np.bool_)
+        for move in self._needed(see, one):
+            here = np.zeros(see.view.size, np.bool_)
+            here[seen.holders(move)] = True
+            prepared &= here
+        return found, prepared
+
+    def _needed(self, see: seen.Seen, one: seen.Waiting) -> list[moves.Move]:
+        """The inputs of a pod that others of the workflow have written to nodes."""
+        namespace = one.asked.pod.metadata.namespace
+        return [
+            move
+            for move in see.cost(one).moves
+            if not move.is_output and (namespace, move.urn) in self._written and seen.holders(move)
+        ]
+
     def _prepare(self, see: seen.Seen, one: seen.Waiting, slots: seen.Ints) -> Iterator[scheduling.Copy]:
         """Have all that a pod lacks copied to that one of some nodes which lacks the fewest bytes of it."""
-        view, missing = see.view, see.missing_bytes(one)
+        view, missing = see.view, np.zeros(see.view.size)
+        needed = self._needed(see, one)
+        for move in needed:
+            missing += move.size_bytes
+            missing[seen.holders(move)] -= move.size_bytes
         free = [slot for slot in slots.tolist() if view.names[slot] not in self._busy]
         if not free:
             return
@@ -84,23 +114,9 @@ class Wow:
         node = view.names[slot]
         self._busy[node] = one.uid
         self._copied.setdefault(one.uid, set()).add(node)
-        for move in see.cost(one).moves:
-            if _is_within(move) and slot not in seen.holders(move):
+        for move in needed:
+            if slot not in seen.holders(move):
                 yield scheduling.Copy(one.asked.pod.metadata.namespace, move.urn, node)
-
-
-def is_prepared(see: seen.Seen, one: seen.Waiting) -> seen.Mask:
-    """[slots] whether all inputs of a pod can be read there without a network."""
-    prepared = see.view.alive.copy()
-    for move in see.cost(one).moves:
-        if _is_within(move):
-            prepared &= np.isin(np.arange(see.view.size), seen.holders(move))
-    return prepared
-
-
-def _is_within(move: moves.Move) -> bool:
-    """Whether it is an input that lies on nodes alone."""
-    return not move.is_output and len(seen.holders(move)) == len(move.nearest.ways)
 
 
 def _big_enough(view: snapshot.Snapshot, one: seen.Waiting) -> seen.Mask:
