@@ -21,11 +21,13 @@ from scheduler.simulate.arms import base, chance, dask, delay, earlier, heft, qu
 # By name, what is set otherwise than the scenario says: each thing that ours can do switched off alone, or on.
 OURS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours": {},
+    "ours-no-batch": {"batch_window_s": 0.0},
     "ours-no-lookahead": {"lookahead": 0.0},
     "ours-no-learning": {"learning": False},
     "ours-no-delay": {"max_delay_s": 0.0},
     "ours-contention": {"contention": True},
     "ours-bytes": {"counts_bytes": True},
+    "ours-bare": {"batch_window_s": 0.0, "lookahead": 0.0, "learning": False, "max_delay_s": 0.0},
 }
 
 _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy]]] = {
