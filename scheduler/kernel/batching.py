@@ -120,7 +120,8 @@ class Batching:
                 self._plan(entries)
         except Exception as bug:  # noqa: BLE001 (costs this plan alone: each is decided by itself)
             self._out.append(commands.Defect("cycle", entries[0].pod.key, bug))
-        for entry in entries:
+        # Who has no part in the plan comes last: it may fit where there is room for others of the plan.
+        for entry in sorted(entries, key=lambda entry: entry.share is None):
             self._queue.disperse(entry)
 
     def _plan(self, entries: list[waiters.Entry]) -> None:
