@@ -8,9 +8,10 @@ after the other they all get what is best for each. Else the pods are assigned t
 many as can be, and then for the least sum of costs.
 
 A plan reckons with costs as they are before any of its pods is placed, and of all rules it knows only what pods take up
-of a node. So each pod is then decided by itself, by all filters and costs as they are then, among the nodes whose room
-nobody else needs who is still to come: it goes where the plan says, unless something is cheaper by now or that node
-refuses it. What one pod does otherwise than planned leaves the rest of the plan as it is.
+of a node, and which of them shun each other. So each pod is then decided by itself, by all filters and costs as they
+are then, among the nodes whose room nobody else needs who is still to come: it goes where the plan says, unless
+something is cheaper by now or that node refuses it. What one pod does otherwise than planned leaves the rest of the
+plan as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scheduler.engine import ranking
+from scheduler.engine import apart, ranking
 from scheduler.engine.assign import problem, solver
 from scheduler.plugins import contract, request
 from scheduler.state import snapshot
@@ -77,7 +78,14 @@ class Plan:
     """
 
     def __init__(
-        self, *, size: int, cost: float, bound: float, saved_s: float, resources: Sequence[str] = (_SLOT,)
+        self,
+        *,
+        size: int,
+        cost: float,
+        bound: float,
+        saved_s: float,
+        resources: Sequence[str] = (_SLOT,),
+        groups: Sequence[apart.Group] = (),
     ) -> None:
         self.shares: dict[str, Share] = {}
         self.size = size
@@ -85,6 +93,7 @@ class Plan:
         self.bound = bound
         self.saved_s = saved_s
         self._resources = resources
+        self._groups = groups
         self._column_of: dict[str, int] = {}  # node -> column of what is needed there
         self._needed: Amounts = np.zeros((len(resources), 0), np.int64)
         self._asks: dict[str, Amounts] = {}  # by uid: of those who are still to come
@@ -96,7 +105,7 @@ class Plan:
     @property
     def gap_ratio(self) -> float:
         """By what part of it the cost may be above the least there is."""
-        return max(0.0, self.cost - self.bound) / self.cost if self.cost > 0 else 0.0
+        return max(0.0, self.cost - max(0.0, self.bound)) / self.cost if self.cost > 0 else 0.0
 
     def put(self, share: Share, uid: str, asks: Amounts) -> None:
         """A pod's part; what it ``asks`` for, by resource, is kept for it until it is ``done``."""
@@ -113,15 +122,18 @@ class Plan:
         if asks is not None:
             self._needed[:, self._column_of[self.shares[uid].node]] -= asks
 
-    def kept(self, view: snapshot.Snapshot, asked: request.PodRequest) -> contract.Ints:
-        """The slots whose room others need who are still to come, so that a pod that is ``done`` finds none there."""
+    def kept(self, view: snapshot.Snapshot, asked: request.PodRequest) -> contract.Mask:
+        """[slots] those whose room others need who are still to come, so that a pod that is ``done`` finds none."""
         slots = np.array([view.index_of.get(node, -1) for node in self._column_of], np.int64)
         needed = self._needed[:, : len(slots)]
         others = np.flatnonzero((slots >= 0) & (needed[self._resources.index(_SLOT)] > 0))
         slots = slots[others]
         asks = _asks(asked, self._resources)
         room = free(view, self._resources, slots) - needed[:, others]
-        return slots[((room < asks[:, np.newaxis]) & (asks[:, np.newaxis] > 0)).any(axis=0)]
+        node_of = {uid: self.shares[uid].node for uid in self._asks} if self._groups else {}
+        found = apart.shut(view, self._groups, asked.pod.metadata.uid, node_of)
+        found[slots[((room < asks[:, np.newaxis]) & (asks[:, np.newaxis] > 0)).any(axis=0)]] = True
+        return found
 
 
 def best(share: Share, view: snapshot.Snapshot, asked: request.PodRequest, costs: contract.Floats) -> ranking.Slots:
@@ -156,10 +168,14 @@ def plan(view: snapshot.Snapshot, wishes: Sequence[Wish], *, steps: int, seed: i
     room = np.maximum(free(view, resources, slots, kept_from=priority), 0).T
     least = costs.min(axis=1)
     whole = float(least[np.isfinite(least)].sum())
-    if not _is_contested(costs, least, asks, room):
+    groups = apart.groups(view, [wish.asked for wish in wishes])
+    if not groups and not _is_contested(costs, least, asks, room):
         return Plan(size=len(wishes), cost=whole, bound=whole, saved_s=0.0)
-    found = solver.solve(problem.Problem(costs, asks, room), steps=steps, seed=seed)
-    return _told(view, wishes, found, costs=costs, slots=slots, asks=asks, resources=resources)
+    domains = apart.limits(view, groups, [wish.uid for wish in wishes], slots)
+    found = solver.solve(problem.Problem(costs, asks, room, domains), steps=steps, seed=seed)
+    made = Plan(size=len(wishes), cost=found.cost, bound=found.bound, saved_s=0.0, resources=resources, groups=groups)
+    _tell(view, wishes, found, made, costs=costs, slots=slots, asks=asks)
+    return made
 
 
 def free(
@@ -203,18 +219,17 @@ def _is_contested(costs: contract.Floats, least: contract.Floats, asks: Amounts,
     return bool((wanted > room).any())
 
 
-def _told(
+def _tell(
     view: snapshot.Snapshot,
     wishes: Sequence[Wish],
     found: problem.Plan,
+    made: Plan,
     *,
     costs: contract.Floats,
     slots: contract.Ints,
     asks: Amounts,
-    resources: Sequence[str],
-) -> Plan:
-    """The plan by pods and nodes, and what each gives up or gets for the sake of all."""
-    made = Plan(size=len(wishes), cost=found.cost, bound=found.bound, saved_s=0.0, resources=resources)
+) -> None:
+    """Put down what was found by pods and nodes, and what each gives up or gets for the sake of all."""
     for number, (wish, node, own) in enumerate(zip(wishes, found.nodes.tolist(), found.in_turn.tolist(), strict=True)):
         if node < 0:
             continue
@@ -225,4 +240,3 @@ def _told(
         name = view.names[slots.item(node)]
         there = view.names[slots.item(own)] if own >= 0 else ""
         made.put(Share(made, name, there, forgone_s), wish.uid, asks[number])
-    return made

@@ -257,6 +257,20 @@ def test_pods_that_shun_each_other_do_not_meet(bare: Bare) -> None:
     assert sorted({"n0": "z0", "n1": "z1", "n2": "z0"}[name] for name in where) == ["z0", "z1"]
 
 
+def test_of_two_that_shun_each_other_who_needs_it_more_is_where_its_data_is(bare: Bare) -> None:
+    for number in range(2):
+        name = f"n{number}"
+        bare.nodes(node(name, cpu="8", labels={"topology.kubernetes.io/region": name, "zone": name}))
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}
+    shy = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    bare.data("there", "n0")
+    less, more = (
+        reader(name, "there", gb=gb, labels={"app": "x"}, affinity=shy, cpu="2") for name, gb in (("p", 1), ("q", 10))
+    )
+    bare.pending(less, more)
+    assert bound([*bare.step(), *bare.later(PAUSE_S)]) == {"p": "n1", "q": "n0"}
+
+
 def test_room_that_is_kept_for_a_nominated_pod_is_not_planned_with(bare: Bare) -> None:
     bare.pending(pod("urgent", priority=9, status={"nominatedNodeName": "near"}, schedulingGates=[{"name": "g"}]))
     bare.nodes(node("third", cpu="1", labels={"topology.kubernetes.io/region": "far"}))
