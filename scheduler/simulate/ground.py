@@ -14,10 +14,9 @@ import msgspec
 from scheduler.api import core, crd, names
 from scheduler.plugins.data import moves, spread, wanted
 from scheduler.simulate import scenario as scenarios
-from scheduler.state import cluster, demand, snapshot, usage
+from scheduler.state import cluster, demand, facts, snapshot, usage
 
 _AWAY: Final = "node.kubernetes.io/unreachable"
-_NOTHING: Final = crd.NodeCapabilityStatus()
 
 
 class Ground:
@@ -47,12 +46,10 @@ class Ground:
 
     def interfaces(self) -> dict[int, float]:
         """What the fastest interface of a node carries, in bytes per second, by slot, where that is known."""
-        found = {}
-        for name, capability in self.capabilities.items():
-            speed_mbps = max((one.speed_mbps for one in capability.status.interfaces), default=0)
-            if speed_mbps and name in self.view.index_of:
-                found[self.view.index_of[name]] = speed_mbps * 1e6 / 8
-        return found
+        speeds = {
+            name: facts.of(node, self.capabilities.get(name)).speed_bytes_per_s for name, node in self.nodes.items()
+        }
+        return {self.slot(name): speed for name, speed in speeds.items() if speed}
 
     # -------------------------------------------------------------------------------------------------------- nodes
 

@@ -41,6 +41,7 @@ from scheduler.state import selecting
 # kube-scheduler (flushUnschedulablePodsLeftover).
 PATIENCE_S: Final = 600.0
 _PATIENT_STEPS: Final = 10_000  # turns in a row that come to nothing at one moment
+_PATIENT_WAITS: Final = 1_000_000  # and moments in a row at which nothing else happens either
 
 Progress = Callable[[int, int, float], None]
 """(pods done, pods in all, virtual seconds): how far it is."""
@@ -131,19 +132,22 @@ class _Simulation:
 
     def run(self) -> outcome.Outcome:
         self._begin()
-        ended_s = 0.0
+        ended_s, idle = 0.0, 0
         while True:
             self._settle()
             busy_s = min(self._time.next_s(), self._hauling.next_s())
             if busy_s == math.inf and self._due_s > ended_s + PATIENCE_S:
                 break
             self._time.now_s = min(busy_s, self._due_s)
+            idle += 1
             before = self._pods.bound
             while self._hauling.catch_up() or self._time.catch_up():
-                ended_s = self._time.now_s
+                ended_s, idle = self._time.now_s, 0
             self._settle()
             if self._pods.bound > before:
-                ended_s = self._time.now_s
+                ended_s, idle = self._time.now_s, 0
+            if idle == _PATIENT_WAITS:
+                raise RuntimeError(f"{self._arm} asks for its turn every few moments, and does nothing")
             if self._progress is not None:
                 self._progress(self._pods.done, len(self._given.works), self._time.now_s)
         return outcome.Outcome(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from scheduler import errors, simulate
-from scheduler.kernel import commands, events
+from scheduler.kernel import commands, events, validation
 from scheduler.simulate import outcome, scenario, scheduling
 from tests.simulate import worlds
 from tests.simulate.worlds import MB
@@ -18,7 +18,10 @@ Distance, Kind = outcome.Distance, outcome.Kind
 
 
 def run(given: scenario.Scenario) -> outcome.Outcome:
-    return simulate.run(given, simulate.ours(given, seed=1), arm="ours", seed=1)
+    subject = simulate.ours(given, seed=1)
+    found = simulate.run(given, subject, arm="ours", seed=1)
+    validation.check(subject)
+    return found
 
 
 def test_a_pod_goes_to_its_data_and_reads_it_at_the_local_rate() -> None:
