@@ -164,9 +164,13 @@ class Settings:
     latency, whatever link it takes: for networks that are paid by the byte. Else (``seconds``) it counts what it takes.
     """
 
-    contention: bool = False
+    contention: bool = True
     """``contention``: whether what placed pods are expected to have under way counts for those that would share links,
     ways of nodes or stores with it. Where bytes count rather than seconds it has no effect."""
+
+    nodes_keep_inputs: bool = False
+    """``nodesKeepInputs``: whether every node keeps what pods have fetched to it, so that the next pod there need not
+    fetch it again; else those nodes do that are labelled ``node-capability/keeps-inputs``. Needs ``contention``."""
 
     learning: bool = True
     """``learning``: whether it is learned from pods that were seen how long their kind works, and who reads what they
@@ -317,6 +321,7 @@ def _read_ours(top: sections.Section) -> Settings:
         seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
         open_storage_info=top.boolean("openStorageInfo"),
         contention=top.boolean("contention", default=default.contention),
+        nodes_keep_inputs=top.boolean("nodesKeepInputs"),
         learning=top.boolean("learning", default=default.learning),
         lookahead=top.number("lookahead", default.lookahead, 0, 1),
         max_delay_s=top.number("maxDelaySeconds", default.max_delay_s, 0, 3600),

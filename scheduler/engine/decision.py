@@ -245,11 +245,11 @@ class Decision:
             gains[criteria.AHEAD] = choice.data_weight * spared_s
         return max(gains, key=lambda name: gains[name])
 
-    def flows(self) -> tuple[traffic.Flow, ...]:
+    def moves(self) -> traffic.Expected:
         """What is under way once the pod is on the chosen node, as far as it is known when."""
         if self.choice is None or not self.choice.data.moves:
-            return ()
-        return flows.of(self._view, self.choice.data, self.choice.slot)
+            return traffic.NOTHING
+        return flows.of(self._view, self.asked.pod, self.choice.data, self.choice.slot)
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
         """The pod's transfers on the chosen node."""

@@ -27,6 +27,7 @@ from scheduler.kernel import (
     world,
 )
 from scheduler.plugins import request
+from scheduler.state import traffic
 
 
 class Deciding:
@@ -184,8 +185,8 @@ class Deciding:
 
     def _assume(self, one: tried.Tried) -> None:
         counts = self._settings.contention and not self._settings.counts_bytes
-        flows = one.found.flows() if counts else ()
-        self._world.assume(one.entry.pod, one.found.node, one.asked.asked, flows)
+        moves = one.found.moves() if counts else traffic.NOTHING
+        self._world.assume(one.entry.pod, one.found.node, one.asked.asked, moves)
 
     def _go_on(self, one: tried.Tried) -> None:
         """From an assumption to a binding."""

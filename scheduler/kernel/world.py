@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -164,11 +164,16 @@ class World:
 
     def object_seen(self, event: events.ObjectSeen) -> None:
         obj = event.obj
+        before = self.objects.get((obj.metadata.namespace, obj.metadata.name))
+        if before is not None and _content(before) != _content(obj):
+            self.state.traffic.fetched.change(obj.spec.urn)
         self.objects[obj.metadata.namespace, obj.metadata.name] = obj
         self.state.apply_data_object(obj)
 
     def object_gone(self, event: events.ObjectGone) -> None:
-        self.objects.pop((event.namespace, event.name), None)
+        before = self.objects.pop((event.namespace, event.name), None)
+        if before is not None:
+            self.state.traffic.fetched.change(before.spec.urn)
         self.state.remove_data_object(event.namespace, event.name)
 
     def capability_seen(self, event: events.CapabilitySeen) -> None:
@@ -256,10 +261,10 @@ class World:
         placed = self.view().placed.get(uid)
         return placed.pod if placed is not None else None
 
-    def assume(self, pod: core.Pod, node: str, asked: demand.Demand, flows: Sequence[traffic.Flow] = ()) -> None:
+    def assume(self, pod: core.Pod, node: str, asked: demand.Demand, moves: traffic.Expected = traffic.NOTHING) -> None:
         """Count a pod, which asks for and moves so much, on the node that it is about to be bound to."""
         self.state.assume(pod, node, asked)
-        self.state.traffic.begin(pod.metadata.uid, flows)
+        self.state.traffic.begin(pod.metadata.uid, moves)
         self.nominations.take(pod.metadata.uid, node)
 
     def forget(self, pod: core.Pod, node: str) -> None:
@@ -330,6 +335,11 @@ class World:
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
             self._told.append(commands.Defect("queue", plugin, bug))
             return True
+
+
+def _content(obj: crd.DataObject) -> object:
+    """What tells whether data is what it was, as far as its stores say."""
+    return {copy.etag for copy in obj.status.replicas if copy.etag}
 
 
 def _known_by(pod: core.Pod) -> tuple[str, dict[str, str]]:

@@ -11,6 +11,7 @@ its time, does not place anybody either.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -69,10 +70,9 @@ def run(
 
 
 def ours(given: scenario.Scenario, seed: int) -> kernel.Kernel:
-    """The scheduler itself, as the scenario sets it."""
-    return kernel.Kernel(
-        given.settings, names.HOME_NAMESPACE, seed, queue_limit=len(given.works) + len(given.running) + 1
-    )
+    """The scheduler itself, as the scenario sets it, which is told whether nodes keep what pods fetch."""
+    settings = dataclasses.replace(given.settings, nodes_keep_inputs=given.keeps_inputs)
+    return kernel.Kernel(settings, names.HOME_NAMESPACE, seed, queue_limit=len(given.works) + len(given.running) + 1)
 
 
 class _Simulation:

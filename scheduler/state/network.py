@@ -124,6 +124,11 @@ class Network:
         self._speed = np.pad(self._speed, (0, capacity - len(self._speed)))
 
     @property
+    def local(self) -> config.Link:
+        """What a node's own store is reached by from the node itself."""
+        return self._defaults.local
+
+    @property
     def sites(self) -> list[Site]:
         """By site id."""
         return self._table.sites

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.state import network, sites
+from scheduler.state import fetched, network, sites
 
 _FIRST_ROWS: Final = 16
 _VIA: Final = 3  # passages that a flow goes over at most
@@ -67,6 +66,16 @@ class Flow(NamedTuple):
     size_bytes: int
     begins_s: float
     ends_s: float
+
+
+class Expected(NamedTuple):
+    """What a pod is expected to move, and what of it stays where it is moved to."""
+
+    flows: tuple[Flow, ...] = ()
+    fetches: tuple[fetched.Fetch, ...] = ()
+
+
+NOTHING: Final = Expected()
 
 
 def link(source: sites.Site, target: sites.Site) -> Passage | None:
@@ -126,13 +135,13 @@ class Traffic:
     """All flows, in rows; one writer.
 
     Attributes:
-        version: Grows with every change.
+        fetched: What nodes have of it, or are getting, that keep what is fetched.
         numbers: Of the passages that some flow goes over.
         kinds, slots, rates: [passages] by number; the slot is -1 for a link.
     """
 
     def __init__(self) -> None:
-        self.version = 0
+        self.fetched = fetched.Fetched()
         self.numbers: dict[Passage, int] = {}
         self.kinds = np.zeros(1, np.int8)
         self.slots = np.full(1, -1, np.int32)
@@ -145,6 +154,7 @@ class Traffic:
         self._owners: list[str] = []  # by row, uids of pods
         self._rows_of: dict[str, set[int]] = {}
         self._first_end_s = math.inf
+        self._now_s = 0.0  # when it was last looked what is over
         self._moments: dict[float, Moment] = {}
         self._links: dict[tuple[sites.Site, bool], Numbers] = {}
         self._links_between = -1  # the sites as of which they are numbered
@@ -162,9 +172,17 @@ class Traffic:
         """[flows, 3] the numbers of the passages that each goes over, 0 for none."""
         return self._via[: len(self._owners)]
 
-    def begin(self, uid: str, flows: Iterable[Flow]) -> None:
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is or was under way that anybody would notice."""
+        return not self._owners and not self.fetched
+
+    def begin(self, uid: str, expected: Expected) -> None:
         """Add what a pod is expected to move."""
-        for flow in flows:
+        for fetch in expected.fetches:
+            self.fetched.begin(uid, fetch)
+            self._first_end_s = min(self._first_end_s, fetch.ends_s)
+        for flow in expected.flows:
             if flow.size_bytes <= 0 or flow.ends_s <= flow.begins_s:
                 continue
             row = len(self._owners)
@@ -183,6 +201,7 @@ class Traffic:
         """A pod moves nothing any more; one that moved nothing is no error."""
         for row in sorted(self._rows_of.get(uid, ()), reverse=True):
             self._remove(row)
+        self.fetched.end(uid, self._now_s)
 
     def leave(self, slot: int) -> None:
         """A node is gone, and with it all that goes there or comes from there."""
@@ -190,13 +209,16 @@ class Traffic:
             number = self.numbers.get(Passage(kind, slot))
             if number is not None:
                 self._remove_all((self.via == number).any(axis=1))
+        self.fetched.leave(slot)
 
     def sweep(self, now_s: float) -> None:
         """Let go of what is over."""
+        self._now_s = now_s
         if now_s < self._first_end_s:
             return
         self._remove_all(self.spans[2] <= now_s)
-        self._first_end_s = float(self.spans[2].min()) if self._owners else math.inf
+        self.fetched.sweep(now_s)
+        self._first_end_s = min(float(self.spans[2].min()) if self._owners else math.inf, self.fetched.first_end_s)
 
     def at(self, now_s: float) -> Moment:
         """What is under way at a time."""
@@ -293,7 +315,6 @@ class Traffic:
         self._changed()
 
     def _changed(self) -> None:
-        self.version += 1
         self._moments.clear()
 
     def _resize(self, rows: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler import config
 from scheduler.api import core, crd
 from scheduler.plugins import request
 from scheduler.plugins.data import cost, flows, moves, spread
@@ -33,7 +34,7 @@ def put(made: cluster.Cluster, pod: request.PodRequest, node: str, now_s: float 
     """A pod is assumed on a node, and what it moves is under way."""
     view = made.freeze(now_s)
     found = cost.Kept(worlds.SETTINGS).cost(view, pod)
-    begun = flows.of(view, found, view.index_of[node])
+    begun = flows.of(view, pod.pod, found, view.index_of[node])
     if not made.is_placed(pod.pod.metadata.uid):
         made.assume(pod.pod, node)
     made.traffic.begin(pod.pod.metadata.uid, begun)
@@ -133,6 +134,65 @@ def test_who_is_gone_moves_nothing_and_who_is_seen_on_its_node_goes_on() -> None
     assert not made.traffic.movers(), "there is nothing to be had from there"
 
 
+def keeping(label: str = "true") -> cluster.Cluster:
+    """Far from the data, "d" keeps what pods fetch, and "e" does not."""
+    made = world()
+    made.apply_node(build.as_node(build.node("d", region="s", zone="x", can={"keeps-inputs": label})))
+    return made
+
+
+def test_what_a_node_fetches_and_keeps_is_fetched_there_once() -> None:
+    made, reads = keeping(), asked(inputs=[f"logs/k,{SIZE}"])
+    alone = seconds(made, reads)
+    put(made, asked("first", inputs=[f"logs/k,{SIZE}"]), "d")
+    assert seconds(made, reads)["d"] == pytest.approx(alone["d"], rel=1e-6), "as long as the first waits"
+    assert seconds(made, reads, NOW_S + 15)["d"] == pytest.approx(alone["d"] - 15, rel=1e-6)
+    assert seconds(made, reads, NOW_S + 15)["e"] > alone["e"], "which shares the link"
+    assert seconds(made, reads, NOW_S + 99) == pytest.approx(alone | {"d": 0.0001 + SIZE / 1e9}, rel=1e-9)
+    put(made, asked("second", inputs=[f"logs/k,{SIZE}", f"raw/l,{SIZE}"]), "d", NOW_S + 15)
+    assert len(made.traffic.flows_of("uid-second")) == 1, "the other input"
+    other = asked(inputs=[f"logs/l,{SIZE}"])
+    assert seconds(made, other, NOW_S + 15)["d"] > alone["d"]
+
+
+def test_a_fetch_that_is_broken_off_helps_nobody() -> None:
+    made, reads = keeping(), asked(inputs=[f"logs/k,{SIZE}"])
+    alone = seconds(made, reads)
+    put(made, asked("first", inputs=[f"logs/k,{SIZE}"]), "d")
+    made.traffic.sweep(NOW_S + 1)
+    made.remove_pod("uid-first")
+    assert seconds(made, reads, NOW_S + 1) == alone
+    assert made.traffic.is_calm
+
+
+def test_what_was_fetched_outlasts_the_pod_and_not_the_node() -> None:
+    made, reads = keeping(), asked(inputs=[f"logs/k,{SIZE}"])
+    alone = seconds(made, reads)
+    put(made, asked("first", inputs=[f"logs/k,{SIZE}"]), "d")
+    made.traffic.sweep(NOW_S + 99)
+    made.remove_pod("uid-first")
+    assert seconds(made, reads, NOW_S + 99)["d"] == pytest.approx(0.0001 + SIZE / 1e9, rel=1e-9)
+    made.remove_node("d")
+    made.apply_node(build.as_node(build.node("d", region="s", zone="x", can={"keeps-inputs": "true"})))
+    assert seconds(made, reads, NOW_S + 99) == alone
+    assert made.traffic.is_calm
+
+
+@pytest.mark.parametrize(
+    ("label", "settings", "kept"),
+    [
+        pytest.param("false", config.Settings(), 0, id="it says that it does not"),
+        pytest.param("true", config.Settings(), 1, id="it says so"),
+        pytest.param("false", config.Settings(nodes_keep_inputs=True), 1, id="all do, by the settings"),
+    ],
+)
+def test_which_nodes_keep_what_pods_fetch(label: str, settings: config.Settings, kept: int) -> None:
+    made, first = keeping(label), asked("first", inputs=[f"logs/k,{SIZE}", f"raw,{SIZE}"])
+    view = made.freeze(NOW_S)
+    moved = flows.of(view, first.pod, cost.Kept(settings).cost(view, first), view.index_of["d"])
+    assert len(moved.fetches) == kept, "of a bucket, others may read something else"
+
+
 def slow(view: snapshot.Snapshot, found: cost.DataCost) -> Floats:
     """The slow twin: each transfer from each end to each node alone, by what it goes over."""
     total = np.zeros(view.size)
@@ -193,7 +253,7 @@ def test_rows_are_what_each_node_alone_would_have_and_more_traffic_is_never_fast
     before = [each.seconds for each in calm]
     for number, (mover, name) in enumerate(placed):
         view = here.cluster.freeze(here.now_s)
-        begun = flows.of(view, cost.Kept(worlds.SETTINGS).cost(view, mover), view.index_of[name])
+        begun = flows.of(view, mover.pod, cost.Kept(worlds.SETTINGS).cost(view, mover), view.index_of[name])
         here.cluster.traffic.begin(f"p{number}", begun)
         view = here.cluster.freeze(now_s)
         after = []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.state import sites, traffic
+from scheduler.state import fetched, sites, traffic
 
 NEAR, FAR = sites.Site("eu", "a", ""), sites.Site("us", "b", "edge")
 LINK = traffic.link(NEAR, FAR)
@@ -23,6 +23,10 @@ def flow(
     *via: traffic.Passage | None, size: int = 100, begins: float = 0.0, ends: float = 10.0, rate: float = 10.0
 ) -> traffic.Flow:
     return traffic.Flow(tuple((one, rate) for one in via if one is not None), size, begins, ends)
+
+
+def moving(*flows: traffic.Flow) -> traffic.Expected:
+    return traffic.Expected(flows)
 
 
 def shared(of: traffic.Traffic, passage: traffic.Passage | None, now_s: float, size: int = 10**9) -> float:
@@ -43,7 +47,7 @@ def shared(of: traffic.Traffic, passage: traffic.Passage | None, now_s: float, s
 )
 def test_what_is_left_is_moved_at_an_even_rate(now_s: float, left: float) -> None:
     made = traffic.Traffic()
-    made.begin("p", [flow(PASSAGES[0], LINK)])
+    made.begin("p", moving(flow(PASSAGES[0], LINK)))
     assert shared(made, PASSAGES[0], now_s) == left
     assert shared(made, LINK, now_s) == left
     assert shared(made, PASSAGES[1], now_s) == 0
@@ -51,20 +55,20 @@ def test_what_is_left_is_moved_at_an_even_rate(now_s: float, left: float) -> Non
 
 def test_a_small_transfer_waits_for_nobodys_whole_rest() -> None:
     made = traffic.Traffic()
-    made.begin("p", [flow(LINK, size=30), flow(LINK, size=500)])
+    made.begin("p", moving(flow(LINK, size=30), flow(LINK, size=500)))
     assert shared(made, LINK, 0.0, size=50) == 30 + 50
 
 
 def test_a_flow_without_bytes_or_time_is_none() -> None:
     made = traffic.Traffic()
-    made.begin("p", [flow(LINK, size=0), flow(LINK, ends=0.0)])
+    made.begin("p", moving(flow(LINK, size=0), flow(LINK, ends=0.0)))
     assert len(made) == 0
 
 
 def test_a_passage_serves_at_the_rate_that_was_told_last() -> None:
     made = traffic.Traffic()
-    made.begin("p", [flow(LINK, rate=5.0)])
-    made.begin("q", [flow(LINK, rate=7.0)])
+    made.begin("p", moving(flow(LINK, rate=5.0)))
+    made.begin("q", moving(flow(LINK, rate=7.0)))
     moment = made.at(1.0)
     assert LINK is not None
     assert moment.rates.item(moment.number(LINK)) == 7.0
@@ -73,8 +77,8 @@ def test_a_passage_serves_at_the_rate_that_was_told_last() -> None:
 def test_who_leaves_takes_all_that_went_there_or_came_from_there() -> None:
     made = traffic.Traffic()
     out, into = traffic.Passage(traffic.Kind.OUT, 0), traffic.Passage(traffic.Kind.IN, 1)
-    made.begin("p", [flow(out, LINK, into), flow(traffic.Passage(traffic.Kind.STORE, 2))])
-    made.begin("q", [flow(traffic.Passage(traffic.Kind.OUT, 1), LINK)])
+    made.begin("p", moving(flow(out, LINK, into), flow(traffic.Passage(traffic.Kind.STORE, 2))))
+    made.begin("q", moving(flow(traffic.Passage(traffic.Kind.OUT, 1), LINK)))
     made.leave(1)
     assert made.flows_of("p") == [flow(traffic.Passage(traffic.Kind.STORE, 2))]
     assert made.movers() == {"p"}
@@ -82,7 +86,7 @@ def test_who_leaves_takes_all_that_went_there_or_came_from_there() -> None:
 
 
 def begins(uid: str, which: int, other: int, size: int, ends: float) -> Act:
-    return lambda made: made.begin(uid, [flow(PASSAGES[which], LINK, PASSAGES[other], size=size, ends=ends)])
+    return lambda made: made.begin(uid, moving(flow(PASSAGES[which], LINK, PASSAGES[other], size=size, ends=ends)))
 
 
 ACTS: st.SearchStrategy[Act] = st.one_of(
@@ -131,10 +135,26 @@ def test_what_is_shared_is_the_sum_over_the_flows_and_nothing_stays(acts: list[A
 def test_room_is_given_back() -> None:
     made = traffic.Traffic()
     for number in range(1000):
-        made.begin(f"p{number}", [flow(traffic.Passage(traffic.Kind.OUT, number), ends=1.0 + number)])
+        made.begin(f"p{number}", moving(flow(traffic.Passage(traffic.Kind.OUT, number), ends=1.0 + number)))
     assert len(made.at(0.0).rates) >= 1000
     made.sweep(991.0)
     assert len(made) == 9
     assert len(made.spans.base if made.spans.base is not None else []) == 3
     assert made.via.base is not None
     assert made.via.base.size <= 3 * 64
+
+
+def test_what_is_fetched_is_known_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched, "MOST", 100)
+    made = fetched.Fetched()
+    for number in range(1000):
+        made.begin(f"p{number % 7}", fetched.Fetch("default", f"logs/{number // 10}", number, float(number)))
+    assert 90 <= len(made) <= 100
+    assert set(made.at("default", "logs/99")) == set(range(990, 1000))
+    assert not made.at("default", "logs/0")
+    assert not made.at("other", "logs/99")
+    made.change("logs/99")
+    assert not made.at("default", "logs/99")
+    for number in range(7):
+        made.end(f"p{number}", 0.0)
+    assert len(made) == 0

@@ -11,6 +11,7 @@ What is under way is not kept with it: where anything is, its seconds are worked
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _KEPT_BYTES: Final = 16 << 20
 # Of what is kept beside arrays: objects, keys, and the entry in a dictionary.
 _OBJECT_BYTES: Final = 1000
 _CELL_BYTES: Final = 200
+_NOWHERE: Final[Mapping[int, float]] = {}
 
 
 class DataCost(NamedTuple):
@@ -39,6 +41,7 @@ class DataCost(NamedTuple):
         unavailable: The urns of which copies are known, none of which can be had now.
         absent: By urn, the copies that are known where it was looked for and that do not count.
         processing_s: What the pod declares for the data of ``moves``.
+        all_keep: Whether every node keeps what is fetched to it.
     """
 
     moves: tuple[moves.Move, ...]
@@ -48,6 +51,7 @@ class DataCost(NamedTuple):
     unavailable: tuple[str, ...]
     absent: dict[str, tuple[replicas.Absent, ...]]
     processing_s: float
+    all_keep: bool = False
 
     @property
     def seconds(self) -> spread.Floats:
@@ -75,6 +79,7 @@ class Kept:
 
     def __init__(self, settings: config.Settings) -> None:
         self._assumed_bytes = settings.assumed_read_bytes
+        self._all_keep = settings.nodes_keep_inputs
         self._a_byte = settings.network.cross_region.bandwidth_bytes_per_s if settings.counts_bytes else None
         self._made_of: object = None  # the log, and what site rows are made of
         self._seq = 0  # of the log, up to which what is kept is true
@@ -103,7 +108,7 @@ class Kept:
         else:
             found = self._cost(view, namespace, pod.transfers, entries)
             self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
-        return _beside(view, found) if view.traffic and found.moves else found
+        return found if view.traffic.is_calm or not found.moves else self._beside(view, pod, found)
 
     def _cost(
         self, view: snapshot.Snapshot, namespace: str, transfers: tuple[wanted.Wanted, ...], entries: Entries
@@ -125,6 +130,7 @@ class Kept:
             unavailable=tuple([one.urn for one, entry in missing if entry is not None]),
             absent=absent,
             processing_s=math.fsum([one.processing_s for one, _ in placed]),
+            all_keep=self._all_keep,
         )
 
     def _move(self, view: snapshot.Snapshot, namespace: str, one: wanted.Wanted, entry: replicas.Entry) -> moves.Move:
@@ -149,6 +155,24 @@ class Kept:
             self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
         return way
 
+    def _beside(self, view: snapshot.Snapshot, pod: request.PodRequest, found: DataCost) -> DataCost:
+        """The same transfers beside those that are under way when each begins: inputs now, outputs after processing."""
+        namespace, fetched = pod.pod.metadata.namespace, view.traffic.fetched
+        now = view.traffic.at(view.now_s)
+        works_s = found.processing_s or view.durations.learned_s(pod.pod) or 0.0
+        later = view.traffic.at(view.now_s + works_s) if works_s else None
+        moved = tuple(
+            [
+                moves.beside(view, one, later, _NOWHERE)
+                if one.is_output
+                else moves.beside(view, one, now, fetched.at(namespace, one.urn))
+                for one in found.moves
+            ]
+        )
+        if all(before is after for before, after in zip(found.moves, moved, strict=True)):
+            return found
+        return found._replace(moves=moved, total=spread.total([one.seconds for one in moved], found.site_of))
+
     def _catch_up(self, view: snapshot.Snapshot) -> None:
         """Forget what is not true any more."""
         made_of = view.changes, view.links.made_of(view.now_s)
@@ -167,19 +191,6 @@ class Kept:
                 self._ways.drop((slot, False))
         self._moves.clear()
         self._costs.clear()
-
-
-def _beside(view: snapshot.Snapshot, found: DataCost) -> DataCost:
-    """The same transfers beside those that are under way when each begins: inputs now, outputs after processing."""
-    now = view.traffic.at(view.now_s)
-    later = view.traffic.at(view.now_s + found.processing_s) if found.processing_s > 0 else None
-    moved = []
-    for one in found.moves:
-        moment = later if one.is_output else now
-        moved.append(one if moment is None or moment.is_calm else moves.beside(view, one, moment))
-    if all(before is after for before, after in zip(found.moves, moved, strict=True)):
-        return found
-    return found._replace(moves=tuple(moved), total=spread.total([one.seconds for one in moved], found.site_of))
 
 
 def _nothing(site_of: spread.SiteIds) -> DataCost:

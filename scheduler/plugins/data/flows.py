@@ -8,35 +8,47 @@ known how long that takes nobody knows when, and they are left out. So is what i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from scheduler.api import core, urns
 from scheduler.plugins.data import cost, moves, spread
-from scheduler.state import sites, snapshot, traffic
+from scheduler.state import fetched, sites, snapshot, traffic
+
+_KEEPS: Final = "keeps-inputs"  # a capability of nodes
 
 Via = tuple[tuple[traffic.Passage, float], ...]
 
 
-class _Ends(NamedTuple):
+class _Moved(NamedTuple):
     """A transfer of a pod on one node."""
 
+    urn: str
     via: Via
     size_bytes: int
     seconds: float
 
 
-def of(view: snapshot.Snapshot, found: cost.DataCost, slot: int) -> tuple[traffic.Flow, ...]:
-    """The flows of a pod that is put on a node now."""
+def of(view: snapshot.Snapshot, pod: core.Pod, found: cost.DataCost, slot: int) -> traffic.Expected:
+    """What a pod moves that is put on a node now."""
     site = view.links.site_of.item(slot)
+    # What the node has, or is getting for somebody else, is not fetched once more.
+    moved = [one for one in found.moves if not one.is_expected and slot not in one.nearest.kept]
     inputs, outputs = (
-        [_at(view, one, slot, site) for one in found.moves if one.is_output is is_output and not one.is_expected]
-        for is_output in (False, True)
+        [_at(view, one, slot, site) for one in moved if one.is_output is is_output] for is_output in (False, True)
     )
     begin_s = view.now_s
     flows = _begun(inputs, begin_s)
-    if found.processing_s <= 0:
-        return tuple(flows)
-    begin_s = max((one.ends_s for one in flows), default=begin_s) + found.processing_s
-    return (*flows, *_begun(outputs, begin_s))
+    fetches = []
+    if found.all_keep or _KEEPS in view.capabilities.of(slot):
+        for one, flow in zip(inputs, flows, strict=True):
+            if urns.is_key(one.urn):  # what of a bucket is read differs
+                fetches.append(fetched.Fetch(pod.metadata.namespace, one.urn, slot, flow.ends_s))
+    works_s = found.processing_s or view.durations.learned_s(pod)
+    if works_s and outputs:
+        begin_s += max([one.seconds.at(slot, site) for one in found.moves if not one.is_output], default=0.0)
+        begin_s = max([begin_s, *(one.ends_s for one in flows)]) + works_s
+        flows += _begun(outputs, begin_s)
+    return traffic.Expected(tuple(flows), tuple(fetches))
 
 
 def via(view: snapshot.Snapshot, source: spread.End, target: spread.End) -> Via:
@@ -63,13 +75,13 @@ def via(view: snapshot.Snapshot, source: spread.End, target: spread.End) -> Via:
     return tuple(found)
 
 
-def _at(view: snapshot.Snapshot, move: moves.Move, slot: int, site: int) -> _Ends:
+def _at(view: snapshot.Snapshot, move: moves.Move, slot: int, site: int) -> _Moved:
     end = move.nearest.end(move.size_bytes, slot, site)
     over = via(view, slot, end) if move.is_output else via(view, end, slot)
-    return _Ends(over, move.size_bytes, move.seconds.at(slot, site))
+    return _Moved(move.urn, over, move.size_bytes, move.seconds.at(slot, site))
 
 
-def _begun(transfers: Sequence[_Ends], begin_s: float) -> list[traffic.Flow]:
+def _begun(transfers: Sequence[_Moved], begin_s: float) -> list[traffic.Flow]:
     """Those that begin together: they share what they go over."""
     used: dict[traffic.Passage, list[int]] = {}
     for one in transfers:

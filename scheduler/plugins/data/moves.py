@@ -10,12 +10,14 @@ the rest where its bucket lies: confidence * t(expected) + (1 - confidence) * t(
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 from scheduler.api import crd, urns
 from scheduler.plugins.data import loaded, spread, wanted
 from scheduler.state import replicas, snapshot, traffic
+
+_NOWHERE: Final[Mapping[int, float]] = {}
 
 Find = Callable[[spread.End, bool], spread.Way]
 """(end, outward) -> how it is reached."""
@@ -28,19 +30,22 @@ class Nearest(NamedTuple):
         ways: The choice there was.
         seconds: How long the transfer takes.
         load: What else is under way; None where nothing is.
+        kept: The nodes, by slot, that have it or are getting it for others, and keep it, where that is sooner: how long
+            it takes there.
     """
 
     ways: tuple[spread.Way, ...]
     seconds: spread.Spread
     load: loaded.Load | None = None
+    kept: Mapping[int, float] = _NOWHERE
 
     def end(self, size_bytes: int, slot: int, site: int) -> spread.End:
         """The one that is taken for a node: the first of the best."""
-        return self._way(size_bytes, slot, site).end
+        return slot if slot in self.kept else self._way(size_bytes, slot, site).end
 
     def due(self, slot: int, site: int) -> loaded.Due:
         """How many of the seconds are due to what else is under way."""
-        if self.load is None:
+        if self.load is None or slot in self.kept:
             return loaded.Due(0.0, None)
         return self.load.due(self._way(self.load.size_bytes, slot, site), slot, site)
 
@@ -110,13 +115,37 @@ def move(view: snapshot.Snapshot, find: Find, *, one: wanted.Wanted, entry: repl
     )
 
 
-def beside(view: snapshot.Snapshot, one: Move, moment: traffic.Moment) -> Move:
-    """The same transfer beside what is under way at a moment; of what is still to be written nobody knows when."""
-    if one.is_expected:
+def beside(view: snapshot.Snapshot, one: Move, moment: traffic.Moment | None, fetched: Mapping[int, float]) -> Move:
+    """The same transfer beside what is under way.
+
+    Args:
+        moment: What that is when it begins; None where nobody knows when that is.
+        fetched: When it is, or was, there on nodes that keep it, by slot; in seconds since 1970.
+    """
+    if one.is_expected:  # nobody knows when it can be had
         return one
-    load = loaded.Load(view.links, moment, one.size_bytes, is_output=one.is_output)
-    seconds = load.nearest(one.nearest.ways)
-    return one._replace(seconds=seconds, nearest=Nearest(one.nearest.ways, seconds, load))
+    nearest = one.nearest
+    if moment is not None and not moment.is_calm:
+        load = loaded.Load(view.links, moment, one.size_bytes, is_output=one.is_output)
+        nearest = Nearest(nearest.ways, load.nearest(nearest.ways), load)
+    if fetched:
+        nearest = _kept(view, one.size_bytes, nearest, fetched)
+    return one if nearest is one.nearest else one._replace(seconds=nearest.seconds, nearest=nearest)
+
+
+def _kept(view: snapshot.Snapshot, size_bytes: int, nearest: Nearest, fetched: Mapping[int, float]) -> Nearest:
+    """The same where some nodes have it, or will have: the rest of that, at least as long as it takes to read there."""
+    local, site_of = view.links.local, view.links.site_of
+    read_s = local.latency_s + size_bytes / local.bandwidth_bytes_per_s
+    sooner = {}
+    for slot, there_s in fetched.items():
+        seconds = max(there_s - view.now_s, read_s)
+        if seconds < nearest.seconds.at(slot, site_of.item(slot)):
+            sooner[slot] = seconds
+    if not sooner:
+        return nearest
+    by_site, apart = nearest.seconds
+    return nearest._replace(seconds=spread.Spread(by_site, {**apart, **sooner}), kept=sooner)
 
 
 def amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:
