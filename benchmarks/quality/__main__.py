@@ -3,7 +3,8 @@
     python -m benchmarks.quality [--works 'montage-*' ...] [--topologies cluster edge regions] [--arms ours default ...]
                                  [--seeds 1 ...] [--out FOLDER]
 
-Results are kept in the folder as they come. Run again with the same folder, it does only what is missing.
+Results are kept in the folder as they come, with tables and a page (report.html) at the end. Run again with the same
+folder, it does only what is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks import conditions
-from benchmarks.quality import cases, results, running, tables
+from benchmarks.quality import cases, report, results, running, tables
 from benchmarks.quality.scenarios import topologies
 from scheduler.simulate import arms
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = "\n".join(["# Simulated workflows", "", *conditions.lines(about), "", *tables.lines(found), ""])
     print(told)
     (options.out / "results.md").write_text(told)
+    (options.out / "report.html").write_text(report.html(list(conditions.lines(about)), found, options.seeds[0]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from benchmarks.quality import chain, results
 from scheduler.simulate import figures
 
 OURS: Final = "ours"
-_EVEN: Final = 0.001  # a makespan that differs by less is the same: rounding, and draws among what ties
+EVEN: Final = 0.001  # a makespan that differs by less is the same: rounding, and draws among what ties
 
 Place = tuple[str, str, int]
 """Work, topology, seed: what arms are compared on."""
@@ -67,7 +67,7 @@ def wins(rows: Table) -> list[Win]:
         took_s = makespans(row)
         for name in took_s:
             sooner = 1 - took_s[name] / took_s[OURS] if took_s.get(OURS) else 0.0
-            if sooner > _EVEN:
+            if sooner > EVEN:
                 found.append(Win(place, name, sooner, why(row[name], row[OURS])))
     return sorted(found, key=lambda win: -win.sooner)
 
@@ -116,8 +116,8 @@ def _standing(name: str, pairs: Sequence[tuple[figures.Figures, figures.Figures]
         ratio=math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan,
         moved=_share([one.moved_bytes for one, _ in pairs], [ours.moved_bytes for _, ours in pairs]),
         crossed=_share([one.cross_region_bytes for one, _ in pairs], [ours.cross_region_bytes for _, ours in pairs]),
-        wins=sum(ratio < 1 - _EVEN for ratio in ratios),
-        losses=sum(ratio > 1 + _EVEN for ratio in ratios),
+        wins=sum(ratio < 1 - EVEN for ratio in ratios),
+        losses=sum(ratio > 1 + EVEN for ratio in ratios),
     )
 
 

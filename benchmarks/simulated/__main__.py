@@ -59,8 +59,8 @@ def compare(given: scenario.Scenario, names: Sequence[str], seed: int) -> tuple[
     told: dict[str, list[str]] = {}
     for goal in ("seconds", *GOALS):
         name = f"one by one, goal {goal}"
-        subject = msgspec.structs.replace(given, settings=settings(given.settings, goal))
-        placed, own = placing.one_by_one(subject, seed), measures.of(subject)
+        under = subject(given, goal)
+        placed, own = placing.one_by_one(under, seed), measures.of(under)
         sides[name] = figures.of(measured, [one.node for one in placed])
         cost, excess = report.excess(own, placed)
         told[name] = [f"The stated objective is {cost:.4f}, {100 * excess:.2f} % above the least possible.", ""]
@@ -83,12 +83,13 @@ def compare(given: scenario.Scenario, names: Sequence[str], seed: int) -> tuple[
     }
 
 
-def settings(base: config.Settings, goal: str) -> config.Settings:
-    """The scenario's, with the weights of a goal."""
+def subject(given: scenario.Scenario, goal: str) -> scenario.Scenario:
+    """The same under a goal: with its weights, and what it says that data costs."""
     if goal not in GOALS:
-        return base
-    asked = config.load(GOALS[goal])
-    return dataclasses.replace(base, weights=asked.weights, counts_bytes=asked.counts_bytes, tau_s=asked.tau_s)
+        return given
+    asked, base = config.load(GOALS[goal]), given.settings
+    under = dataclasses.replace(base, weights=asked.weights, counts_bytes=asked.counts_bytes, tau_s=asked.tau_s)
+    return msgspec.structs.replace(given, settings=under)
 
 
 def _best(measured: measures.Measures) -> Iterator[tuple[str, figures.Figures]]:

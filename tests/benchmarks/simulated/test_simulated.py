@@ -74,7 +74,7 @@ def test_each_goal_gets_the_five_pipelines_as_near_as_is_promised(
     goal: str, moved_mb: int, crossed_mb: int, met: int, local: int
 ) -> None:
     given = scenarios.pipelines()
-    subject = msgspec.structs.replace(given, settings=simulated.settings(given.settings, goal))
+    subject = simulated.subject(given, goal)
     placed = placing.one_by_one(subject, 1)
     found = figures.of(measures.of(given), [one.node for one in placed])
     assert (found.accesses, found.total_mb, found.preferences) == (56, 3536, 34)
@@ -113,6 +113,6 @@ def test_the_manifests_of_the_earlier_implementation_are_taken_unchanged(capsys:
 
 
 def test_a_goal_changes_nothing_but_what_it_says() -> None:
-    base = config.Settings(seed=7)
-    assert simulated.settings(base, "seconds") == base
-    assert simulated.settings(base, "bytes").seed == 7
+    given = msgspec.structs.replace(scenarios.pipelines(), settings=config.Settings(seed=7))
+    assert simulated.subject(given, "seconds") == given
+    assert simulated.subject(given, "bytes").settings.seed == 7
