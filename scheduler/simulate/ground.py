@@ -28,11 +28,12 @@ class Ground:
     """
 
     def __init__(self, given: scenarios.Scenario) -> None:
-        self.nodes: dict[str, core.Node] = {one.metadata.name: one for one in given.nodes}
+        nodes = map(_keeping, given.nodes) if given.keeps_inputs else given.nodes
+        self.nodes: dict[str, core.Node] = {one.metadata.name: one for one in nodes}
         self.capabilities = {one.metadata.name: _undated(one) for one in given.capabilities}
         self._assumed_bytes = given.settings.assumed_read_bytes
         self._state = cluster.Cluster(given.settings.network, names.HOME_NAMESPACE, len(given.nodes))
-        for node in given.nodes:
+        for node in self.nodes.values():
             self._state.apply_node(node)
         for capability in self.capabilities.values():
             self._state.apply_capability(capability)
@@ -147,6 +148,12 @@ class Ground:
         stores: Iterable[crd.Store] = self.capabilities[node].status.stores if node in self.capabilities else ()
         found = {one.namespace: one.name for one in stores if bucket in one.buckets}
         return found.get(namespace) or found.get("", "")
+
+
+def _keeping(node: core.Node) -> core.Node:
+    """With the label by which the scheduler knows that a node keeps what pods fetch."""
+    labels = {f"{names.NODE_CAPABILITY_PREFIX}keeps-inputs": "true"} | node.metadata.labels
+    return msgspec.structs.replace(node, metadata=msgspec.structs.replace(node.metadata, labels=labels))
 
 
 def _undated(capability: crd.NodeCapability) -> crd.NodeCapability:
