@@ -35,14 +35,7 @@ class Sizes(NamedTuple):
     room: float
 
 
-class Instance(NamedTuple):
-    """A problem, and what its flows are made of."""
-
-    given: problem.Problem
-    zones: problem.Ints  # [nodes]
-
-
-def made(sizes: Sizes, seed: int, *, shared: bool = False) -> Instance:
+def made(sizes: Sizes, seed: int, *, shared: bool = False) -> problem.Problem:
     """The problem of this size and seed; the same for the same numbers."""
     rng = np.random.default_rng([seed, sizes.pods, sizes.nodes])
     edge = rng.random(sizes.nodes) < 0.5
@@ -60,13 +53,12 @@ def made(sizes: Sizes, seed: int, *, shared: bool = False) -> Instance:
             transfers.append((pod, size_bytes, copies[seconds.argmin(0)]))
     cpu, memory = (rng.choice(kinds, sizes.pods) for kinds in (_CPU_MILLI, _MEMORY_MIB))
     asks = np.stack([cpu, memory], 1)
-    given = problem.Problem(
+    return problem.Problem(
         costs=costs,
         asks=asks,
         room=_room(rng, asks, np.where(edge, 1, _CLOUD), sizes.room),
         flows=_flows(transfers, zones, apart) if shared else None,
     )
-    return Instance(given, zones)
 
 
 def _room(rng: np.random.Generator, asks: problem.Ints, weights: problem.Ints, room: float) -> problem.Ints:

@@ -39,10 +39,11 @@ def _changes(pods: standing.Standing, work: budget.Budget) -> Iterator[_Change]:
     """The most promising of each kind."""
     least = pods.table.least
     free, taken = _by_moving(pods, work)
-    target = free.argmin(1)
-    move = free[np.arange(len(free)), target]
+    move = free.min(1)
+    goes = np.append(pods.table.candidates, np.full((len(free), 1), problem.NOWHERE), 1)
+    target: list[int] = goes[np.arange(len(free)), free.argmin(1)].tolist()
     for pod in _lowest(move, least):
-        yield _Change(-move.item(pod), [pod], [pods.table.candidates.item(pod, target.item(pod))])
+        yield _Change(-move.item(pod), [pod], [target[pod]])
     nodes = pods.nodes
     both = np.triu(taken + taken.T, 1)
     for pair in _lowest(both.ravel(), least):
@@ -60,7 +61,7 @@ def _changes(pods: standing.Standing, work: budget.Budget) -> Iterator[_Change]:
             chain = _chain(came, last)
             if len(set(chain)) == len(chain):
                 there = [nodes[pod] for pod in chain[1:]]
-                there.append(pods.table.candidates.item(last, target.item(last)))
+                there.append(target[last])
                 yield _Change(-ends.item(last), chain, there)
 
 
@@ -84,8 +85,8 @@ def _by_moving(pods: standing.Standing, work: budget.Budget) -> tuple[problem.Fl
     """What each pod would cost more elsewhere, infinite where it finds no room.
 
     Returns:
-        [pods, candidates] where there is room, and [pods, pods] in the place of another, which goes; without what that
-        one then costs elsewhere.
+        [pods, candidates + 1] where there is room, and last to stand nowhere; and [pods, pods] in the place of another,
+        which goes, without what that one then costs elsewhere.
     """
     prepared, now = pods.table, np.array(pods.nodes)
     work.spend(prepared.at.size + 2 * len(now) ** 2)
@@ -99,7 +100,7 @@ def _by_moving(pods: standing.Standing, work: budget.Budget) -> tuple[problem.Fl
     fits, instead = _room(pods, now)
     free = np.where(fits & (prepared.candidates != now[:, None]), at - here[:, None], np.inf)
     taken = np.where(instead & (now >= 0) & (now != now[:, None]), others - here[:, None], np.inf)
-    return free, taken
+    return np.append(free, (prepared.penalty - here)[:, None], 1), taken
 
 
 def _with_sharing(

@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.engine.assign import problem, standing
 
-_LOOKED: Final = 400  # places tried at most
+_LOOKED: Final = 500  # places tried at most
 
 
 def put_back(pods: standing.Standing, group: list[int], among: list[int] | None = None) -> int:

@@ -14,10 +14,11 @@ import numpy as np
 
 from scheduler.engine.assign import budget, problem, putback, standing
 
-_GROUP: Final = 6  # pods
-_LARGEST: Final = 11  # pods, after many groups of which none could be put back better
+_GROUP: Final = 8  # pods
+_LARGEST: Final = 10  # pods, after many groups of which none could be put back better
 _PACKED: Final = 12  # pods of nodes that are packed anew
 _NODES: Final = 3  # that are packed anew
+_HOPELESS: Final = 30  # crowds packed anew in vain after which they have one turn fewer
 _OCCUPANTS: Final = 3  # of one node, at most
 _WISHES: Final = 1 / math.log(0.6)  # how often it is the cheapest node that a pod wishes for: 0.4; else the next, ...
 
@@ -47,12 +48,13 @@ class Rearranging:
         Groups grow while none is found that can be put back better, and the smallest are tried first again after one.
         """
         pods = self._pods
-        turn, failed = 0, 0
+        turn, failed, crowded = 0, 0, 0
         excess, occupants = self._excess(), self._occupants()
         while work.left > 0 and (pods.missing or pods.cost > bound + pods.table.least):
             turn += 1
             missing, cost = pods.missing, pods.cost
-            if missing and turn % 2:
+            if missing and turn % (2 + crowded // _HOPELESS) == 0:
+                crowded += 1
                 looked = putback.put_back(pods, *self._crowd(occupants))
             else:
                 size = min(_GROUP + failed // len(pods.nodes), _LARGEST)
