@@ -20,6 +20,15 @@ from scheduler.simulate.arms import seen
 
 _BOUND: Final = (verdicts.Verdict.BOUND, verdicts.Verdict.FINISHED)
 _OVER: Final = (verdicts.Verdict.CONFLICT, verdicts.Verdict.GONE)
+# What may change where data lies and how it is reached.
+_OF_DATA: Final = (
+    events.NodeSeen,
+    events.NodeGone,
+    events.ObjectSeen,
+    events.ObjectGone,
+    events.CapabilitySeen,
+    events.CapabilityGone,
+)
 
 
 class To(NamedTuple):
@@ -94,6 +103,8 @@ class Arm:
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
+        if isinstance(event, _OF_DATA):
+            self._see.moved()
         return self._world.drain()
 
     def step(self, now_s: float, wall_s: float, budget: int) -> Sequence[commands.Command]:
@@ -159,7 +170,7 @@ class Arm:
             self._drop(uid)
         elif not self._state.is_placed(uid):
             before = self._waiting.get(uid)
-            self._waiting[uid] = seen.waiting(pod, self._now_s if before is None else before.since_s)
+            self._waiting[uid] = self._see.waiting(pod, self._now_s if before is None else before.since_s)
             self._settled = -1
 
     def _pending_listed(self, event: events.PendingListed) -> None:

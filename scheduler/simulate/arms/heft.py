@@ -67,7 +67,7 @@ class _Planning:
         found = {}
         for number in sorted(range(len(works)), key=lambda number: (-rank[number], number)):
             work = works[number]
-            one = seen.waiting(work.pod, work.arrives_s)
+            one = self._see.waiting(work.pod, work.arrives_s)
             slots = self._see.feasible(one)
             if not len(slots):
                 continue
@@ -117,7 +117,7 @@ def ranks(of: graph.Graph, see: seen.Seen) -> list[float]:
     bandwidth_bytes_per_s, latency_s = seen.mean_link(see.view)
     reads: dict[tuple[int, int], int] = {}
     for number, work in enumerate(of.works):
-        for each in seen.waiting(work.pod, 0.0).asked.transfers:
+        for each in see.waiting(work.pod, 0.0).asked.transfers:
             writer = of.writer.get((work.pod.metadata.namespace, each.urn))
             if writer is not None and not each.is_output:
                 reads[writer, number] = reads.get((writer, number), 0) + each.size_bytes

@@ -8,6 +8,7 @@ it what its source knows.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 from typing import Final
 
 import msgspec
@@ -36,11 +37,13 @@ class Waiting:
     Attributes:
         asked: All that it asks for.
         bare: The same without its data and its preferences: what a filter reads.
+        shape: What filters read of it.
         since_s: When it could first be placed, in seconds of the kernel's clock.
     """
 
     asked: request.PodRequest
     bare: request.PodRequest
+    shape: shapes.Shape
     since_s: float
 
     @property
@@ -50,30 +53,6 @@ class Waiting:
     @property
     def key(self) -> str:
         return self.asked.pod.key
-
-
-def waiting(pod: core.Pod, since_s: float) -> Waiting:
-    """Read a pod.
-
-    Raises:
-        InputError: a resource quantity cannot be read.
-    """
-    asked = request.prepare(pod)
-    # What it requires of a node stays: whoever breaks that has placed another pod than the one that was asked for.
-    required = msgspec.structs.replace(
-        asked.intent,
-        inputs=(),
-        outputs=(),
-        sources=(),
-        wanted=(),
-        data_intensive=False,
-        compute_intensive=False,
-        prefer_edge=False,
-        prefer_cloud=False,
-        prefer_region="",
-        prefer_zone="",
-    )
-    return Waiting(asked, dataclasses.replace(asked, intent=required, transfers=()), since_s)
 
 
 class Seen:
@@ -90,13 +69,42 @@ class Seen:
         self._shapes = shapes.Shapes(settings)
         self._data = cost.Kept(settings)
         self._state = state
-        self._fits: dict[int, tuple[int, Ints]] = {}  # by a shape's number: the state's generation, and the slots
+        self._fits: dict[tuple[Hashable, ...], tuple[int, Ints]] = {}  # the state's generation, and the slots
+        self._costs: dict[str, tuple[Waiting, cost.DataCost]] = {}  # by uid
         self._wall_s = 0.0
         self.now_s = 0.0
 
     def turn(self, now_s: float, wall_s: float) -> None:
         """Time has passed."""
         self.now_s, self._wall_s = now_s, wall_s
+
+    def moved(self) -> None:
+        """Where data lies, or how it is reached, may have changed. Nothing ages: simulated daemons always look."""
+        self._costs.clear()
+
+    def waiting(self, pod: core.Pod, since_s: float) -> Waiting:
+        """Read a pod.
+
+        Raises:
+            InputError: a resource quantity cannot be read.
+        """
+        asked = request.prepare(pod)
+        # What it requires of a node stays: whoever breaks that has placed another pod than the one that was asked for.
+        required = msgspec.structs.replace(
+            asked.intent,
+            inputs=(),
+            outputs=(),
+            sources=(),
+            wanted=(),
+            data_intensive=False,
+            compute_intensive=False,
+            prefer_edge=False,
+            prefer_cloud=False,
+            prefer_region="",
+            prefer_zone="",
+        )
+        bare = dataclasses.replace(asked, intent=required, transfers=())
+        return Waiting(asked, bare, self._shapes.of(bare), since_s)
 
     @property
     def view(self) -> snapshot.Snapshot:
@@ -105,18 +113,23 @@ class Seen:
 
     def feasible(self, one: Waiting) -> Ints:
         """The slots whose nodes take a pod now, in ascending order. Not to be written to."""
-        shape, generation = self._shapes.of(one.bare), self._state.generation
-        kept = self._fits.get(shape.number) if not shape.open else None
+        view, generation = self.view, self._state.generation
+        # Pods that ask alike are answered alike, of which the engine makes sure by the same key.
+        now = [plugin.resolve(read, view) for plugin, read in one.shape.open if plugin.resolve is not None]
+        key = (one.shape.number, *now)
+        kept = self._fits.get(key)
         if kept is not None and kept[0] == generation:
             return kept[1]
-        found = self._engines.of(one.asked.pod).decide(self.view, one.bare, 0).feasible
-        if not shape.open:  # pods of one number may differ in what is open
-            self._fits[shape.number] = generation, found
+        found = self._engines.of(one.asked.pod).decide(view, one.bare, 0).feasible
+        self._fits[key] = generation, found
         return found
 
     def cost(self, one: Waiting) -> cost.DataCost:
         """What a pod's transfers take on every slot."""
-        return self._data.cost(self.view, one.asked)
+        kept = self._costs.get(one.uid)
+        if kept is None or kept[0] is not one:
+            kept = self._costs[one.uid] = one, self._data.cost(self.view, one.asked)
+        return kept[1]
 
     def missing_bytes(self, one: Waiting) -> Floats:
         """[slots] how much of a pod's inputs does not lie there."""

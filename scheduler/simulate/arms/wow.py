@@ -63,6 +63,8 @@ class Wow:
             if len(slots) and len([uid for uid in self._busy.values() if uid == one.uid]) < _COPIED_TO:
                 yield from self._prepare(see, one, slots)
         for one in left:
+            if len(self._busy) == see.view.count:
+                return
             if not len(see.feasible(one)) and len(self._copied.get(one.uid, ())) < _COPIED_TO:
                 yield from self._prepare(see, one, np.flatnonzero(_big_enough(see.view, one) & ~prepared[one.uid]))
 
@@ -102,14 +104,14 @@ class Wow:
 
     def _prepare(self, see: seen.Seen, one: seen.Waiting, slots: seen.Ints) -> Iterator[scheduling.Copy]:
         """Have all that a pod lacks copied to that one of some nodes which lacks the fewest bytes of it."""
-        view, missing = see.view, np.zeros(see.view.size)
-        needed = self._needed(see, one)
-        for move in needed:
-            missing += move.size_bytes
-            missing[seen.holders(move)] -= move.size_bytes
+        view = see.view
         free = [slot for slot in slots.tolist() if view.names[slot] not in self._busy]
         if not free:
             return
+        needed, missing = self._needed(see, one), np.zeros(view.size)
+        for move in needed:
+            missing += move.size_bytes
+            missing[seen.holders(move)] -= move.size_bytes
         slot = min(free, key=missing.item)
         node = view.names[slot]
         self._busy[node] = one.uid
