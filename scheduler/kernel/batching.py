@@ -26,6 +26,8 @@ MOST: Final = 128  # pods of one plan: what is planned for within the 50 ms that
 PAUSE_S: Final = 0.005
 STEPS: Final = 2000  # of the solver: some 10 us each
 
+_READY: Final = frozenset({queue.Place.ACTIVE, queue.Place.CROWDED})
+
 
 @dataclasses.dataclass(slots=True)
 class _Window:
@@ -69,6 +71,7 @@ class Batching:
         self._out = out
         self._windows: dict[int, _Window] = {}  # by priority
         self._last = 0, -math.inf  # priority of the last pod with data whose turn came, and when
+        self._planned: dict[int, list[waiters.Entry]] = {}  # by priority, those of the last plan; some had their turn
 
     def takes(self, entry: waiters.Entry) -> bool:
         """Whether a pod whose turn has come, of whose data all is known, waits for others."""
@@ -79,13 +82,34 @@ class Batching:
         came, self._last = self._last, (priority, now_s)
         if window is None:
             is_alone = came[0] != priority or now_s - came[1] >= PAUSE_S
-            if is_alone and not self._queue.has_company(priority):
+            if not self._is_under_way(priority):
+                self._queue.recall(priority, MOST - 1)
+            if is_alone and not self._queue.company.is_ready(priority):
                 return False
             window = self._windows[priority] = _Window(now_s, now_s, {})
         window.last_s = now_s
         window.entries[entry.uid] = entry
         self._queue.gather(entry)
         return True
+
+    def calls(self, entry: waiters.Entry) -> bool:
+        """Whether a pod whose turn has come, and whose namespace may have no more bindings now, waits for others.
+
+        They are planned for while the bindings of those before them are under way, once all of these are decided about.
+        """
+        if self._window_s <= 0 or not entry.joins:
+            return False
+        priority = entry.pod.spec.priority
+        known = self._queue.company
+        is_joined = priority in self._windows or known.is_ready(priority) or known.in_crowd(priority) is not None
+        return is_joined and not self._is_under_way(priority)
+
+    def _is_under_way(self, priority: int) -> bool:
+        """Whether pods of the last batch of a priority still wait for their turns."""
+        planned = self._planned.get(priority, [])
+        while planned and not (planned[-1].is_gathered and planned[-1].place in _READY):
+            planned.pop()
+        return bool(planned)
 
     def is_due(self) -> bool:
         """Whether it is time to plan, rather than to decide about the next pod of the queue."""
@@ -109,11 +133,12 @@ class Batching:
         if len(window.entries) >= MOST:
             return window.last_s
         latest_s = window.since_s + self._window_s
-        return latest_s if self._queue.has_company(priority) else min(latest_s, window.last_s + PAUSE_S)
+        return latest_s if self._queue.company.is_ready(priority) else min(latest_s, window.last_s + PAUSE_S)
 
     def plan(self) -> None:
         """Plan for the most urgent of those who are gathered; each then has its turn."""
-        window = self._windows.pop(max(self._windows))
+        priority = max(self._windows)
+        window = self._windows.pop(priority)
         entries = [entry for entry in window.entries.values() if entry.place is queue.Place.GATHERED]
         try:
             if len(entries) > 1:
@@ -121,8 +146,10 @@ class Batching:
         except Exception as bug:  # noqa: BLE001 (costs this plan alone: each is decided by itself)
             self._out.append(commands.Defect("cycle", entries[0].pod.key, bug))
         # Who has no part in the plan comes last: it may fit where there is room for others of the plan.
-        for entry in sorted(entries, key=lambda entry: entry.share is None):
+        entries.sort(key=lambda entry: entry.share is None)
+        for entry in entries:
             self._queue.disperse(entry)
+        self._planned = {priority: entries}  # of others, if any are left, none waits for long
 
     def _plan(self, entries: list[waiters.Entry]) -> None:
         view = self._world.view()

@@ -184,7 +184,7 @@ class Kernel:
                 # A late event brought back a pod that is bound or about to be. It is over when the watch says so.
                 self.queue.bind(entry)
                 continue
-            if not self.bindings.admits(entry.namespace):
+            if not self.bindings.admits(entry.namespace) and not self._batches.calls(entry):
                 self.queue.crowd_out(entry)
                 continue
             entry = self.queue.overtaken(entry)

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
-from scheduler.kernel import lines, places, timing, waiters
+from scheduler.kernel import company, lines, places, timing, waiters
 
 LIMIT: Final = 100_000  # pods, about 4 kB each
 
@@ -36,7 +36,6 @@ FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
 NO_FILTER = ""  # refuses who was refused by no filter in particular: whatever happens may help
 UNSUPPORTED = "unsupported"  # refuses who needs what is not built
 GANG = "GangScheduling"  # refuses who waits for others of its group
-_READY: Final = frozenset({places.Place.ACTIVE, places.Place.ASKED})
 
 Place = places.Place
 Entry = waiters.Entry
@@ -76,7 +75,7 @@ class Queue:
         # Who waits, the least urgent first.
         self._least: dict[places.Room, lines.Line] = {room: lines.Line() for room in places.Room}
         self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
-        self._joining = lines.Line()  # who is ready, or asked about, and would join others of its kind
+        self.company = company.Company()
         self.asleep = waiters.Sleepers()
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
@@ -155,7 +154,7 @@ class Queue:
         if entry.is_preempting:
             entry.is_roused = True
         elif entry.ready_at <= self._clock():
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+            self._activate(entry)
         else:
             self._move(entry, Place.BACKOFF, entry.ready_at, -entry.pod.spec.priority, entry.queued)
 
@@ -216,12 +215,13 @@ class Queue:
         if until is not None:
             self.hold(entry, until)
         elif entry.place is Place.ASKED:
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+            self._activate(entry)
 
-    def has_company(self, priority: int) -> bool:
-        """Whether somebody else of this priority is ready, or about to be, who would join others of its kind."""
-        head = self._joining.head()
-        return head is not None and -head[0][0] == priority
+    def recall(self, priority: int, most: int) -> None:
+        """Some who are crowded out, and would join others of their kind, are ready for that."""
+        while most > 0 and (uid := self.company.in_crowd(priority)) is not None:
+            self._activate(self._entries[uid])
+            most -= 1
 
     def gather(self, entry: Entry) -> None:
         """It waits for others with which it is to be placed."""
@@ -232,7 +232,7 @@ class Queue:
     def disperse(self, entry: Entry) -> None:
         """It need not wait for others any more: its turn is for itself, and before all as urgent, as it came before."""
         if entry.place is Place.GATHERED:
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, -math.inf)
+            self._activate(entry)
 
     def bind(self, entry: Entry) -> None:
         """A node is found: the pod waits for its binding to be confirmed."""
@@ -247,7 +247,7 @@ class Queue:
     def crowd_out(self, entry: Entry) -> None:
         """Not yet: its namespace has its share of bindings under way."""
         if entry.place is not Place.GONE:
-            key = (-entry.pod.spec.priority, entry.queued)
+            key = _rank(entry)
             self._move(entry, Place.CROWDED, *key)
             self._crowded.setdefault(entry.namespace, lines.Line()).add(entry.uid, key)
 
@@ -260,7 +260,7 @@ class Queue:
         head = self._crowded[namespace].head()
         if head is not None:
             entry = self._entries[head[1]]
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+            self._activate(entry)
 
     def take(self, entry: Entry) -> None:
         """A pod is tried out of its turn."""
@@ -285,7 +285,7 @@ class Queue:
     def activate(self, entry: Entry) -> None:
         """A pod that sleeps has its turn, without waiting out its backoff (Activate)."""
         if entry.place is Place.UNSCHEDULABLE:
-            self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+            self._activate(entry)
 
     def fail(self, entry: Entry) -> None:
         """Something else than the fit went wrong: try again after a backoff that nothing shortens."""
@@ -336,7 +336,7 @@ class Queue:
         self.overflowed = True
 
     def _activate(self, entry: Entry) -> None:
-        self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+        self._move(entry, Place.ACTIVE, *_rank(entry))
 
     def _start_backoff(self, entry: Entry, failures: int) -> None:
         entry.queued = self._clock()
@@ -347,16 +347,14 @@ class Queue:
         for line in self._timed:
             while line and (head := line.head()) is not None and head[0][0] <= now:
                 entry = self._entries[head[1]]
-                self._move(entry, Place.ACTIVE, -entry.pod.spec.priority, entry.queued)
+                self._activate(entry)
 
     def _move(self, entry: Entry, place: Place, *key: float) -> None:
         if entry.place is not Place.GONE:
             self._leave(entry)
         entry.place = place
         self.lines[place].add(entry.uid, key)
-        entry.is_counted = place in _READY and entry.joins
-        if entry.is_counted:
-            self._joining.add(entry.uid, (-entry.pod.spec.priority,))
+        self.company.come(entry, _rank(entry))
         room = places.ROOM_OF.get(place)
         if room is not None:
             self._least[room].add(entry.uid, (entry.pod.spec.priority, -entry.queued))
@@ -364,8 +362,7 @@ class Queue:
     def _leave(self, entry: Entry) -> None:
         uid = entry.uid
         self.lines[entry.place].discard(uid)
-        if entry.is_counted:
-            self._joining.discard(uid)
+        self.company.leave(entry)
         room = places.ROOM_OF.get(entry.place)
         if room is not None:
             self._least[room].discard(uid)
@@ -377,6 +374,11 @@ class Queue:
         if entry.refused_by:
             self.asleep.discard(entry)
             entry.is_preempting = entry.is_roused = False
+
+
+def _rank(entry: Entry) -> tuple[float, float]:
+    """By priority, then by who came first; who has been gathered had its turn before all others."""
+    return -entry.pod.spec.priority, -math.inf if entry.is_gathered else entry.queued
 
 
 def _asks_differently(old: core.Pod, new: core.Pod) -> bool:

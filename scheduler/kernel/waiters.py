@@ -9,7 +9,7 @@ from typing import Final
 
 from scheduler.api import core, names
 from scheduler.engine import joint
-from scheduler.kernel import places
+from scheduler.kernel import lines, places
 from scheduler.plugins import request
 
 Asked = Hashable  # what a filter reads of a pod: whoever sleeps for the same of one filter is helped by the same
@@ -35,7 +35,7 @@ class Entry:
     is_cleared: bool = False  # nothing about its data is awaited, as of its last turn
     is_gathered: bool = False  # it has waited for others of its batch: its next turn is for itself
     share: joint.Share | None = None  # its part of what was planned with these, if there was something to gain
-    is_counted: bool = False  # among those of whom others of its kind may expect that they join them
+    company: lines.Line | None = None  # among whom others of its kind look for one that joins them
     is_preempting: bool = False  # while it sleeps: it sleeps on, whatever happens, as room is being made for it
     is_roused: bool = False  # something happened meanwhile
     annotations_reported: bool = False

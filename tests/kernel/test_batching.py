@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import core, crd
+from scheduler.api import core, crd, verdicts
 from scheduler.kernel import commands, events, journal, kernel, places, validation
 from tests.fakeapi import objects
 from tests.kernel import running
@@ -277,3 +277,20 @@ def test_room_that_is_kept_for_a_nominated_pod_is_not_planned_with(bare: Bare) -
     bare.pending(reader("p"), reader("q", gb=10))
     bare.step()
     assert set(bound(bare.later(PAUSE_S)).values()) <= {"near", "far", "third"}
+
+
+def test_who_is_crowded_out_is_planned_for_while_the_bindings_before_it_are_under_way() -> None:
+    slow = Bare(kernel.Kernel(dataclasses.replace(SETTINGS, binds_in_flight=4), "home", seed=1))
+    slow.nodes(node("n", cpu="1000", status={"allocatable": {"cpu": "1000", "memory": "64Gi", "pods": "900"}}))
+    slow.data("small", "n")
+    slow.pending(*(reader(f"p{number:03}") for number in range(300)))
+    given = [*slow.step(), *slow.later(PAUSE_S)]
+    plans = only(commands.Planned, given)
+    binds = list(only(commands.Bind, given))
+    for one in binds:  # grows as answers come
+        more = [*slow.answer(one.name, verdicts.Verdict.BOUND), *slow.later(0.01)]
+        plans += only(commands.Planned, more)
+        binds += only(commands.Bind, more)
+    assert [one.name for one in binds] == [f"p{number:03}" for number in range(300)]
+    assert [one.pods for one in plans] == [128, 128, 44]
+    validation.check(slow.kernel)
