@@ -45,6 +45,8 @@ class Kind(enum.IntEnum):
     IN = 3
     LINK = 4  # from one site to another
 
+    __hash__ = int.__hash__  # that of an enum takes longer than all else of a look-up
+
 
 class Passage(NamedTuple):
     """Something that transfers share: of a node's slot, or from one site to another."""
@@ -101,13 +103,13 @@ class Moment:
         self.is_calm = not len(there)
         self.rates = of.rates
         self._of = of
-        self._left: Floats = np.minimum(left, sizes)[there].repeat(_VIA)
-        self._via = of.via[there].ravel()
+        self._left: Floats = np.minimum(left, sizes)[there]
+        self._via = of.via[there].ravel().astype(np.intp)
         self._nodes: dict[Kind, tuple[Numbers, Numbers]] = {}
 
     def shared_bytes(self, size_bytes: int) -> Floats:
         """[passages] what a transfer of that size has to share each with."""
-        beside = np.minimum(self._left, size_bytes)
+        beside = np.minimum(self._left, size_bytes).repeat(_VIA)
         found = np.asarray(np.bincount(self._via, beside, len(self.rates)), np.float64)
         found[_NOWHERE] = 0.0
         return found

@@ -216,7 +216,8 @@ def one(view: snapshot.Snapshot, found: cost.DataCost, move: moves.Move, end: sp
     if not move.is_expected and (delay_s or not move.is_output):
         moment = view.traffic.at(view.now_s + delay_s)
         beside = moment.shared_bytes(move.size_bytes)
-        for passage, between in flows.via(view, *((slot, end) if move.is_output else (end, slot))):
+        source, target = (slot, end) if move.is_output else (end, slot)
+        for passage, between in flows.via(view, source, target, {}):
             others = beside.item(moment.number(passage))
             serves = moment.rates.item(moment.number(passage))
             if passage.kind in (traffic.Kind.LINK, traffic.Kind.STORE):

@@ -17,6 +17,7 @@ from scheduler.state import fetched, sites, snapshot, traffic
 _KEEPS: Final = "keeps-inputs"  # a capability of nodes
 
 Via = tuple[tuple[traffic.Passage, float], ...]
+Rates = dict[traffic.Passage, float]
 
 
 class _Moved(NamedTuple):
@@ -31,10 +32,11 @@ class _Moved(NamedTuple):
 def of(view: snapshot.Snapshot, pod: core.Pod, found: cost.DataCost, slot: int) -> traffic.Expected:
     """What a pod moves that is put on a node now."""
     site = view.links.site_of.item(slot)
+    rates: Rates = {}
     # What the node has, or is getting for somebody else, is not fetched once more.
     moved = [one for one in found.moves if not one.is_expected and slot not in one.nearest.kept]
     inputs, outputs = (
-        [_at(view, one, slot, site) for one in moved if one.is_output is is_output] for is_output in (False, True)
+        [_at(view, one, slot, rates) for one in moved if one.is_output is is_output] for is_output in (False, True)
     )
     begin_s = view.now_s
     flows = _begun(inputs, begin_s)
@@ -51,19 +53,19 @@ def of(view: snapshot.Snapshot, pod: core.Pod, found: cost.DataCost, slot: int) 
     return traffic.Expected(tuple(flows), tuple(fetches))
 
 
-def via(view: snapshot.Snapshot, source: spread.End, target: spread.End) -> Via:
-    """What a transfer goes over, with the rate of each, in bytes per second."""
+def via(view: snapshot.Snapshot, source: spread.End, target: spread.End, rates: Rates) -> Via:
+    """What a transfer goes over, with the rate of each in bytes per second; ``rates`` keeps those of nodes' ways."""
     links, now_s = view.links, view.now_s
     if isinstance(source, int) and source == target:
         rate = links.used(source, source, now_s=now_s, outward=True).bandwidth_bytes_per_s
         return ((traffic.Passage(traffic.Kind.STORE, source), rate),)
     found = []
-    if isinstance(source, int):
-        rate = links.way_rate(source, now_s=now_s, outward=True)
-        found.append((traffic.Passage(traffic.Kind.OUT, source), rate))
-    if isinstance(target, int):
-        rate = links.way_rate(target, now_s=now_s, outward=False)
-        found.append((traffic.Passage(traffic.Kind.IN, target), rate))
+    for kind, node in ((traffic.Kind.OUT, source), (traffic.Kind.IN, target)):
+        if isinstance(node, int):
+            own = traffic.Passage(kind, node)
+            if own not in rates:
+                rates[own] = links.way_rate(node, now_s=now_s, outward=kind is traffic.Kind.OUT)
+            found.append((own, rates[own]))
     here, there = (_site(view, end) for end in (source, target))
     between = traffic.link(here, there)
     if between is not None and isinstance(target, int):
@@ -75,9 +77,10 @@ def via(view: snapshot.Snapshot, source: spread.End, target: spread.End) -> Via:
     return tuple(found)
 
 
-def _at(view: snapshot.Snapshot, move: moves.Move, slot: int, site: int) -> _Moved:
+def _at(view: snapshot.Snapshot, move: moves.Move, slot: int, rates: Rates) -> _Moved:
+    site = view.links.site_of.item(slot)
     end = move.nearest.end(move.size_bytes, slot, site)
-    over = via(view, slot, end) if move.is_output else via(view, end, slot)
+    over = via(view, slot, end, rates) if move.is_output else via(view, end, slot, rates)
     return _Moved(move.urn, over, move.size_bytes, move.seconds.at(slot, site))
 
 

@@ -12,7 +12,7 @@ whose way somebody uses are looked at apart, and told apart where that makes a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,14 @@ class Due(NamedTuple):
 
     seconds: float
     passage: traffic.Passage | None
+
+
+class _Row(NamedTuple):
+    """Ends of one site that are as busy: [sites] latency and seconds beside it, but for what nodes' own ways add."""
+
+    latency: spread.Floats
+    moving: spread.Floats
+    ways: list[spread.Way]
 
 
 class Load:
@@ -54,17 +62,27 @@ class Load:
 
     def nearest(self, ways: Sequence[spread.Way]) -> spread.Spread:
         """How long it takes from or to whichever of several ends is best for each node."""
-        rows: dict[tuple[int, float], tuple[spread.Floats, spread.Floats]] = {}
+        rows: dict[tuple[int, float], _Row] = {}
         for way in ways:
             wait = self._wait_at(way.end)
-            if (id(way.bandwidth), wait) not in rows:
-                rows[id(way.bandwidth), wait] = way.latency, self._moving(way, wait)
-        each = [latency + moving for latency, moving in rows.values()]
+            row = rows.get((id(way.bandwidth), wait))
+            if row is None:
+                row = rows[id(way.bandwidth), wait] = _Row(way.latency, self._moving(way, wait), [])
+            row.ways.append(way)
+        each = [row.latency + row.moving for row in rows.values()]
         by_site = each[0] if len(each) == 1 else np.minimum.reduce(each)
         apart = self._apart([*rows.values()])
+        number, at_node = self._moment.number, self._ways[0]
         for slot in dict.fromkeys([slot for way in ways for slot in way.apart]):
             site = self._site_of.item(slot)
-            apart[slot] = min([self.seconds(way, slot, site) for way in ways])
+            wait = self._waits.item(number(traffic.Passage(at_node, slot)))
+            found = [
+                row.latency.item(site) + max(row.moving.item(site), wait)
+                for row in rows.values()
+                if any(slot not in way.apart for way in row.ways)
+            ]
+            found += [self.seconds(way, slot, site) for way in ways if slot in way.apart]
+            apart[slot] = min(found)
         return spread.Spread(by_site, apart)
 
     def seconds(self, way: spread.Way, slot: int, site: int) -> float:
@@ -112,19 +130,20 @@ class Load:
         moving: spread.Floats = (self.size_bytes + others) / way.bandwidth
         return np.maximum(moving, wait) if wait else moving
 
-    def _apart(self, rows: Iterable[tuple[spread.Floats, spread.Floats]]) -> dict[int, float]:
+    def _apart(self, rows: Sequence[_Row]) -> dict[int, float]:
         """Seconds by slot of the nodes whose own way makes a difference."""
         slots, numbers = self._moment.nodes(self._ways[0])
         if not len(slots):
             return {}
-        site_of, waits = self._site_of[slots], self._waits[numbers]
-        least = np.minimum.reduce([moving for _, moving in rows])
-        far = (waits > least[site_of]).nonzero()[0]
+        site_of, waits = self._site_of.take(slots), self._waits.take(numbers)
+        least = rows[0].moving if len(rows) == 1 else np.minimum.reduce([row.moving for row in rows])
+        far = (waits > least.take(site_of)).nonzero()[0]
         if not len(far):
             return {}
-        site_of, waits = site_of[far], waits[far]
-        found = np.minimum.reduce([latency[site_of] + np.maximum(moving[site_of], waits) for latency, moving in rows])
-        return dict(zip(slots[far].tolist(), found.tolist(), strict=True))
+        site_of, waits = site_of.take(far), waits.take(far)
+        each = [row.latency.take(site_of) + np.maximum(row.moving.take(site_of), waits) for row in rows]
+        found = each[0] if len(each) == 1 else np.minimum.reduce(each)
+        return dict(zip(slots.take(far).tolist(), found.tolist(), strict=True))
 
     def _wait_at(self, end: spread.End) -> float:
         """What the end's own way takes where others use it, else 0."""
