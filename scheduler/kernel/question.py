@@ -19,7 +19,7 @@ import msgspec
 
 from scheduler.api import core, devices, services, volumes
 from scheduler.kernel import journal, kernel
-from scheduler.state import selecting
+from scheduler.state import naming, selecting
 
 _STORED: Final[dict[str, type[volumes.Object]]] = {
     "pvcs": volumes.PersistentVolumeClaim,
@@ -64,7 +64,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "decided": {"sequence": record.sequence, "time": record.time, "node": record.node, "draw": record.draw},
         "shown": {"sequence": subject.sequence, "time": when.isoformat()},
     }
-    head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%SZ"), "pod": pod}
+    head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "pod": pod}
     stored, claimed = subject.state.storage.objects, subject.state.claims.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
     expected = [one for other, one in world.nominations.pods.items() if other != uid]
@@ -76,6 +76,8 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "pdbs": list(world.budgets.values()),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
+        "transfers": list(naming.transfers(view.traffic, view.names, uid)),
+        "fetched": list(naming.kept(view.traffic, view.names, uid)),
         **{name: list(stored[kind].values()) for name, kind in _STORED.items()},
         **{name: list(claimed[kind].values()) for name, kind in _DEVICES.items()},
         "pods": itertools.chain(itertools.starmap(_on, counted), expected),

@@ -19,7 +19,7 @@ from scheduler.engine import decide
 from scheduler.offline import explain
 from scheduler.offline import question as questions
 from scheduler.plugins import request
-from scheduler.state import cluster, selecting
+from scheduler.state import cluster, naming, selecting
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +100,7 @@ def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cl
         _apply(collection, claimed, state.claims.apply)
     _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
+    naming.begin(state.traffic, state.freeze().index_of, asked.transfers, asked.fetched)
     return state
 
 

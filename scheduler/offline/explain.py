@@ -15,7 +15,7 @@ from scheduler.api import devices
 from scheduler.engine import decision, sheet, verdict
 from scheduler.plugins import contract, criteria
 from scheduler.plugins.data import cost as data_cost
-from scheduler.plugins.data import moves, spread
+from scheduler.plugins.data import loaded, moves, spread
 from scheduler.plugins.dynamic_resources import extended, granting
 from scheduler.state import network, replicas, snapshot
 
@@ -247,7 +247,21 @@ def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: contract.Int
         ends, _, choice = _choice(move.otherwise, move, snap, feasible)
         for entry, end in zip(told, choice.tolist(), strict=True):
             entry["otherwise"] = ends[end]
+    if move.nearest.load is not None or move.nearest.kept:
+        for entry, slot in zip(told, feasible.tolist(), strict=True):
+            entry.update(_beside_others(move.nearest, direction, snap, slot))
     return told
+
+
+def _beside_others(nearest: moves.Nearest, direction: str, snap: snapshot.Snapshot, slot: int) -> Answer:
+    """What others have to do with a transfer to or from one node."""
+    if slot in nearest.kept:
+        bandwidth = snap.links.local.bandwidth_bytes_per_s
+        return {direction: snap.names[slot], "kept": True, "bandwidthBytesPerSecond": bandwidth, "source": "local"}
+    due = nearest.due(slot, snap.links.site_of.item(slot))
+    if due.passage is None:
+        return {}
+    return {"queuedSeconds": due.seconds, "queuedOn": loaded.passage_name(snap, due.passage)}
 
 
 def _choice(
@@ -256,5 +270,10 @@ def _choice(
     """The ends by name, how they are reached, and [feasible] which of them is the best."""
     ends = [way.end for way in nearest.ways]
     rows = [snap.links_of(end, outward=not move.is_output) for end in ends]
-    times = [row.latency[feasible] + move.size_bytes / row.bandwidth[feasible] for row in rows]
+    load = nearest.load
+    if load is None:
+        times = [row.latency[feasible] + move.size_bytes / row.bandwidth[feasible] for row in rows]
+    else:
+        at = [(slot, snap.links.site_of.item(slot)) for slot in feasible.tolist()]
+        times = [np.array([load.seconds(way, *one) for one in at]) for way in nearest.ways]
     return [moves.end_name(snap, end) for end in ends], rows, np.stack(times).argmin(axis=0)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from scheduler import errors
-from scheduler.api import core, crd, decoding, devices, policy, volumes
+from scheduler.api import core, crd, decoding, devices, policy, underway, volumes
 from scheduler.api import services as selects
 
 Named = (
@@ -59,6 +59,8 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     device_taint_rules: tuple[devices.DeviceTaintRule, ...] = ()
     resource_claim_templates: msgspec.Raw = msgspec.Raw()
     pdbs: tuple[policy.PodDisruptionBudget, ...] = ()
+    transfers: tuple[underway.Transfer, ...] = ()
+    fetched: tuple[underway.Fetched, ...] = ()
     config: dict[str, Any] | None = None
 
 
@@ -154,6 +156,8 @@ def _read_one_by_one(line: bytes) -> Question:
         pod=decoding.convert(given["pod"], core.Pod, where),
         id=given.get("id"),
         now=decoding.convert(given.get("now", ""), str, "now"),
+        transfers=decoding.convert(given.get("transfers", []), tuple[underway.Transfer, ...], "transfers"),
+        fetched=decoding.convert(given.get("fetched", []), tuple[underway.Fetched, ...], "fetched"),
         config=decoding.convert(given.get("config", {}), dict[str, Any], "config"),
         **read,
     )

@@ -8,7 +8,7 @@ fetched longest ago first.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 MOST: Final = 65_536  # of what all nodes have
@@ -38,6 +38,15 @@ class Fetched:
     def at(self, namespace: str, urn: str) -> Mapping[int, float]:
         """When each node has, or had, an input of a namespace's pods, by slot."""
         return self._ends.get(urn, {}).get(namespace, _NOTHING)
+
+    def each(self) -> Iterator[tuple[str, Fetch]]:
+        """All that nodes have or get, each with the uid of the pod that is on it; "" where it is there."""
+        whose = {fetch: uid for uid, fetches in self._of.items() for fetch in fetches}
+        for urn, by_namespace in self._ends.items():
+            for namespace, at in by_namespace.items():
+                for slot, ends_s in at.items():
+                    fetch = Fetch(namespace, urn, slot, ends_s)
+                    yield whose.get(fetch, ""), fetch
 
     def begin(self, uid: str, fetch: Fetch) -> None:
         """A pod fetches something for itself and for all that come after it; nothing where somebody has done so."""

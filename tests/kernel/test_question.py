@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from scheduler.api import core, policy, verdicts
+from scheduler.api import core, crd, policy, verdicts
 from scheduler.kernel import commands, events, question
 from scheduler.offline import door
 from tests.kernel import running
@@ -71,3 +71,39 @@ def test_whom_a_pod_would_evict_is_answered_alike(bare: running.Bare) -> None:
     answer = msgspec.json.decode(door.answer_line(asked(bare, "urgent"), running.SETTINGS, 0))
     assert answer["preemption"]["selected"] == [evict.node] == ["n5"]
     assert answer["preemption"]["candidates"]["n5"] == {"pods": ["default/fills5"], "numPDBViolations": 0}
+
+
+def test_what_is_under_way_is_asked_with_it(bare: running.Bare) -> None:
+    """The node that is nearest has its way in use, so that another one is taken; asked offline, it is the same."""
+    seen = {"urn": "logs/k"}
+    copies = [{"node": name, "available": True} for name in ("n1", "n2")]
+    data = core.convert(
+        {"metadata": {"name": "o", "namespace": "default"}, "spec": seen, "status": {"replicas": copies}},
+        crd.DataObject,
+        "o",
+    )
+    bare.nodes(*(node(name, cpu="1", labels={"zone": "a"}) for name in ("n1", "n2")))
+    bare.kernel.handle(events.ObjectSeen(bare.now_s, data))
+    keeps = {"node-capability/keeps-inputs": "true"}
+    bare.nodes(node("n4", cpu="1", labels=keeps), node("n5", cpu="1", labels=keeps))
+    reads = {"data.scheduler.thesis/input-1": "logs/k,900000000"}
+    given: dict[str, str] = {}
+    for name in ("first", "second", "third", "fourth", "fifth"):
+        for ask in running.only(commands.AskData, bare.pending(pod(name, annotations=reads)) + bare.step()):
+            given |= running.bound(
+                bare.kernel.handle(events.DataAnswered(bare.now_s, ask.pod.metadata.uid, None)) + bare.later(0.2)
+            )
+    assert given.keys() == {"first", "second", "third", "fourth", "fifth"}
+    line = asked(bare, "fifth")
+    shown = msgspec.json.decode(line)
+    assert {one["uid"] for one in shown["transfers"]} == {"uid-first", "uid-second", "uid-third", "uid-fourth"}
+    assert [one["node"] for one in shown["fetched"]] == [given[name] for name in given if given[name] in ("n4", "n5")]
+    answer = msgspec.json.decode(door.answer_line(line, running.SETTINGS, shown["id"]["decided"]["draw"]))
+    assert answer["chosen"] == given["fifth"]
+    [(_, record)] = bare.kernel.journal.of("default/fifth")
+    [told] = answer["criteria"][given["fifth"]]["data"]["transfers"]
+    [transfer] = record.transfers
+    assert (told["from"], told["queuedOn"]) == (transfer.partner, transfer.queued_on)
+    assert (told["seconds"], told["queuedSeconds"]) == pytest.approx((transfer.seconds, transfer.queued_s), rel=1e-5)
+    without = msgspec.json.decode(door.answer_line(msgspec.json.encode(shown | {"transfers": [], "fetched": []})))
+    assert "queuedOn" not in without["criteria"][given["fifth"]]["data"]["transfers"][0]
