@@ -10,6 +10,7 @@ folder, it does only what is missing.
 from __future__ import annotations
 
 import argparse
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Final
@@ -30,13 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arms", nargs="+", choices=arms.NAMES, default=list(arms.NAMES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--limit", type=float, default=running.LIMIT_S, help="seconds of CPU that a case may take")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further case after so many")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
     options = parser.parse_args(arguments)
     wanted = list(cases.all_of(options.works, options.topologies, options.arms, options.seeds))
     if not wanted:
         parser.error(f"no work is called like that; there are {', '.join(cases.WORKS)}")
-    found = running.run(wanted, results.Book(options.out / "results.jsonl"), limit_s=options.limit)
-    about = conditions.found({name: value for name, value in vars(options).items() if name != "out"})
+    found = running.run(
+        wanted, results.Book(options.out / "results.jsonl"), limit_s=options.limit, minutes=options.minutes
+    )
+    about = conditions.found({name: value for name, value in vars(options).items() if name not in {"out", "minutes"}})
     told = "\n".join(["# Simulated workflows", "", *conditions.lines(about), "", *tables.lines(found), ""])
     print(told)
     (options.out / "results.md").write_text(told)

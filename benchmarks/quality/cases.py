@@ -15,9 +15,10 @@ OWN: Final = "own"
 """The topology of work that brings its own nodes."""
 _BATCHES: Final[Mapping[str, tuple[int, int]]] = {"batch-64x50": (64, 50), "batch-128x60": (128, 60)}
 _BURSTS: Final = "bursts"
+_MIXES: Final = {f"mix-{tasks}": tasks for tasks in generated.TASKS[:2]}  # of a workflow of each recipe, of such a size
 _GENERATED: Final = {each.name: each for each in generated.ALL}
 
-WORKS: Final = (*_GENERATED, *patterns.NAMES, _BURSTS, *_BATCHES, PIPELINES)
+WORKS: Final = (*_GENERATED, *patterns.NAMES, *_MIXES, _BURSTS, *_BATCHES, PIPELINES)
 
 
 class Case(NamedTuple):
@@ -64,5 +65,8 @@ def make(case: Case) -> scenario.Scenario:
     topology = topologies.part(case.topology)
     if case.work == _BURSTS:
         return synthetic.bursts(topology, case.seed)
+    if case.work in _MIXES:
+        together = [one for one in generated.ALL if one.tasks == _MIXES[case.work]]
+        return scenarios.mix(topology, case.seed, together)
     found = scenarios.workflows([_GENERATED[case.work]]) if case.work in _GENERATED else scenarios.shapes()
     return dict(found)[case.work](topology)

@@ -7,6 +7,7 @@ goes on.
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import signal
 import sys
 import time
@@ -27,13 +28,20 @@ class TooLongError(Exception):
     """A case takes more CPU time than it may."""
 
 
-def run(wanted: Sequence[cases.Case], book: results.Book, *, limit_s: float = LIMIT_S) -> list[results.Result]:
-    """Run what the book does not have yet; returns all results that were wanted, in their order."""
+def run(
+    wanted: Sequence[cases.Case], book: results.Book, *, limit_s: float = LIMIT_S, minutes: float = math.inf
+) -> list[results.Result]:
+    """Run what the book does not have yet; returns what there is of the wanted results, in their order.
+
+    Args:
+        limit_s: CPU time that a case may take.
+        minutes: After so many, no further case is begun.
+    """
     known = {one.case: one for one in book.kept}
     todo = [case for case in wanted if case not in known]
     took_s = [one.cpu_s for one in known.values() if not one.fault]
     _tell(f"{len(wanted)} cases, {len(wanted) - len(todo)} of them kept; {_rest(len(todo), took_s)}")
-    told_s = time.monotonic()
+    began_s = told_s = time.monotonic()
     with concurrent.futures.ProcessPoolExecutor(PROCESSES) as pool:
         asked = [pool.submit(measure, case, limit_s) for case in todo]
         try:
@@ -45,9 +53,12 @@ def run(wanted: Sequence[cases.Case], book: results.Book, *, limit_s: float = LI
                 if time.monotonic() - told_s >= _EVERY_S:
                     told_s = time.monotonic()
                     _tell(f"{found.case} done; {_rest(-left, took_s)}")
+                if time.monotonic() - began_s > minutes * 60:
+                    _tell(f"{minutes:g} minutes are over; run it again for the rest")
+                    break
         finally:
             pool.shutdown(cancel_futures=True)
-    return [known[case] for case in wanted]
+    return [known[case] for case in wanted if case in known]
 
 
 def measure(case: cases.Case, limit_s: float) -> results.Result:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from benchmarks.quality import comparing
 from benchmarks.quality.pictures import drawing
 
 _LEFT, _RIGHT, _TOP = 150, 730, 36
@@ -34,5 +35,5 @@ def picture(ratios: Mapping[str, Sequence[tuple[str, float]]]) -> str:
         mean = math.exp(math.fsum(math.log(ratio) for _, ratio in row) / len(row)) if row else 1.0
         x = scale(min(max(mean, least), _MOST))
         canvas.line((x, y - 10), (x, y + 10), drawing.INK, thick=2.5)
-        canvas.text(_RIGHT + 12, y + 4, f"mean {mean:.2f} times ours", bold=mean < 1)
+        canvas.text(_RIGHT + 12, y + 4, f"mean {mean:.2f} times ours", bold=mean < 1 - comparing.EVEN)
     return canvas.svg()

@@ -45,7 +45,9 @@ def picture(curve: Sequence[Point], points: Sequence[Point], *, across: str, up:
         x, y = scale_x(here.x), scale_y(here.y)
         canvas.dot(x, y, labels[0].colour, f"{here.x:g}, {here.y:g}", radius=6)
         for number, point in enumerate(labels):
-            canvas.text(x + 11, y - 7 - 16 * number, point.label)
+            is_right = x > (_LEFT + _RIGHT) / 2
+            anchor = "end" if is_right else "start"
+            canvas.text(x - 11 if is_right else x + 11, y - 7 - 16 * number, point.label, anchor=anchor)
     return canvas.svg()
 
 

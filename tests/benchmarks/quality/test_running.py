@@ -35,6 +35,13 @@ def test_a_run_that_ended_early_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(one.figures is not None and one.figures.done == 22 for one in both)
 
 
+def test_what_no_time_is_left_for_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = list(cases.all_of(["pipelines"], ["cluster"], ["ours"], range(20)))
+    found = running.run(wanted, results.Book(tmp_path / "results.jsonl"), minutes=0)
+    assert 1 <= len(found) < len(wanted)
+    assert "run it again for the rest" in capsys.readouterr().err
+
+
 def test_the_parts_of_the_chain_add_up_to_the_makespan() -> None:
     for case in WANTED:
         given, done = running.outcome_of(case)
