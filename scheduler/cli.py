@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from scheduler import errors, logs
+from scheduler import errors, logs, tune
 
 CANNOT_START = 2
 
@@ -349,6 +349,9 @@ def _progress() -> Callable[[str, int, int, float], None]:
             click.echo(f"{arm}: {done} of {pods} pods done, {now_s:,.1f} s of virtual time", err=True)
 
     return tell
+
+
+main.add_command(tune.tune)
 
 
 @main.command()
