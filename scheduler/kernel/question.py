@@ -67,7 +67,9 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
     head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "pod": pod}
     stored, claimed = subject.state.storage.objects, subject.state.claims.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
-    expected = [one for other, one in world.nominations.pods.items() if other != uid]
+    expected = {other: one for other, one in world.nominations.pods.items() if other != uid}
+    readers = [one.pod for one in subject.state.pipelines.readers_of(pod) if not one.is_learned]
+    expected |= {one.metadata.uid: one for one in readers if one.metadata.uid != uid}
     # Taken at this moment: what changes while the line is sent does not change what it shows.
     collections: dict[str, Iterable[object]] = {
         "nodes": list(world.nodes.values()),
@@ -80,7 +82,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "fetched": list(naming.kept(view.traffic, view.names, uid)),
         **{name: list(stored[kind].values()) for name, kind in _STORED.items()},
         **{name: list(claimed[kind].values()) for name, kind in _DEVICES.items()},
-        "pods": itertools.chain(itertools.starmap(_on, counted), expected),
+        "pods": itertools.chain(itertools.starmap(_on, counted), expected.values()),
     }
     return _pieces(_encode(head), collections)
 

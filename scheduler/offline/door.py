@@ -88,6 +88,7 @@ def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cl
         names.HOME_NAMESPACE,
         capacity=len(asked.nodes),
         witness_max_age_s=settings.witness_max_age_s,
+        learns=False,
     )
     _apply("nodes", asked.nodes, state.apply_node)
     _apply("namespaces", asked.namespaces, state.apply_namespace)
@@ -98,7 +99,7 @@ def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cl
         _apply(collection, objects, state.storage.apply)
     for collection, claimed in questions.claims(asked).items():
         _apply(collection, claimed, state.claims.apply)
-    _apply("pods", asked.pods, lambda pod: state.apply_pod(_with_uid(pod)))
+    _apply("pods", asked.pods, lambda pod: _apply_pod(_with_uid(pod), state))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
     naming.begin(state.traffic, state.freeze().index_of, asked.transfers, asked.fetched)
     return state
@@ -110,6 +111,13 @@ def _apply(collection: str, objects: Sequence[N], apply: Callable[[N], object]) 
             apply(obj)
         except errors.InputError as error:
             raise error.at(decoding.join(questions.place(collection, index, obj), error.where)) from error
+
+
+def _apply_pod(pod: core.Pod, state: cluster.Cluster) -> None:
+    """A pod runs, or waits, so that it may read what others write."""
+    state.apply_pod(pod)
+    if not pod.spec.node_name and pod.status.phase not in questions.FINISHED:
+        state.pipelines.waits(pod)
 
 
 def _apply_selectors(asked: questions.Question, state: cluster.Cluster) -> None:

@@ -87,7 +87,7 @@ _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
     "resourceSlices": ("resource_slices", devices.ResourceSlice),
     "deviceTaintRules": ("device_taint_rules", devices.DeviceTaintRule),
 }
-_FINISHED: Final = ("Succeeded", "Failed")
+FINISHED: Final = ("Succeeded", "Failed")
 
 
 def read(line: bytes) -> Question:
@@ -189,7 +189,7 @@ def _refuse_itself(asked: Question) -> None:
     """Refuse the pod to place where it runs already: it would count against itself."""
     own = set(_identities(asked.pod))
     for index, pod in enumerate(asked.pods):
-        if pod.spec.node_name and pod.status.phase not in _FINISHED and not own.isdisjoint(_identities(pod)):
+        if pod.spec.node_name and pod.status.phase not in FINISHED and not own.isdisjoint(_identities(pod)):
             where = f"{place('pods', index, pod)}: spec.nodeName"
             raise errors.InputError(where, pod.spec.node_name, "the pod to place runs there; leave it out of pods")
 

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from scheduler.api import core, crd, policy, verdicts
+from scheduler.api import core, crd, names, policy, verdicts
 from scheduler.kernel import commands, events, question
 from scheduler.offline import door
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
+from tests.state import build
 
 
 def asked(bare: running.Bare, name: str) -> bytes:
@@ -107,3 +108,20 @@ def test_what_is_under_way_is_asked_with_it(bare: running.Bare) -> None:
     assert (told["seconds"], told["queuedSeconds"]) == pytest.approx((transfer.seconds, transfer.queued_s), rel=1e-5)
     without = msgspec.json.decode(door.answer_line(msgspec.json.encode(shown | {"transfers": [], "fetched": []})))
     assert "queuedOn" not in without["criteria"][given["fifth"]]["data"]["transfers"][0]
+
+
+def test_who_reads_what_the_pod_writes_is_thought_of_alike(bare: running.Bare) -> None:
+    for number, region in enumerate(("here", "there")):
+        bare.nodes(node(f"m{number}", labels={names.REGION_LABEL: region}))
+    for obj in (build.data_object("mid", at=["m0", "m1"]), build.data_object("far/in", at=["m1"], size=10**9)):
+        bare.kernel.handle(events.ObjectSeen(bare.now_s, build.as_data_object(obj)))
+    reads = build.data(inputs=["mid/out,100000000", "far/in,1000000000"])
+    gates = [{"name": "later"}]
+    bare.pending(pod("reader", annotations=reads, schedulingGates=gates))
+    bare.pending(pod("writer", annotations=build.data(outputs=["mid/out,100000000"])))
+    given = running.bound(bare.step())
+    line = asked(bare, "writer")
+    draw = msgspec.json.decode(line)["id"]["decided"]["draw"]
+    answer = msgspec.json.decode(door.answer_line(line, running.SETTINGS, draw))
+    assert answer["chosen"] == given["writer"] == "m1"
+    assert answer["criteria"]["m0"]["ahead"]["readers"] == {"mid/out": ["default/reader"]}

@@ -89,7 +89,7 @@ class Lookahead:
         readers: dict[str, list[pipelines.Reader]] = {}
         for reader in view.pipelines.readers_of(asked.pod):
             of_output = readers.setdefault(reader.output, [])
-            if len(of_output) < _READERS:
+            if len(of_output) < _READERS and reader.pod.metadata.uid != asked.pod.metadata.uid:
                 of_output.append(reader)
         site_of = own.site_of
         parts = []
