@@ -195,7 +195,8 @@ class Errands:
         if errand.kind is Kind.IMAGE:
             end = self._images[one.urn][1]
             return (end, one.size_bytes) if self._ground.is_up(end) else _Found.AWAITED
-        if errand.kind is Kind.INPUT and self._to_come.get(one.urn) and not self._ground.is_there(namespace, one.urn):
+        others = self._to_come.get(one.urn, set()) - {errand.by.key}  # nobody waits for what it writes itself
+        if errand.kind is Kind.INPUT and others and not self._ground.is_there(namespace, one.urn):
             return _Found.AWAITED
         found = self.nearest(namespace, one, errand.slot)
         if found is not None:

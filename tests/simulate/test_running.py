@@ -83,6 +83,15 @@ def test_who_reads_what_is_still_to_be_written_waits_for_it_on_its_node() -> Non
     assert reader.began_s == pytest.approx(7.1)
 
 
+def test_nobody_waits_for_what_it_is_to_write_itself() -> None:
+    given = worlds.world(
+        worlds.node("a"),
+        capabilities=(worlds.store("a", "made"),),
+        works=(worlds.work("p", reads={"made/log": 0}, writes={"made/log": 10 * MB}),),
+    )
+    assert run(given).pods[0].done_s == pytest.approx(0.01)
+
+
 def test_a_pod_that_fits_nowhere_waits_until_another_one_is_done() -> None:
     given = worlds.world(
         worlds.node("a", cpu="1"),
