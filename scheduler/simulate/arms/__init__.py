@@ -25,9 +25,15 @@ OURS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours-no-lookahead": {"lookahead": 0.0},
     "ours-no-learning": {"learning": False},
     "ours-no-delay": {"max_delay_s": 0.0},
-    "ours-contention": {"contention": True},
+    "ours-no-contention": {"contention": False},
     "ours-bytes": {"counts_bytes": True},
-    "ours-bare": {"batch_window_s": 0.0, "lookahead": 0.0, "learning": False, "max_delay_s": 0.0},
+    "ours-bare": {
+        "batch_window_s": 0.0,
+        "lookahead": 0.0,
+        "learning": False,
+        "max_delay_s": 0.0,
+        "contention": False,
+    },
 }
 
 _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy]]] = {
