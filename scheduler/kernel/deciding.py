@@ -91,6 +91,12 @@ class Deciding:
             self._attempt_gang(entry, group)
         elif group is not None and group.fault:
             self._hold_back(entry, self._record(entry), group.fault, None)
+        elif group is not None and group.timeout_s is not None:
+            until_s = entry.arrived + group.timeout_s
+            if self._clock() < until_s:
+                self._queue.hold(entry, until_s)
+            else:
+                self._hold_back(entry, self._record(entry), f"{group.why}, after {group.timeout_s:g} s", group.key)
         elif group is not None:
             self._queue.put_aside(entry, {queue.GANG: group.key})
         elif (one := self._try(entry, joins=True)) is not None and not (one.found.node and self._delaying.holds(one)):

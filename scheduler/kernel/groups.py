@@ -1,7 +1,8 @@
 """Pods of a group: a gang's are placed all together, or none of them.
 
-A pod names its group, an object of the API server's own that says how many are wanted at least. Until that is there,
-and so many pods with it, its pods wait and are told nothing, as upstream's do. Then, when one of them has its turn, all
+A pod names its group by an annotation (scheduler.api.waits), which says how many of them are wanted; others are told
+when these have not come for long. Or it names an object of the API server's own that says it. Until that is there, and
+so many pods with it, its pods wait and are told nothing, as upstream's do. Then, when one of them has its turn, all
 that wait are decided, each on the state with those before it: if enough have a node all these are bound, and else all
 is taken back. So whatever wakes one of them has all of them tried.
 
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from scheduler.api import core, podgroups
+from scheduler.api import core, names, podgroups, waits
 from scheduler.kernel import events, places, queue, waiters
 
 CLAIMS: Final = f"{queue.GANG}: cannot honour claims that are bound together with their pod"
@@ -34,10 +35,16 @@ class Gang(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """A pod is not to be tried: others are missing, or (``fault``) its group asks for what is not built."""
+    """A pod is not to be tried: others are missing, or (``fault``) its group asks for what is not built.
+
+    Attributes:
+        timeout_s: After how long from when it came it is told that (``why``); None for never.
+    """
 
     key: Key
     fault: str = ""
+    timeout_s: float | None = None
+    why: str = ""
 
 
 class Groups:
@@ -79,11 +86,17 @@ class Groups:
 
     def joined(self, pod: core.Pod) -> None:
         """A pod is there; if it is new, those that wait for others of its group may go on."""
-        key = _key(pod)
-        if key is not None and pod.metadata.uid not in self._pods.get(key, ()):
-            self._pods.setdefault(key, {})[pod.metadata.uid] = None
-            self._group_of[pod.metadata.uid] = key
+        key, uid = _key(pod), pod.metadata.uid
+        before = self._group_of.get(uid)
+        if before is not None and before != key:
+            del self._group_of[uid], self._pods[before][uid]
+            self._present(before)
+        if key is not None and before != key:
+            self._pods.setdefault(key, {})[uid] = None
+            self._group_of[uid] = key
             self._rouse(queue.GANG, key)
+            for other in self._pods[key]:
+                self._queue.release(other)  # who was held until it would be told
 
     def left(self, uid: str) -> None:
         """A pod is gone, or no longer pending; one that is placed by now is still of its group."""
@@ -103,17 +116,23 @@ class Groups:
     def of(self, pod: core.Pod) -> Gang | Waits | None:
         """With whom a pod is to be placed; None: it is placed by itself."""
         key = _key(pod)
+        if key is not None and (asked := _gang(pod)) is not None:
+            there = len(self._present(key))
+            if there >= asked.size:
+                return Gang(key, asked.size)
+            why = f"gang {asked.name}: {there} of {asked.size} pods are there"
+            return Waits(key, timeout_s=asked.timeout_s, why=why)
         if key is None or not self.are_known:
             return None
         group = self._groups.get(key)
         if group is None:
             return Waits(key)
         spec = group.spec
-        for field, asked in (
+        for field, wish in (
             ("schedulingConstraints", spec.scheduling_constraints),
             ("parentCompositePodGroupName", spec.parent_composite_pod_group_name),
         ):
-            if asked is not None:
+            if wish is not None:
                 return Waits(key, f"{queue.GANG}: cannot honour spec.{field} of PodGroup {key[1]}")
         if spec.scheduling_policy.gang is None:
             return None
@@ -157,4 +176,13 @@ def too_few(gang: Gang, placed: int, left: int) -> str:
 def _key(pod: core.Pod) -> Key | None:
     group = pod.spec.scheduling_group
     name = group.get("podGroupName", "") if group is not None else ""
+    if not name and (gang := _gang(pod)) is not None:
+        name = f"{names.GANG}={gang.name}"  # which is the name of no object
     return (pod.metadata.namespace, name) if name else None
+
+
+def _gang(pod: core.Pod) -> waits.Gang | None:
+    """The gang that a pod names by its annotations; one of the API server's own goes before it."""
+    if pod.spec.scheduling_group is not None or names.GANG not in pod.metadata.annotations:
+        return None
+    return waits.parse(pod.metadata.annotations)[0].gang

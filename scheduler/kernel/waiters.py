@@ -58,12 +58,22 @@ class Entry:
         """
         if self.is_gathered or self.delayed_s is not None:
             return False
-        if self.pod.spec.scheduling_group is not None or self.pod.status.nominated_node_name:
+        if self._is_of_others:
             return False
         if self.asked is not None:
             return bool(self.asked.transfers)
         annotations = self.pod.metadata.annotations
         return bool(annotations) and any(key.startswith(_OF_DATA) for key in annotations)
+
+    @property
+    def _is_of_others(self) -> bool:
+        """Whether who else is placed with it, or where, is given."""
+        pod = self.pod
+        return (
+            pod.spec.scheduling_group is not None
+            or bool(pod.status.nominated_node_name)
+            or names.GANG in pod.metadata.annotations
+        )
 
 
 class Sleepers:

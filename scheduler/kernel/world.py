@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from scheduler import config, errors
-from scheduler.api import core, crd, devices, policy, volumes
+from scheduler.api import core, crd, devices, policy, volumes, waits
 from scheduler.kernel import commands, events, nominations, queue, waiters
 from scheduler.plugins import contract, registry, request
 from scheduler.plugins import events as changes
@@ -308,7 +308,7 @@ class World:
         event, settings = changes.OwnPodChanged(before, entry.pod), self._settings.of(entry.pod.spec.scheduler_name)
         asks: dict[str, waiters.Asked] = {}
         for plugin, asked in entry.refused_by.items():
-            if plugin == queue.GANG:
+            if plugin == queue.GANG and _gang(before) == _gang(entry.pod):
                 asks[plugin] = asked
                 continue
             rule = self._filters.get(plugin)
@@ -340,6 +340,10 @@ class World:
 def _content(obj: crd.DataObject) -> object:
     """What tells whether data is what it was, as far as its stores say."""
     return {copy.etag for copy in obj.status.replicas if copy.etag}
+
+
+def _gang(pod: core.Pod) -> waits.Gang | None:
+    return waits.parse(pod.metadata.annotations)[0].gang
 
 
 def _known_by(pod: core.Pod) -> tuple[str, dict[str, str]]:
