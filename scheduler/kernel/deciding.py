@@ -199,6 +199,7 @@ class Deciding:
         pod, node = one.entry.pod, one.found.node
         self._queue.bind(one.entry)
         self._world.state.durations.placed(pod, one.found.data_s, self._clock())
+        self._world.state.pipelines.placed(pod, {to.urn: to.partner for to in one.record.transfers if to.is_output})
         if one.waiting is None:
             self._settling.begin(bindings.Flight(pod, node, one.record, self._clock()))
         else:

@@ -290,6 +290,7 @@ class Kernel:
 
         Returns the node on which it was seen; "" where it was on none.
         """
+        self.state.pipelines.ended(uid)
         pod = self.world.pods.get(uid)
         if pod is None:
             self.state.durations.withdrawn(uid)

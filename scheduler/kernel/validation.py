@@ -78,6 +78,8 @@ def _of_what_is_remembered(subject: kernel.Kernel) -> list[str]:
     found = [f"{uid} is at work on no node" for uid in subject.state.durations.at_work() if uid not in placed]
     held = subject.queue.lines[Place.HELD].uids()
     found += [f"{uid} is to wait for a node, and is not held" for uid in subject.delaying.waiting() if uid not in held]
+    producers = subject.state.pipelines.producers()
+    found += [f"{uid} is to write, and is on no node" for uid in producers if uid not in placed]
     waiting = subject.state.pipelines.known()
     return found + [f"{uid} is known to wait, and does not" for uid in waiting if subject.queue.get(uid) is None]
 

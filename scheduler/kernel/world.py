@@ -272,6 +272,7 @@ class World:
         uid = pod.metadata.uid
         if self.state.is_assumed(uid):
             self.state.durations.withdrawn(uid)
+            self.state.pipelines.ended(uid)
             self.state.forget(uid)
             self.state.remove_pod(uid)  # where it was nominated to; whether it is again is for `Nominations.put`
             self.wake(changes.AssignedPodChanged(_on(pod, node), None))

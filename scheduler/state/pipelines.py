@@ -10,13 +10,15 @@ there to the end of what is known of its pipeline. It is worked out when it is a
 leaves further down.
 Source of the rank: Topcuoglu, Hariri, Wu, Performance-Effective and Low-Complexity Task Scheduling (HEFT), 2002.
 
+Where a pod will write is known as soon as its node is, and before any DataObject says so.
+
 All is bounded: of pods as the queue is, of what was learned by numbers below.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from scheduler.api import annotations as intents
@@ -74,6 +76,8 @@ class Pipelines:
         self._readers: dict[Urn, dict[str, None]] = {}  # uids, in the order in which they came
         self._writers: dict[Urn, dict[str, None]] = {}
         self._ranks: dict[str, float] = {}  # by uid, as far as they were asked for
+        self._coming: dict[Urn, tuple[str, str]] = {}  # whose output, by uid, will lie on which node
+        self._of_producer: dict[str, list[Urn]] = {}  # the same by uid
         self._written: dict[Urn, Output] = {}  # the latest last
         self._learned: dict[Output, dict[durations.Workload, Reader]] = {}  # likewise
 
@@ -120,6 +124,19 @@ class Pipelines:
                 if not there:
                     del of[urn]
 
+    def placed(self, pod: core.Pod, outputs: Mapping[str, str]) -> None:
+        """A pod has a node; ``outputs``: the nodes to which it will write, by urn."""
+        uid, namespace = pod.metadata.uid, pod.metadata.namespace
+        if outputs:
+            self._of_producer[uid] = [(namespace, urn) for urn in outputs]
+            self._coming.update({(namespace, urn): (uid, node) for urn, node in outputs.items()})
+
+    def ended(self, uid: str) -> None:
+        """A pod has no node any more: what it wrote is there, or will not come."""
+        for urn in self._of_producer.pop(uid, ()):
+            if urn in self._coming and self._coming[urn][0] == uid:
+                del self._coming[urn]
+
     def known(self) -> list[str]:
         """The uids of all that wait."""
         return list(self._waits)
@@ -141,6 +158,15 @@ class Pipelines:
                 workload = workload or durations.workload_of(pod)
                 for learned in self._learned.get((workload, number), {}).values():
                     yield learned._replace(output=output.urn)
+
+    def coming(self, namespace: str, urn: str) -> str | None:
+        """The node on which an output will lie of a pod that has its node; None if there is none."""
+        found = self._coming.get((namespace, urn))
+        return found[1] if found is not None else None
+
+    def producers(self) -> list[str]:
+        """The uids of the pods whose outputs are to come."""
+        return list(self._of_producer)
 
     def rank_s(self, pod: core.Pod) -> float:
         """Seconds from a pod's start to the end of what is known to come after it; 0 for one that moves no data."""

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.api import verdicts
+from scheduler.api import names, verdicts
 from scheduler.kernel import commands, events
 from tests.kernel import running
 from tests.kernel.running import node, pod
 from tests.state import build
+
+GATES = [{"name": "later"}]
 
 
 def run(bare: running.Bare, name: str, seconds: float, **changes: Any) -> None:
@@ -86,3 +88,22 @@ def test_what_was_learned_stands_in_for_what_is_not_declared(bare: running.Bare)
         record.profile for name in ("step-0", "step-9") for _, record in bare.kernel.journal.of(f"default/{name}")
     ]
     assert profiles == ["default", "compute-intensive"]
+
+
+def test_who_writes_for_the_same_reader_goes_to_the_same_place_before_anything_is_written(bare: running.Bare) -> None:
+    for number in range(8):
+        region = {names.REGION_LABEL: f"region-{number}"}
+        bare.nodes(running.node(f"n{number}", labels=region))
+    at = [f"n{number}" for number in range(8)]
+    bare.kernel.handle(events.ObjectSeen(bare.now_s, build.as_data_object(build.data_object("mid", at=at))))
+    outputs = [f"mid/{name}" for name in "abcd"]
+    bare.pending(
+        pod("reader", annotations=build.data(inputs=[f"{urn},{10**9}" for urn in outputs]), schedulingGates=GATES)
+    )
+    bare.pending(*(pod(urn[-1], annotations=build.data(outputs=[f"{urn},{10**9}"])) for urn in outputs))
+    given = [command for _ in range(12) for command in bare.later(0.01)]
+    assert len(running.bound(given)) == 4
+    assert len(set(running.bound(given).values())) == 1
+    for name in "abcd":
+        bare.answer(name, verdicts.Verdict.REFUSED)
+    assert bare.kernel.state.pipelines.producers() == []

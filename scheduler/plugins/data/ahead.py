@@ -118,7 +118,8 @@ class Lookahead:
         if not mask.any():
             return None
         site_of = view.links.site_of[: view.size]
-        others = [one.seconds for one in self._data.cost(view, asked).moves if one.is_output or one.urn != reader.urn]
+        moved = self._data.cost(view, asked).moves
+        others = [self._seconds(view, asked, one) for one in moved if one.is_output or one.urn != reader.urn]
         rest = spread.total(others, site_of) if others else None
         sites = np.unique(site_of[mask])
         apart = {slot: seconds for slot, seconds in rest.apart.items() if mask[slot]} if rest is not None else {}
@@ -139,6 +140,17 @@ class Lookahead:
             ]
             least_s[number] = min([of_site[shared], *there])
         return least_s
+
+    def _seconds(self, view: snapshot.Snapshot, asked: request.PodRequest, one: moves.Move) -> spread.Spread:
+        """What a transfer takes, from where it will lie if it is to be written and nobody else has said so yet."""
+        namespace = asked.pod.metadata.namespace
+        node = None if one.is_output or one.is_expected else view.pipelines.coming(namespace, one.urn)
+        if node is None or (slot := view.index_of.get(node)) is None:
+            return one.seconds
+        found = view.where_is(namespace, one.urn)
+        if found is not None and found.urn == one.urn and found.is_there:
+            return one.seconds
+        return spread.nearest([self._data.way(view, slot, outward=True)], one.size_bytes, view.links.site_of)
 
     def _request(self, reader: pipelines.Reader) -> request.PodRequest | None:
         """A reader made ready for decisions; None where it cannot be read."""
