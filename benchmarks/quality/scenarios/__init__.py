@@ -42,9 +42,7 @@ def shapes(seed: int = 1) -> Iterator[tuple[str, Maker]]:
         yield name, _on(name, patterns.part(name, seed))
 
 
-def mix(
-    topology: assembling.Part, seed: int, asked: Sequence[generated.Workflow] = generated.ALL[: len(generated.RECIPES)]
-) -> scenario.Scenario:
+def mix(topology: assembling.Part, seed: int, asked: Sequence[generated.Workflow]) -> scenario.Scenario:
     """Workflows that come one after another at random, and run beside each other; of each recipe one at most.
 
     Raises:
