@@ -26,8 +26,10 @@ from scheduler.plugins.common import lately
 from scheduler.plugins.data import cost, moves, spread
 from scheduler.state import pipelines, snapshot
 
-# More readers of one output say the same over again, and each costs as much as a decision's own transfers.
-_READERS: Final = 8
+# More readers of one output say the same over again, and each costs more than a decision's own transfers; with many
+# stores to choose among each costs more, so that fewer are looked at, but one.
+_READERS: Final = 4
+_LOOKS: Final = 1000  # stores times readers, some 2 us each
 # Readers made ready for decisions, of some 5 kB each.
 _KEPT_BYTES: Final = 4 << 20
 _REQUEST_BYTES: Final = 5000
@@ -86,10 +88,11 @@ class Lookahead:
         choices = [move for move in own.moves if move.is_output and len(move.nearest.ways) > 1]
         if not choices or not self._share:
             return None
+        most = max(1, min(_READERS, _LOOKS // max(len(move.nearest.ways) for move in choices)))
         readers: dict[str, list[pipelines.Reader]] = {}
         for reader in view.pipelines.readers_of(asked.pod):
             of_output = readers.setdefault(reader.output, [])
-            if len(of_output) < _READERS and reader.pod.metadata.uid != asked.pod.metadata.uid:
+            if len(of_output) < most and reader.pod.metadata.uid != asked.pod.metadata.uid:
                 of_output.append(reader)
         site_of = own.site_of
         parts = []
@@ -121,7 +124,7 @@ class Lookahead:
         moved = self._data.cost(view, asked).moves
         others = [self._seconds(view, asked, one) for one in moved if one.is_output or one.urn != reader.urn]
         rest = spread.total(others, site_of) if others else None
-        sites = np.unique(site_of[mask])
+        sites = np.flatnonzero(np.bincount(site_of[mask]))
         apart = {slot: seconds for slot, seconds in rest.apart.items() if mask[slot]} if rest is not None else {}
         of_site: dict[int, float] = {}  # by the array that ends of one site share
         least_s = np.zeros(len(ends))
