@@ -10,6 +10,7 @@ from benchmarks.quality import chain, results
 from scheduler.simulate import figures
 
 OURS: Final = "ours"
+_VARIANT: Final = "ours-"
 EVEN: Final = 0.001  # a makespan that differs by less is the same: rounding, and draws among what ties
 
 Place = tuple[str, str, int]
@@ -51,6 +52,21 @@ def table(found: Sequence[results.Result]) -> Table:
     for one in found:
         rows.setdefault((one.case.work, one.case.topology, one.case.seed), {})[one.case.arm] = one
     return rows
+
+
+def rivals(rows: Table) -> Table:
+    """Ours and those who place otherwise."""
+    return {
+        place: {arm: one for arm, one in row.items() if not arm.startswith(_VARIANT)} for place, row in rows.items()
+    }
+
+
+def variants(rows: Table) -> Table:
+    """Ours, as it is and with one thing set otherwise."""
+    return {
+        place: {arm: one for arm, one in row.items() if arm == OURS or arm.startswith(_VARIANT)}
+        for place, row in rows.items()
+    }
 
 
 def standings(rows: Table) -> list[Standing]:

@@ -15,19 +15,13 @@ from scheduler.simulate import outcome
 
 TITLE: Final = "How good the placements are"
 _SHOWN: Final = ("group", "fork", "all-in-one", "chain", cases.PIPELINES)  # small enough to be seen pod by pod
-_VARIANT: Final = "ours-"
 
 
 def html(about: Sequence[str], found: Sequence[results.Result], seed: int) -> str:
     """The page of all results."""
     rows = comparing.table(found)
-    rivals = {
-        place: {arm: one for arm, one in row.items() if not arm.startswith(_VARIANT)} for place, row in rows.items()
-    }
-    variants = {
-        place: {arm: one for arm, one in row.items() if arm.startswith(comparing.OURS)} for place, row in rows.items()
-    }
-    parts = [*_standings(rivals), *_bytes(rivals), *_ablation(variants), *_wins(rivals)]
+    rivals = comparing.rivals(rows)
+    parts = [*_standings(rivals), *_bytes(rivals), *_ablation(comparing.variants(rows)), *_wins(rivals)]
     return page.page(TITLE, about, [*parts, *_one_run(found), _tradeoff(seed), _everything(rivals)])
 
 
@@ -93,7 +87,7 @@ def _ablation(rows: comparing.Table) -> Iterator[str]:
         return
     worth = max(stands, key=lambda one: one.ratio)
     finding = (
-        f"Of what can be switched, {worth.arm.removeprefix(_VARIANT)} changes makespans most: {worth.ratio:.2f} times"
+        f"Of what can be switched, {worth.arm.removeprefix('ours-')} changes makespans most: {worth.ratio:.2f} times"
     )
     words = "Ours with one thing set otherwise, against ours as it is: right of the line it is worth having as it is."
     ratios = {one.arm: _ratios(rows, one.arm) for one in stands}

@@ -11,29 +11,17 @@ from benchmarks.quality import comparing, results
 def lines(found: Sequence[results.Result]) -> Iterator[str]:
     """Standings over everything and by topology, every piece of work, others' wins with the reasons, and failures."""
     rows = comparing.table(found)
-    yield "## How each stands to ours"
-    yield ""
-    yield from standing(rows)
-    for topology in dict.fromkeys(place[1] for place in rows):
-        yield ""
-        yield f"### On {topology}"
-        yield ""
-        yield from standing({place: row for place, row in rows.items() if place[1] == topology})
-    yield ""
-    yield "## Makespan in seconds"
-    yield ""
-    yield from makespans(rows)
-    yield ""
-    yield "## Where others are sooner"
-    yield ""
-    yield from wins(rows)
+    rivals = comparing.rivals(rows)
+    yield from _part("## How each stands to ours", standing(rivals))
+    for topology in dict.fromkeys(place[1] for place in rivals):
+        here = {place: row for place, row in rivals.items() if place[1] == topology}
+        yield from _part(f"### On {topology}", standing(here))
+    yield from _part("## What each part of ours is worth", standing(comparing.variants(rows)))
+    yield from _part("## Makespan in seconds", makespans(rows))
+    yield from _part("## Where others are sooner", wins(rivals))
     faults = [one for one in found if one.fault]
     if faults:
-        yield ""
-        yield "## What failed"
-        yield ""
-        for one in faults:
-            yield f"- {one.case}: {one.fault}"
+        yield from _part("## What failed", (f"- {one.case}: {one.fault}" for one in faults))
 
 
 def standing(rows: comparing.Table) -> Iterator[str]:
@@ -77,6 +65,13 @@ def wins(rows: comparing.Table) -> Iterator[str]:
     yield _row(["---", "---", "---", "---:", "---"])
     for win in found:
         yield _row([win.place[0], win.place[1], win.arm, f"{100 * win.sooner:.1f} %", win.why])
+
+
+def _part(heading: str, body: Iterable[str]) -> Iterator[str]:
+    yield heading
+    yield ""
+    yield from body
+    yield ""
 
 
 def _share(value: float) -> str:
