@@ -11,9 +11,10 @@ Each round has three steps:
 On a node, one pod is prepared for at a time; for a pod, two nodes at a time, and in step 3 two in all. This is about
 what pods of the workflow write; what was there before is read from every node, as it is there from the file system.
 
-Source: Lehmann et al., arXiv 2503.13072. It differs in that step 1 is done greedily, each pod on the node that is
-prepared for the fewest others (then on the freest), and not by a constraint solver of ten seconds; and in that copies
-of step 3 share links like all others (there they have 70 of 100 parts).
+Source: Lehmann et al., arXiv 2503.13072. It differs in that step 1 is done greedily and not by a constraint solver of
+ten seconds: each pod on the node that holds the most of what was there before, then the one that is prepared for the
+fewest others, then the freest. And in that copies of step 3 share links like all others (there they have 70 of 100
+parts).
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Wow:
             if len(ready):
                 wanted = wanted - prepared[one.uid]
                 free = see.view.offered[usage.CPU, ready] - see.view.taken[usage.CPU, ready]
-                yield base.To(one, int(ready[np.lexsort((-free, wanted[ready]))[0]]))
+                order = np.lexsort((-free, wanted[ready], see.missing_bytes(one)[ready]))
+                yield base.To(one, int(ready[order[0]]))
             else:
                 left.append(one)
         for one in sorted(left, key=lambda one: int(prepared[one.uid].sum())):
