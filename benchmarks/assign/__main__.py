@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8000, help="work that a plan may take")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--limit", type=float, default=10.0, metavar="SECONDS", help="for the exact solver, by the clock"
+        "--limit", type=float, default=3.0, metavar="SECONDS", help="for the exact solver, by the clock"
     )
     parser.add_argument("--known", type=pathlib.Path, help="where what the exact solver found is kept")
     options = parser.parse_args()

@@ -33,7 +33,7 @@ def test_so_it_is_where_transfers_take_from_each_other(seed: int) -> None:
 
 
 def test_a_run_prints_all_tables() -> None:
-    few = ["--instances", "3", "--contended", "2", "--large", "0", "--steps", "200"]
+    few = ["--instances", "3", "--contended", "2", "--large", "0", "--steps", "200", "--limit", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.assign", *few], capture_output=True, text=True, check=True
     ).stdout

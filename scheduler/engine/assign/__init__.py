@@ -2,11 +2,11 @@
 
 problem      what is asked and answered
 solver       how an answer is found, of the parts below
-table        the problem made ready
+table        the problem made ready, and transfers those of its flows
 standing     where the pods stand while a plan is sought
-sharing      what transfers take from each other
+sharing      what their transfers take from each other
 greedy       one pod at a time
-prices       what is scarce and at what price; what that proves
+prices       what is scarce and at what price, and what that proves; loads the same for links
 exchange     local search: moves, swaps, chains
 rearranging  local search: a few pods at a time, put back in the best way by putback
 budget       work by count

@@ -14,15 +14,17 @@ class Budget:
         left: Steps, negative where the last piece of work took more than was left.
     """
 
-    __slots__ = ("left",)
+    __slots__ = ("_each", "left")
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, each: int) -> None:
+        """So many steps, of which every piece of work takes ``each`` times what is counted for it."""
         self.left = steps
+        self._each = each
 
     def spend(self, cells: int) -> None:
         """Count work on so many numbers at once."""
-        self.left -= 1 + cells // _CELLS
+        self.take(1 + cells // _CELLS)
 
-    def take(self, steps: int) -> None:
-        """Count work by the step."""
-        self.left -= steps
+    def take(self, pieces: int) -> None:
+        """Count work on one number each."""
+        self.left -= pieces * self._each

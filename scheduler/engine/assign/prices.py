@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scheduler.engine.assign import budget, problem, table
+from scheduler.engine.assign import budget, loads, problem, table
 
 _PATIENCE: Final = 4  # rounds without a better bound after which steps become half as long
 _KEPT: Final = 0.3  # of the direction before, which dampens swings between two nodes
+_FOLLOWED: Final = 2  # rounds after which the load that is assumed follows
 
 
 class Priced(NamedTuple):
@@ -47,12 +48,15 @@ def none(prepared: table.Table) -> Priced:
     return Priced(np.zeros(len(prepared.limits.free)), -np.inf, left_out)
 
 
-def raised(prepared: table.Table, begin: Priced, upper: float, rounds: int, work: budget.Budget) -> Priced:
+def raised(
+    prepared: table.Table, begin: Priced, load: loads.Loads | None, *, upper: float, rounds: int, work: budget.Budget
+) -> Priced:
     """Prices that prove more, found from those.
 
     Args:
         prepared: The problem.
         begin: Prices to begin with.
+        load: What is assumed of shared links, moved on; None where they are to cost nothing.
         upper: What the best plan known costs, with ``left_out`` for each pod that it leaves out.
         rounds: Steps at most.
         work: Ends it earlier when it is used up.
@@ -62,14 +66,17 @@ def raised(prepared: table.Table, begin: Priced, upper: float, rounds: int, work
     direction = np.zeros(len(free))
     length, stuck = 1.0, 0
     pods = np.arange(len(asks))
-    for _ in range(rounds):
+    beyond = prepared.beyond if load is None else prepared.beyond + load.least
+    for turn in range(rounds):
         if work.left <= 0 or best >= upper - prepared.least:
             break
         work.spend(prepared.at.size * (1 + len(slots)))
         costs = prepared.at + _paid(prepared, prices)
+        if load is not None:
+            costs += load.paid
         chosen = costs.argmin(1)
-        least = np.minimum(np.minimum(costs[pods, chosen], prepared.beyond), begin.left_out)
-        bound = float(least.sum() - prices @ free)
+        least = np.minimum(np.minimum(costs[pods, chosen], beyond), begin.left_out)
+        bound = float(least.sum() - prices @ free) + (0.0 if load is None else load.constant)
         if bound > best + prepared.least:
             best, best_prices, stuck = bound, prices, 0
         else:
@@ -82,6 +89,9 @@ def raised(prepared: table.Table, begin: Priced, upper: float, rounds: int, work
             taken += np.bincount(at[pods, chosen][goes], ask[goes], len(free))
         slope = np.where((prices > 0) | (taken > 0), taken / scale, 0)
         direction = slope + _KEPT * direction
+        if load is not None and turn % _FOLLOWED == 0:
+            load.move(chosen)
+            work.spend(8 * prepared.at.size)
         norm = float(direction @ direction)
         if norm < 1e-12:
             break

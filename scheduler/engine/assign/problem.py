@@ -44,8 +44,8 @@ class Flows(NamedTuple):
         routes: [transfers] row of ``links``.
         fetches: [transfers] what is fetched, if one fetch serves all pods of a node: of several of one number, size and
             route only one moves to each node. ``NOWHERE`` for what each pod moves by itself.
-        links: [routes, nodes, most] which links a transfer of that route goes over if its pod is on that node;
-            ``NOWHERE`` fills up.
+        links: [routes, nodes, most] which links a transfer of that route goes over if its pod is on that node, each
+            once; ``NOWHERE`` fills up.
         rates_bytes_per_s: [links]
         weight: What a second costs, in the unit of ``costs``.
     """

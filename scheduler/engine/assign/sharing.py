@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from scheduler.engine.assign import problem
+from scheduler.engine.assign import problem, transfers
 
 K = TypeVar("K", bound=Hashable)
 
@@ -30,90 +30,79 @@ class Shared:
             others there, in the unit of costs. The last link stands for none.
     """
 
-    __slots__ = ("_fetched", "_fetches", "_links", "_of", "_per_byte", "_rows", "_sizes", "_together", "waits")
+    __slots__ = ("_fetched", "_moves", "_together", "waits")
 
-    def __init__(self, flows: problem.Flows, pods: int) -> None:
-        sizes, places = np.unique(flows.sizes_bytes, return_inverse=True)
-        rates = np.append(flows.rates_bytes_per_s, np.inf)
-        self._per_byte: problem.Floats = 2 * flows.weight / rates  # [links + 1]
-        self._rows = np.minimum(sizes[:, None], sizes)  # [sizes, sizes]
-        self._sizes: list[int] = places.tolist()
-        links = np.where(flows.links < 0, len(rates) - 1, flows.links)
-        self._links = links[flows.routes]  # [transfers, nodes, most]
-        self.waits = np.zeros((len(rates), len(sizes)))
-        self._fetches = _fetches(flows)
+    def __init__(self, moves: transfers.Transfers) -> None:
+        self._moves = moves
+        self.waits = np.zeros((len(moves.per_byte), len(moves.sizes_bytes)))
         self._fetched: Counter[tuple[int, int]] = Counter()  # (fetch, node): pods there that wait for it
         self._together: Counter[tuple[int, int, int]] = Counter()  # (fetch, fetch, node): pods there that wait for both
-        self._of: list[list[int]] = [[] for _ in range(pods)]
-        for transfer, pod in enumerate(flows.pods.tolist()):
-            fetch = self._fetches[transfer]
-            if fetch < 0 or fetch not in (self._fetches[other] for other in self._of[pod]):
-                self._of[pod].append(transfer)
 
     def adds(self, pod: int, nodes: problem.Ints) -> problem.Floats:
         """[nodes] what the transfers of a pod without a node would cost there beside its own time."""
-        transfers = self._of[pod]
+        mine = self._moves.of[pod]
         added = np.zeros(len(nodes))
-        for transfer in transfers:
-            added += self.waits[self._links[transfer, nodes], self._sizes[transfer]].sum(1)
-        if any(self._fetches[transfer] >= 0 for transfer in transfers):
+        for transfer in mine:
+            added += self.waits[self._moves.links[transfer, nodes], self._moves.size[transfer]].sum(1)
+        if any(self._moves.fetches[transfer] >= 0 for transfer in mine):
             for index, node in enumerate(nodes.tolist()):
-                if any((self._fetches[transfer], node) in self._fetched for transfer in transfers):
-                    added[index] = self._cost(transfers, self._moved(transfers, node), node)
+                if any((self._moves.fetches[transfer], node) in self._fetched for transfer in mine):
+                    added[index] = self._cost(mine, self._moved(mine, node), node)
         return added
 
     def add(self, pod: int, node: int) -> float:
         """Count the transfers of a pod in; returns what they cost."""
-        transfers = self._of[pod]
-        moved = self._moved(transfers, node)
-        cost = self._cost(transfers, moved, node)
-        self._count(transfers, moved, node, 1)
+        mine = self._moves.of[pod]
+        moved = self._moved(mine, node)
+        cost = self._cost(mine, moved, node)
+        self._count(mine, moved, node, 1)
         return cost
 
     def remove(self, pod: int, node: int) -> float:
         """Count them out; returns what that saves."""
-        transfers = self._of[pod]
+        mine = self._moves.of[pod]
         moved = [
             transfer
-            for transfer in transfers
-            if self._fetches[transfer] < 0 or self._fetched[self._fetches[transfer], node] == 1
+            for transfer in mine
+            if self._moves.fetches[transfer] < 0 or self._fetched[self._moves.fetches[transfer], node] == 1
         ]
-        self._count(transfers, moved, node, -1)
-        return self._cost(transfers, moved, node)
+        self._count(mine, moved, node, -1)
+        return self._cost(mine, moved, node)
 
-    def _moved(self, transfers: list[int], node: int) -> list[int]:
+    def _moved(self, mine: list[int], node: int) -> list[int]:
         """Those that are not under way to the node anyway."""
-        return [transfer for transfer in transfers if (self._fetches[transfer], node) not in self._fetched]
+        return [transfer for transfer in mine if (self._moves.fetches[transfer], node) not in self._fetched]
 
-    def _cost(self, transfers: list[int], moved: list[int], node: int) -> float:
+    def _cost(self, mine: list[int], moved: list[int], node: int) -> float:
         """What it costs that a pod comes to wait for these, of which those that are moved were not under way."""
         cost = 0.0
         for transfer in moved:
-            for link in self._links[transfer, node].tolist():
-                cost += self.waits.item(link, self._sizes[transfer])
-        for one, other in itertools.combinations(transfers, 2) if len(moved) < len(transfers) else ():
+            for link in self._moves.links[transfer, node].tolist():
+                cost += self.waits.item(link, self._moves.size[transfer])
+        for one, other in itertools.combinations(mine, 2) if len(moved) < len(mine) else ():
             if not (one in moved and other in moved) and self._pair(one, other, node) not in self._together:
                 cost -= self._wait(one, other, node)
         return cost
 
     def _wait(self, one: int, other: int, node: int) -> float:
         """What a pair of transfers to one node costs."""
-        links, its = self._links[one, node], self._links[other, node]
-        per_byte = float((self._per_byte[links] * (links[:, None] == its).sum(1)).sum())
-        smaller: float = self._rows.item(self._sizes[one], self._sizes[other])
+        links, its = self._moves.links[one, node], self._moves.links[other, node]
+        per_byte = float((self._moves.per_byte[links] * (links[:, None] == its).sum(1)).sum())
+        smaller: float = self._moves.smaller_bytes.item(self._moves.size[one], self._moves.size[other])
         return per_byte * smaller
 
     def _pair(self, one: int, other: int, node: int) -> tuple[int, int, int]:
-        first, second = sorted((self._fetches[one], self._fetches[other]))
+        first, second = sorted((self._moves.fetches[one], self._moves.fetches[other]))
         return first, second, node
 
-    def _count(self, transfers: list[int], moved: list[int], node: int, sign: int) -> None:
+    def _count(self, mine: list[int], moved: list[int], node: int, sign: int) -> None:
         for transfer in moved:
-            for link in self._links[transfer, node].tolist():
-                self.waits[link] += (sign * self._per_byte[link]) * self._rows[self._sizes[transfer]]
-        fetched = [transfer for transfer in transfers if self._fetches[transfer] >= 0]
+            links = self._moves.links[transfer, node]
+            waits = self._moves.smaller_bytes[self._moves.size[transfer]]
+            self.waits[links] += (sign * self._moves.per_byte[links])[:, None] * waits
+        fetched = [transfer for transfer in mine if self._moves.fetches[transfer] >= 0]
         for transfer in fetched:
-            _tally(self._fetched, (self._fetches[transfer], node), sign)
+            _tally(self._fetched, (self._moves.fetches[transfer], node), sign)
         for one, other in itertools.combinations(fetched, 2):
             _tally(self._together, self._pair(one, other, node), sign)
 
@@ -122,14 +111,3 @@ def _tally(counts: Counter[K], key: K, sign: int) -> None:
     counts[key] += sign
     if not counts[key]:
         del counts[key]
-
-
-def _fetches(flows: problem.Flows) -> list[int]:
-    """[transfers] the same number where one fetch serves several pods: the same thing of the same size the same way."""
-    known: dict[tuple[int, int, float], int] = {}
-    return [
-        problem.NOWHERE if fetch < 0 else known.setdefault((fetch, route, size), len(known))
-        for fetch, route, size in zip(
-            flows.fetches.tolist(), flows.routes.tolist(), flows.sizes_bytes.tolist(), strict=True
-        )
-    ]

@@ -5,13 +5,14 @@ What each would get if they chose one after the other is where it begins, so tha
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from scheduler.engine.assign import budget, exchange, greedy, prices, problem, rearranging, standing, table
+from scheduler.engine.assign import budget, exchange, greedy, loads, prices, problem, rearranging, standing, table
 
 _TIMES: Final = 3  # that a plan is made of prices
+_WITH_FLOWS: Final = 4  # how much longer all takes where what pods cost depends on where the others are
 _ROUNDS: Final = 30  # of prices before each
 
 
@@ -28,30 +29,20 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
     if not given.costs.size:
         nowhere = np.full(pods, problem.NOWHERE, np.int64)
         return problem.Plan(nowhere, 0.0, 0.0, nowhere, 0.0, 0)
-    work = budget.Budget(steps)
+    work = budget.Budget(steps, 1 if given.flows is None else _WITH_FLOWS)
     rng = np.random.default_rng(seed)
     prepared = table.made(given, rng)
     now = standing.Standing(prepared)
     greedy.in_turn(now)
-    in_turn, in_turn_cost = np.array(now.nodes), now.cost
-    best = (now.missing, now.cost, now.nodes.copy())
+    in_turn = _found(now)
+    best = in_turn
     if start is not None:
         now.set(start.tolist())
         greedy.in_turn(now)
-        best = min(best, (now.missing, now.cost, now.nodes.copy()))
+        best = min(best, _found(now))
     exchange.improve(now, work)
-    best = min(best, (now.missing, now.cost, now.nodes.copy()))
-    priced = prices.none(prepared)
-    for _ in range(_TIMES):
-        upper = best[1] + best[0] * priced.left_out
-        if work.left <= 0 or priced.bound >= upper - prepared.least:
-            break
-        priced = prices.raised(prepared, priced, upper, _ROUNDS, work)
-        now.set([problem.NOWHERE] * pods)
-        greedy.by_regret(now, priced.paid(prepared), large_first=best[0] > 0)
-        exchange.improve(now, work)
-        best = min(best, (now.missing, now.cost, now.nodes.copy()))
-    now.set(best[2])
+    best, priced = _by_prices(now, min(best, _found(now)), work)
+    now.set(best.nodes)
     if work.left > 0:
         rearranging.Rearranging(now, priced.paid(prepared), rng).run(priced.bounds(now.missing), work)
     now.set(now.nodes.copy())  # sums made anew, without the rounding of what was tried
@@ -59,7 +50,37 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
         nodes=np.array(now.nodes),
         cost=now.cost,
         bound=min(now.cost, priced.bounds(now.missing)),
-        in_turn=in_turn,
-        in_turn_cost=in_turn_cost,
+        in_turn=np.array(in_turn.nodes),
+        in_turn_cost=in_turn.cost,
         steps=steps - work.left,
     )
+
+
+class _Found(NamedTuple):
+    """A plan; the lesser one is the better."""
+
+    missing: int
+    cost: float
+    nodes: list[int]
+
+
+def _found(now: standing.Standing) -> _Found:
+    return _Found(now.missing, now.cost, now.nodes.copy())
+
+
+def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tuple[_Found, prices.Priced]:
+    """The best plan of those that prices lead to, and of the one that is given; and the prices that prove most."""
+    prepared = now.table
+    priced = prices.none(prepared)
+    for turn in range(_TIMES):
+        upper = best.cost + best.missing * priced.left_out
+        if work.left <= 0 or priced.bound >= upper - prepared.least:
+            break
+        moves = prepared.transfers if turn else None  # first as if links cost nothing, which is surely no more
+        load = None if moves is None else loads.Loads(prepared, moves, best.nodes)
+        priced = prices.raised(prepared, priced, load, upper=upper, rounds=_ROUNDS, work=work)
+        now.set([problem.NOWHERE] * len(now.nodes))
+        greedy.by_regret(now, priced.paid(prepared), large_first=best.missing > 0)
+        exchange.improve(now, work)
+        best = min(best, _found(now))
+    return best, priced

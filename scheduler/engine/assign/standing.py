@@ -24,7 +24,7 @@ class Standing:
     def __init__(self, prepared: table.Table) -> None:
         limits = prepared.limits
         self.table = prepared
-        self.shared = None if prepared.flows is None else sharing.Shared(prepared.flows, len(prepared.costs))
+        self.shared = None if prepared.transfers is None else sharing.Shared(prepared.transfers)
         self.nodes: list[int] = [problem.NOWHERE] * len(prepared.costs)
         self.free = limits.free.copy()
         self.missing = len(self.nodes)

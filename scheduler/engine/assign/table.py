@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine.assign import problem
+from scheduler.engine.assign import problem, transfers
 
 Mask = NDArray[np.bool_]
 
@@ -51,7 +51,7 @@ class Table(NamedTuple):
         beyond: [pods] the least cost of a node that is no candidate.
         penalty: More than what any plan can save by leaving a pod out.
         least: What saves less saves nothing: the rounding of sums.
-        flows: Of the problem.
+        transfers: What pods move over shared links; None where nothing is shared.
     """
 
     costs: problem.Floats
@@ -63,7 +63,7 @@ class Table(NamedTuple):
     beyond: problem.Floats
     penalty: float
     least: float
-    flows: problem.Flows | None
+    transfers: transfers.Transfers | None
 
 
 def made(given: problem.Problem, rng: np.random.Generator) -> Table:
@@ -82,7 +82,7 @@ def made(given: problem.Problem, rng: np.random.Generator) -> Table:
         beyond=beyond,
         penalty=penalty,
         least=_TIE * (float(np.abs(costs[np.isfinite(costs)]).max(initial=0)) + 1e-9),
-        flows=given.flows,
+        transfers=None if given.flows is None else transfers.made(given.flows, len(costs)),
     )
 
 

@@ -43,10 +43,16 @@ def _flows(rng: np.random.Generator, pods: int, nodes: int) -> problem.Flows:
         sizes_bytes=rng.integers(1, 50, transfers).astype(np.float64),
         routes=rng.integers(0, routes, transfers),
         fetches=rng.integers(-1, 2, transfers),
-        links=rng.integers(-1, links, (routes, nodes, 2)),
+        links=_once(rng.integers(-1, links, (routes, nodes, 2))),
         rates_bytes_per_s=rng.integers(1, 20, links).astype(np.float64),
         weight=float(rng.choice([0.5, 1])),
     )
+
+
+def _once(links: problem.Ints) -> problem.Ints:
+    """Links of which none is the same as the one before."""
+    links[:, :, 1][links[:, :, 0] == links[:, :, 1]] = problem.NOWHERE
+    return links
 
 
 def is_allowed(given: problem.Problem, nodes: Sequence[int]) -> bool:
