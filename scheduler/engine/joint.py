@@ -215,8 +215,9 @@ def _asks(asked: request.PodRequest, resources: Sequence[str]) -> Amounts:
 def _is_contested(costs: contract.Floats, least: contract.Floats, asks: Amounts, room: Amounts) -> bool:
     """Whether some node has not room for all who like it best, [pods, nodes], so that their order matters."""
     likes = (costs <= least[:, np.newaxis] + ranking.TIE) & np.isfinite(costs)
-    wanted = likes.T.astype(np.float64) @ asks.astype(np.float64)
-    return bool((wanted > room).any())
+    liked = np.flatnonzero(likes.any(axis=0))
+    wanted = likes[:, liked].T.astype(np.float64) @ asks.astype(np.float64)
+    return bool((wanted > room[liked]).any())
 
 
 def _tell(
