@@ -168,9 +168,8 @@ class Deciding:
                 return None
             if joins and self._batches.takes(entry):
                 return None
-            share, entry.share, entry.is_gathered, entry.is_cleared = entry.share, None, False, False
-            if share is not None:
-                share.of.done(entry.uid)
+            share = entry.take_share()
+            entry.is_gathered = entry.is_cleared = False
             record = self._record(entry)
             self._journal.add(record)
             self._report_problems(entry, asked, record)

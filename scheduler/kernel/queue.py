@@ -119,7 +119,7 @@ class Queue:
                 self._drop(entry)
         elif changed:
             entry.annotations_reported = entry.is_gathered = False
-            entry.share = None
+            entry.take_share()
             if entry.place in {Place.HELD, Place.GATHERED}:
                 self.rouse(entry)
             elif entry.place is Place.UNSCHEDULABLE:
@@ -132,6 +132,7 @@ class Queue:
         if entry is not None:
             self._leave(entry)
             entry.place = Place.GONE
+            entry.take_share()
             self._left(uid)
 
     def reconcile(self, pods: Iterable[core.Pod], *, asked: float) -> int:

@@ -50,6 +50,13 @@ class Entry:
     def namespace(self) -> str:
         return self.pod.metadata.namespace
 
+    def take_share(self) -> joint.Share | None:
+        """Its part in a plan, if it has one; nothing is kept for it any more."""
+        share, self.share = self.share, None
+        if share is not None:
+            share.of.done(self.uid)
+        return share
+
     @property
     def joins(self) -> bool:
         """Whether it is to be placed together with others of its kind: it has data, and no turn of its own yet.

@@ -237,7 +237,16 @@ def test_what_is_cheaper_by_then_and_needed_by_nobody_is_taken_instead(bare: Bar
     assert record.jointly.outcome == journal.LEFT
 
 
-def test_whose_fits_nowhere_is_told_so_and_takes_nothing_from_the_others(bare: Bare) -> None:
+def test_room_is_not_kept_for_who_is_gone(bare: Bare) -> None:
+    bare.pending(reader("p"), reader("q", gb=10))
+    bare.step()
+    bare.now_s += PAUSE_S
+    assert only(commands.Planned, bare.kernel.step(bare.now_s, bare.now_s, 1))
+    bare.kernel.handle(events.PendingGone(bare.now_s, "uid-q"))
+    assert bound(bare.step()) == {"p": "near"}
+
+
+def test_who_fits_nowhere_is_told_so_and_takes_nothing_from_the_others(bare: Bare) -> None:
     bare.pending(reader("huge", gb=100, cpu="5"), reader("p"), reader("q", gb=10))
     bare.step()
     given = bare.later(PAUSE_S)
