@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from scheduler import errors, kubeconfiguration, kubeplugins, leaderelection, sections
+from scheduler import errors, kubeconfiguration, kubeplugins, leaderelection, registries, sections
 from scheduler.api import names
 
 # Settings are one thing to their users, wherever a part of them is read.
@@ -172,6 +172,13 @@ class Settings:
     """``nodesKeepInputs``: whether every node keeps what pods have fetched to it, so that the next pod there need not
     fetch it again; else those nodes do that are labelled ``node-capability/keeps-inputs``. Needs ``contention``."""
 
+    image_pull_as_data: bool = False
+    """``imagePullAsData``: whether the images that a node has not got count with the data of a pod that has some, in
+    seconds and however big they are, instead of by kube-scheduler's ImageLocality."""
+
+    registries: tuple[registries.Registry, ...] = ()
+    """``registries``: where images come from, see Registry; one that is not named is as far as another region."""
+
     learning: bool = True
     """``learning``: whether it is learned from pods that were seen how long their kind works, and who reads what they
     write."""
@@ -322,6 +329,8 @@ def _read_ours(top: sections.Section) -> Settings:
         open_storage_info=top.boolean("openStorageInfo"),
         contention=top.boolean("contention", default=default.contention),
         nodes_keep_inputs=top.boolean("nodesKeepInputs"),
+        image_pull_as_data=top.boolean("imagePullAsData"),
+        registries=registries.read(top),
         learning=top.boolean("learning", default=default.learning),
         lookahead=top.number("lookahead", default.lookahead, 0, 1),
         max_delay_s=top.number("maxDelaySeconds", default.max_delay_s, 0, 3600),

@@ -52,7 +52,7 @@ class Engine:
         self._shapes = shapes.Shapes(settings)
         of_claims = registry.OF_CLAIMS
         more = [some for size in range(len(of_claims) + 1) for some in itertools.combinations(of_claims, size)]
-        groups = [(*registry.RESOURCES, *some) for some in more]
+        groups = [(*few, *some) for few in (registry.RESOURCES, registry.WITHOUT_IMAGES) for some in more]
         self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
         self._data = cost.Kept(settings)
         self._ahead = ahead.Lookahead(settings, self._data)
@@ -209,7 +209,7 @@ class Engine:
             )
         data_weight = profile.weights.data / self._settings.tau_s
         ranked = made_of.ranked(profile)
-        if moves.moves:
+        if moves.moves or moves.pulls:
             ranked = ranking.Ranking(ranked.costs + moves.costs(profile.weights.data, self._settings.tau_s))
         later = self._ahead.of(view, asked, moves, lambda reader: self._may_go(view, reader))
         if later is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -245,20 +245,30 @@ class Decision:
             gains[criteria.AHEAD] = choice.data_weight * spared_s
         return max(gains, key=lambda name: gains[name])
 
-    def moves(self) -> traffic.Expected:
+    def expected(self) -> traffic.Expected:
         """What is under way once the pod is on the chosen node, as far as it is known when."""
-        if self.choice is None or not self.choice.data.moves:
+        if self.choice is None or not (self.choice.data.moves or self.choice.data.pulls):
             return traffic.NOTHING
         return flows.of(self._view, self.asked.pod, self.choice.data, self.choice.slot)
 
     def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
-        """The pod's transfers on the chosen node."""
+        """The pod's transfers of data on the chosen node."""
+        return self._told(snap, self.choice.data.moves) if self.choice is not None else []
+
+    def pulls(self, snap: snapshot.Snapshot) -> list[Transfer]:
+        """The images that the chosen node has not got."""
+        if self.choice is None:
+            return []
+        slot = self.choice.slot
+        return self._told(snap, [one.move for one in self.choice.data.pulls if not one.held.item(slot)])
+
+    def _told(self, snap: snapshot.Snapshot, told_of: Sequence[moves.Move]) -> list[Transfer]:
         if self.choice is None:
             return []
         here = self.choice.slot
         site = snap.links.site_of.item(here)
         told = []
-        for move in self.choice.data.moves:
+        for move in told_of:
             end = move.nearest.end(move.size_bytes, here, site)
             due = move.nearest.due(here, site)
             used = snap.link_of(end, here, outward=not move.is_output)

@@ -194,5 +194,6 @@ def _key(pod: request.PodRequest) -> bytes:
             spec.tolerations, spec.containers, spec.init_containers, spec.ephemeral_containers, spec.overhead,
             spec.resources, spec.scheduling_gates, spec.topology_spread_constraints, claims, made,
             selecting.owner_of(meta), spec.host_network, spec.host_users, spec.scheduling_group, spec.workload_ref,
+            bool(pod.transfers),
         )
     )  # fmt: skip

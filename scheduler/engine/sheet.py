@@ -79,7 +79,8 @@ class Sheet:
         self._facets = functools.reduce(operator.or_, [alike[0].facets for alike in self._alike], changes.ALIVE)
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
         asked = {one.row.plugin.name for one in self._scored}
-        self.group = (*registry.RESOURCES, *(name for name in registry.OF_CLAIMS if name in asked))
+        resources = registry.RESOURCES if not asked or registry.IMAGES in asked else registry.WITHOUT_IMAGES
+        self.group = (*resources, *(name for name in registry.OF_CLAIMS if name in asked))
         self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
         self._ranked: dict[str, tuple[config.Weights, ranking.Ranking]] = {}  # by profile
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}

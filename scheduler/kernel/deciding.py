@@ -190,7 +190,7 @@ class Deciding:
 
     def _assume(self, one: tried.Tried) -> None:
         counts = self._settings.contention and not self._settings.counts_bytes
-        moves = one.found.moves() if counts else traffic.NOTHING
+        moves = one.found.expected() if counts else traffic.NOTHING
         self._world.assume(one.entry.pod, one.found.node, one.asked.asked, moves)
 
     def _go_on(self, one: tried.Tried) -> None:

@@ -68,6 +68,7 @@ class Record:
     data_s: float = 0.0
     decide_s: float = 0.0  # how long it took, as its driver measured it
     transfers: tuple[decision.Transfer, ...] = ()
+    pulls: tuple[decision.Transfer, ...] = ()  # of images that the node has not got
     unknown: tuple[str, ...] = ()  # urns of which nobody knows a copy
     unavailable: dict[str, str] = dataclasses.field(default_factory=dict)  # urns that can be had nowhere now, and why
     problems: tuple[str, ...] = ()  # annotations that were ignored
@@ -82,6 +83,7 @@ class Record:
         data = found.data
         if data is not None and (data.moves or data.unknown or data.unavailable):
             self.transfers = tuple(found.transfers(view))
+            self.pulls = tuple(found.pulls(view))
             self.unknown = data.unknown
             self.unavailable = found.unavailable
         if share is not None:

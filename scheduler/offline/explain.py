@@ -207,6 +207,8 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
             "cost": cost,
             "costSeconds": cost / per_second if per_second else None,
         }
+        if choice.data.pulls:
+            told[name][criteria.DATA]["images"] = _images(choice.data, snap, snap.index_of[name])
         if later is not None:
             told[name][criteria.AHEAD] = {
                 "seconds": later.seconds_at(snap.index_of[name]),
@@ -214,6 +216,21 @@ def _criteria(found: decision.Decision, snap: snapshot.Snapshot, names: list[str
                 "readers": later.readers,
             }
     return told
+
+
+def _images(found: data_cost.DataCost, snap: snapshot.Snapshot, slot: int) -> list[Answer]:
+    """The images that a node has not got."""
+    site = snap.links.site_of.item(slot)
+    return [
+        {
+            "image": one.move.urn,
+            "from": moves.end_name(snap, one.move.nearest.end(one.move.size_bytes, slot, site)),
+            "bytes": one.move.size_bytes,
+            "seconds": one.seconds_at(slot, site),
+        }
+        for one in found.pulls
+        if not one.held.item(slot)
+    ]
 
 
 def _transfers(move: moves.Move, snap: snapshot.Snapshot, feasible: contract.Ints) -> list[Answer]:

@@ -22,8 +22,15 @@ _MAX_BYTES: Final = 1000 * 1024 * 1024
 References = tuple[str, ...]
 
 
-def _compile(pod: request.PodRequest, _settings: config.Settings) -> References:
-    return tuple(_normal(reference) for reference in _references(pod.pod))
+def _compile(pod: request.PodRequest, settings: config.Settings) -> References | None:
+    if settings.image_pull_as_data and pod.transfers:
+        return None  # images are reckoned with the rest of what it moves
+    return references(pod.pod)
+
+
+def references(pod: core.Pod) -> References:
+    """The names of a pod's images, as nodes know them."""
+    return tuple(_normal(reference) for reference in _references(pod))
 
 
 def _references(pod: core.Pod) -> Iterator[str]:

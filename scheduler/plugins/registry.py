@@ -63,6 +63,9 @@ WISHES: Final[tuple[contract.Wish[Any], ...]] = (place.WISH, capability.WISH)
 
 # The criteria that upstream's scores make up, by the names that their weights have in the settings.
 RESOURCES: Final = (fullness.SCORE.name, balance.SCORE.name, image_locality.SCORE.name)
+# Of a pod with data images count there.
+IMAGES: Final = image_locality.SCORE.name
+WITHOUT_IMAGES: Final = (fullness.SCORE.name, balance.SCORE.name)
 AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, spread_preferred.SCORE.name, preferring.SCORE.name)
 # Those of the resources, too, that are asked only of pods with claims.
 OF_CLAIMS: Final = (binding.SCORE.name, filtering.SCORE.name)

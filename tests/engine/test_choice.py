@@ -51,7 +51,8 @@ def test_terms_add_up_to_the_cost_and_the_least_cost_is_chosen(asked: Object) ->
         terms.append(of_node["data"]["weight"] * of_node["data"]["seconds"] / TAU_S)
         assert all(0 <= of_node[one]["u"] <= 1 for one in CRITERIA)
         assert of_node["cost"] == pytest.approx(sum(terms), rel=1e-12, abs=1e-15)
-        moves = sum(move["seconds"] for move in of_node["data"]["transfers"])
+        moved = of_node["data"]["transfers"] + of_node["data"].get("images", [])
+        moves = sum(move["seconds"] for move in moved)
         assert of_node["data"]["seconds"] == pytest.approx(moves, rel=1e-12)
         if of_node["data"]["weight"]:
             in_seconds = of_node["cost"] * TAU_S / of_node["data"]["weight"]

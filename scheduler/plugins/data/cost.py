@@ -19,7 +19,7 @@ import numpy as np
 from scheduler import config
 from scheduler.plugins import request
 from scheduler.plugins.common import lately
-from scheduler.plugins.data import moves, spread, wanted
+from scheduler.plugins.data import moves, pulls, spread, wanted
 from scheduler.state import changes, replicas, snapshot
 
 # Enough for some 10,000 transfers, and as many pods' and ends, of a cluster with a hundred sites.
@@ -42,6 +42,7 @@ class DataCost(NamedTuple):
         absent: By urn, the copies that are known where it was looked for and that do not count.
         processing_s: What the pod declares for the data of ``moves``.
         all_keep: Whether every node keeps what is fetched to it.
+        pulls: The pod's images, whose seconds are beside those of ``total``.
     """
 
     moves: tuple[moves.Move, ...]
@@ -52,18 +53,28 @@ class DataCost(NamedTuple):
     absent: dict[str, tuple[replicas.Absent, ...]]
     processing_s: float
     all_keep: bool = False
+    pulls: tuple[pulls.Pull, ...] = ()
 
     @property
     def seconds(self) -> spread.Floats:
         """[slots] how long all transfers take."""
-        return spread.over(self.total, self.site_of) if self.total is not None else np.zeros(len(self.site_of))
+        found = spread.over(self.total, self.site_of) if self.total is not None else np.zeros(len(self.site_of))
+        for pull in self.pulls:
+            found += pull.seconds(self.site_of)
+        return found
 
     def seconds_at(self, slot: int) -> float:
         """Those of one node."""
-        return self.total.at(slot, self.site_of.item(slot)) if self.total is not None else 0.0
+        site = self.site_of.item(slot)
+        found = self.total.at(slot, site) if self.total is not None else 0.0
+        for pull in self.pulls:
+            found += pull.seconds_at(slot, site)
+        return found
 
     def costs(self, weight: float, tau_s: float) -> spread.Floats:
         """[slots] weight * seconds / tau; zeros without transfers."""
+        if self.pulls:
+            return weight * self.seconds / tau_s
         if self.total is None:
             return np.zeros(len(self.site_of))
         by_site, apart = self.total
@@ -80,6 +91,8 @@ class Kept:
     def __init__(self, settings: config.Settings) -> None:
         self._assumed_bytes = settings.assumed_read_bytes
         self._all_keep = settings.nodes_keep_inputs
+        self._pulls = settings.image_pull_as_data
+        self._settings = settings
         self._a_byte = settings.network.cross_region.bandwidth_bytes_per_s if settings.counts_bytes else None
         self._made_of: object = None  # the log, and what site rows are made of
         self._seq = 0  # of the log, up to which what is kept is true
@@ -108,7 +121,12 @@ class Kept:
         else:
             found = self._cost(view, namespace, pod.transfers, entries)
             self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
-        return found if view.traffic.is_calm or not found.moves else self._beside(view, pod, found)
+        if not view.traffic.is_calm and found.moves:
+            found = self._beside(view, pod, found)
+        if not (self._pulls and view.images):
+            return found
+        pulled = pulls.of(view, pod.pod, lambda end, outward: self.way(view, end, outward=outward), self._settings)
+        return found._replace(pulls=pulled) if pulled else found
 
     def _cost(
         self, view: snapshot.Snapshot, namespace: str, transfers: tuple[wanted.Wanted, ...], entries: Entries

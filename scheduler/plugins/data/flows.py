@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from scheduler.api import core, urns
-from scheduler.plugins.data import cost, moves, spread
+from scheduler.plugins.data import cost, moves, pulls, spread
 from scheduler.state import fetched, sites, snapshot, traffic
 
 _KEEPS: Final = "keeps-inputs"  # a capability of nodes
@@ -34,20 +34,26 @@ def of(view: snapshot.Snapshot, pod: core.Pod, found: cost.DataCost, slot: int) 
     site = view.links.site_of.item(slot)
     rates: Rates = {}
     # What the node has, or is getting for somebody else, is not fetched once more.
+    images = [one.move for one in found.pulls if not one.held.item(slot)]
     moved = [one for one in found.moves if not one.is_expected and slot not in one.nearest.kept]
+    pulled = [_at(view, one, slot, rates) for one in images if slot not in one.nearest.kept]
     inputs, outputs = (
         [_at(view, one, slot, rates) for one in moved if one.is_output is is_output] for is_output in (False, True)
     )
     begin_s = view.now_s
-    flows = _begun(inputs, begin_s)
-    fetches = []
+    flows = _begun([*inputs, *pulled], begin_s)
+    fetches = [
+        fetched.Fetch(*pulls.key(one.urn), slot, flow.ends_s)
+        for one, flow in zip(pulled, flows[len(inputs) :], strict=True)
+    ]
     if found.all_keep or _KEEPS in view.capabilities.of(slot):
-        for one, flow in zip(inputs, flows, strict=True):
+        for one, flow in zip(inputs, flows[: len(inputs)], strict=True):
             if urns.is_key(one.urn):  # what of a bucket is read differs
                 fetches.append(fetched.Fetch(pod.metadata.namespace, one.urn, slot, flow.ends_s))
     works_s = found.processing_s or view.durations.learned_s(pod)
     if works_s and outputs:
-        begin_s += max([one.seconds.at(slot, site) for one in found.moves if not one.is_output], default=0.0)
+        coming = [one for one in found.moves if not one.is_output] + images
+        begin_s += max([one.seconds.at(slot, site) for one in coming], default=0.0)
         begin_s = max([begin_s, *(one.ends_s for one in flows)]) + works_s
         flows += _begun(outputs, begin_s)
     return traffic.Expected(tuple(flows), tuple(fetches))
