@@ -12,9 +12,11 @@ from typing import Final
 import msgspec
 
 from scheduler.api import core, crd, names
+from scheduler.plugins import contract, request
 from scheduler.plugins.data import moves, spread, wanted
+from scheduler.plugins.resources import room
 from scheduler.simulate import scenario as scenarios
-from scheduler.state import cluster, demand, facts, snapshot, usage
+from scheduler.state import cluster, facts, snapshot
 
 _AWAY: Final = "node.kubernetes.io/unreachable"
 
@@ -31,7 +33,7 @@ class Ground:
         nodes = map(_keeping, given.nodes) if given.keeps_inputs else given.nodes
         self.nodes: dict[str, core.Node] = {one.metadata.name: one for one in nodes}
         self.capabilities = {one.metadata.name: _undated(one) for one in given.capabilities}
-        self._assumed_bytes = given.settings.assumed_read_bytes
+        self._settings = given.settings
         self._state = cluster.Cluster(given.settings.network, names.HOME_NAMESPACE, len(given.nodes))
         for node in self.nodes.values():
             self._state.apply_node(node)
@@ -92,17 +94,13 @@ class Ground:
 
     # --------------------------------------------------------------------------------------------------------- pods
 
-    def has_room(self, asked: demand.Demand, node: str) -> bool:
-        """Whether a node has what a pod asks for, and a place for one more pod."""
-        view = self.view
-        slot = view.index_of[node]
-        if view.taken.item(usage.PODS, slot) >= view.offered.item(usage.PODS, slot):
-            return False
-        for resource in ("cpu", "memory", "ephemeral-storage", *asked.scalars):
-            amount, row = asked.amount(resource), view.resource_row.get(resource)
-            if amount and (row is None or view.offered.item(row, slot) - view.taken.item(row, slot) < amount):
-                return False
-        return True
+    def lacks(self, pod: request.PodRequest, node: str) -> str:
+        """What of a pod's requests a node has not got, in the words of the rule that asks for it; "" for nothing."""
+        wanted = room.FILTER.compile(pod, self._settings.of(pod.pod.spec.scheduler_name))
+        if wanted is None or isinstance(wanted, contract.Refuse):
+            return ""
+        refusal = room.FILTER.cell(wanted, self.view, self.slot(node), contract.NOTHING)
+        return ", ".join(refusal.reasons) if refusal is not None else ""
 
     def put_pod(self, pod: core.Pod) -> None:
         self._state.apply_pod(pod)
@@ -140,7 +138,7 @@ class Ground:
     def size_bytes(self, namespace: str, one: wanted.Wanted) -> int:
         """How much of an input or output is moved, as the engine counts it."""
         entry = None if one.is_output else self.view.where_is(namespace, one.urn)
-        return one.size_bytes if entry is None else moves.amount(one, entry, self._assumed_bytes)[0]
+        return one.size_bytes if entry is None else moves.amount(one, entry, self._settings.assumed_read_bytes)[0]
 
     def store_at(self, namespace: str, urn: str, node: str) -> str:
         """The name of the store on a node that has a namespace's pods' bucket, their own first; "" if not known."""

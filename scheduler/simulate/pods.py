@@ -109,8 +109,8 @@ class Pods:
             return "no pod of that uid waits"
         if node not in self._ground.nodes:
             return "no such node"
-        if not self._ground.has_room(one.asked.asked, node):
-            return "it has no room"
+        if lack := self._ground.lacks(one.asked, node):
+            return lack
         now_s = self._time.now_s
         spec = msgspec.structs.replace(one.pod.spec, node_name=node)
         status = msgspec.structs.replace(one.pod.status, phase="Running", start_time=clock.text(now_s))

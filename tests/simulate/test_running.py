@@ -234,7 +234,7 @@ class Careless:
 
 def test_a_scheduler_that_takes_more_than_there_is_is_found_out() -> None:
     given = worlds.world(worlds.node("a", cpu="1"), works=(worlds.work("p"), worlds.work("q")))
-    with pytest.raises(RuntimeError, match="careless binds default/q to a: it has no room"):
+    with pytest.raises(RuntimeError, match="careless binds default/q to a: Insufficient cpu"):
         simulate.run(given, Careless(), arm="careless", seed=0)
 
 
