@@ -12,7 +12,8 @@ whose way somebody uses are looked at apart, and told apart where that makes a d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,18 +73,30 @@ class Load:
         each = [row.latency + row.moving for row in rows.values()]
         by_site = each[0] if len(each) == 1 else np.minimum.reduce(each)
         apart = self._apart([*rows.values()])
-        number, at_node = self._moment.number, self._ways[0]
-        for slot in dict.fromkeys([slot for way in ways for slot in way.apart]):
+        own: dict[int, list[spread.Way]] = {}
+        for way in ways:
+            for slot in way.apart:
+                own.setdefault(slot, []).append(way)
+        for (slot, here), least in zip(own.items(), self._of_others([*rows.values()], own), strict=True):
             site = self._site_of.item(slot)
-            wait = self._waits.item(number(traffic.Passage(at_node, slot)))
-            found = [
-                row.latency.item(site) + max(row.moving.item(site), wait)
-                for row in rows.values()
-                if any(slot not in way.apart for way in row.ways)
-            ]
-            found += [self.seconds(way, slot, site) for way in ways if slot in way.apart]
-            apart[slot] = min(found)
+            apart[slot] = min(least, *[self.seconds(way, slot, site) for way in here])
         return spread.Spread(by_site, apart)
+
+    def _of_others(self, rows: Sequence[_Row], own: Mapping[int, list[spread.Way]]) -> list[float]:
+        """What some slots have from the best of those ends that reach them as they do the rest of their site."""
+        at_node = self._ways[0]
+        passages = [self._moment.number(traffic.Passage(at_node, slot)) for slot in own]
+        site_of = self._site_of[np.array(list(own), np.intp)]
+        latency = np.array([row.latency for row in rows]).take(site_of, axis=1)
+        moving = np.array([row.moving for row in rows]).take(site_of, axis=1)
+        seconds = latency + np.maximum(moving, self._waits[np.array(passages, np.intp)])
+        row_of = {id(way): number for number, row in enumerate(rows) for way in row.ways}
+        for column, here in enumerate(own.values()):
+            for number, ends in collections.Counter([row_of[id(way)] for way in here]).items():
+                if ends == len(rows[number].ways):
+                    seconds[number, column] = np.inf
+        least: list[float] = seconds.min(axis=0).tolist()
+        return least
 
     def seconds(self, way: spread.Way, slot: int, site: int) -> float:
         """How long it takes to or from one node."""
