@@ -1,10 +1,10 @@
 """The earlier implementation's benchmark, with its metrics by their names.
 
-    python -m benchmarks.simulated [--config benchmark_config.yaml] [--arms ours default ...] [--out DIR]
+    python -m benchmarks.simulated [--config benchmark_config.yaml] [--arms ours default ...] [--out DIR] [MANIFEST ...]
 
-Without a configuration it places our equivalent of the five pipelines that the published figures are about: 22 pods
-with 56 inputs and outputs of 3,536 MB. The manifests that the earlier implementation ships (``--config``, with
-workloads/ beside it) say less than those that it was measured with.
+Without a configuration or manifests it places our equivalent of the five pipelines that the published figures are
+about: 22 pods with 56 inputs and outputs of 3,536 MB. The manifests that the earlier implementation ships (``--config``,
+with workloads/ beside it) say less than those that it was measured with.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ FEW_UNMET: Final = 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Place, compare, print, and write where told."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulated", description=__doc__.partition("\n")[0])
+    parser.add_argument("manifests", nargs="*", type=pathlib.Path, help="of workloads, instead of a configuration")
     parser.add_argument("--config", type=pathlib.Path, help="of the earlier implementation; ours are its equivalent")
     parser.add_argument("--arms", nargs="*", choices=arms.NAMES, default=["default", "earlier", "ours"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, help="a folder for results.json and results.md")
     options = parser.parse_args(arguments)
-    given = scenarios.pipelines() if options.config is None else reading.read([_FOLDER / "nodes.yaml", options.config])
+    files = options.manifests if options.config is None else [options.config, *options.manifests]
+    given = reading.read([_FOLDER / "nodes.yaml", *files]) if files else scenarios.pipelines()
     lines, found = compare(given, options.arms, options.seed)
     print("\n".join(lines))
     if options.out is not None:

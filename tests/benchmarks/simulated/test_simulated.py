@@ -112,6 +112,15 @@ def test_the_manifests_of_the_earlier_implementation_are_taken_unchanged(capsys:
     assert "of 3386" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not SEED.is_dir(), reason=f"no manifests of the earlier implementation at {SEED}")
+def test_so_are_its_other_workloads(capsys: pytest.CaptureFixture[str]) -> None:
+    files = sorted((SEED / "workloads").glob("*.yaml"))
+    for file in files:
+        simulated.main([str(file), "--arms", "ours"])
+        assert "simulated, ours" in capsys.readouterr().out, file
+    assert len(files) == 9
+
+
 def test_a_goal_changes_nothing_but_what_it_says() -> None:
     given = msgspec.structs.replace(scenarios.pipelines(), settings=config.Settings(seed=7))
     assert simulated.subject(given, "seconds") == given
