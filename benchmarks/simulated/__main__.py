@@ -3,8 +3,8 @@
     python -m benchmarks.simulated [--config benchmark_config.yaml] [--arms ours default ...] [--out DIR] [MANIFEST ...]
 
 Without a configuration or manifests it places our equivalent of the five pipelines that the published figures are
-about: 22 pods with 56 inputs and outputs of 3,536 MB. The manifests that the earlier implementation ships (``--config``,
-with workloads/ beside it) say less than those that it was measured with.
+about: 22 pods with 56 inputs and outputs of 3,536 MB. The manifests that the earlier implementation ships (``--config``
+and workloads/ beside it) say less than those that it was measured with.
 """
 
 from __future__ import annotations
