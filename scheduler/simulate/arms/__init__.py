@@ -38,7 +38,7 @@ OURS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 _STRATEGIES: Final[Mapping[str, Callable[[scenario.Scenario, int], base.Strategy]]] = {
     "random": lambda _, seed: chance.strategy(seed),
-    "earlier": lambda given, _: earlier.strategy(given.settings),
+    "earlier": lambda _, __: earlier.strategy(),
     "skippy": lambda given, _: skippy.strategy(given.images),
     "quincy": lambda _, __: quincy.Quincy(),
     "delay": lambda _, seed: delay.Delay(seed),

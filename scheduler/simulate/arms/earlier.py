@@ -10,6 +10,9 @@ sum is cut to a whole number of 0..100; of those that tie, the first by name is 
 
 with t from size, bandwidth and latency, x1.1 over 10 MiB, x1.5 between regions, x1.2 from edge to cloud, x1.3 the other
 way. What does not exist yet is where its bucket is. Source: pkg/scheduler/{scheduler,datalocality}.go.
+
+On its own benchmark it moves to the megabyte what was published of four of the five pipelines, and of the fifth 300 MB
+instead of 260, as one pod goes elsewhere.
 """
 
 from __future__ import annotations
@@ -32,22 +35,26 @@ _MOST, _NEUTRAL = 100, 50  # MaxScore and DefaultScore of constants.go
 _DECAY_S, _SLOW_S = 5.0, 20.0
 _ON_NODE_S: Final = 0.001
 _BOOST_ABOVE, _BOOST = 0.7, 1.3  # what the data criterion counts more where it is good
+# Those of its config/scheduler-config.yaml, with which it was run: for data-intensive pods, not those of its constants.
+_PROFILES: Final = config.Profiles(
+    data_intensive=config.Weights(resources=0.10, affinity=0.05, node_type=0.10, capability=0.05, data=0.70)
+)
 
 
-def strategy(settings: config.Settings) -> base.OneByOne:
-    """The weights and the links are those of the settings, as there."""
+def strategy() -> base.OneByOne:
+    """One after the other."""
 
     def choose(see: seen.Seen, one: seen.Waiting, slots: seen.Ints) -> int:
-        score = total(see.view, one, slots, settings.weights)
+        score = total(see.view, one, slots)
         names = [see.view.names[slot] for slot in slots.tolist()]
         return int(slots[np.lexsort((names, -score))[0]])
 
     return base.OneByOne(choose)
 
 
-def total(view: snapshot.Snapshot, one: seen.Waiting, slots: seen.Ints, profiles: config.Profiles) -> seen.Ints:
+def total(view: snapshot.Snapshot, one: seen.Waiting, slots: seen.Ints) -> seen.Ints:
     """[len(slots)] the sum."""
-    weights = _weights(one.asked.intent, profiles)
+    weights = _weights(one.asked.intent)
     scores = [of(view, one, slots) for of in (_resources, _affinity, _node_type, _capabilities, _data)]
     whole = np.zeros(len(slots))
     for number, (score, weight) in enumerate(zip(scores, weights, strict=True)):
@@ -58,12 +65,12 @@ def total(view: snapshot.Snapshot, one: seen.Waiting, slots: seen.Ints, profiles
     return (whole / sum(weights) * _MOST).astype(np.int64)
 
 
-def _weights(intent: intents.Intent, profiles: config.Profiles) -> tuple[float, ...]:
+def _weights(intent: intents.Intent) -> tuple[float, ...]:
     """getWeightsForPod; the factors on the wrong criterion (a region is affinity's) are its own."""
-    chosen = [profiles.default]
+    chosen = [_PROFILES.default]
     if intent.data_intensive or intent.compute_intensive:
-        chosen = [profiles.data_intensive] * intent.data_intensive
-        chosen += [profiles.compute_intensive] * intent.compute_intensive
+        chosen = [_PROFILES.data_intensive] * intent.data_intensive
+        chosen += [_PROFILES.compute_intensive] * intent.compute_intensive
     mean = [
         sum([getattr(weights, name) for weights in chosen]) / len(chosen)
         for name in ("resources", "affinity", "node_type", "capability", "data")
