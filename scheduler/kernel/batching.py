@@ -20,7 +20,8 @@ from scheduler.engine import byname, joint
 from scheduler.kernel import commands, queue, waiters, world
 from scheduler.plugins import request
 
-MOST: Final = 128  # pods of one plan: what is planned for within the 50 ms that a step may take, on 5,000 nodes
+MOST: Final = 128  # pods of one plan
+MOST_CELLS: Final = 320_000  # pods times nodes: what is planned for in some 50 ms, for which a step may hold up others
 # For how long after the last one others are thought to keep coming: the watch tells of pods that are created together
 # some milliseconds apart.
 PAUSE_S: Final = 0.005
@@ -83,7 +84,7 @@ class Batching:
         if window is None:
             is_alone = came[0] != priority or now_s - came[1] >= PAUSE_S
             if not self._is_under_way(priority):
-                self._queue.recall(priority, MOST - 1)
+                self._queue.recall(priority, self._most() - 1)
             if is_alone and not self._queue.company.is_ready(priority):
                 return False
             window = self._windows[priority] = _Window(now_s, now_s, {})
@@ -130,10 +131,14 @@ class Batching:
 
     def _ends_s(self, priority: int, window: _Window) -> float:
         """When a window ends; whichever is the first one to end, more urgent ones end with it."""
-        if len(window.entries) >= MOST:
+        if len(window.entries) >= self._most():
             return window.last_s
         latest_s = window.since_s + self._window_s
         return latest_s if self._queue.company.is_ready(priority) else min(latest_s, window.last_s + PAUSE_S)
+
+    def _most(self) -> int:
+        """How many pods are planned for at most."""
+        return min(MOST, max(2, MOST_CELLS // max(1, len(self._world.nodes))))
 
     def plan(self) -> None:
         """Plan for the most urgent of those who are gathered; each then has its turn."""
