@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,9 @@ from scheduler.kernel import kernel
 from scheduler.simulate import outcome, running
 from tests.simulate import recorder, worlds
 from tests.simulate.worlds import MB
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "simulate.md").read_text()
 
 WORLD = """
 name: two-nodes
@@ -81,3 +85,18 @@ def test_a_recorded_run_is_run_again_and_each_answer_compared(tmp_path: Path) ->
     )
     file.write_bytes(b"".join(recorded.lines).replace(b'"node":"a"', b'"node":"b"', 1))
     assert simulate("--recorded", file).exit_code == 1
+
+
+def test_the_example_of_the_documentation_prints_what_stands_there() -> None:
+    (example,) = re.findall(r"runs this -->\n```console\n\$ data-locality-scheduler (.*?)```", DOCS, re.DOTALL)
+    command, *told = example.splitlines()
+    _, *arguments = command.split()
+    found = simulate(*(ROOT / each if each.endswith(".yaml") else each for each in arguments))
+    assert found.exit_code == 0, found.output
+
+    def labels(lines: list[str]) -> list[str]:
+        return [line.partition("  " if line[:1] != " " else "   ")[0] for line in lines]
+
+    # What it comes to changes with every better idea; what is told does not.
+    assert labels(found.stdout.splitlines()) == labels(told)
+    assert found.stdout.splitlines()[0].split() == told[0].split()
