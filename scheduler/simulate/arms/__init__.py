@@ -26,6 +26,7 @@ OURS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours-no-learning": {"learning": False},
     "ours-no-delay": {"max_delay_s": 0.0},
     "ours-no-contention": {"contention": False},
+    "ours-images": {"image_pull_as_data": True},
     "ours-bytes": {"counts_bytes": True},
     "ours-bare": {
         "batch_window_s": 0.0,

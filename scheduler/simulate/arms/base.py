@@ -72,8 +72,10 @@ class Arm:
     """A scheduler with another strategy than ours."""
 
     def __init__(self, settings: config.Settings, strategy: Strategy) -> None:
-        # What only ours knows of, who fits where does not depend on, and data is to cost what it takes.
-        settings = dataclasses.replace(settings, learning=False, lookahead=0.0, contention=False, counts_bytes=False)
+        # What only ours knows of: who fits where does not depend on it, and data is to cost what it takes alone.
+        settings = dataclasses.replace(
+            settings, learning=False, lookahead=0.0, contention=False, counts_bytes=False, image_pull_as_data=False
+        )
         self._strategy = strategy
         idle = queue.Queue(clock=lambda: 0.0, limit=0, backoff_initial_s=1.0, backoff_max_s=1.0)
         self._world = world.World(settings, names.HOME_NAMESPACE, idle)  # wakes nobody: who waits is kept here
