@@ -20,9 +20,11 @@ class Point(NamedTuple):
     colour: str = "arm-ours"
 
 
-def picture(curve: Sequence[Point], points: Sequence[Point], *, across: str, up: str) -> str:
-    """``across`` and ``up`` say what is counted, with its unit."""
-    every = [*curve, *points]
+def picture(
+    curve: Sequence[Point], points: Sequence[Point], tried: Sequence[Point] = (), *, across: str, up: str
+) -> str:
+    """``across`` and ``up`` say what is counted, with its unit; ``tried`` are many that nobody needs to tell apart."""
+    every = [*curve, *points, *tried]
     lowest, highest = min(point.x for point in every), max(point.x for point in every)
     margin = (highest - lowest or highest or 1.0) / 4
     most_y = max(1.0, *(point.y for point in every)) * 1.1
@@ -41,13 +43,18 @@ def picture(curve: Sequence[Point], points: Sequence[Point], *, across: str, up:
         canvas.line(ends[0], ends[1], drawing.MUTED, thick=2)
     for point in curve:
         canvas.dot(scale_x(point.x), scale_y(point.y), drawing.MUTED, f"{point.x:g}, {point.y:g}", radius=3)
+    for point in tried:
+        canvas.dot(scale_x(point.x), scale_y(point.y), "work", f"{point.x:g}, {point.y:g}", radius=4, opacity=0.5)
     for here, labels in _by_place(points).items():
         x, y = scale_x(here.x), scale_y(here.y)
         canvas.dot(x, y, labels[0].colour, f"{here.x:g}, {here.y:g}", radius=6)
-        for number, point in enumerate(labels):
-            is_right = x > (_LEFT + _RIGHT) / 2
-            anchor = "end" if is_right else "start"
-            canvas.text(x - 11 if is_right else x + 11, y - 7 - 16 * number, point.label, anchor=anchor)
+        for number, point in enumerate(
+            labels
+        ):  # at the left above their mark, at the right below it, so as not to meet
+            if x < (_LEFT + _RIGHT) / 2:
+                canvas.text(x + 11, y - 7 - 16 * number, point.label)
+            else:
+                canvas.text(x - 11, y + 19 + 16 * number, point.label, anchor="end")
     return canvas.svg()
 
 
