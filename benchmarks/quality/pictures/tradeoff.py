@@ -48,13 +48,11 @@ def picture(
     for here, labels in _by_place(points).items():
         x, y = scale_x(here.x), scale_y(here.y)
         canvas.dot(x, y, labels[0].colour, f"{here.x:g}, {here.y:g}", radius=6)
-        for number, point in enumerate(
-            labels
-        ):  # at the left above their mark, at the right below it, so as not to meet
+        for number, point in enumerate(labels):  # those at the right a line higher, so as not to meet
             if x < (_LEFT + _RIGHT) / 2:
                 canvas.text(x + 11, y - 7 - 16 * number, point.label)
             else:
-                canvas.text(x - 11, y + 19 + 16 * number, point.label, anchor="end")
+                canvas.text(x + 6, y - 25 - 16 * number, point.label, anchor="end")
     return canvas.svg()
 
 
