@@ -18,20 +18,19 @@ def in_turn(pods: standing.Standing) -> None:
                 pods.put(pod, best)
 
 
-def by_regret(pods: standing.Standing, prices: problem.Floats, *, large_first: bool) -> None:
+def by_regret(pods: standing.Standing, prices: problem.Floats, ranks: problem.Floats) -> None:
     """Each pod that stands nowhere to its cheapest node at these prices; first who loses most by its second choice.
 
     Args:
         pods: Those that stand nowhere are placed if there is room.
         prices: [pods, candidates] what is added to the candidates' costs.
-        large_first: Who asks for most goes first, which leaves fewer pods without a node where room is scarce.
+        ranks: [pods] who is of a lower rank goes first, whatever it loses.
     """
-    rank = (-pods.table.sizes if large_first else np.zeros(len(pods.nodes))).tolist()
     waiting = []
     for pod, node in enumerate(pods.nodes):
         if node < 0:
             best, regret, _ = choice(pods, pod, prices[pod])
-            waiting.append((rank[pod], -regret, pod, best))
+            waiting.append((ranks.item(pod), -regret, pod, best))
     heapq.heapify(waiting)
     while waiting:
         _, _, pod, best = heapq.heappop(waiting)
@@ -41,7 +40,7 @@ def by_regret(pods: standing.Standing, prices: problem.Floats, *, large_first: b
             pods.put(pod, best)
             continue
         best, regret, _ = choice(pods, pod, prices[pod])
-        heapq.heappush(waiting, (rank[pod], -regret, pod, best))
+        heapq.heappush(waiting, (ranks.item(pod), -regret, pod, best))
 
 
 def choice(pods: standing.Standing, pod: int, prices: problem.Floats | None = None) -> tuple[int, float, float]:

@@ -75,8 +75,7 @@ class Rearranging:
     def _crowd(self, occupants: dict[int, list[int]]) -> tuple[list[int], list[int]]:
         """A pod that stands nowhere with all who stand on some nodes, and these nodes: first one that it may go to."""
         pods, rng = self._pods, self._rng
-        missing = [pod for pod, node in enumerate(pods.nodes) if node < 0]
-        group = [missing[int(rng.integers(len(missing)))]]
+        group = self._some_missing(_OCCUPANTS)
         slack = self._slack()
         may = slack * np.isfinite(pods.table.costs[group[0]])
         if not may.any():
@@ -93,6 +92,13 @@ class Rearranging:
                 break
         return group[:_PACKED], nodes
 
+    def _some_missing(self, most: int) -> list[int]:
+        """One and perhaps more of the pods that stand nowhere, in an order drawn by chance."""
+        missing = [pod for pod, node in enumerate(self._pods.nodes) if node < 0]
+        if len(missing) > 1:
+            missing = self._rng.permutation(missing)[: 1 + int(self._rng.integers(most))].tolist()
+        return missing
+
     def _slack(self) -> problem.Floats:
         """[nodes] how much is free there, of all limits, each by the most that any pod asks for."""
         limits = self._pods.table.limits
@@ -104,6 +110,7 @@ class Rearranging:
         """Pods that stand in each other's way."""
         chances = self._rng.random((4 * _LARGEST, 2)).tolist()
         group = [int(np.searchsorted(excess.cumsum(), self._rng.random() * excess.sum()))]
+        group += [pod for pod in self._some_missing(_OCCUPANTS - 1) if pod not in group]
         for who, what in chances:
             wishes = self._wishes[group[int(who * len(group))]]
             wish = wishes[min(int(math.log1p(-what) * _WISHES), len(wishes) - 1)]

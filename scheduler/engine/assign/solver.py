@@ -11,7 +11,8 @@ import numpy as np
 
 from scheduler.engine.assign import budget, exchange, greedy, loads, prices, problem, rearranging, standing, table
 
-_TIMES: Final = 3  # that a plan is made of prices
+# The order of pods by size while some find no room: large ones are hard to fit in last, small ones are the most.
+_SCARCE: Final = (-1, 1, 0)
 _WITH_FLOWS: Final = 4  # how much longer all takes where what pods cost depends on where the others are
 _ROUNDS: Final = 30  # of prices before each
 
@@ -72,7 +73,7 @@ def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tup
     """The best plan of those that prices lead to, and of the one that is given; and the prices that prove most."""
     prepared = now.table
     priced = prices.none(prepared)
-    for turn in range(_TIMES):
+    for turn in range(len(_SCARCE)):
         upper = best.cost + best.missing * priced.left_out
         if work.left <= 0 or priced.bound >= upper - prepared.least:
             break
@@ -80,7 +81,7 @@ def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tup
         load = None if moves is None else loads.Loads(prepared, moves, best.nodes)
         priced = prices.raised(prepared, priced, load, upper=upper, rounds=_ROUNDS, work=work)
         now.set([problem.NOWHERE] * len(now.nodes))
-        greedy.by_regret(now, priced.paid(prepared), large_first=best.missing > 0)
+        greedy.by_regret(now, priced.paid(prepared), prepared.sizes * (_SCARCE[turn] if best.missing else 0))
         exchange.improve(now, work)
         best = min(best, _found(now))
     return best, priced

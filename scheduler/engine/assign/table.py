@@ -172,7 +172,7 @@ def _with_each_domain(
 def _penalty(costs: problem.Floats, flows: problem.Flows | None) -> float:
     finite = np.isfinite(costs)
     spread = costs.max(1, initial=-np.inf, where=finite) - costs.min(1, initial=np.inf, where=finite)
-    most = float(spread[finite.any(1)].sum())
+    most = float(spread[finite.any(1)].sum() + np.abs(costs).max(initial=0.0, where=finite))
     if flows is not None and len(flows.pods) and len(flows.rates_bytes_per_s):
         waiting_s = 2 * flows.sizes_bytes.sum() * len(flows.pods) * flows.links.shape[2] / flows.rates_bytes_per_s.min()
         most += float(flows.weight * waiting_s)
