@@ -115,14 +115,19 @@ class Kept:
                 for one in pod.transfers
             ]
         )
-        before = self._costs.get((namespace, pod.transfers))
-        if before is not None and before[0] == entries:
-            found = before[1]
-        else:
+        key = namespace, pod.transfers
+        before = self._costs.get(key)
+        found = before[1] if before is not None and before[0] == entries else None
+        is_known = found is not None
+        if found is None:
             found = self._cost(view, namespace, pod.transfers, entries)
-            self._costs.put((namespace, pod.transfers), (entries, found), _size_bytes(found.total))
-        if not view.traffic.is_calm and found.moves:
-            found = self._beside(view, pod, found)
+        moved = found.moves if view.traffic.is_calm else self._beside(view, pod, found)
+        if moved is found.moves and moved and found.total is None:
+            found, is_known = _added_up(found), False
+        if not is_known:
+            self._costs.put(key, (entries, found), _size_bytes(found.total))
+        if moved is not found.moves:
+            found = _added_up(found._replace(moves=moved))
         if not (self._pulls and view.images):
             return found
         pulled = pulls.of(view, pod.pod, lambda end, outward: self.way(view, end, outward=outward), self._settings)
@@ -131,6 +136,7 @@ class Kept:
     def _cost(
         self, view: snapshot.Snapshot, namespace: str, transfers: tuple[wanted.Wanted, ...], entries: Entries
     ) -> DataCost:
+        """The transfers of a pod, not added up."""
         found = list(zip(transfers, entries, strict=True))
         placed = [(one, entry) for one, entry in found if entry is not None and entry.has_place]
         missing = [(one, entry) for one, entry in found if entry is None or not entry.has_place]
@@ -142,7 +148,7 @@ class Kept:
                 absent[one.urn] = tuple(dict.fromkeys((*absent.get(one.urn, ()), *entry.absent)))
         return DataCost(
             moves=moved,
-            total=spread.total([each.seconds for each in moved], site_of) if moved else None,
+            total=None,
             site_of=site_of,
             unknown=tuple([one.urn for one, entry in missing if entry is None]),
             unavailable=tuple([one.urn for one, entry in missing if entry is not None]),
@@ -173,7 +179,7 @@ class Kept:
             self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
         return way
 
-    def _beside(self, view: snapshot.Snapshot, pod: request.PodRequest, found: DataCost) -> DataCost:
+    def _beside(self, view: snapshot.Snapshot, pod: request.PodRequest, found: DataCost) -> tuple[moves.Move, ...]:
         """The same transfers beside those that are under way when each begins: inputs now, outputs after processing."""
         namespace, fetched = pod.pod.metadata.namespace, view.traffic.fetched
         now = view.traffic.at(view.now_s)
@@ -187,9 +193,8 @@ class Kept:
                 for one in found.moves
             ]
         )
-        if all(before is after for before, after in zip(found.moves, moved, strict=True)):
-            return found
-        return found._replace(moves=moved, total=spread.total([one.seconds for one in moved], found.site_of))
+        changed = any(before is not after for before, after in zip(found.moves, moved, strict=True))
+        return moved if changed else found.moves
 
     def _catch_up(self, view: snapshot.Snapshot) -> None:
         """Forget what is not true any more."""
@@ -209,6 +214,10 @@ class Kept:
                 self._ways.drop((slot, False))
         self._moves.clear()
         self._costs.clear()
+
+
+def _added_up(found: DataCost) -> DataCost:
+    return found._replace(total=spread.total([one.seconds for one in found.moves], found.site_of))
 
 
 def _nothing(site_of: spread.SiteIds) -> DataCost:

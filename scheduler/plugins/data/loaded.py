@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from scheduler.plugins.data import spread
 from scheduler.state import network, sites, snapshot, traffic
 
+_FEW: Final = 8
 # Of a node at the other end of an input, and of an output; and of the end itself.
 _WAYS = {False: (traffic.Kind.IN, traffic.Kind.OUT), True: (traffic.Kind.OUT, traffic.Kind.IN)}
 
@@ -77,10 +78,26 @@ class Load:
         for way in ways:
             for slot in way.apart:
                 own.setdefault(slot, []).append(way)
+        if len(ways) <= _FEW:
+            self._look_at(own, [*rows.values()], apart)
+            return spread.Spread(by_site, apart)
         for (slot, here), least in zip(own.items(), self._of_others([*rows.values()], own), strict=True):
             site = self._site_of.item(slot)
             apart[slot] = min(least, *[self.seconds(way, slot, site) for way in here])
         return spread.Spread(by_site, apart)
+
+    def _look_at(self, own: Mapping[int, list[spread.Way]], rows: Sequence[_Row], apart: dict[int, float]) -> None:
+        """Add those that some ends reach otherwise than their sites, one by one: of few ends that takes least."""
+        number, at_node = self._moment.number, self._ways[0]
+        for slot, here in own.items():
+            site = self._site_of.item(slot)
+            wait = self._waits.item(number(traffic.Passage(at_node, slot)))
+            least = min([self.seconds(way, slot, site) for way in here])
+            for latency, moving, ends in rows:
+                if any(slot not in way.apart for way in ends):
+                    seconds = latency.item(site) + max(moving.item(site), wait)
+                    least = min(least, seconds)
+            apart[slot] = least
 
     def _of_others(self, rows: Sequence[_Row], own: Mapping[int, list[spread.Way]]) -> list[float]:
         """What some slots have from the best of those ends that reach them as they do the rest of their site."""
