@@ -116,9 +116,9 @@ class Batching:
         """Whether it is time to plan, rather than to decide about the next pod of the queue."""
         if not self._windows:
             return False
-        first, ready = max(self._windows), self._queue.next_priority()
-        if ready is not None and ready != first:
-            return ready < first
+        first, ready = max(self._windows), self._queue.next()
+        if ready is not None and ready.pod.spec.priority != first:
+            return ready.pod.spec.priority < first
         return self._in_s() <= 0
 
     def wait_s(self) -> float | None:

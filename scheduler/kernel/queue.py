@@ -182,11 +182,11 @@ class Queue:
         """Whether there is nothing to do but for those who back off."""
         return not self._active and not self.lines[Place.GATHERED]
 
-    def next_priority(self) -> int | None:
-        """How urgent the next pod is, if one is ready."""
+    def next(self) -> Entry | None:
+        """Whose turn is next, if somebody is ready."""
         self._mature()
         head = self._active.head()
-        return self._entries[head[1]].pod.spec.priority if head is not None else None
+        return self._entries[head[1]] if head is not None else None
 
     def overtaken(self, entry: Entry) -> Entry:
         """Who is to be decided when it is a pod's turn: the first of a crowd that is more urgent; then it waits on."""
