@@ -8,7 +8,7 @@ Then each goes where the plan says, and of those that wait for one node the one 
 
 Source: Topcuoglu, Hariri and Wu, IEEE TPDS 13(3), 2002. It differs in that a node is as many processors as pods fit on
 it, and that data goes by way of the stores of its bucket, as it does here. Where the plan cannot be kept, as a node is
-gone or is taken by others, a pod goes where its transfers take the least.
+gone, is taken by others, or refuses the pod for another reason than room, it goes where its transfers take the least.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from scheduler.plugins.data import spread, wanted
 from scheduler.simulate import scenario
 from scheduler.simulate.arms import base, graph, seen, timeline
+from scheduler.state import snapshot
 
 
 class Heft:
@@ -38,10 +39,16 @@ class Heft:
             view, slots = see.view, see.feasible(one)
             if view.index_of.get(node, -1) in slots:
                 yield base.To(one, view.index_of[node])
-            elif len(slots) and not any(
-                other.pod.key in self._graph.numbers for other in view.placed_on.get(node, {}).values()
-            ):
+            elif len(slots) and not self._is_taken(view, one, node):
                 yield base.To(one, int(slots[see.cost(one).seconds[slots].argmin()]))
+
+    def _is_taken(self, view: snapshot.Snapshot, one: seen.Waiting, node: str) -> bool:
+        """Whether a node has no room for a pod as others of the plan are there, so that there will be some."""
+        slot, here = view.index_of.get(node), view.placed_on.get(node, {})
+        if slot is None or not any(each.pod.key in self._graph.numbers for each in here.values()):
+            return False
+        free = (view.offered - view.taken)[seen.ROWS, slot]
+        return bool((free < one.asked.asked.vector[seen.ROWS]).any())
 
     def again_s(self) -> None:
         """Time changes nothing."""

@@ -109,3 +109,20 @@ def test_the_same_seed_places_alike(name: str) -> None:
     assert first.later(PATIENCE_S) == second.later(PATIENCE_S)
     assert first.copied() == second.copied()
     assert len(first.on) == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_may_not_be_together_is_not(name: str) -> None:
+    host = "kubernetes.io/hostname"
+    nodes = [build.node(f"n{number}", labels={host: f"n{number}"}) for number in range(3)]
+    apart = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": host}
+    spec = {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}}
+    coming = [feeding.pod(f"p{number}", labels={"app": "x"}, inputs=["data/k,10"], spec=spec) for number in range(4)]
+    scene = feeding.world(
+        nodes,
+        objects=[build.data_object("data/k", at=["n1"], size=10)],
+        works=[scenario.Work(pod=one, works_s=number) for number, one in enumerate(coming)],
+    )
+    fed = feeding.Fed(arms.make(name, scene, 1), scene)
+    fed.arrive(*coming)
+    assert sorted(fed.later(PATIENCE_S).values()) == ["n0", "n1", "n2"]
