@@ -18,12 +18,12 @@ _TRIALS: Final = 60
 _SHOWN: Final = ("group", "fork", "all-in-one", "chain", cases.PIPELINES)  # small enough to be seen pod by pod
 
 
-def html(about: Sequence[str], found: Sequence[results.Result], seed: int) -> str:
-    """The page of all results."""
+def html(about: Sequence[str], found: Sequence[results.Result], seed: int, *, trials: int = _TRIALS) -> str:
+    """The page of all results, with so many settings tried for what one goal costs the other."""
     rows = comparing.table(found)
     rivals = comparing.rivals(rows)
     parts = [*_standings(rivals), *_bytes(rivals), *_ablation(comparing.variants(rows)), *_wins(rivals)]
-    return page.page(TITLE, about, [*parts, *_one_run(found), _tradeoff(seed), _everything(rivals)])
+    return page.page(TITLE, about, [*parts, *_one_run(found), _tradeoff(seed, trials), _everything(rivals)])
 
 
 def _standings(rows: comparing.Table) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _one_run(found: Sequence[results.Result]) -> Iterator[str]:
     yield page.section(finding, words, page.figure(gantt.picture(run)))
 
 
-def _tradeoff(seed: int) -> str:
+def _tradeoff(seed: int, trials: int) -> str:
     """The earlier implementation's benchmark: how little can be moved for how many preferences, and who moves what."""
     given = scenarios.pipelines()
     measured = measures.of(given)
@@ -144,11 +144,11 @@ def _tradeoff(seed: int) -> str:
         f"implementation with {theirs_mb:.0f}; with locality first {moved_mb['locality-first']:.0f} MB"
     )
     goals = [tuning.Goal("bytes", 1.0), tuning.Goal("preferences", 0.05)]
-    made = tuning.tune(given, goals, trials=_TRIALS, seed=seed, progress=lambda _done, _score: None)
+    made = tuning.tune(given, goals, trials=trials, seed=seed, progress=lambda _done, _score: None)
     tried = [tradeoff.Point(one.figures[0] / measures.MB, one.figures[1]) for one in made]
     words = (
         "The earlier implementation's five pipelines on six nodes. The line is what an exact solver finds; "
-        f"grey are {_TRIALS} settings that `data-locality-scheduler tune` tries."
+        f"grey are {trials} settings that `data-locality-scheduler tune` tries."
     )
     shown = tradeoff.picture(
         curve, points, tried, across="moved over the network, MB of 2^20 bytes", up="preferences unmet of 34"
