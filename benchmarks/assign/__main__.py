@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=1000, help="problems in which each pod has its cost to itself")
     parser.add_argument("--contended", type=int, default=100, help="problems in which transfers share links")
     parser.add_argument("--large", type=int, default=3, help="problems of each large size, for speed")
-    parser.add_argument("--steps", type=int, default=8000, help="work that a plan may take")
+    parser.add_argument("--steps", type=int, default=8000, help="work that a plan may take; a quarter of it as well")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--limit", type=float, default=3.0, metavar="SECONDS", help="for the exact solver, by the clock"
@@ -108,19 +108,25 @@ def _beside_the_best(
     *,
     shared: bool,
 ) -> None:
-    found: list[tuple[instances.Sizes, trials.Trial]] = []
+    budgets = (options.steps // 4, options.steps)
+    found: dict[int, list[tuple[instances.Sizes, trials.Trial]]] = {steps: [] for steps in budgets}
+    unsolved = 0
     for number, size in enumerate(sizes):
         seed = options.seed * 1_000_000 + number
         given = instances.made(size, seed, shared=shared)
         best = known.found(f"{title} {seed} {size}", given, exact, options.limit)
-        if best is not None:
-            found.append((size, trials.trial(given, best, options.steps, options.seed)))
-    print(f"{title}: {len(sizes)} problems, {len(sizes) - len(found)} of them not solved exactly in time")
-    print(trials.HEADER)
-    print(trials.row("all", [each for _, each in found]))
-    for name, of in (("pods", 0), ("room", 2)):
-        for value in sorted({size[of] for size, _ in found}):
-            print(trials.row(f"{name} {value:g}", [each for size, each in found if size[of] == value]))
+        if best is None:
+            unsolved += 1
+            continue
+        for steps in budgets:
+            found[steps].append((size, trials.trial(given, best, steps, options.seed)))
+    print(f"{title}: {len(sizes)} problems, {unsolved} of them not solved exactly in time")
+    for steps, each in found.items():
+        print(f"{steps} steps\n{trials.HEADER}")
+        print(trials.row("all", [trial for _, trial in each]))
+        for name, of in (("pods", 0), ("room", 2)):
+            for value in sorted({size[of] for size, _ in each}):
+                print(trials.row(f"{name} {value:g}", [trial for size, trial in each if size[of] == value]))
     print()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_CELLS: Final = 256  # numbers that numpy looks through in the time of one step, once it has been called
+_CELLS: Final = 1024  # numbers that numpy looks through in the time of one step, once it has been called
 
 
 class Budget:

@@ -1,7 +1,7 @@
 """Local search: pods that move, that change places, and chains in which one makes room for the next.
 
 All of one kind are judged at once, as matrices of what they would save, each as if nothing else changed. The best are
-then tried one by one, for real: what one of them made untrue fails and is left.
+then tried one by one, for real, but for those that have to do with what one of them changed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,17 @@ def improve(pods: standing.Standing, work: budget.Budget) -> None:
     """Change what can be changed for the better, until nothing can or the budget is used up."""
     while work.left > 0:
         changes = sorted(_changes(pods, work), key=lambda change: -change.saves)
-        done = 0
+        pods_changed: set[int] = set()
+        nodes_changed: set[int] = set()
         for change in changes:
-            work.spend(len(change.pods))
-            done += pods.try_placing(change.pods, change.nodes, pods.table.least)
-        if not done:
+            if pods_changed.isdisjoint(change.pods) and nodes_changed.isdisjoint(change.nodes):
+                work.take(1 + len(change.pods))
+                left = [pods.nodes[pod] for pod in change.pods]
+                if pods.try_placing(change.pods, change.nodes, pods.table.least):
+                    pods_changed.update(change.pods)
+                    nodes_changed.update(left, change.nodes)
+                    nodes_changed.discard(problem.NOWHERE)
+        if not pods_changed:
             return
 
 
@@ -89,7 +95,7 @@ def _by_moving(pods: standing.Standing, work: budget.Budget) -> tuple[problem.Fl
         which goes, without what that one then costs elsewhere.
     """
     prepared, now = pods.table, np.array(pods.nodes)
-    work.spend(prepared.at.size + 2 * len(now) ** 2)
+    work.spend(8 * (prepared.at.size + len(now) ** 2))
     here = np.where(now < 0, prepared.penalty, 0.0)
     if pods.shared is None:
         stands = (now >= 0).nonzero()[0]

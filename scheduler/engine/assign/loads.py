@@ -80,8 +80,11 @@ class Loads:
 
     def _price(self) -> None:
         per_byte = self._moves.per_byte[:, None]
-        waits = per_byte * (self._loads @ self._moves.smaller_bytes)
-        alone = per_byte * self._moves.sizes_bytes / 2
+        # The sum over all loads of the smaller size: of smaller ones theirs, of the others the size itself.
+        sizes = self._moves.sizes_bytes
+        up_to = self._loads.cumsum(1)
+        waits = per_byte * ((self._loads * sizes).cumsum(1) + sizes * (up_to[:, -1:] - up_to))
+        alone = per_byte * sizes / 2
         is_priced = (self._loads * (waits / 2 - alone)).sum(1) > 0  # elsewhere no price at all proves more
         self.constant = -float((self._loads * waits).sum(1)[is_priced].sum() / 2)
         prices = np.where(is_priced[:, None], waits - alone, 0)

@@ -4,6 +4,8 @@ If a pod paid for what it takes of each limit, each would choose the node that i
 they would pay in all, less what all that is free is worth at these prices, is never more than the best plan costs
 (Lagrangian duality), whatever the prices are. They rise where more is chosen than is free, and fall elsewhere, by
 Polyak's step towards the best plan known: Fisher, The Lagrangian Relaxation Method, Management Science 27 (1981).
+
+No sum is left to BLAS: what it rounds depends on how many threads it takes.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ def raised(
             costs += load.paid
         chosen = costs.argmin(1)
         least = np.minimum(np.minimum(costs[pods, chosen], beyond), begin.left_out)
-        bound = float(least.sum() - prices @ free) + (0.0 if load is None else load.constant)
+        bound = float(least.sum() - (prices * free).sum()) + (0.0 if load is None else load.constant)
         if bound > best + prepared.least:
             best, best_prices, stuck = bound, prices, 0
         else:
@@ -92,7 +94,7 @@ def raised(
         if load is not None and turn % _FOLLOWED == 0:
             load.move(chosen)
             work.spend(8 * prepared.at.size)
-        norm = float(direction @ direction)
+        norm = float((direction * direction).sum())
         if norm < 1e-12:
             break
         prices = np.maximum(prices + length * (upper - bound) / norm * direction / scale, 0)

@@ -63,7 +63,7 @@ class Rearranging:
             if (missing, cost) != (pods.missing, pods.cost):
                 failed, excess, occupants = 0, self._excess(), self._occupants()
                 work.spend(self._priced.size)
-            work.take(_GROUP + looked // 2)
+            work.take(2 * _GROUP + looked // 2)
 
     def _occupants(self) -> dict[int, list[int]]:
         occupants: dict[int, list[int]] = {}

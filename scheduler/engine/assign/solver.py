@@ -81,6 +81,7 @@ def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tup
         load = None if moves is None else loads.Loads(prepared, moves, best.nodes)
         priced = prices.raised(prepared, priced, load, upper=upper, rounds=_ROUNDS, work=work)
         now.set([problem.NOWHERE] * len(now.nodes))
+        work.take(2 * len(now.nodes))
         greedy.by_regret(now, priced.paid(prepared), prepared.sizes * (_SCARCE[turn] if best.missing else 0))
         exchange.improve(now, work)
         best = min(best, _found(now))
