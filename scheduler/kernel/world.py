@@ -66,6 +66,10 @@ class World:
         self.wall_s = wall_s
         self.state.traffic.sweep(wall_s)
 
+    def under_way_bytes(self) -> float:
+        """What placed pods have still to move of what should be under way by now."""
+        return self.state.traffic.at(self.wall_s).left_bytes
+
     def time(self) -> str:
         """The time of day as RFC 3339 has it; to write out a whole date costs as much as a filter."""
         second = math.floor(self.wall_s)

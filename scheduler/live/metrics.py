@@ -214,6 +214,11 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._under_way = prometheus.Gauge(
+            "data_locality_scheduler_under_way_bytes",
+            "What placed pods have still to move of what should be under way now, as decisions expect it.",
+            registry=registry,
+        )
         self._dropped = prometheus.Gauge(
             "data_locality_scheduler_dropped",
             "What a full queue dropped since the start, by queue. Pods are found again, events and conditions are not.",
@@ -274,6 +279,9 @@ class Metrics:
 
     def watch_data_objects(self, kind: str, count: Callable[[], int]) -> None:
         self._data_objects.labels(kind).set_function(count)
+
+    def watch_traffic(self, left_bytes: Callable[[], float]) -> None:
+        self._under_way.set_function(left_bytes)
 
     def watch_dropped(self, queue: str, count: Callable[[], int]) -> None:
         self._dropped.labels(queue).set_function(count)

@@ -107,6 +107,11 @@ class Moment:
         self._via = of.via[there].ravel().astype(np.intp)
         self._nodes: dict[Kind, tuple[Numbers, Numbers]] = {}
 
+    @property
+    def left_bytes(self) -> float:
+        """What all of them have still to move."""
+        return float(self._left.sum())
+
     def shared_bytes(self, size_bytes: int) -> Floats:
         """[passages] what a transfer of that size has to share each with."""
         beside = np.minimum(self._left, size_bytes).repeat(_VIA)

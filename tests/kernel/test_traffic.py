@@ -51,6 +51,7 @@ def test_who_comes_second_waits_for_the_first_and_says_so(bare: running.Bare) ->
     place(bare, "first")
     assert record_of(bare, "first") == (0, "")
     assert bare.kernel.state.traffic.movers() == {"uid-first"}
+    assert bare.kernel.world.under_way_bytes() == pytest.approx(10**9, rel=0.05)
     place(bare, "second")
     queued_s, on = record_of(bare, "second")
     # Either it shares the way out of the node that has the data, or it waits for what the first fetches.
