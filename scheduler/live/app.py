@@ -259,7 +259,7 @@ class _Process:
         self._metrics.watch_source(lambda source: self._following.switch.source == source)
         self._metrics.watch_lag(self._pulse.lag_s)
         self._metrics.watch_leading(self._settings.leader_election.name, self._leads)
-        self._metrics.watch_traffic(lambda: self._following.kernel.world.under_way_bytes())
+        self._metrics.watch_traffic(self._following.kernel.world.under_way_bytes)
         self._metrics.watch_efficiency(self._efficiency)
 
     def _efficiency(self) -> float:
