@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from scheduler.kernel import commands, events
 from scheduler.simulate import arms
 from tests.simulate.arms import feeding
 from tests.simulate.arms.feeding import pod
-from tests.state.build import data_object, node
+from tests.state.build import as_node, data_object, node
 
 GB = 1_000_000_000
 # Two zones of one region and one of another; data on a.
@@ -36,6 +37,15 @@ def test_kube_scheduler_sees_no_data_and_spreads() -> None:
     arm = fed("default")
     on = {name: node for number in range(4) for name, node in arm.arrive(pod(f"p{number}", inputs=READS)).items()}
     assert sorted(on.values()) == ["a", "b", "c", "d"]
+
+
+def test_kube_scheduler_sees_no_data_in_a_list_either() -> None:
+    subject = arms.make("default", feeding.world(NODES, works=[]), 1)
+    for each in NODES:
+        subject.handle(events.NodeSeen(1.0, as_node(each)))
+    listed = pod("p", inputs=READS, required_capability="none")
+    out = [*subject.handle(events.PendingListed(1.0, 1.0, (listed,))), *subject.step(1.0, 1.0, 10)]
+    assert [type(one) for one in out] == [commands.Bind]  # and nobody is asked about its data
 
 
 def test_kube_scheduler_keeps_preferred_node_affinity() -> None:
