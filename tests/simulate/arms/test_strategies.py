@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scheduler.kernel import commands, events
 from scheduler.simulate import arms
+from scheduler.simulate.arms import quincy, seen
 from tests.simulate.arms import feeding
 from tests.simulate.arms.feeding import pod
-from tests.state.build import as_node, data_object, node
+from tests.state.build import as_node, data_object, node, state
 
 GB = 1_000_000_000
 # Two zones of one region and one of another; data on a.
@@ -113,6 +116,18 @@ def test_quincy_waits_as_long_as_the_transfer_costs() -> None:
     arm.arrive(pod("more", cpu="2", inputs=READS))
     assert "more" not in arm.later(3.9)
     assert arm.later(0.2)["more"] in {"c", "d"}
+
+
+def test_quincy_counts_bytes_by_switches_and_prefers_who_holds_a_tenth() -> None:
+    # 95 % lie on a and 5 % on b. To e all comes from its zone, and the worst of a zone or of all is what its arc costs.
+    nodes = [*NODES, node("e", region="r", zone="z")]
+    objects = [data_object("big/k", at=["a"], size=19 * GB // 20), data_object("small/k", at=["b"], size=GB // 20)]
+    see = seen.Seen(feeding.SETTINGS, state(nodes, objects=objects))
+    one = see.waiting(pod("p", inputs=[f"big/k,{19 * GB // 20}", f"small/k,{GB // 20}"]), 0.0)
+    costs = quincy.transfer_costs(see, one)
+    assert dict(zip("abcde", costs[: len(nodes)].tolist(), strict=True)) == pytest.approx(
+        {"a": 0.05, "b": 1.0, "c": 2.0, "d": 2.0, "e": 1.0}
+    )
 
 
 def test_quincy_places_two_together_better_than_one_after_the_other() -> None:
