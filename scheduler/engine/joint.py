@@ -40,11 +40,13 @@ class Wish(NamedTuple):
     Attributes:
         costs: [slots] what it costs on each node by itself; infinite where it may not go.
         cost_of_a_second: What a second of its transfers costs.
+        weight: How much it counts beside the others, above 0 and up to 1.
     """
 
     asked: request.PodRequest
     costs: contract.Floats
     cost_of_a_second: float
+    weight: float = 1.0
 
     @property
     def uid(self) -> str:
@@ -172,7 +174,12 @@ def plan(view: snapshot.Snapshot, wishes: Sequence[Wish], *, steps: int, seed: i
     if not groups and not _is_contested(costs, least, asks, room):
         return Plan(size=len(wishes), cost=whole, bound=whole, saved_s=0.0)
     domains = apart.limits(view, groups, [wish.uid for wish in wishes], slots)
-    found = solver.solve(problem.Problem(costs, asks, room, domains), steps=steps, seed=seed)
+    weights = np.array([wish.weight for wish in wishes])
+    given = problem.Problem(costs * weights[:, np.newaxis], asks, room, domains)
+    found = solver.solve(given, steps=steps, seed=seed)
+    if (found.nodes[found.in_turn >= 0] < 0).any():  # more fit if those of them wait who need most, but not for ever
+        in_turn = [wish for wish, node in zip(wishes, found.in_turn.tolist(), strict=True) if node >= 0]
+        return plan(view, in_turn, steps=steps, seed=seed)
     made = Plan(size=len(wishes), cost=found.cost, bound=found.bound, saved_s=0.0, resources=resources, groups=groups)
     _tell(view, wishes, found, made, costs=costs, slots=slots, asks=asks)
     return made

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from scheduler.engine import byname, joint
+from scheduler.engine import byname, joint, urgency
 from scheduler.kernel import commands, queue, waiters, world
 from scheduler.plugins import request
 
@@ -131,10 +131,10 @@ class Batching:
 
     def _ends_s(self, priority: int, window: _Window) -> float:
         """When a window ends; whichever is the first one to end, more urgent ones end with it."""
-        if len(window.entries) >= self._most():
-            return window.last_s
         latest_s = window.since_s + self._window_s
-        return latest_s if self._queue.company.is_ready(priority) else min(latest_s, window.last_s + PAUSE_S)
+        if self._queue.company.is_ready(priority):
+            return latest_s
+        return window.last_s if len(window.entries) >= self._most() else min(latest_s, window.last_s + PAUSE_S)
 
     def _most(self) -> int:
         """How many pods are planned for at most."""
@@ -145,6 +145,11 @@ class Batching:
         priority = max(self._windows)
         window = self._windows.pop(priority)
         entries = [entry for entry in window.entries.values() if entry.place is queue.Place.GATHERED]
+        entries = urgency.in_order(self._world.state.pipelines, [(entry.pod, entry) for entry in entries])
+        for entry in entries[self._most() :]:  # to be gathered again, after those have had their turns
+            entry.is_gathered = False
+            self._queue.disperse(entry)
+        del entries[self._most() :]
         try:
             if len(entries) > 1:
                 self._plan(entries)
@@ -166,6 +171,7 @@ class Batching:
                 wishes.append(wish)
         if len(wishes) < 2:
             return
+        wishes = urgency.weigh(view.pipelines, wishes)
         plan = joint.plan(view, wishes, steps=STEPS, seed=self._draw())
         for entry in entries:
             entry.share = plan.shares.get(entry.uid)

@@ -18,7 +18,7 @@ All is bounded: of pods as the queue is, of what was learned by numbers below.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from scheduler.api import annotations as intents
@@ -188,6 +188,37 @@ class Pipelines:
             longest_s = max([self._ranks.get(one, 0.0) for one in self._after(here)], default=0.0)
             self._ranks[here] = self._own_s(here) + longest_s
         return self._ranks[uid]
+
+    def pipelines_of(self, pods: Sequence[core.Pod]) -> list[int | None]:
+        """By pod a number that those of one pipeline have in common; None for those for whom nobody waits.
+
+        They are of one if sooner or later the same pod waits for them; and if one owner made them, or they are named
+        alike, as who reads of many names only some.
+        """
+        of: dict[str | tuple[str, str], int] = {}  # by uid, as reached from which pod; likewise by namespace and owner
+        merged = list(range(len(pods)))
+
+        def root(number: int) -> int:
+            while merged[number] != number:
+                merged[number] = number = merged[merged[number]]
+            return number
+
+        for number, pod in enumerate(pods):
+            left = [pod.metadata.uid] if pod.metadata.uid in self._waits else []
+            while left:
+                uid = left.pop()
+                if uid in of:
+                    merged[root(number)] = root(of[uid])
+                else:
+                    of[uid] = number
+                    left += self._after(uid)
+            kind = durations.workload_of(pod)[:2]
+            merged[root(number)] = root(of.setdefault(kind, number))
+        awaited = {root(number) for number, pod in enumerate(pods) if self._is_awaited(pod)}
+        return [root(number) if root(number) in awaited else None for number in range(len(pods))]
+
+    def _is_awaited(self, pod: core.Pod) -> bool:
+        return pod.metadata.uid in self._waits and any(True for _ in self._after(pod.metadata.uid))
 
     # ------------------------------------------------------------------------------------------------------- inside
 

@@ -102,10 +102,10 @@ def test_many_at_once_are_placed_together_and_each_is_bound_once(
     seconds = _read(text, "batch_seconds_sum") / plans
     print(  # noqa: T201 (figures for the log)
         f"{pods:.0f} of {PODS} pods planned for in {plans:.0f} plans of {seconds:.3f} s, "
-        f"which cost {gap:.2g} of it more than the least at most; {kept}"
+        f"which cost {gap:.3%} more than the least at most; {kept}"
     )
     assert pods >= 0.9 * PODS, "nearly all of them waited when the scheduler came"
-    assert pods / plans >= 10, "as many as the scheduler hears of within a window"
+    assert plans <= 8
     assert gap < 0.05
     assert kept["overruled"] == 0, "nothing else happens meanwhile"
     jointly = [one["decisions"][-1]["jointly"] for one in told]

@@ -92,6 +92,25 @@ def test_who_gave_way_is_told_what_for(bare: Bare) -> None:
     assert gave.jointly.saved_s == got.jointly.saved_s == pytest.approx(171, abs=0.5)
 
 
+def stage(name: str, *, works_s: int) -> core.Pod:
+    """What reads the same as all others of its kind, works for so long, and has its output awaited by ``end``."""
+    return pod(
+        name,
+        annotations={
+            "data.scheduler.thesis/input-1": f"bucket/small,{GB},{works_s}",
+            "data.scheduler.thesis/output-1": f"bucket/{name},0",
+        },
+    )
+
+
+def test_who_of_a_pipeline_has_most_to_come_gets_what_is_best_and_others_give_way(bare: Bare) -> None:
+    inputs = {f"data.scheduler.thesis/input-{number}": f"bucket/{name},1" for number, name in enumerate("pq", 1)}
+    bare.pending(pod("end", annotations=inputs, schedulingGates=[{"name": "after"}]))
+    bare.pending(stage("p", works_s=10), stage("q", works_s=1000))
+    bare.step()
+    assert bound(bare.later(PAUSE_S)) == {"p": "far", "q": "near"}
+
+
 def test_where_nobody_is_in_anybodys_way_each_takes_what_is_best_for_it(bare: Bare) -> None:
     bare.nodes(node("near", cpu="2", labels={"topology.kubernetes.io/region": "near"}))
     bare.pending(reader("p"), reader("q"))
@@ -173,7 +192,7 @@ def test_one_that_follows_within_moments_of_another_is_waited_with(bare: Bare) -
 def test_a_plan_is_of_so_many_pods_at_most(bare: Bare) -> None:
     bare.nodes(node("large", cpu="1000", status={"allocatable": {"cpu": "1000", "memory": "64Gi", "pods": "500"}}))
     bare.pending(*(reader(f"p{number}") for number in range(300)))
-    given = [*bare.step(), *bare.later(PAUSE_S)]
+    given = [*bare.step(), *(one for _ in range(3) for one in bare.later(PAUSE_S))]
     assert [one.pods for one in only(commands.Planned, given)] == [128, 128, 44]
     assert len(bound(given)) == 300
 
@@ -181,9 +200,8 @@ def test_a_plan_is_of_so_many_pods_at_most(bare: Bare) -> None:
 def test_one_plan_is_carried_out_before_the_next_is_made(bare: Bare) -> None:
     bare.nodes(node("large", cpu="1000", status={"allocatable": {"cpu": "1000", "memory": "64Gi", "pods": "500"}}))
     bare.pending(*(reader(f"p{number:03}") for number in range(200)))
-    order = [
-        type(one) for one in [*bare.step(), *bare.later(PAUSE_S)] if isinstance(one, commands.Planned | commands.Bind)
-    ]
+    given = [*bare.step(), *bare.later(PAUSE_S), *bare.later(PAUSE_S)]
+    order = [type(one) for one in given if isinstance(one, commands.Planned | commands.Bind)]
     assert order == [commands.Planned, *[commands.Bind] * 128, commands.Planned, *[commands.Bind] * 72]
 
 

@@ -175,3 +175,24 @@ def test_what_is_learned_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         known.leaves(f"uid-consumer{letter}")
     assert (len(known._learned), len(known._written)) == (5, 5)
     assert readers(known, pod("producert", writes=["mid/u"])) == [("mid/u", "consumert", 1_000_000)]
+
+
+def test_pods_are_of_one_pipeline_if_one_waits_for_them_sooner_or_later_or_if_one_owner_made_them(
+    known: pipelines.Pipelines,
+) -> None:
+    left, right = pod("left", writes=["mid/l"]), pod("right", writes=["mid/r"])
+    known.waits(pod("between", reads=["mid/r"], writes=["mid/b"]))
+    known.waits(pod("end", reads=["mid/l", "mid/b"]))
+    apart, alone = pod("apart", writes=["mid/a"]), pod("alone", writes=["mid/nobody"])
+    known.waits(pod("other-end", reads=["mid/a"]))
+    kin = [pod("kin-1", writes=["mid/k1"]), pod("kin-2", writes=["mid/k2"])]
+    known.waits(pod("kin-end", reads=["mid/k1"]))  # and more than it names
+    given = [left, right, apart, alone, *kin, pod("unseen", writes=["mid/l"])]
+    for one in given[:-1]:
+        known.waits(one)
+    of = known.pipelines_of(given)
+    assert of[0] == of[1] is not None
+    assert of[4] == of[5] is not None
+    assert len({of[0], of[2], of[4]}) == 3
+    assert of[2] is not None
+    assert (of[3], of[6]) == (None, None)
