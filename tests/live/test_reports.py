@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.api import core
+from scheduler.kernel import journal
 from scheduler.kube import client, events
 from scheduler.live import app, reports
 from tests.fakeapi import objects, server
@@ -66,3 +67,43 @@ async def test_a_pod_that_stays_unschedulable_for_other_reasons_keeps_the_time(
             fake.store.create("nodes", roomy)
             await world.until(lambda: "0/2" in world.condition("big")["message"])
             assert world.condition("big")["lastTransitionTime"] == "2026-06-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("alone", "forgone_s", "saved_s", "note"),
+    [
+        pytest.param("near", 0.0, 0.0, "", id="it went where it would have gone anyway"),
+        pytest.param("near", 0.0, 171.0, ", which saves 171 s of transfers in all", id="others gained"),
+        pytest.param(
+            "far",
+            19.0,
+            171.0,
+            ", which saves 171 s of transfers in all; by itself it would have gone to far, 19 s better for it",
+            id="it gave way",
+        ),
+        pytest.param(
+            "far",
+            -190.0,
+            171.0,
+            ", which saves 171 s of transfers in all; by itself it would have gone to far, 190 s worse for it",
+            id="others gave way",
+        ),
+        pytest.param("", 0.0, 0.0, "", id="by itself it would have gone nowhere"),
+    ],
+)
+async def test_an_event_says_what_it_was_good_for_that_a_pod_was_placed_together_with_others(
+    tmp_path: pathlib.Path, alone: str, forgone_s: float, saved_s: float, note: str
+) -> None:
+    jointly = journal.Jointly(3, "near", journal.KEPT, alone, forgone_s, saved_s, 0.0)
+    async with server.running() as fake:
+        pod = core.convert(fake.store.create("pods", objects.pod("p")), core.Pod, "pod")
+        api = await client.Api.connect(fake.kubeconfig(tmp_path))
+        sink = events.EventSink(api, "t", "t")
+        writing = asyncio.create_task(sink.run())
+        reports.Reporter(api=api, sink=sink, now=lambda: NOW).scheduled(pod, "near", jointly)
+        await sink.drain(60)
+        writing.cancel()
+        await asyncio.wait([writing])
+        await api.close()
+        [event] = fake.store.all("events")
+    assert event["note"] == f"Successfully assigned default/p to near, placed jointly with 3 others{note}"
