@@ -16,7 +16,9 @@ def lines(found: Sequence[results.Result]) -> Iterator[str]:
     for topology in dict.fromkeys(place[1] for place in rivals):
         here = {place: row for place, row in rivals.items() if place[1] == topology}
         yield from _part(f"### On {topology}", standing(here))
-    yield from _part("## What each part of ours is worth", standing(comparing.variants(rows)))
+    variants = comparing.variants(rows)
+    if comparing.standings(variants):
+        yield from _part("## What each part of ours is worth", standing(variants))
     yield from _part("## Makespan in seconds", makespans(rows))
     yield from _part("## Where others are sooner", wins(rivals))
     faults = [one for one in found if one.fault]
