@@ -216,6 +216,15 @@ def test_zones_share_the_link_between_them_and_interfaces_bound_what_a_node_take
     assert found == {"a": pytest.approx(10.0), "b": pytest.approx(2.5)}
 
 
+def test_how_far_it_is_is_told_on_the_way() -> None:
+    given = worlds.world(worlds.node("a", cpu="1"), works=tuple(worlds.work(f"p{n}", works_s=1.0) for n in range(3)))
+    told: list[tuple[int, int, float]] = []
+    simulate.run(given, simulate.ours(given, 1), arm="ours", seed=1, progress=lambda *far: told.append(far))
+    assert told == sorted(told)
+    assert [(done, pods) for done, pods, _ in told][-1] == (3, 3)
+    assert {0, 1, 2} < {done for done, _, _ in told}
+
+
 class Careless:
     """Binds whatever it sees to one node, as often as it sees it."""
 
