@@ -40,7 +40,7 @@ def _flows(rng: np.random.Generator, pods: int, nodes: int) -> problem.Flows:
     transfers, routes, links = rng.integers(0, 2 * pods + 1), rng.integers(1, 4), rng.integers(1, 5)
     return problem.Flows(
         pods=rng.integers(0, pods, transfers),
-        sizes_bytes=rng.integers(1, 50, transfers).astype(np.float64),
+        sizes_bytes=rng.choice([7.0, 20.0, 40.0], transfers),
         routes=rng.integers(0, routes, transfers),
         fetches=rng.integers(-1, 2, transfers),
         links=_once(rng.integers(-1, links, (routes, nodes, 2))),
