@@ -111,11 +111,13 @@ def _wins(rows: comparing.Table) -> Iterator[str]:
 
 
 def _one_run(found: Sequence[results.Result]) -> Iterator[str]:
-    """One of ours, small enough to be seen."""
-    done = {one.case.work: one.case for one in reversed(found) if one.case.arm == comparing.OURS and not one.fault}
-    case = next((done[work] for work in _SHOWN if work in done), None)
-    if case is None:
+    """One of ours, small enough to be seen, in which much moves."""
+    small = [
+        one for one in found if one.case.arm == comparing.OURS and one.case.work in _SHOWN and one.figures is not None
+    ]
+    if not small:
         return
+    case = max(small, key=_moved_share).case
     _, run = running.outcome_of(case)
     nodes = {one.node for one in run.pods if one.node}
     finding = f"{case.work} on {case.topology}, placed by ours: {len(run.pods)} pods on {len(nodes)} nodes"
@@ -123,6 +125,10 @@ def _one_run(found: Sequence[results.Result]) -> Iterator[str]:
         "A row is a node, with as many lanes as it has pods at once; coloured lines are transfers to or from elsewhere."
     )
     yield page.section(finding, words, page.figure(gantt.picture(run)))
+
+
+def _moved_share(one: results.Result) -> float:
+    return one.figures.moved_bytes / max(one.figures.data_bytes, 1) if one.figures is not None else -1.0
 
 
 def _tradeoff(seed: int, trials: int) -> str:
