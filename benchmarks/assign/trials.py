@@ -48,8 +48,8 @@ def trial(given: problem.Problem, best: optimum.Optimum, steps: int, seed: int) 
     assert fewer >= 0
     assert fewer or plan.bound - slack <= best.cost <= plan.cost + slack, (plan, best)
     return Trial(
-        excess_percent=math.nan if fewer else 100 * (plan.cost / best.cost - 1),
-        in_turn_percent=math.nan if in_turn_fewer else 100 * (plan.in_turn_cost / best.cost - 1),
+        excess_percent=math.nan if fewer else _excess_percent(plan.cost, best.cost),
+        in_turn_percent=math.nan if in_turn_fewer else _excess_percent(plan.in_turn_cost, best.cost),
         fewer=fewer,
         in_turn_fewer=in_turn_fewer,
         gap_percent=math.nan if best.missing else gap_percent(plan),
@@ -66,7 +66,7 @@ def timed(given: problem.Problem, steps: int, seed: int) -> tuple[problem.Plan, 
 
 def gap_percent(plan: problem.Plan) -> float:
     """By how much the plan may cost more than the best, for all that it knows."""
-    return 100 * (plan.cost - plan.bound) / plan.cost
+    return 100 * (plan.cost - plan.bound) / plan.cost if plan.cost > 0 else 0.0
 
 
 def row(name: str, trials: Sequence[Trial]) -> str:
@@ -81,8 +81,13 @@ def row(name: str, trials: Sequence[Trial]) -> str:
     )
 
 
+def _excess_percent(cost: float, best: float) -> float:
+    """Over the best; what costs nothing, as where no pod finds room, is as good as can be."""
+    return 100 * (cost / best - 1) if best > 0 else 0.0
+
+
 def _spread(values: problem.Floats) -> str:
-    known = values[~np.isnan(values)]
+    known = values[~np.isnan(values)].clip(0)  # what is less is rounding
     if not len(known):
         return f"{'-':>9} {'-':>7} {'-':>7}"
     return f"{known.mean():>9.2f} {np.percentile(known, 95):>7.2f} {known.max():>7.2f}"
