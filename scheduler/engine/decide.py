@@ -65,9 +65,13 @@ class Engine:
         """Whether a filter of upstream's, by its name, is on for the pods of this profile."""
         return plugin in self._settings.plugins.filters
 
-    def wish(self, view: snapshot.Snapshot, asked: request.PodRequest) -> joint.Wish | None:
-        """What each node would cost a pod, to place it together with others; None where that decides nothing."""
-        found = self.decide(view, asked, 0, is_tried=False)
+    def wish(self, view: snapshot.Snapshot, asked: request.PodRequest, *, is_rough: bool = False) -> joint.Wish | None:
+        """What each node would cost a pod, to place it together with others; None where that decides nothing.
+
+        Args:
+            is_rough: Whether others' traffic and who reads what the pod writes are left out of account.
+        """
+        found = self.decide(view, asked, 0, is_tried=False, is_rough=is_rough)
         choice = found.choice
         return joint.Wish(asked, choice.cost, choice.data_weight) if choice is not None else None
 
@@ -79,6 +83,7 @@ class Engine:
         *,
         share: joint.Share | None = None,
         is_tried: bool = True,
+        is_rough: bool = False,
     ) -> decision.Decision:
         """Choose a node for a pod, or say why there is none.
 
@@ -86,6 +91,7 @@ class Engine:
             draw: Decides among nodes that tie; 0 and up.
             share: Its part in what was planned for several.
             is_tried: Whether it is its turn; else it is not looked for what could be done where nothing fits.
+            is_rough: As of ``wish``.
         """
         shape = self._shapes.of(asked)
         if shape.may_lack and (fault := unsupported.find(asked)):
@@ -139,7 +145,9 @@ class Engine:
             return self._nothing_fits(
                 view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, arriving=deltas
             )
-        return self._choose(view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, share=share)
+        return self._choose(
+            view, asked, draw, shape=shape, made_of=made_of, narrowed=refused, share=share, is_rough=is_rough
+        )
 
     def _sheet(self, view: snapshot.Snapshot, shape: shapes.Shape, now: list[Any]) -> sheet.Sheet:
         if view.changes is not self._log:
@@ -191,6 +199,7 @@ class Engine:
         made_of: sheet.Sheet,
         narrowed: verdict.PodVerdict | None,
         share: joint.Share | None,
+        is_rough: bool,
     ) -> decision.Decision:
         nominated = view.index_of.get(asked.pod.status.nominated_node_name, -1)
         if nominated >= 0 and made_of.refuser.item(nominated) != sheet.PASSED:
@@ -200,7 +209,7 @@ class Engine:
             return decision.Decision(
                 asked, view, made_of=made_of, pod_verdict=narrowed, message=error, score_error=error
             )
-        moves = self._data.cost(view, asked)
+        moves = self._data.cost(view, asked, is_rough=is_rough)
         profile = self._plain[made_of.group]
         if not asked.intent.is_plain:
             learned_s = None if asked.intent.processing_s else view.durations.learned_s(asked.pod)
@@ -211,7 +220,9 @@ class Engine:
         ranked = made_of.ranked(profile)
         if moves.moves or moves.pulls:
             ranked = ranking.Ranking(ranked.costs + moves.costs(profile.weights.data, self._settings.tau_s))
-        later = self._ahead.of(view, asked, moves, lambda reader: self._may_go(view, reader))
+        later = None
+        if not is_rough:
+            later = self._ahead.of(view, asked, moves, lambda reader: self._may_go(view, reader))
         if later is not None:
             ranked = ranking.Ranking(ranked.costs + later.costs(profile.weights.data, self._settings.tau_s))
         # Upstream tries the node that preemption made room on before any other, and takes it if it passes.

@@ -154,6 +154,50 @@ def best(share: Share, view: snapshot.Snapshot, asked: request.PodRequest, costs
     return ranked.best if np.isfinite(least) else array.array("q")
 
 
+class _Asked(NamedTuple):
+    """What pods wish and what there is, by number: [pods, slots], the slots, [pods, resources], [slots, resources]."""
+
+    costs: contract.Floats
+    slots: contract.Ints
+    asks: Amounts
+    room: Amounts
+    resources: tuple[str, ...]
+
+    @classmethod
+    def of(cls, view: snapshot.Snapshot, wishes: Sequence[Wish]) -> _Asked:
+        resources = (_SLOT, *dict.fromkeys(name for wish in wishes for name in _names(wish.asked)))
+        costs = np.stack([wish.costs for wish in wishes])
+        slots = np.flatnonzero(np.isfinite(costs).any(axis=0))
+        priority = wishes[0].asked.pod.spec.priority
+        return cls(
+            costs=costs[:, slots],
+            slots=slots,
+            asks=np.stack([_asks(wish.asked, resources) for wish in wishes]),
+            room=np.maximum(free(view, resources, slots, kept_from=priority), 0).T,
+            resources=resources,
+        )
+
+    def is_contested(self) -> bool:
+        """Whether some node has not room for all who like it best, so that their order matters."""
+        least = self.costs.min(axis=1, initial=np.inf)
+        likes = (self.costs <= least[:, np.newaxis] + ranking.TIE) & np.isfinite(self.costs)
+        wanted = likes.T.astype(np.float64) @ self.asks.astype(np.float64)
+        return bool((wanted > self.room).any())
+
+    def uncontested(self) -> Plan:
+        least = self.costs.min(axis=1, initial=np.inf)
+        whole = float(least[np.isfinite(least)].sum())
+        return Plan(size=len(self.costs), cost=whole, bound=whole, saved_s=0.0)
+
+
+def uncontested(view: snapshot.Snapshot, wishes: Sequence[Wish]) -> Plan | None:
+    """What comes of pods that are in nobody's way; None where they may be."""
+    if apart.groups(view, [wish.asked for wish in wishes]):
+        return None
+    asked = _Asked.of(view, wishes)
+    return None if asked.is_contested() else asked.uncontested()
+
+
 def plan(view: snapshot.Snapshot, wishes: Sequence[Wish], *, steps: int, seed: int) -> Plan:
     """Find a node for each of some pods of one priority, whose order is that in which they would have their turns.
 
@@ -161,26 +205,21 @@ def plan(view: snapshot.Snapshot, wishes: Sequence[Wish], *, steps: int, seed: i
         steps: How much work may be done.
         seed: Of all chance.
     """
-    resources = (_SLOT, *dict.fromkeys(name for wish in wishes for name in _names(wish.asked)))
-    costs = np.stack([wish.costs for wish in wishes])
-    slots = np.flatnonzero(np.isfinite(costs).any(axis=0))
-    costs = costs[:, slots]
-    asks = np.stack([_asks(wish.asked, resources) for wish in wishes])
-    priority = wishes[0].asked.pod.spec.priority
-    room = np.maximum(free(view, resources, slots, kept_from=priority), 0).T
-    least = costs.min(axis=1)
-    whole = float(least[np.isfinite(least)].sum())
+    asked = _Asked.of(view, wishes)
     groups = apart.groups(view, [wish.asked for wish in wishes])
-    if not groups and not _is_contested(costs, least, asks, room):
-        return Plan(size=len(wishes), cost=whole, bound=whole, saved_s=0.0)
+    if not groups and not asked.is_contested():
+        return asked.uncontested()
+    costs, slots, asks = asked.costs, asked.slots, asked.asks
     domains = apart.limits(view, groups, [wish.uid for wish in wishes], slots)
     weights = np.array([wish.weight for wish in wishes])
-    given = problem.Problem(costs * weights[:, np.newaxis], asks, room, domains)
+    given = problem.Problem(costs * weights[:, np.newaxis], asks, asked.room, domains)
     found = solver.solve(given, steps=steps, seed=seed)
     if (found.nodes[found.in_turn >= 0] < 0).any():  # more fit if those of them wait who need most, but not for ever
         in_turn = [wish for wish, node in zip(wishes, found.in_turn.tolist(), strict=True) if node >= 0]
         return plan(view, in_turn, steps=steps, seed=seed)
-    made = Plan(size=len(wishes), cost=found.cost, bound=found.bound, saved_s=0.0, resources=resources, groups=groups)
+    made = Plan(
+        size=len(wishes), cost=found.cost, bound=found.bound, saved_s=0.0, resources=asked.resources, groups=groups
+    )
     _tell(view, wishes, found, made, costs=costs, slots=slots, asks=asks)
     return made
 
@@ -217,14 +256,6 @@ def _names(asked: request.PodRequest) -> list[str]:
 def _asks(asked: request.PodRequest, resources: Sequence[str]) -> Amounts:
     """[resources] how much of each."""
     return np.array([1 if name == _SLOT else min(asked.asked.amount(name), _PLENTY) for name in resources], np.int64)
-
-
-def _is_contested(costs: contract.Floats, least: contract.Floats, asks: Amounts, room: Amounts) -> bool:
-    """Whether some node has not room for all who like it best, [pods, nodes], so that their order matters."""
-    likes = (costs <= least[:, np.newaxis] + ranking.TIE) & np.isfinite(costs)
-    liked = np.flatnonzero(likes.any(axis=0))
-    wanted = likes[:, liked].T.astype(np.float64) @ asks.astype(np.float64)
-    return bool((wanted > room[liked]).any())
 
 
 def _tell(

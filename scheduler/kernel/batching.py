@@ -19,6 +19,7 @@ from typing import Final
 from scheduler.engine import byname, joint, urgency
 from scheduler.kernel import commands, queue, waiters, world
 from scheduler.plugins import request
+from scheduler.state import snapshot
 
 MOST: Final = 128  # pods of one plan
 MOST_CELLS: Final = 320_000  # pods times nodes: what is planned for in some 50 ms, for which a step may hold up others
@@ -163,16 +164,14 @@ class Batching:
 
     def _plan(self, entries: list[waiters.Entry]) -> None:
         view = self._world.view()
-        wishes: list[joint.Wish] = []
-        for entry in entries:
-            entry.asked = entry.asked or request.prepare(entry.pod)
-            wish = self._engines.of(entry.pod).wish(view, entry.asked)
-            if wish is not None:
-                wishes.append(wish)
+        # Most are in nobody's way, which costs without traffic and readers tell in half the time.
+        wishes = self._wishes(view, entries, is_rough=True)
         if len(wishes) < 2:
             return
-        wishes = urgency.weigh(view.pipelines, wishes)
-        plan = joint.plan(view, wishes, steps=STEPS, seed=self._draw())
+        plan = joint.uncontested(view, wishes)
+        if plan is None:
+            wishes = urgency.weigh(view.pipelines, self._wishes(view, entries))
+            plan = joint.plan(view, wishes, steps=STEPS, seed=self._draw())
         for entry in entries:
             entry.share = plan.shares.get(entry.uid)
         self._out.append(
@@ -186,3 +185,14 @@ class Batching:
                 saved_s=plan.saved_s,
             )
         )
+
+    def _wishes(
+        self, view: snapshot.Snapshot, entries: list[waiters.Entry], *, is_rough: bool = False
+    ) -> list[joint.Wish]:
+        found: list[joint.Wish] = []
+        for entry in entries:
+            entry.asked = entry.asked or request.prepare(entry.pod)
+            wish = self._engines.of(entry.pod).wish(view, entry.asked, is_rough=is_rough)
+            if wish is not None:
+                found.append(wish)
+        return found

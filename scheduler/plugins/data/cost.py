@@ -101,8 +101,8 @@ class Kept:
         self._costs: lately.Lately[tuple[Entries, DataCost]] = lately.Lately(_KEPT_BYTES)
         self._without: tuple[snapshot.Snapshot | None, DataCost] = None, _nothing(np.zeros(0, np.int32))
 
-    def cost(self, view: snapshot.Snapshot, pod: request.PodRequest) -> DataCost:
-        """Every transfer of a pod, on every node."""
+    def cost(self, view: snapshot.Snapshot, pod: request.PodRequest, *, is_rough: bool = False) -> DataCost:
+        """Every transfer of a pod, on every node; if ``is_rough``, as if nobody else moved anything."""
         if not pod.transfers:
             if self._without[0] is not view:
                 self._without = view, _nothing(view.links.site_of[: view.size])
@@ -121,7 +121,7 @@ class Kept:
         is_known = found is not None
         if found is None:
             found = self._cost(view, namespace, pod.transfers, entries)
-        moved = found.moves if view.traffic.is_calm else self._beside(view, pod, found)
+        moved = found.moves if is_rough or view.traffic.is_calm else self._beside(view, pod, found)
         if moved is found.moves and moved and found.total is None:
             found, is_known = _added_up(found), False
         if not is_known:
