@@ -276,8 +276,7 @@ class Traffic:
             self._passages[number] = passage
             self.kinds[number] = passage.kind
             self.slots[number] = passage.at if isinstance(passage.at, int) else -1
-            if passage.kind is Kind.LINK:
-                self._links.clear()
+            self._renumber(passage)
         self._uses[number] += 1
         self.rates[number] = rate
         return number
@@ -291,12 +290,17 @@ class Traffic:
         self._passages[number] = None
         self.kinds[number], self.slots[number], self.rates[number] = 0, -1, math.inf
         self._unused.append(number)
-        if passage.kind is Kind.LINK:
-            self._links.clear()
+        self._renumber(passage)
         if not self.numbers:
             self._uses, self._passages = [0], [None]
             self._unused.clear()
             self._room(1)
+
+    def _renumber(self, passage: Passage) -> None:
+        """Look a link up anew in what is kept of both its ends."""
+        if isinstance(passage.at, sites.Site) and passage.to is not None:
+            self._links.pop((passage.at, True), None)
+            self._links.pop((passage.to, False), None)
 
     def _remove_all(self, over: NDArray[np.bool_]) -> None:
         for row in over.nonzero()[0][::-1].tolist():
