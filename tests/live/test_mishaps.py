@@ -211,10 +211,10 @@ async def test_a_decision_that_fails_is_told_to_that_pod(
 ) -> None:
     real = decide.Engine.decide
 
-    def fail(engine: decide.Engine, view: Any, asked: Any, *rest: Any) -> Any:
+    def fail(engine: decide.Engine, view: Any, asked: Any, *rest: Any, **more: Any) -> Any:
         if asked.pod.metadata.name == "poison":
             raise ZeroDivisionError
-        return real(engine, view, asked, *rest)
+        return real(engine, view, asked, *rest, **more)
 
     monkeypatch.setattr(decide.Engine, "decide", fail)
     async with running.scheduler(fake, tmp_path) as world:
