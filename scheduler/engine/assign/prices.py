@@ -47,7 +47,8 @@ def none(prepared: table.Table) -> Priced:
     """Everything for nothing, which proves only that no pod does better than alone."""
     finite = prepared.costs[np.isfinite(prepared.costs)]
     left_out = float(finite.max(initial=0) + np.ptp(finite)) if finite.size else 0.0
-    return Priced(np.zeros(len(prepared.limits.free)), -np.inf, left_out)
+    alone = np.minimum(np.minimum(prepared.at.min(axis=1, initial=np.inf), prepared.beyond), left_out)
+    return Priced(np.zeros(len(prepared.limits.free)), float(alone.sum()), left_out)
 
 
 def raised(
