@@ -47,8 +47,13 @@ def none(prepared: table.Table) -> Priced:
     """Everything for nothing, which proves only that no pod does better than alone."""
     finite = prepared.costs[np.isfinite(prepared.costs)]
     left_out = float(finite.max(initial=0) + np.ptp(finite)) if finite.size else 0.0
-    alone = np.minimum(np.minimum(prepared.at.min(axis=1, initial=np.inf), prepared.beyond), left_out)
+    alone = _least(prepared.at.min(axis=1, initial=np.inf), prepared.beyond, left_out)
     return Priced(np.zeros(len(prepared.limits.free)), float(alone.sum()), left_out)
+
+
+def _least(known: problem.Floats, beyond: problem.Floats, left_out: float) -> problem.Floats:
+    """[pods] what a pod costs at least, on the nodes that are looked at, on others, or left out."""
+    return np.minimum(np.minimum(known, beyond), left_out)
 
 
 def raised(
@@ -78,7 +83,7 @@ def raised(
         if load is not None:
             costs += load.paid
         chosen = costs.argmin(1)
-        least = np.minimum(np.minimum(costs[pods, chosen], beyond), begin.left_out)
+        least = _least(costs[pods, chosen], beyond, begin.left_out)
         bound = float(least.sum() - (prices * free).sum()) + (0.0 if load is None else load.constant)
         if bound > best + prepared.least:
             best, best_prices, stuck = bound, prices, 0
