@@ -21,17 +21,18 @@ async def churning(scene: world.World, *, wanted: bool) -> AsyncIterator[None]:
     if not wanted:
         yield
         return
-    task = asyncio.create_task(_churn(scene))
+    # Told to end, not cancelled: what a request that is cut off has made would meet the next turn under the same name.
+    over = asyncio.Event()
+    task = asyncio.create_task(_churn(scene, over))
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        over.set()
+        await task
         await scene.empty(NAMESPACE)
 
 
-async def _churn(scene: world.World) -> None:
+async def _churn(scene: world.World, over: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # an earlier turn made it
         await scene.make_namespace(NAMESPACE)
     pods = world.pods_of(NAMESPACE)
@@ -42,12 +43,14 @@ async def _churn(scene: world.World) -> None:
             name, pod = str(node["metadata"]["name"]), f"passing-{number}"
             # No turn's pod may be bound there: it would be lost with the node.
             node["spec"] = {"taints": [{"key": "benchmark/passing", "effect": "NoSchedule"}]}
-            alive.append((name, pod))  # before it is made: whoever is cancelled in between removes it all the same
+            alive.append((name, pod))
             await scene.client.request("POST", "/api/v1/nodes", node)
             await scene.client.request("POST", pods, work.pod({"name": pod}, {"nodeName": name}))
             if len(alive) > LIVE:
                 await _remove(scene, *alive.popleft())
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), EVERY_S)
+                return
     finally:
         for name, pod in alive:
             await _remove(scene, name, pod)
