@@ -53,8 +53,13 @@ def tune(
     told = yaml.safe_dump(best, sort_keys=False)
     if write is None:
         click.echo(f"\n{told}", nl=False)
-    else:
+        return
+    try:
         write.write_text(f"# By data-locality-scheduler tune, {trials} trials, seed {seed}.\n{told}", "utf-8")
+    except OSError as error:
+        click.echo(f"\n{told}", nl=False)  # so that it is not lost, after so many trials
+        click.echo(f"error: {write}: cannot be written: {error.strerror}", err=True)
+        sys.exit(_CANNOT_START)
 
 
 def _progress(trials: int) -> Callable[[int, float], None]:

@@ -6,6 +6,7 @@ import datetime
 from typing import Final
 
 _BEGINS_S: Final = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+_LAST_S: Final = 253_402_300_799.0  # 9999-12-31T23:59:59Z: later ones cannot be written
 
 
 def wall_s(now_s: float) -> float:
@@ -15,4 +16,6 @@ def wall_s(now_s: float) -> float:
 
 def text(now_s: float) -> str:
     """The same as RFC 3339 has it, to the second."""
-    return datetime.datetime.fromtimestamp(int(wall_s(now_s)), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(int(min(wall_s(now_s), _LAST_S)), datetime.UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )

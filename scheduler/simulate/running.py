@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from scheduler import errors
 from scheduler.api import core, names, verdicts
 from scheduler.api import services as selects
 from scheduler.kernel import commands, events, kernel
@@ -66,6 +67,8 @@ def run(
         RuntimeError: the scheduler does what none may, or asks for what nobody here can do.
     """
     checking.check(given)
+    if not given.works:
+        raise errors.InputError(given.name, "", "no pods to come; name a file with pods that have no node yet")
     return _Simulation(given, subject, arm=arm, seed=seed, progress=progress).run()
 
 
@@ -94,6 +97,7 @@ class _Simulation:
         self._inbox: collections.deque[events.Event] = collections.deque()
         self._due_s = math.inf  # when the scheduler wants its next turn
         self._told_s = 0.0  # when it was told something last, or had a turn
+        self._away: collections.Counter[str] = collections.Counter()  # by node: its outages that are not over
         self._ground = ground.Ground(given)
         carried = flows.Flows()
         view = self._ground.view
@@ -190,14 +194,18 @@ class _Simulation:
         self._tell(events.NodeSeen(self._time.now_s, node))
 
     def _lose_node(self, outage: scenario.Outage) -> None:
-        slot = self._ground.slot(outage.node)
-        self._show_node(self._ground.set_up(outage.node, is_up=False))
-        self._pods.lose_on(outage.node)
-        self._errands.node_lost(slot)
+        self._away[outage.node] += 1
         if outage.ends_s < math.inf:
             self._time.at(outage.ends_s, lambda: self._restore_node(outage.node))
+        if self._away[outage.node] == 1:
+            self._show_node(self._ground.set_up(outage.node, is_up=False))
+            self._pods.lose_on(outage.node)
+            self._errands.node_lost(self._ground.slot(outage.node))
 
     def _restore_node(self, node: str) -> None:
+        self._away[node] -= 1
+        if self._away[node]:
+            return
         self._show_node(self._ground.set_up(node, is_up=True))
         self._pods.node_is_back(node)
         self._errands.look_again()

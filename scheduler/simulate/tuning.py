@@ -30,6 +30,7 @@ _PROFILES: Final = tuple(field.name for field in dataclasses.fields(config.Profi
 # eightfold either way, for beyond that a criterion outweighs all others or none.
 _VARIED: Final = ("resources", "node_type")
 _OCTAVES: Final = 3.0
+_MOST_WEIGHT: Final = 1e9
 _FIRST_STEP: Final = 1.0  # octaves around the best, when the second half begins; it ends at an eighth of that
 
 
@@ -76,7 +77,7 @@ def goal(text: str) -> Goal:
     """One as it is written: NAME, or NAME=WEIGHT.
 
     Raises:
-        InputError: there is no such goal, or its weight is no positive number.
+        InputError: there is no such goal, or its weight is no number that can be used.
     """
     name, has_weight, weight = text.partition("=")
     if name not in GOALS:
@@ -85,8 +86,9 @@ def goal(text: str) -> Goal:
         value = float(weight) if has_weight else 1.0
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
-        raise errors.InputError("--goal", text, "its weight is no number above 0; write such as bytes=0.5")
+    if not 0 < value <= _MOST_WEIGHT:
+        most = f"its weight is no number above 0 and up to {_MOST_WEIGHT:g}; write such as bytes=0.5"
+        raise errors.InputError("--goal", text, most)
     return Goal(name, value)
 
 
@@ -100,6 +102,9 @@ def tune(
         trials: How many settings are tried.
         seed: Of all draws, those of the runs included.
         progress: Is told, after each trial, how many there were, and the best score.
+
+    Raises:
+        InputError: in none of the trials was every pod done, so that there is nothing to choose from.
     """
     chance = np.random.default_rng(seed)
     made: list[Trial] = []
@@ -114,6 +119,9 @@ def tune(
         made.append(trial)
         best = points[min(range(len(made)), key=lambda each: made[each].score)]
         progress(len(made), min(one.score for one in made))
+    if all(one.score == math.inf for one in made):
+        remedy = "in none of the trials was every pod done; simulate shows how many are, leave out those that never fit"
+        raise errors.InputError(given.name, "", remedy)
     return made
 
 

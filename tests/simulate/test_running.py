@@ -126,6 +126,35 @@ def test_pods_of_a_node_that_is_lost_are_created_anew_and_its_transfers_end() ->
     assert pod.done_s == 35.0
 
 
+@pytest.mark.parametrize(
+    ("outages", "back_s"),
+    [
+        pytest.param([(0, 10), (5, 20)], 20.0, id="overlapping"),
+        pytest.param([(0, 10), (10, 20)], 20.0, id="one after the other"),
+        pytest.param([(0, 20), (5, 10)], 20.0, id="one in the other"),
+        pytest.param([(0, 10), (0, 10)], 10.0, id="twice the same"),
+    ],
+)
+def test_a_node_is_away_as_long_as_any_outage_of_it_lasts(outages: list[tuple[float, float]], back_s: float) -> None:
+    given = worlds.world(
+        worlds.node("a"),
+        objects=(worlds.data("data/x", "a"),),
+        works=(worlds.work("p", reads={"data/x": 1000 * MB}, works_s=30.0, tolerations=[{"operator": "Exists"}]),),
+        outages=tuple(scenario.Outage(node="a", begins_s=begins_s, ends_s=ends_s) for begins_s, ends_s in outages),
+    )
+    (pod,) = run(given).pods
+    assert (pod.began_s, pod.done_s) == (back_s + 1.0, back_s + 31.0)
+
+
+def test_what_takes_until_after_the_last_year_is_simulated_too() -> None:
+    given = worlds.world(
+        worlds.node("a"),
+        capabilities=(worlds.store("a", "made"),),
+        works=(worlds.work("p", works_s=1e12, writes={"made/x": MB}), worlds.work("q", reads={"made/x": MB})),
+    )
+    assert [one.done_s for one in run(given).pods] == [pytest.approx(1e12), pytest.approx(1e12)]
+
+
 def test_a_transfer_from_a_node_that_is_lost_begins_anew_from_another_copy() -> None:
     given = worlds.world(
         worlds.node("a", cpu="0"),
@@ -276,6 +305,7 @@ def test_what_is_copied_in_advance_is_there_when_its_pod_comes() -> None:
         pytest.param({"works": (worlds.work("p"), worlds.work("p"))}, "pods: .*default/p.*twice", id="twice"),
         pytest.param({"works": (worlds.work("p", after=("q",)),)}, "default/q.*does not come", id="after nobody"),
         pytest.param({"outages": (scenario.Outage(node="z", begins_s=0),)}, "no such node", id="outage of nothing"),
+        pytest.param({}, "no pods to come", id="nobody"),
         pytest.param(
             {"works": (worlds.work("p", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),)},
             "claims of volumes are not simulated",

@@ -68,7 +68,9 @@ def test_the_curve_has_what_no_other_beats() -> None:
     assert "as it is" in told
 
 
-@pytest.mark.parametrize("text", ["speed", "bytes=", "bytes=-1", "bytes=nan", "bytes=inf", "bytes=much", ""])
+@pytest.mark.parametrize(
+    "text", ["speed", "bytes=", "bytes=-1", "bytes=nan", "bytes=inf", "bytes=1e10", "bytes=much", ""]
+)
 def test_a_goal_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(errors.InputError, match="--goal"):
         tuning.goal(text)
@@ -87,6 +89,26 @@ def test_the_command_writes_settings_that_the_scheduler_reads(tmp_path: Path) ->
     assert settings.weights.data_intensive.node_type > config.Weights(0, 0, 0.05, 0, 0).node_type, "users are near now"
     shown = testing.CliRunner().invoke(cli.main, arguments)
     assert yaml.safe_load(shown.stdout.partition("\n\n")[2].rpartition("\n\n")[2]) == yaml.safe_load(found.read_text())
+
+
+def test_where_not_every_pod_is_ever_done_nothing_is_chosen(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text("nodes: [{name: n}]\npods: [{name: p, cpu: 99}]")
+    told = testing.CliRunner().invoke(cli.main, ["tune", str(world), "--trials", "2"])
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "in none of the trials was every pod done" in told.stderr
+
+
+def test_what_was_found_is_printed_where_it_cannot_be_written(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text(WORLD)
+    told = testing.CliRunner().invoke(
+        cli.main, ["tune", str(world), "--trials", "1", "--write", str(tmp_path / "nowhere" / "found.yaml")]
+    )
+    assert told.exit_code == 2
+    assert "dataGoal: seconds" in told.stdout
+    assert told.stderr.count("\n") == 1
+    assert "cannot be written: No such file" in told.stderr
 
 
 def test_a_goal_that_nobody_knows_is_told_in_one_line(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ def read(paths: Sequence[Path]) -> scenario.Scenario:
 def _parts(path: Path) -> Sequence[assembling.Part]:
     where = str(path)
     documents = sections.load_all(path)
+    if not documents:
+        raise errors.InputError(
+            where, "", "nothing in it; write nodes, pods or what else docs/simulate-format.md tells"
+        )
     objects = [document for document in documents if "kind" in document]
     parts = [_part(document, path, where) for document in documents if "kind" not in document]
     return [*parts, listed.part(objects, where)] if objects else parts

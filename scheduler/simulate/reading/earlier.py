@@ -70,7 +70,7 @@ def part(document: Mapping[str, Any], path: Path) -> assembling.Part:
 
 
 def _pods(workload: str, path: Path, at: str) -> list[scenario.Work]:
-    if Path(workload).name != workload:
+    if Path(workload).name != workload or not workload.isprintable():
         raise errors.InputError(
             f"{at}.name", workload, f"not the name of a file in {_WORKLOADS}/; write one without .yaml"
         )

@@ -1,8 +1,8 @@
 """The API's objects as kubectl lists them, or as their manifests: a cluster, with what runs in it and what waits.
 
-Pods with a node stay there, those without are the work, and finished ones are over. How long a pod works is known as
-far as it says so itself: by its annotations or, in the manifests of the earlier implementation's benchmark, by the
-variable that its workload simulator reads.
+Pods with a node stay there, those without are the work, and who is finished, or deleted unplaced, is left out. How
+long a pod works is known as far as it says so itself: by its annotations or, in the manifests of the earlier
+implementation's benchmark, by the variable that its workload simulator reads.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 
 from scheduler import errors
 from scheduler.api import annotations as intents
-from scheduler.api import core, crd, decoding, units
+from scheduler.api import core, crd, decoding
 from scheduler.api import services as selects
 from scheduler.simulate import scenario
-from scheduler.simulate.reading import assembling
+from scheduler.simulate.reading import assembling, making
 
 _DURATION: Final = "WORKLOAD_DURATION"
 _FINISHED: Final = ("Succeeded", "Failed")
@@ -110,7 +110,8 @@ def _converted(
 
 def _pods(items: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[scenario.Work]:
     for (at, item), pod in zip(items, _converted(items, core.Pod), strict=True):
-        if pod.status.phase not in _FINISHED:
+        is_over = pod.status.phase in _FINISHED or (pod.metadata.deletion_timestamp and not pod.spec.node_name)
+        if not is_over:
             meta = msgspec.structs.replace(pod.metadata, uid=pod.metadata.uid or pod.key)
             found = msgspec.structs.replace(pod, metadata=meta)
             yield scenario.Work(pod=found, works_s=_works_s(item, found, at))
@@ -122,10 +123,7 @@ def _works_s(item: Mapping[str, Any], pod: core.Pod, at: str) -> float:
     for container in simulated.spec.containers:
         for variable in container.env:
             if variable.name == _DURATION:
-                try:
-                    return units.duration_s(variable.value)
-                except errors.InputError as error:
-                    raise error.at(f"{at}: {_DURATION}") from error
+                return making.seconds(variable.value, f"{at}: {_DURATION}")
     return intents.parse(pod.metadata.annotations)[0].processing_s
 
 

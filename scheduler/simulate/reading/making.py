@@ -47,12 +47,16 @@ def seconds(value: str | float, where: str) -> float:
     """A duration such as "30s", or a number of seconds.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or too long to be meant.
     """
     try:
-        return units.duration_s(value)
+        found_s = units.duration_s(value)
     except errors.InputError as error:
         raise error.at(where) from error
+    if found_s > intents.MAX_PROCESSING_S:
+        most = f"longer than anything lasts; write at most {intents.MAX_PROCESSING_S:g} s"
+        raise errors.InputError(where, value, most)
+    return found_s
 
 
 def urn(text: str, where: str) -> str:

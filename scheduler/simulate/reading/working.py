@@ -36,8 +36,8 @@ def works(entries: Sequence[ours.Pod], sizes: Mapping[str, int], where: str) -> 
         at = f"{where}: pods[{index}]"
         template = _template(entry, at)
         arrivals_s = _arrivals_s(entry, index, at)
-        works_s = _duration_s(entry.works, f"{at}.works")
-        declares_s = works_s if entry.declares is None else _duration_s(entry.declares, f"{at}.declares")
+        works_s = making.seconds(entry.works, f"{at}.works")
+        declares_s = works_s if entry.declares is None else making.seconds(entry.declares, f"{at}.declares")
         for place, number in enumerate(making.numbers(entry.count)):
             name = making.numbered_name(entry.name, number, f"{at}.name")
             yield scenario.Work(
@@ -68,13 +68,6 @@ def _template(entry: ours.Pod, at: str) -> core.PodSpec:
     if spec.node_name:
         raise errors.InputError(f"{at}.spec.nodeName", spec.node_name, "write it as node, of a pod that runs already")
     return msgspec.structs.replace(spec, node_name=entry.node, priority=entry.priority or spec.priority)
-
-
-def _duration_s(value: str | float, where: str) -> float:
-    duration_s = making.seconds(value, where)
-    if duration_s <= intents.MAX_PROCESSING_S:
-        return duration_s
-    raise errors.InputError(where, value, f"longer than anything runs; write at most {intents.MAX_PROCESSING_S:g} s")
 
 
 def _arrivals_s(entry: ours.Pod, index: int, at: str) -> Sequence[float]:

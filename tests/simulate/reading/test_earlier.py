@@ -54,6 +54,7 @@ def test_workloads_begin_together_where_the_configuration_says_so(tmp_path: Path
     [
         pytest.param({"workloads": [{"name": "none"}]}, "workloads/none.yaml", id="no file"),
         pytest.param({"workloads": [{"name": "../x"}]}, "workloads[0].name", id="elsewhere"),
+        pytest.param({"workloads": [{"name": "a\0"}]}, "workloads[0].name", id="no file's name"),
         pytest.param({"workloads": [{"name": "a", "iterations": 0}]}, "workloads[0].iterations", id="never"),
         pytest.param({"workloads": 5}, "workloads", id="no list"),
     ],

@@ -39,6 +39,7 @@ def test_pods_that_run_stay_those_that_wait_come_and_finished_ones_are_over(tmp_
             pod("waits", input_1="data/x,5,30", output_1="data/y,6,2"),
             pod("done", spec={"nodeName": "a"}, phase="Succeeded"),
             pod("failed", phase="Failed"),
+            pod("deleted") | {"metadata": {"name": "deleted", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
             {"kind": "ConfigMap", "metadata": {"name": "of no interest"}, "data": 5},
         ),
     )

@@ -104,6 +104,7 @@ def test_settings_stand_in_one_file_only(tmp_path: Path) -> None:
     ("data", "message"),
     [
         pytest.param({}, "none of the formats", id="empty"),
+        pytest.param("# nothing", "nothing in it; write nodes, pods", id="no document"),
         pytest.param({"pods": []}, "no nodes; name a file with nodes too", id="no nodes"),
         pytest.param({"nodes": [{"name": "N"}]}, 'nodes[0].name: "N": not a name', id="name"),
         pytest.param({"nodes": [NODE, NODE]}, ': node: "n": another one has this name; keep one', id="twice"),
@@ -146,6 +147,11 @@ def test_settings_stand_in_one_file_only(tmp_path: Path) -> None:
         ),
         pytest.param({"nodes": [NODE], "pods": [{"name": "p", "node": "m"}]}, 'pod that runs: "m"', id="runs nowhere"),
         pytest.param({"nodes": [NODE], "pods": [{"name": "p", "works": "soon"}]}, "pods[0].works", id="duration"),
+        pytest.param(
+            {"nodes": [NODE], "pods": [{"name": "p", "arrives": 1e10}]},
+            'pods[0].arrives: "10000000000.0": longer than anything lasts; write at most 1e+09 s',
+            id="never",
+        ),
         pytest.param({"nodes": [NODE], "pods": [{"name": "p", "arrivals": {}}]}, "either every or poisson", id="pace"),
         pytest.param(
             {"nodes": [NODE], "pods": [{"name": "p", "annotations": {"scheduler.thesis/prefer-zone": "a b"}}]},
