@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from benchmarks.quality import chain, results
@@ -24,6 +24,8 @@ class Standing(NamedTuple):
     Attributes:
         compared: How many pieces of work.
         ratio: Its makespan to ours, as a geometric mean: above 1, ours is sooner.
+        plain: Likewise the sum of its makespans to that of ours, in which the longest count most.
+        turnaround: Likewise how long its pods take from when they are created until they are done, in the mean.
         moved, crossed: Its bytes over the network, and across regions, to ours, in all.
         wins, losses: Where it is sooner than ours by more than rounding, and where it is later.
     """
@@ -31,6 +33,8 @@ class Standing(NamedTuple):
     arm: str
     compared: int
     ratio: float
+    plain: float
+    turnaround: float
     moved: float
     crossed: float
     wins: int
@@ -129,13 +133,21 @@ def _standing(name: str, pairs: Sequence[tuple[figures.Figures, figures.Figures]
     return Standing(
         arm=name,
         compared=len(pairs),
-        ratio=math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan,
-        moved=_share([one.moved_bytes for one, _ in pairs], [ours.moved_bytes for _, ours in pairs]),
-        crossed=_share([one.cross_region_bytes for one, _ in pairs], [ours.cross_region_bytes for _, ours in pairs]),
+        ratio=_mean(ratios),
+        plain=_share(pairs, lambda one: one.makespan_s),
+        turnaround=_mean([one.turnaround.mean_s / ours.turnaround.mean_s for one, ours in pairs]),
+        moved=_share(pairs, lambda one: one.moved_bytes),
+        crossed=_share(pairs, lambda one: one.cross_region_bytes),
         wins=sum(ratio < 1 - EVEN for ratio in ratios),
         losses=sum(ratio > 1 + EVEN for ratio in ratios),
     )
 
 
-def _share(theirs: Sequence[int], ours: Sequence[int]) -> float:
-    return sum(theirs) / sum(ours) if sum(ours) else math.nan
+def _mean(ratios: Sequence[float]) -> float:
+    """The geometric mean."""
+    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan
+
+
+def _share(pairs: Sequence[tuple[figures.Figures, figures.Figures]], of: Callable[[figures.Figures], float]) -> float:
+    ours = math.fsum(of(each) for _, each in pairs)
+    return math.fsum(of(each) for each, _ in pairs) / ours if ours else math.nan

@@ -29,13 +29,14 @@ def lines(found: Sequence[results.Result]) -> Iterator[str]:
 def standing(rows: comparing.Table) -> Iterator[str]:
     """A row for each arm."""
     yield _row([
-        "arm", "compared", "its makespan / ours (geometric mean)", "its bytes moved / ours", "across regions / ours",
-        "sooner than ours", "later",
+        "arm", "compared", "its makespan / ours (geometric mean)", "(sum)", "mean turnaround / ours",
+        "bytes moved / ours", "across regions / ours", "sooner than ours", "later",
     ])  # fmt: skip
-    yield _row(["---", *["---:"] * 6])
+    yield _row(["---", *["---:"] * 8])
     for one in comparing.standings(rows):
+        ratios = [f"{ratio:.3f}" for ratio in (one.ratio, one.plain, one.turnaround)]
         shares = [_share(one.moved), _share(one.crossed)]
-        yield _row([one.arm, str(one.compared), f"{one.ratio:.3f}", *shares, str(one.wins), str(one.losses)])
+        yield _row([one.arm, str(one.compared), *ratios, *shares, str(one.wins), str(one.losses)])
 
 
 def makespans(rows: comparing.Table) -> Iterator[str]:

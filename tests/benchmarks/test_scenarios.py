@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import tools
 from benchmarks.quality import scenarios
-from benchmarks.quality.scenarios import generated, synthetic, topologies
+from benchmarks.quality.scenarios import generated, instances, synthetic, topologies, variants
 from scheduler.api import annotations as intents
 from scheduler.api import units
 from scheduler.simulate import scenario
@@ -128,6 +128,48 @@ def test_a_batch_has_room_and_not_much_more() -> None:
     crowded = synthetic.batch(64, 10, seed=3)
     room_milli = sum(units.quantity_milli(node.status.allocatable["cpu"]) for node in crowded.nodes)
     assert 1.25 <= room_milli / asked_milli(crowded) < 1.3
+
+
+@pytest.mark.parametrize(
+    ("name", "tasks", "files", "size_bytes", "works_s"),
+    [  # as their own metrics say
+        ("1000genome-chameleon-2ch-100k-001", 52, 64, 2_584_828_544, 2771.295),
+        ("blast-chameleon-small-001", 43, 127, 5_112_434_776, 382.91272),
+        ("srasearch-chameleon-10a-001", 22, 48, 10_686_822_170, 6996.779),
+    ],
+)
+def test_a_real_workflow_is_whole(name: str, tasks: int, files: int, size_bytes: int, works_s: float) -> None:
+    assert name in instances.NAMES
+    world = dict(scenarios.real())[name](topologies.part("cluster"))
+    sizes = {transfer.urn: transfer.size_bytes for transfer in accesses(world)}
+    assert (len(world.works), len(sizes), sum(sizes.values())) == (tasks, files, size_bytes)
+    assert sum(work.works_s for work in world.works) == pytest.approx(works_s)
+
+
+def test_pods_that_declare_nothing_move_and_work_as_they_did() -> None:
+    declared = synthetic.bursts(topologies.part("edge"), seed=1)
+    silent = variants.undeclared(declared)
+    assert all(transfer.processing_s == 0 for transfer in accesses(silent))
+    assert [(one.urn, one.size_bytes) for one in accesses(silent)] == [
+        (one.urn, one.size_bytes) for one in accesses(declared)
+    ]
+    assert [(one.pod.key, one.works_s) for one in silent.works] == [
+        (one.pod.key, one.works_s) for one in declared.works
+    ]
+
+
+def test_images_are_pulled_from_where_the_scheduler_is_told_that_they_are() -> None:
+    bursts = synthetic.bursts(topologies.part("edge"), seed=1)
+    found = variants.with_images(bursts, variants.Place("west", "cloud"), seed=1)
+    assert found == variants.with_images(bursts, variants.Place("west", "cloud"), seed=1)
+    sizes = {image.name: image.size_bytes for image in found.images}
+    assert len(sizes) == 20, "a burst has one of its own"
+    assert {work.pod.spec.containers[0].image for work in found.works} == set(sizes)
+    assert {image.registry for image in found.images} == {"external:west/cloud"}
+    assert [(one.region, one.zone) for one in found.settings.registries] == [("west", "cloud")]
+    held = [(image.names[0], image.size_bytes) for node in found.nodes for image in node.status.images]
+    assert 0 < len(held) < len(found.nodes) * len(sizes) / 2
+    assert set(held) <= sizes.items()
 
 
 def test_bursts_and_crowds_are_the_same_each_time() -> None:

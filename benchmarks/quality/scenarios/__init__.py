@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from benchmarks.quality.scenarios import generated, patterns, topologies
+from benchmarks.quality.scenarios import generated, instances, patterns, topologies
 from scheduler import sections
 from scheduler.simulate import reading, scenario
 from scheduler.simulate.reading import assembling, wfformat
@@ -40,6 +40,12 @@ def shapes(seed: int = 1) -> Iterator[tuple[str, Maker]]:
     """By name, what makes a scenario of a small workflow of one shape (benchmarks.quality.scenarios.patterns)."""
     for name in patterns.NAMES:
         yield name, _on(name, patterns.part(name, seed))
+
+
+def real() -> Iterator[tuple[str, Maker]]:
+    """By name, what makes a scenario of a workflow that was really run (benchmarks.quality.scenarios.instances)."""
+    for name in instances.NAMES:
+        yield name, _on(name, instances.part(name))
 
 
 def mix(topology: assembling.Part, seed: int, asked: Sequence[generated.Workflow]) -> scenario.Scenario:

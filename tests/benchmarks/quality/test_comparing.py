@@ -19,6 +19,8 @@ def test_ratios_are_geometric_means_and_rounding_is_nobodys_win() -> None:
     wow, heft = sorted(comparing.standings(comparing.table(FOUND)), key=lambda one: one.arm != "wow")
     assert (wow.arm, wow.compared, wow.wins, wow.losses) == ("wow", 2, 1, 1)
     assert wow.ratio == pytest.approx(2.0)
+    assert wow.plain == pytest.approx(850 / 200)
+    assert wow.turnaround == pytest.approx(2.0)
     assert wow.moved == pytest.approx(2.0)
     assert (heft.wins, heft.losses) == (0, 1)
 
