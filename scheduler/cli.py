@@ -1,6 +1,7 @@
 """`data-locality-scheduler`: one program, one subcommand per process or tool.
 
-Subcommands import what they run only when they run, so that `--help` and the offline tools start quickly. Exit codes:
+Subcommands import what they run only when they run, so that `--help` and the offline tools start quickly; those of
+`kubectl locality` are here, too. Exit codes:
 0 done, 1 it failed while running, 2 it cannot start as set up (options, configuration, access).
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 import click
 
 from scheduler import errors, logs, tune
+from scheduler.locality import cli as locality
 
 CANNOT_START = 2
 
@@ -40,7 +42,7 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
 config_option = click.option("--config", type=click.Path(dir_okay=False), help="Configuration file (YAML).")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=locality.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="data-locality-scheduler")
 def main() -> None:
     """Place pods where their data lies or can be had soonest."""

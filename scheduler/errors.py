@@ -2,6 +2,7 @@
 
     LocalityError
     ├── InputError            a value somebody wrote is not usable: names key, value and remedy
+    ├── DoorError             a running scheduler could not be asked, or did not answer: says why and what to do
     ├── LostError             this process led and does not any longer, so that it has to end
     └── ApiError              the API server (or the way to it) did not do what was asked
         ├── UnreachableError  no answer: refused, timed out, broken off; the outcome is unknown
@@ -43,6 +44,21 @@ class InputError(LocalityError):
         moved.value = self.value
         moved.args = (f"{where}: {self.value}: {self.remedy}",)
         return moved
+
+
+class DoorError(LocalityError):
+    """A person's command did not get its answer from a running scheduler.
+
+    Args:
+        message: Why, and what to do.
+        status: The HTTP status, or 0 where no answer came.
+        leader: The pod of the replica that would know; "" if that is not it.
+    """
+
+    def __init__(self, message: str, status: int = 0, leader: str = "") -> None:
+        self.status = status
+        self.leader = leader
+        super().__init__(message)
 
 
 class LostError(LocalityError):

@@ -171,7 +171,7 @@ class Deciding:
             share = entry.take_share()
             entry.is_gathered = entry.is_cleared = False
             record = self._record(entry)
-            self._journal.add(record)
+            self._journal.add(record, pod)
             self._report_problems(entry, asked, record)
             view = self._world.view()
             record.draw = self._draw()

@@ -13,6 +13,7 @@ import dataclasses
 import math
 from typing import Final
 
+from scheduler.api import core
 from scheduler.engine import decision, joint
 from scheduler.state import facts, snapshot
 
@@ -115,15 +116,20 @@ class Journal:
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._records: collections.deque[tuple[int, Record]] = collections.deque(maxlen=capacity)
+        self._records: collections.deque[tuple[int, Record, core.Pod | None]] = collections.deque(maxlen=capacity)
         self.added = 0
         self.latest: Record | None = None
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, pod: core.Pod | None = None) -> None:
+        """Keep a record, and the pod as it was decided."""
         self.added += 1
         self.latest = record
-        self._records.append((self.added, record))
+        self._records.append((self.added, record, pod))
 
     def of(self, pod: str, after: int = 0) -> list[tuple[int, Record]]:
         """The records of ``namespace/name`` added later than number ``after``, oldest first, with their numbers."""
-        return [(number, record) for number, record in self._records if number > after and record.pod == pod]
+        return [(number, record) for number, record, _ in self._records if number > after and record.pod == pod]
+
+    def recent(self) -> list[tuple[core.Pod, Record]]:
+        """All records, oldest first, with their pods as they were decided."""
+        return [(pod, record) for _, record, pod in self._records if pod is not None]

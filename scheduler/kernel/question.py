@@ -1,4 +1,4 @@
-"""The question of a decision, as one line for `data-locality-scheduler decide`: for bug reports.
+"""The question of a decision, as one line for `data-locality-scheduler decide`, and the world that all are asked in.
 
 It is made of the state as it is when it is asked for, as a state for each decision would be a thousand clusters. So the
 line says which state it shows: its ``id`` has the number of inputs taken in by then beside that of the decision. Where
@@ -6,6 +6,8 @@ the state has moved on too far, a recording (scheduler.kernel.recording) has the
 the recording's first lines, up to the decision's number.
 
 A pod that is placed meanwhile is asked about as if it were not.
+
+A world is what questions are made of: such a line without a pod to place, with the settings and the last decisions.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from typing import Final
 
 import msgspec
 
+from scheduler import config
 from scheduler.api import core, devices, services, volumes
 from scheduler.kernel import journal, kernel
-from scheduler.state import naming, selecting
+from scheduler.state import naming, selecting, snapshot
 
 _STORED: Final[dict[str, type[volumes.Object]]] = {
     "pvcs": volumes.PersistentVolumeClaim,
@@ -65,26 +68,59 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
         "shown": {"sequence": subject.sequence, "time": when.isoformat()},
     }
     head = {"id": identity, "now": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), "pod": pod}
-    stored, claimed = subject.state.storage.objects, subject.state.claims.objects
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
     expected = {other: one for other, one in world.nominations.pods.items() if other != uid}
     readers = [one.pod for one in subject.state.pipelines.readers_of(pod) if not one.is_learned]
     expected |= {one.metadata.uid: one for one in readers if one.metadata.uid != uid}
-    # Taken at this moment: what changes while the line is sent does not change what it shows.
-    collections: dict[str, Iterable[object]] = {
+    pods = itertools.chain(itertools.starmap(_on, counted), expected.values())
+    return _pieces(_encode(head), _collections(subject, view, uid) | {"pods": pods})
+
+
+def whole(subject: kernel.Kernel, settings: config.Settings, wall_s: float) -> Iterator[bytes]:
+    """The world in one line of JSON, an object at a time: docs/decide.md tells what it holds.
+
+    Args:
+        settings: What is decided by.
+        wall_s: The time of day, in seconds since 1970.
+    """
+    view = subject.state.freeze(wall_s)
+    when = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
+    head = {
+        "id": {"shown": {"sequence": subject.sequence, "time": when.isoformat()}},
+        "now": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "settings": settings,
+    }
+    counted = [(one.pod, one.node) for one in view.placed.values()]
+    waiting = [entry.pod for entry in subject.queue.entries() if entry.uid not in view.placed]
+    return _pieces(
+        _encode(head),
+        {
+            **_collections(subject, view, ""),
+            "pods": itertools.chain(itertools.starmap(_on, counted), waiting),
+            "recent": [{"pod": pod, "decision": record} for pod, record in subject.journal.recent()],
+        },
+    )
+
+
+def _collections(subject: kernel.Kernel, view: snapshot.Snapshot, but: str) -> dict[str, Iterable[object]]:
+    """All objects but pods, and what is under way but for one pod, by its uid.
+
+    Taken at this moment: what changes while they are sent does not change what is shown.
+    """
+    world = subject.world
+    stored, claimed = subject.state.storage.objects, subject.state.claims.objects
+    return {
         "nodes": list(world.nodes.values()),
         "namespaces": list(world.namespaces.values()),
         **_selectors(world.selectors),
         "pdbs": list(world.budgets.values()),
         "dataObjects": list(world.objects.values()),
         "nodeCapabilities": list(world.capabilities.values()),
-        "transfers": list(naming.transfers(view.traffic, view.names, uid)),
-        "fetched": list(naming.kept(view.traffic, view.names, uid)),
+        "transfers": list(naming.transfers(view.traffic, view.names, but)),
+        "fetched": list(naming.kept(view.traffic, view.names, but)),
         **{name: list(stored[kind].values()) for name, kind in _STORED.items()},
         **{name: list(claimed[kind].values()) for name, kind in _DEVICES.items()},
-        "pods": itertools.chain(itertools.starmap(_on, counted), expected.values()),
     }
-    return _pieces(_encode(head), collections)
 
 
 def _selectors(held: Mapping[selecting.Selecting, core.LabelSelector]) -> dict[str, Iterable[object]]:

@@ -230,6 +230,7 @@ class _Process:
             journal=self._following.kernel.journal,
             leader=lambda: "" if self._election is None or self._leads() else _replica(self._election.holder),
             question=lambda record: question.line(self._following.kernel, record, _now().timestamp()),
+            world=lambda: question.whole(self._following.kernel, self._settings, _now().timestamp()),
             storage=lambda: storage.Inventory.take(
                 self._following.resources.capabilities(),
                 self._following.resources.data_objects(),

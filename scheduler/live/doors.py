@@ -6,6 +6,7 @@ handed the request on. Anybody else shows a token of the cluster's, as the API s
     /storage-info   the right to get the non-resource URL /storage-info
     /explain        the right to get the pod; with question=1, which hands out everybody's objects, the right to get the
                     non-resource URL /explain/question
+    /world          the same right as with question=1
 
 The API server is asked both questions. Its answers are kept for a minute, those to tokens that nobody knows too, and
 few are asked at a time: what knocks here without credentials costs the API server next to nothing.

@@ -6,9 +6,10 @@
     /storage-info      which node serves which stores and buckets, what is known of their data, the classes of links
     /explain?pod=ns/name   the decisions about a pod that are still remembered, newest last; with question=1, what the
                            last of them asked, of the state as it is now, as a line for `decide`
+    /world             what all decisions read, with the last ones
 
 The first three answer 200 or 503 with one line for what is wrong; `?verbose` lists every check. A check is a function
-that returns "" or what is wrong. Those and the metrics are open to everybody; for the last two, scheduler.live.doors
+that returns "" or what is wrong. Those and the metrics are open to everybody; for the others, scheduler.live.doors
 says who may read them. They take `limit` and `continue`, as the API server's lists do, and are sent in pieces, so that
 a long answer keeps neither pods nor probes waiting.
 """
@@ -41,6 +42,7 @@ class Sources:
     ready: Mapping[str, Check]
     metrics: metrics.Metrics
     question: Callable[[journal.Record], Iterator[bytes] | None]  # the line of a decision; None where its pod is gone
+    world: Callable[[], Iterator[bytes]]
     journal: journal.Journal
     leader: Callable[[], str]  # which other replica leads, as far as is known; "" if this one does
     storage: Callable[[], Awaitable[storage.Inventory]]
@@ -93,6 +95,7 @@ class Server:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/storage-info", self._storage)
         app.router.add_get("/explain", self._explain)
+        app.router.add_get("/world", self._world)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
@@ -174,11 +177,24 @@ class Server:
 
         return await self._send(request, pieces)
 
+    async def _world(self, request: web.Request) -> web.StreamResponse:
+        """It holds what questions hold, so that it takes the same right."""
+        refusal = await self._guard.refusal(request, nonResourceAttributes=doors.QUESTION)
+        if refusal is not None:
+            return _refused(refusal)
+
+        async def pieces() -> Iterable[bytes]:
+            return answers.gathered(self._sources.world())
+
+        return await self._send(request, pieces)
+
     def _not_remembered(self, pod: str, which: str = "") -> web.Response:
         message = f"no {which}decision about {pod} is among the last {journal.CAPACITY}"
+        told = {"pod": pod}
         if leader := self._sources.leader():
             message += f" of this replica, which does not lead; ask {leader}"
-        return _json({"pod": pod, "error": message}, status=404)
+            told["leader"] = leader
+        return _json({**told, "error": message}, status=404)
 
     async def _send(self, request: web.Request, pieces: Callable[[], Awaitable[Iterable[bytes]]]) -> web.StreamResponse:
         """Send JSON of any length; the loop turns after each piece."""

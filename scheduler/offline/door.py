@@ -77,8 +77,8 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
     return told
 
 
-def state_of(asked: questions.Question, settings: config.Settings) -> cluster.Cluster:
-    """The cluster that a question describes.
+def state_of(asked: questions.Cluster, settings: config.Settings) -> cluster.Cluster:
+    """The cluster that a question, or a world, describes.
 
     Raises:
         InputError: an object cannot be used.
@@ -120,7 +120,7 @@ def _apply_pod(pod: core.Pod, state: cluster.Cluster) -> None:
         state.pipelines.waits(pod)
 
 
-def _apply_selectors(asked: questions.Question, state: cluster.Cluster) -> None:
+def _apply_selectors(asked: questions.Cluster, state: cluster.Cluster) -> None:
     by_kind: dict[str, Sequence[services.Service | services.Controller]] = {
         "Service": asked.services,
         "ReplicationController": asked.replication_controllers,

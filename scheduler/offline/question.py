@@ -31,10 +31,9 @@ Named = (
 )
 
 
-class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True):
-    """One question."""
+class Cluster(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a question is asked in."""
 
-    pod: core.Pod
     id: Any = None
     now: str = ""
     nodes: tuple[core.Node, ...] = ()
@@ -62,6 +61,12 @@ class Question(msgspec.Struct, rename="camel", frozen=True, forbid_unknown_field
     transfers: tuple[underway.Transfer, ...] = ()
     fetched: tuple[underway.Fetched, ...] = ()
     config: dict[str, Any] | None = None
+
+
+class Question(Cluster, frozen=True, kw_only=True):
+    """One question."""
+
+    pod: core.Pod
 
 
 _KINDS: Final[Mapping[str, tuple[str, type[Named]]]] = {
@@ -100,23 +105,32 @@ def read(line: bytes) -> Question:
         asked = msgspec.json.decode(line, type=Question)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         asked = _read_one_by_one(line)
-    for collection, (attribute, _) in _KINDS.items():
-        _refuse_doubles(collection, getattr(asked, attribute))
+    check(asked)
     _refuse_itself(asked)
     return asked
 
 
-def storage(asked: Question) -> dict[str, Sequence[volumes.Object]]:
+def check(asked: Cluster) -> None:
+    """Refuse what no cluster can hold.
+
+    Raises:
+        InputError: names the object.
+    """
+    for collection, (attribute, _) in _KINDS.items():
+        _refuse_doubles(collection, getattr(asked, attribute))
+
+
+def storage(asked: Cluster) -> dict[str, Sequence[volumes.Object]]:
     """What is asked of claims, volumes and the like, by collection."""
     return _of_kinds(asked, volumes.KINDS)
 
 
-def claims(asked: Question) -> dict[str, Sequence[devices.Object]]:
+def claims(asked: Cluster) -> dict[str, Sequence[devices.Object]]:
     """What is asked of claims of devices, the devices and their classes, by collection."""
     return _of_kinds(asked, devices.KINDS)
 
 
-def _of_kinds(asked: Question, kinds: Sequence[type[Named]]) -> dict[str, Sequence[Any]]:
+def _of_kinds(asked: Cluster, kinds: Sequence[type[Named]]) -> dict[str, Sequence[Any]]:
     return {name: getattr(asked, attribute) for name, (attribute, kind) in _KINDS.items() if kind in kinds}
 
 

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
+from scheduler import errors
 from scheduler.api import core, crd, names, policy, verdicts
 from scheduler.kernel import commands, events, question
-from scheduler.offline import door
+from scheduler.offline import door, world
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
 from tests.state import build
@@ -125,3 +126,28 @@ def test_who_reads_what_the_pod_writes_is_thought_of_alike(bare: running.Bare) -
     answer = msgspec.json.decode(door.answer_line(line, running.SETTINGS, draw))
     assert answer["chosen"] == given["writer"] == "m1"
     assert answer["criteria"]["m0"]["ahead"]["readers"] == {"mid/out": ["default/reader"]}
+
+
+def test_a_world_holds_all_and_its_last_decisions(bare: running.Bare) -> None:
+    """Each of its pods can be asked about in it, and is answered as it was decided."""
+    bare.pending(pod("b"))
+    given = running.bound(bare.step())
+    bare.seen(pod("more", cpu="4", node="n1"))
+    read = world.read(b"".join(question.whole(bare.kernel, running.SETTINGS, bare.now_s)))
+    assert read.settings == running.SETTINGS
+    assert {one.key: one.spec.node_name for one in read.pods} == {
+        "default/runs": "n0", "default/more": "n1", "default/big": "",
+        **{f"default/{name}": node for name, node in given.items()},
+    }  # fmt: skip
+    decided = {one.decision.pod: one for one in read.recent}
+    assert decided.keys() == {"default/a", "default/b", "default/big"}
+    for name in ("a", "b"):
+        one = decided[f"default/{name}"]
+        assert (one.pod.metadata.name, one.pod.spec.node_name, one.decision.node) == (name, "", given[name])
+    assert read.id["shown"]["sequence"] == bare.kernel.sequence
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"nodez":[]}', b'{"nodes":[{"metadata":{}}]}'])
+def test_what_is_no_world_is_refused(data: bytes) -> None:
+    with pytest.raises(errors.InputError, match=r"world|nodes"):
+        world.read(data)

@@ -64,6 +64,7 @@ async def serving(
         journal=decisions,
         leader=lambda: "",
         question=lambda _record: None,
+        world=lambda: iter([b"{}"]),
         storage=lambda: storage.Inventory.take(capabilities or [], objects or [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))
@@ -196,6 +197,17 @@ async def test_a_decisions_question_takes_a_right_of_its_own(fake: server.FakeAp
         says(fake, who=ALICE, allowed=True)
         status, answer = await port.get("/explain?pod=ns/a&question=1", "two")
         assert (status, "gone" in answer["error"]) == (404, True)
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_a_world_takes_the_right_to_questions(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with serving(fake, tmp_path) as port:
+        assert (await port.get("/world"))[0] == 401
+        says(fake, who=ALICE, allowed=False, times=1)
+        status, answer = await port.get("/world", "one")
+        assert (status, "/explain/question" in answer["error"]) == (403, True)
+        says(fake, who=ALICE, allowed=True)
+        assert await port.get("/world", "two") == (200, {})
 
 
 @pytest.mark.usefixtures("strangers")

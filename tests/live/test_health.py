@@ -54,6 +54,7 @@ async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[S
         journal=decisions,
         leader=lambda: problems["leader"],
         question=lambda _record: None,
+        world=lambda: iter([b"{}"]),
         storage=lambda: storage.Inventory.take([], [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))
