@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from scheduler.api import core
 from scheduler.plugins.data import spread, wanted
-from scheduler.simulate import agenda, ground, hauling, outcome, scenario, stock, wires
+from scheduler.simulate import agenda, coming, ground, hauling, outcome, scenario, stock, wires
 
 Kind = outcome.Kind
 Key = tuple[Kind, int, str, str]
@@ -73,7 +73,7 @@ class Errands:
     Args:
         images: Those that nodes pull, by name, and from where.
         keeps_inputs: Whether nodes keep what pods fetch.
-        to_come: By urn, the pods that are still to write it.
+        to_come: What pods are still to write.
         pulled: Told of a node that holds one more image.
     """
 
@@ -84,7 +84,7 @@ class Errands:
         on: wires.Wires,
         hauls: hauling.Hauling,
         objects: stock.Stock,
-        to_come: dict[str, set[str]],
+        to_come: coming.Coming,
         images: Mapping[str, tuple[scenario.Image, spread.End]],
         keeps_inputs: bool,
         time: agenda.Agenda,
@@ -195,8 +195,8 @@ class Errands:
         if errand.kind is Kind.IMAGE:
             end = self._images[one.urn][1]
             return (end, one.size_bytes) if self._ground.is_up(end) else _Found.AWAITED
-        others = self._to_come.get(one.urn, set()) - {errand.by.key}  # nobody waits for what it writes itself
-        if errand.kind is Kind.INPUT and others and not self._ground.is_there(namespace, one.urn):
+        is_awaited = errand.kind is Kind.INPUT and self._to_come.is_awaited(one.urn, errand.by.key)
+        if is_awaited and not self._ground.is_there(namespace, one.urn):
             return _Found.AWAITED
         found = self.nearest(namespace, one, errand.slot)
         if found is not None:
@@ -240,7 +240,7 @@ class Errands:
 
     def _came(self, errand: Errand) -> None:
         """An output is written, or will not be: nobody waits for this pod's any more."""
-        self._to_come.get(errand.one.urn, set()).discard(errand.by.key)
+        self._to_come.came(errand.one.urn, errand.by.key)
         self.look_again(errand.one.urn)
 
     def _over(self, errand: Errand) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from scheduler import errors
 from scheduler.api import core, crd, names
 from scheduler.plugins import contract, request
 from scheduler.plugins.data import moves, spread, wanted
@@ -27,6 +28,9 @@ class Ground:
     Attributes:
         nodes: As the API server has them now.
         capabilities: By node.
+
+    Raises:
+        InputError: what a node offers cannot be read.
     """
 
     def __init__(self, given: scenarios.Scenario) -> None:
@@ -35,8 +39,11 @@ class Ground:
         self.capabilities = {one.metadata.name: _undated(one) for one in given.capabilities}
         self._settings = given.settings
         self._state = cluster.Cluster(given.settings.network, names.HOME_NAMESPACE, len(given.nodes))
-        for node in self.nodes.values():
-            self._state.apply_node(node)
+        for name, node in self.nodes.items():
+            try:
+                self._state.apply_node(node)
+            except errors.InputError as error:
+                raise error.at(f"node {name}: {error.where}") from error
         for capability in self.capabilities.values():
             self._state.apply_capability(capability)
         self._images = {
@@ -96,10 +103,10 @@ class Ground:
 
     def lacks(self, pod: request.PodRequest, node: str) -> str:
         """What of a pod's requests a node has not got, in the words of the rule that asks for it; "" for nothing."""
-        wanted = room.FILTER.compile(pod, self._settings.of(pod.pod.spec.scheduler_name))
-        if wanted is None or isinstance(wanted, contract.Refuse):
+        asked = room.FILTER.compile(pod, self._settings.of(pod.pod.spec.scheduler_name))
+        if asked is None or isinstance(asked, contract.Refuse):
             return ""
-        refusal = room.FILTER.cell(wanted, self.view, self.slot(node), contract.NOTHING)
+        refusal = room.FILTER.cell(asked, self.view, self.slot(node), contract.NOTHING)
         return ", ".join(refusal.reasons) if refusal is not None else ""
 
     def put_pod(self, pod: core.Pod) -> None:

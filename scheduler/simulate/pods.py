@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
+from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.api import core, verdicts
 from scheduler.kernel import events
 from scheduler.plugins import request
-from scheduler.simulate import agenda, clock, errands, ground, lives, outcome, scenario, stock
+from scheduler.simulate import agenda, clock, coming, errands, ground, lives, outcome, scenario, stock
 from scheduler.state import facts
 
 _GATE: Final = core.SchedulingGate(name="scheduler.thesis/after")
@@ -47,6 +48,9 @@ class Pods:
 
     Attributes:
         done, bound: How many have come to their end, and how often any was bound.
+
+    Raises:
+        InputError: what one of them asks for cannot be read.
     """
 
     def __init__(
@@ -61,10 +65,8 @@ class Pods:
         self._time = time
         self._tell = tell
         self._sizes = {one.name: one.size_bytes for one in given.images}
-        self._running = [_One(None, one, request.prepare(one), {}) for one in given.running]
-        self._works = [
-            _One(work, work.pod, request.prepare(work.pod), dict.fromkeys(work.after)) for work in given.works
-        ]
+        self._running = [_One(None, one, _asked(one), {}) for one in given.running]
+        self._works = [_One(work, work.pod, _asked(work.pod), dict.fromkeys(work.after)) for work in given.works]
         self._followers: dict[str, list[_One]] = {}
         for one in self._works:
             for before in one.after:
@@ -75,14 +77,12 @@ class Pods:
     def all(self) -> Iterator[core.Pod]:
         return (one.pod for one in (*self._running, *self._works))
 
-    def to_come(self) -> dict[str, set[str]]:
-        """By urn, which pods are to write it."""
-        found: dict[str, set[str]] = {}
-        for one in self._works:
-            for each in one.asked.transfers:
-                if each.is_output:
-                    found.setdefault(each.urn, set()).add(one.pod.key)
-        return found
+    def coming(self) -> coming.Coming:
+        """What they are to write."""
+        return coming.Coming(
+            {one.pod.key: [each.urn for each in one.asked.transfers if each.is_output] for one in self._works},
+            {one.pod.key: tuple(one.after) for one in self._works},
+        )
 
     def equip(self, running: errands.Errands, objects: stock.Stock) -> None:
         """With what pods move their data."""
@@ -255,6 +255,13 @@ class Pods:
             + (intent.prefer_region != "" and found.site.region == intent.prefer_region)
             + (intent.prefer_zone != "" and found.site.zone == intent.prefer_zone)
         )
+
+
+def _asked(pod: core.Pod) -> request.PodRequest:
+    try:
+        return request.prepare(pod)
+    except errors.InputError as error:
+        raise error.at(f"pod {pod.key}: {error.where}") from error
 
 
 def _wishes(intent: intents.Intent) -> int:

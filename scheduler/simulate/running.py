@@ -115,7 +115,7 @@ class _Simulation:
             on=on,
             hauls=self._hauling,
             objects=self._stock,
-            to_come=self._pods.to_come(),
+            to_come=self._pods.coming(),
             images={one.name: (one, self._end(one.registry)) for one in given.images},
             keeps_inputs=given.keeps_inputs,
             time=self._time,

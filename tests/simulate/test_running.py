@@ -92,6 +92,19 @@ def test_nobody_waits_for_what_it_is_to_write_itself() -> None:
     assert run(given).pods[0].done_s == pytest.approx(0.01)
 
 
+def test_nobody_waits_for_what_those_are_to_write_that_come_after_it() -> None:
+    given = worlds.world(
+        worlds.node("a"),
+        capabilities=(worlds.store("a", "made"),),
+        works=tuple(
+            worlds.work(name, reads={"made/x": 0}, writes={"made/x": 100 * MB}, after=after, works_s=1.0)
+            for name, after in (("p", ()), ("q", ("p",)), ("r", ("q",)))
+        ),
+    )
+    # Writing takes 0.1 s, and so does reading what is there from then on.
+    assert [one.done_s for one in run(given).pods] == [pytest.approx(one) for one in (1.1, 2.3, 3.5)]
+
+
 def test_a_pod_that_fits_nowhere_waits_until_another_one_is_done() -> None:
     given = worlds.world(
         worlds.node("a", cpu="1"),
@@ -302,10 +315,21 @@ def test_what_is_copied_in_advance_is_there_when_its_pod_comes() -> None:
 @pytest.mark.parametrize(
     ("parts", "fault"),
     [
-        pytest.param({"works": (worlds.work("p"), worlds.work("p"))}, "pods: .*default/p.*twice", id="twice"),
-        pytest.param({"works": (worlds.work("p", after=("q",)),)}, "default/q.*does not come", id="after nobody"),
+        pytest.param({"works": (worlds.work("p"), worlds.work("p"))}, "pod: .*default/p.*twice", id="twice"),
+        pytest.param(
+            {"works": (worlds.work("p", after=("q",)),)},
+            "default/p: after: .*default/q.*no such pod",
+            id="after nobody",
+        ),
         pytest.param({"outages": (scenario.Outage(node="z", begins_s=0),)}, "no such node", id="outage of nothing"),
         pytest.param({}, "no pods to come", id="nobody"),
+        pytest.param({"works": (worlds.work("p", cpu="much"),)}, r"pod default/p: spec.containers\[0\]", id="cpu"),
+        pytest.param(
+            {"nodes": (worlds.node("a", status={"allocatable": {"cpu": "much"}}),), "works": (worlds.work("p"),)},
+            "node a: status.allocatable",
+            id="node",
+        ),
+        pytest.param({"nodes": (worlds.node("external"),)}, "outside the cluster; name it otherwise", id="external"),
         pytest.param(
             {"works": (worlds.work("p", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]),)},
             "claims of volumes are not simulated",
@@ -318,4 +342,4 @@ def test_what_is_copied_in_advance_is_there_when_its_pod_comes() -> None:
 )
 def test_what_cannot_be_simulated_is_refused_in_words(parts: dict[str, Any], fault: str) -> None:
     with pytest.raises(errors.InputError, match=fault):
-        run(worlds.world(worlds.node("a"), **parts))
+        run(msgspec.structs.replace(worlds.world(worlds.node("a")), **parts))

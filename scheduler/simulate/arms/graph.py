@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from scheduler.plugins import request
-from scheduler.simulate import scenario
+from scheduler.simulate import order, scenario
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Graph:
         works: The pods.
         numbers: By namespace/name.
         before, after: Whose end each waits for, and who waits for its end: by ``after`` of the scenario, and because
-            the one reads what the other writes.
+            the one reads what the other writes, unless it can only read what was there before.
         writer: By (namespace, urn), who writes it.
     """
 
@@ -45,7 +45,7 @@ def of(given: scenario.Scenario) -> Graph:
     """Put the works of a scenario in order.
 
     Raises:
-        ValueError: some wait for each other.
+        ValueError: some come after themselves.
     """
     by_key = {work.pod.key: work for work in given.works}
     moves = {key: request.prepare(work.pod).transfers for key, work in by_key.items()}
@@ -55,38 +55,26 @@ def of(given: scenario.Scenario) -> Graph:
         for each in moved
         if each.is_output
     }
-    before: dict[str, list[str]] = {}
+    reads: dict[str, list[str]] = {}
     for key, work in by_key.items():
-        read = [writer.get((work.pod.metadata.namespace, each.urn)) for each in moves[key] if not each.is_output]
-        before[key] = [each for each in dict.fromkeys((*work.after, *read)) if each in by_key and each != key]
-    order = _ordered(before)
-    numbers = {key: number for number, key in enumerate(order)}
-    after: list[list[int]] = [[] for _ in order]
-    for key in order:
-        for each in before[key]:
-            after[numbers[each]].append(numbers[key])
+        of = [writer.get((work.pod.metadata.namespace, each.urn)) for each in moves[key] if not each.is_output]
+        reads[key] = [each for each in of if each is not None]
+    in_order = order.ordered({key: work.after for key, work in by_key.items()}, reads)
+    if len(in_order) < len(by_key):
+        raise ValueError(f"pods that come after themselves: {sorted(by_key.keys() - set(in_order))[:5]}")
+    numbers = {key: number for number, key in enumerate(in_order)}
+    before = [
+        [numbers[each] for each in dict.fromkeys((*by_key[key].after, *reads[key])) if numbers[each] < numbers[key]]
+        for key in in_order
+    ]
+    after: list[list[int]] = [[] for _ in in_order]
+    for number, waits in enumerate(before):
+        for each in waits:
+            after[each].append(number)
     return Graph(
-        works=tuple([by_key[key] for key in order]),
+        works=tuple([by_key[key] for key in in_order]),
         numbers=numbers,
-        before=tuple([tuple([numbers[each] for each in before[key]]) for key in order]),
+        before=tuple([tuple(each) for each in before]),
         after=tuple([tuple(each) for each in after]),
         writer={place: numbers[key] for place, key in writer.items()},
     )
-
-
-def _ordered(before: Mapping[str, Collection[str]]) -> list[str]:
-    """The keys, each after those that it waits for, and else as they come."""
-    left = {key: len(waits) for key, waits in before.items()}
-    later: dict[str, list[str]] = {key: [] for key in before}
-    for key, waits in before.items():
-        for each in waits:
-            later[each].append(key)
-    order = [key for key, count in left.items() if not count]
-    for key in order:  # grows
-        for each in later[key]:
-            left[each] -= 1
-            if not left[each]:
-                order.append(each)
-    if len(order) < len(before):
-        raise ValueError(f"pods that wait for each other: {sorted(before.keys() - set(order))[:5]}")
-    return order

@@ -17,7 +17,7 @@ from scheduler import config, errors
 from scheduler.api import annotations as intents
 from scheduler.api import core, crd, names
 from scheduler.api import services as selects
-from scheduler.simulate import scenario
+from scheduler.simulate import checking, scenario
 from scheduler.simulate.reading import making
 
 T = TypeVar("T")
@@ -83,9 +83,11 @@ def assemble(parts: Sequence[Part]) -> scenario.Scenario:
     )
     if not found.nodes:
         raise errors.InputError(where, "", "no nodes; name a file with nodes too, as docs/simulate-format.md tells")
-    _check_places(found, where)
     _check_objects([obj for part in parts if part.spreads_data for obj in part.objects], found, where)
-    _check_order(found, where)
+    try:
+        checking.check(found)
+    except errors.InputError as error:
+        raise error.at(f"{where}: {error.where}") from error
     buckets = _buckets(found)
     found = msgspec.structs.replace(
         found, capabilities=tuple(_with_every_bucket(one, buckets) for one in found.capabilities)
@@ -111,21 +113,6 @@ def _once(kind: str, told: Iterable[tuple[Part, T, str]]) -> Iterator[T]:
         yield one
 
 
-def _check_places(found: scenario.Scenario, where: str) -> None:
-    nodes = {node.metadata.name for node in found.nodes}
-    for kind, named in (
-        ("outage", [one.node for one in found.outages]),
-        ("pod that runs", [pod.spec.node_name for pod in found.running]),
-        ("registry of an image", [one.registry for one in found.images if not _is_outside(one.registry)]),
-    ):
-        for node in named:
-            if node not in nodes:
-                raise errors.InputError(f"{where}: {kind}", node, "no such node; name one of the nodes")
-    taken = {work.pod.key for work in found.works} & {pod.key for pod in found.running}
-    if taken:
-        raise errors.InputError(f"{where}: pod", min(taken), "runs already and comes again; keep one of the two")
-
-
 def _check_objects(objects: Iterable[crd.DataObject], found: scenario.Scenario, where: str) -> None:
     nodes = {node.metadata.name for node in found.nodes} | {names.EXTERNAL}
     for obj in objects:
@@ -133,31 +120,6 @@ def _check_objects(objects: Iterable[crd.DataObject], found: scenario.Scenario, 
             if copy.node not in nodes:
                 where = f"{where}: objects: {obj.spec.urn}"
                 raise errors.InputError(where, copy.node, "no such node; name one of the nodes")
-
-
-def _is_outside(place: str) -> bool:
-    return place.startswith(f"{names.EXTERNAL}:")
-
-
-def _check_order(found: scenario.Scenario, where: str) -> None:
-    """Refuse pods that come after what does not exist, or after themselves."""
-    left = {work.pod.key: set(work.after) for work in found.works}
-    followers: dict[str, list[str]] = {}
-    for work in found.works:
-        for before in work.after:
-            if before not in left:
-                raise errors.InputError(f"{where}: {work.pod.key}: after", before, "no such pod; name one that comes")
-            followers.setdefault(before, []).append(work.pod.key)
-    free = [key for key, before in left.items() if not before]
-    while free:
-        done = free.pop()
-        del left[done]
-        for key in followers.get(done, ()):
-            left[key].discard(done)
-            if not left[key]:
-                free.append(key)
-    if left:
-        raise errors.InputError(f"{where}: {min(left)}: after", "", "comes after itself; break the circle")
 
 
 def _buckets(found: scenario.Scenario) -> tuple[str, ...]:

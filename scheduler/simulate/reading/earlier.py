@@ -17,7 +17,7 @@ import msgspec
 from scheduler import errors, sections
 from scheduler.api import decoding
 from scheduler.simulate import scenario
-from scheduler.simulate.reading import assembling, listed
+from scheduler.simulate.reading import assembling, listed, making
 
 _WORKLOADS: Final = "workloads"
 _MAX_ITERATIONS: Final = 1000
@@ -66,6 +66,9 @@ def part(document: Mapping[str, Any], path: Path) -> assembling.Part:
             if not configuration.execution.parallel_runs:
                 before = tuple(work.pod.key for work in these) or before
             works += these
+            if len(works) > making.MAX_PODS:
+                most = f"so many pods in all are too many for one simulation; have them be {making.MAX_PODS} at most"
+                raise errors.InputError(f"{at}.iterations", len(works), most)
     return assembling.Part(where=str(path), name=configuration.name, works=tuple(works))
 
 

@@ -12,9 +12,10 @@ from scheduler.api import core, crd, names, units
 from scheduler.simulate import scenario
 from scheduler.simulate.reading import assembling, making, ours, working
 
-MAX_NODES: Final = 20_000
-MAX_PODS: Final = 500_000
 _BYTES_PER_MBIT: Final = 1_000_000 / 8
+_NO_END: Final = "no node of this file, nor the zone of one; name one"
+_TWO_ZONES: Final = "zones of several regions are called so; write REGION/ZONE"
+_TWO_ENDS: Final = "a node is called so, and a zone with others in it; write REGION/ZONE, or give one another name"
 
 
 def part(data: Mapping[str, Any], where: str) -> assembling.Part:
@@ -24,9 +25,9 @@ def part(data: Mapping[str, Any], where: str) -> assembling.Part:
         InputError: it says something unusable; names the place in the file.
     """
     file = ours.parse(data, where)
-    _limit(file.nodes, MAX_NODES, f"{where}: nodes")
-    _limit(file.pods, MAX_PODS, f"{where}: pods")
-    _limit(file.objects, MAX_PODS, f"{where}: objects")
+    _limit(file.nodes, making.MAX_NODES, f"{where}: nodes")
+    _limit(file.pods, making.MAX_PODS, f"{where}: pods")
+    _limit(file.objects, making.MAX_PODS, f"{where}: objects")
     images = [
         scenario.Image(
             name=image.name,
@@ -93,41 +94,48 @@ def _capabilities(file: ours.File, nodes: Sequence[core.Node], where: str) -> It
         name = node.metadata.name
         if entry.buckets or entry.mbit_per_second or name in links:
             yield making.capability(
-                name, buckets=entry.buckets, speed_mbps=entry.mbit_per_second, links=tuple(links.get(name, ()))
+                name,
+                buckets=entry.buckets,
+                speed_mbps=entry.mbit_per_second,
+                links=tuple(links[name].values()) if name in links else (),
             )
 
 
-def _links(file: ours.File, nodes: Sequence[core.Node], where: str) -> Mapping[str, list[crd.Link]]:
-    """By node, what it reports; a zone's links are reported by the first of its nodes."""
+def _links(file: ours.File, nodes: Sequence[core.Node], where: str) -> Mapping[str, Mapping[str, crd.Link]]:
+    """By node, what it reports of which peer; a zone's links are reported by the first of its nodes."""
     ends = _ends(nodes)
-    found: dict[str, list[crd.Link]] = {}
+    found: dict[str, dict[str, crd.Link]] = {}
     for index, entry in enumerate(file.links):
         at = f"{where}: links[{index}]"
         for end in entry.between:
-            if end not in ends:
-                raise errors.InputError(f"{at}.between", end, "no node of this file, nor the zone of one; name one")
+            if problem := ends[end].problem if end in ends else _NO_END:
+                raise errors.InputError(f"{at}.between", end, problem)
         latency_s = making.seconds(entry.latency, f"{at}.latency")
         rate = max(1, round(entry.mbit_per_second * _BYTES_PER_MBIT))
         there, back = entry.between
-        for source, target in [(there, back)] if entry.one_way else [(there, back), (back, there)]:
-            for reporter, peer in _reported(ends[source], ends[target]):
-                found.setdefault(reporter, []).append(
-                    crd.Link(
-                        peer=peer,
-                        bandwidth_bytes_per_second=rate,
-                        bandwidth_low_bytes_per_second=rate,
-                        latency_seconds=latency_s,
-                    )
+        for source, target in [(there, back)] if entry.one_way else dict.fromkeys([(there, back), (back, there)]):
+            pairs = list(_reported(ends[source], ends[target]))
+            if not pairs:
+                raise errors.InputError(f"{at}.between", source, "both ends are one node; name two nodes or zones")
+            for reporter, peer in pairs:
+                link = crd.Link(
+                    peer=peer,
+                    bandwidth_bytes_per_second=rate,
+                    bandwidth_low_bytes_per_second=rate,
+                    latency_seconds=latency_s,
                 )
+                if found.setdefault(reporter, {}).setdefault(peer, link) is not link:
+                    raise errors.InputError(f"{at}.between", f"{source}, {target}", "another link says it; keep one")
     return found
 
 
 class _End(msgspec.Struct, frozen=True):
-    """The end of a link: the nodes there, and how reports call it."""
+    """The end of a link: the nodes there, how reports call it, and why a name cannot stand for it ("": it can)."""
 
     nodes: tuple[str, ...]
     peer: str
     is_zone: bool
+    problem: str = ""
 
 
 def _ends(nodes: Sequence[core.Node]) -> Mapping[str, _End]:
@@ -139,8 +147,13 @@ def _ends(nodes: Sequence[core.Node]) -> Mapping[str, _End]:
     ends: dict[str, _End] = {}
     for (region, zone), inside in zones.items():
         end = _End(tuple(inside), f"zone:{region}/{zone}", is_zone=True)
-        ends[f"{region}/{zone}"] = ends[zone] = end
-    return ends | {node.metadata.name: _End((node.metadata.name,), node.metadata.name, False) for node in nodes}
+        ends[f"{region}/{zone}"] = end
+        ends[zone] = end if zone not in ends else msgspec.structs.replace(end, problem=_TWO_ZONES)
+    for node in nodes:
+        name = node.metadata.name
+        is_else = name in ends and ends[name].nodes != (name,)
+        ends[name] = _End((name,), name, is_zone=False, problem=_TWO_ENDS if is_else else "")
+    return ends
 
 
 def _reported(source: _End, target: _End) -> Iterator[tuple[str, str]]:
@@ -172,9 +185,15 @@ def _outages(file: ours.File, where: str) -> Iterator[scenario.Outage]:
 
 def _objects(file: ours.File, where: str) -> Iterator[tuple[str, int, tuple[str, ...]]]:
     """The urn, the size in bytes and the places of each."""
+    seen: set[str] = set()
     for index, entry in enumerate(file.objects):
         at = f"{where}: objects[{index}]"
         size_bytes = making.amount(entry.size, f"{at}.size")
+        if names.EXTERNAL in entry.at:
+            raise errors.InputError(f"{at}.at", names.EXTERNAL, f"write {names.EXTERNAL}:REGION/ZONE, or a node")
         for number in making.numbers(entry.count):
             urn = making.urn(making.numbered(entry.urn, number), f"{at}.urn")
+            if urn in seen:
+                raise errors.InputError(f"{at}.urn", urn, 'another object has this urn; keep one, or write "{n}" in it')
+            seen.add(urn)
             yield urn, size_bytes, tuple(making.numbered(place, number) for place in entry.at)

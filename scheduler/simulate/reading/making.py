@@ -16,6 +16,10 @@ from scheduler.api import core, crd, names, units, urns
 STORE: Final = "store"
 EVERY_BUCKET: Final = "*"  # stands for all that a scenario names, until it is put together
 
+MAX_NODES: Final = 20_000
+MAX_PODS: Final = 500_000
+MAX_WAITS: Final = 3_000_000  # of one pod for one other, some 150 bytes each
+
 _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 _NAME_RULE: Final = "not a name; write lower-case letters, digits, hyphens and dots, such as edge-1"
 

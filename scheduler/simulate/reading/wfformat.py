@@ -136,18 +136,17 @@ class _Names:
 
     def __init__(self) -> None:
         self._given: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._taken: dict[str, int] = {}  # the number that was tried last for more of the same
 
     def of(self, text: str, plain: str) -> str:
         """The one of ``text``, which is like ``plain``."""
         if text not in self._given:
-            number = 1
             name = plain
             while name in self._taken:
-                number += 1
-                name = f"{plain}-{number}"
+                self._taken[plain] += 1
+                name = f"{plain}-{self._taken[plain]}"
             self._given[text] = name
-            self._taken.add(name)
+            self._taken[name] = 1
         return self._given[text]
 
 

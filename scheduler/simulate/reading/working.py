@@ -32,6 +32,7 @@ def works(entries: Sequence[ours.Pod], sizes: Mapping[str, int], where: str) -> 
     written = dict(_written(entries, where))
     known = dict(sizes) | written
     named = _named(entries)
+    waits = 0
     for index, entry in enumerate(entries):
         at = f"{where}: pods[{index}]"
         template = _template(entry, at)
@@ -40,6 +41,11 @@ def works(entries: Sequence[ours.Pod], sizes: Mapping[str, int], where: str) -> 
         declares_s = works_s if entry.declares is None else making.seconds(entry.declares, f"{at}.declares")
         for place, number in enumerate(making.numbers(entry.count)):
             name = making.numbered_name(entry.name, number, f"{at}.name")
+            after = _after(entry, number, named)
+            waits += len(after)
+            if waits > making.MAX_WAITS:
+                most = f"so many waits of one pod for one other, and more; write at most {making.MAX_WAITS}"
+                raise errors.InputError(f"{at}.after", waits, most)
             yield scenario.Work(
                 pod=making.pod(
                     name,
@@ -52,7 +58,7 @@ def works(entries: Sequence[ours.Pod], sizes: Mapping[str, int], where: str) -> 
                     spec=template,
                 ),
                 arrives_s=arrivals_s[place],
-                after=_after(entry, number, named),
+                after=after,
                 works_s=works_s,
             )
 

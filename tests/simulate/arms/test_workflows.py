@@ -47,6 +47,23 @@ def test_who_waits_for_each_other_is_named() -> None:
         graph.of(feeding.world(TWO, works=works))
 
 
+def test_who_can_only_read_what_was_there_before_waits_for_nobody() -> None:
+    works = [
+        work("first", inputs=["data/k,5"], outputs=["data/k,5"]),
+        work("next", after=("first",), inputs=["data/k,5"], outputs=["data/k,5"]),
+        work("here", inputs=["data/there,5"], outputs=["data/here,5"]),
+        work("there", inputs=["data/here,5"], outputs=["data/there,5"]),
+    ]
+    found = graph.of(feeding.world(TWO, works=works))
+    named = [each.pod.metadata.name for each in found.works]
+    assert [[named[each] for each in found.before[named.index(one.pod.metadata.name)]] for one in works] == [
+        [],
+        ["first"],
+        [],
+        ["here"],
+    ]
+
+
 # ------------------------------------------------------------------------------------------------------------- heft
 
 

@@ -120,6 +120,43 @@ def test_settings_stand_in_one_file_only(tmp_path: Path) -> None:
             id="link",
         ),
         pytest.param(
+            {"nodes": [NODE], "links": [{"between": ["n", "n"], "mbitPerSecond": 1}]}, "both ends are one", id="one end"
+        ),
+        pytest.param(
+            {
+                "nodes": [NODE, {"name": "m"}],
+                "links": [{"between": [*ends], "mbitPerSecond": 1} for ends in ("nm", "mn")],
+            },
+            'links[1].between: "m, n": another link says it; keep one',
+            id="two links",
+        ),
+        pytest.param(
+            {
+                "nodes": [{"name": name, "region": f"r{name}", "zone": "z"} for name in "nm"],
+                "links": [{"between": ["n", "z"], "mbitPerSecond": 1}],
+            },
+            "zones of several regions are called so; write REGION/ZONE",
+            id="two zones",
+        ),
+        pytest.param(
+            {
+                "nodes": [{"name": "n"}, {"name": "m", "zone": "n"}],
+                "links": [{"between": ["n", "m"], "mbitPerSecond": 1}],
+            },
+            'links[0].between: "n": a node is called so, and a zone with others',
+            id="node and zone",
+        ),
+        pytest.param(
+            {"nodes": [NODE], "objects": [{"urn": "data/x", "count": 2, "size": 1}]},
+            'objects[0].urn: "data/x": another object has this urn',
+            id="two objects",
+        ),
+        pytest.param(
+            {"nodes": [NODE], "objects": [{"urn": "data/x", "size": 1, "at": ["external"]}]},
+            "write external:REGION/ZONE",
+            id="outside",
+        ),
+        pytest.param(
             {"nodes": [NODE], "objects": [{"urn": "data/x", "size": 1, "at": ["m"]}]},
             'objects: data/x: "m": no such node; name one of the nodes',
             id="object",
@@ -141,9 +178,14 @@ def test_settings_stand_in_one_file_only(tmp_path: Path) -> None:
             id="after nobody",
         ),
         pytest.param(
-            {"nodes": [NODE], "pods": [{"name": "p", "after": ["q"]}, {"name": "q", "after": ["p"]}]},
-            'default/p: after: "": comes after itself; break the circle',
+            {"nodes": [NODE], "pods": [{"name": f"{a}", "after": [b]} for a, b in ("aq", "qp", "pr", "rq")]},
+            'default/q: after: "default/q after default/p after default/r after default/q": comes after itself',
             id="circle",
+        ),
+        pytest.param(
+            {"nodes": [NODE], "pods": [{"name": "p", "count": 3000, "after": ["q"]}, {"name": "q", "count": 3000}]},
+            'pods[0].after: "3003000": so many waits',
+            id="many waits",
         ),
         pytest.param({"nodes": [NODE], "pods": [{"name": "p", "node": "m"}]}, 'pod that runs: "m"', id="runs nowhere"),
         pytest.param({"nodes": [NODE], "pods": [{"name": "p", "works": "soon"}]}, "pods[0].works", id="duration"),
