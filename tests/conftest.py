@@ -1,9 +1,9 @@
 """What every test shares: hypothesis profiles, a seed that is always printed, real control planes.
 
 Hypothesis draws the same examples on every run, so that none passes or fails by luck: the header names the seed, which
-`--hypothesis-seed=N` sets. HYPOTHESIS_PROFILE chooses a profile: `dev` (default), `ci` (more examples; chosen by itself
-where CI is set), `explore` (ten times as many, fresh on every run; `make explore`). What a run printed repeats a
-failure: the seed, and the failing example's own blob.
+`--hypothesis-seed=N` sets. HYPOTHESIS_PROFILE chooses a profile: `dev` (default, and CI's) or `explore` (ten times as
+many and more, fresh on every run; `make explore`). What a run printed repeats a failure: the seed, and the failing
+example's own blob.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ pytest_plugins = ["tests.clusterfixture"]
 
 # Examples are never timed, nor is how they are drawn: a slow example on a busy machine is no defect.
 untimed = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True)
-hypothesis.settings.register_profile("dev", untimed, max_examples=100)
-hypothesis.settings.register_profile("ci", untimed, max_examples=200, derandomize=False)  # as the seed does that
+hypothesis.settings.register_profile("dev", untimed, max_examples=100, derandomize=False)  # as the seed does that
 hypothesis.settings.register_profile("explore", untimed, max_examples=1000, derandomize=False)
 hypothesis.settings.load_profile(exploring.PROFILE)
 

@@ -170,7 +170,7 @@ def test_the_memory_that_hostile_stores_are_held_to_is_what_the_manifest_request
 @pytest.mark.slow
 def test_3_4_a_hostile_store_neither_crashes_nor_fills_the_daemon(capsys: pytest.CaptureFixture[str]) -> None:
     """The same at length, and with the loop's stalls printed, is ``make hostile``; it fails for defects and memory."""
-    command = [sys.executable, "-m", "tests.daemon.hostile", "--answers", "500", "--notices", "1000", "--seed", "7"]
+    command = [sys.executable, "-m", "tests.daemon.hostile", "--answers", "200", "--notices", "400", "--seed", "7"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     with capsys.disabled():
         print(f"\n{done.stdout}")  # noqa: T201 - the figures are the point

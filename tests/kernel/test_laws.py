@@ -18,14 +18,15 @@ from scheduler.api import core, podgroups, verdicts
 from scheduler.engine import decide
 from scheduler.kernel import commands, events, kernel, places, recording, validation
 from scheduler.plugins import request
+from tests import exploring
 from tests.kernel import running
 from tests.kernel.running import capability, node, pod
 
 Verdict = verdicts.Verdict
 Place = places.Place
 
-# A thousand in CI; a sequence takes 20 ms.
-SEQUENCES = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples)
+# A sequence takes 20 ms.
+SEQUENCES = hypothesis.settings(max_examples=exploring.examples(500))
 
 SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that bindings are in each other's way
 
