@@ -22,7 +22,7 @@ from scheduler.state import (
     nodes,
     nominated,
     pipelines,
-    priorities,
+    placed,
     replicas,
     selecting,
     snapshot,
@@ -81,15 +81,14 @@ class Cluster:
         self.replicas = replicas.ReplicaTable(home_namespace, self.witnesses)
         self._nodes = nodes.NodeTable(prior, self.replicas, self.changes, capacity)
         self._index_of = self._nodes.index_of
-        self._usage = self._nodes.usage
         self.storage = storage.Storage(self.changes, self._index_of)
         self.claims = store.Claims(self.changes, self._index_of)
-        self._placed: dict[str, snapshot.Placed] = {}  # by pod uid
-        self._on_node: dict[str, dict[str, snapshot.Placed]] = {}  # node name, known or not -> uid, by arrival
         self._nominated = nominated.NominatedPods(self.changes, self._index_of)
         self._neighbours = neighbours.Neighbours(self._nodes.labels, self.changes)
+        self._placed = placed.PlacedPods(
+            self.changes, self._index_of, self._nodes.usage, self._neighbours, self.storage.use
+        )
         self._selectors = selecting.SelectorTable()
-        self._priorities = priorities.PriorityTable()
         self._last: snapshot.Snapshot | None = None
         self.budgets = budgets.Budgets()
         self.traffic = traffic.Traffic()
@@ -110,26 +109,21 @@ class Cluster:
             InputError: a quantity of it cannot be read; nothing is changed then.
         """
         name = node.metadata.name
-        here = list(self._on_node.get(name, {}).values())
         index = self._index_of.get(name)
         if index is None:
             self._nodes.apply(node)
-            for placed in here:
-                placed.index = self._index_of[name]
-                self._usage.add(placed.index, placed.asked, placed.ports, 1)
-                self._priorities.step(placed.index, placed.pod.spec.priority, 1)
-                placed.company = self._neighbours.enter(placed.pod, placed.index)
-                self.storage.use.step(placed.pod, placed.index, 1)
-        elif here and self._nodes.labels.of(index) != node.metadata.labels:
-            self._relabel(node, index, here)
+            self._placed.node_came(name)
+        elif name in self._placed.on_node and self._nodes.labels.of(index) != node.metadata.labels:
+            self._relabel(node, index)
         else:
             self._nodes.apply(node)
 
-    def _relabel(self, node: core.Node, index: int, here: list[snapshot.Placed]) -> None:
+    def _relabel(self, node: core.Node, index: int) -> None:
         """Take in a node whose pods come into other domains."""
         before, after = self._nodes.labels.of(index), node.metadata.labels
         keys = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-        companies = [placed.company for placed in here if placed.company is not None]
+        here = self._placed.on_node[node.metadata.name].values()
+        companies = [one.company for one in here if one.company is not None]
         self._neighbours.move(companies, index, keys, -1)
         try:
             self._nodes.apply(node)
@@ -143,19 +137,10 @@ class Cluster:
         index = self._index_of.get(name)
         if index is None:
             return []
-        here = list(self._on_node.get(name, {}).values())
-        for placed in here:
-            self._usage.add(index, placed.asked, placed.ports, -1)
-            self._priorities.step(index, placed.pod.spec.priority, -1)
-            if placed.company is not None:
-                self._neighbours.leave(placed.company, index)
-            self.storage.use.step(placed.pod, index, -1)
-            placed.index, placed.company = -1, None
+        pods = self._placed.node_goes(name)
         self.traffic.leave(index)
         self._nodes.remove(name)
-        if here:
-            self.changes.note(changes.ALL, changes.COMPANY)
-        return [placed.pod for placed in here]
+        return pods
 
     def apply_capability(self, capability: crd.NodeCapability) -> bool:
         """Add or replace a NodeCapability; it counts once its node is known.
@@ -216,9 +201,9 @@ class Cluster:
             InputError: a quantity of it cannot be read; the pod is then not counted.
         """
         uid = pod.metadata.uid
-        placed = self._placed.get(uid)
+        before = self._placed.by_uid.get(uid)
         if not pod.spec.node_name or pod.status.phase in _FINISHED:
-            if placed is not None and placed.assumed and pod.status.phase not in _FINISHED:
+            if before is not None and before.assumed and pod.status.phase not in _FINISHED:
                 return  # an older version of a pod whose binding is under way
             if self._nominated.by_uid.get(uid) == pod:
                 return
@@ -226,14 +211,14 @@ class Cluster:
             if pod.status.nominated_node_name and pod.status.phase not in _FINISHED:
                 self._nominated.put(pod)
             return
-        if placed is not None and placed.node == pod.spec.node_name and placed.counts_like(pod):
-            placed.pod, placed.assumed = pod, False
+        if before is not None and before.node == pod.spec.node_name and before.counts_like(pod):
+            before.pod, before.assumed = pod, False
         else:
-            if placed is not None or uid in self._nominated.by_uid:
+            if before is not None or uid in self._nominated.by_uid:
                 self._drop(uid)
-            if placed is not None and placed.node != pod.spec.node_name:
+            if before is not None and before.node != pod.spec.node_name:
                 self.traffic.end(uid)
-            self._place(pod, pod.spec.node_name, demand.of(pod), assumed=False)
+            self._placed.put(pod, pod.spec.node_name, demand.of(pod), assumed=False)
 
     def remove_pod(self, uid: str) -> None:
         """Forget a pod that is gone; an unknown one is no error."""
@@ -252,36 +237,36 @@ class Cluster:
             KeyError: the node is unknown, or the pod is counted already.
         """
         uid = pod.metadata.uid
-        if node not in self._index_of or uid in self._placed:
+        if node not in self._index_of or uid in self._placed.by_uid:
             raise KeyError(f"{pod.key} cannot be assumed on {node!r}")
         self._nominated.drop(uid)
         # A pod that says something of running counts by that too, which its decision did not look at.
         runs = pod.status.container_statuses or pod.status.init_container_statuses or pod.status.resources
-        self._place(pod, node, demand.of(pod) if asked is None or runs else asked, assumed=True)
+        self._placed.put(pod, node, demand.of(pod) if asked is None or runs else asked, assumed=True)
 
     def forget(self, uid: str) -> None:
         """Take back an assumption that did not come true; a pod seen as bound meanwhile stays counted."""
         if self.is_assumed(uid):
-            pod = self._placed[uid].pod
+            pod = self._placed.by_uid[uid].pod
             self.remove_pod(uid)
             if pod.status.nominated_node_name:
                 self._nominated.put(pod)
 
     def is_assumed(self, uid: str) -> bool:
         """Whether a pod is counted only because its binding is under way."""
-        placed = self._placed.get(uid)
-        return placed is not None and placed.assumed
+        found = self._placed.by_uid.get(uid)
+        return found is not None and found.assumed
 
     def is_placed(self, uid: str) -> bool:
         """Whether a pod is counted on a node, assumed or seen."""
-        return uid in self._placed
+        return uid in self._placed.by_uid
 
     # Reading
 
     def counts(self) -> Counts:
         """How much is known."""
-        assumed = sum(placed.assumed for placed in self._placed.values())
-        return Counts(nodes=len(self._index_of), pods=len(self._placed), assumed=assumed)
+        pods = self._placed.by_uid.values()
+        return Counts(nodes=len(self._index_of), pods=len(pods), assumed=sum(one.assumed for one in pods))
 
     def held(self) -> Held:
         """The objects that the state is made of."""
@@ -290,7 +275,7 @@ class Cluster:
             nodes=nodes_held,
             capabilities=capabilities,
             namespaces=self._neighbours.namespaces,
-            placed=list(self._placed.values()),
+            placed=list(self._placed.by_uid.values()),
             nominated=list(self._nominated.by_uid.values()),
             selectors=self._selectors.held(),
         )
@@ -335,9 +320,9 @@ class Cluster:
             selectors=self._selectors,
             nominated_pods=self._nominated.by_uid,
             expected=self._nominated.placed,
-            placed=self._placed,
-            placed_on=self._on_node,
-            priorities=self._priorities,
+            placed=self._placed.by_uid,
+            placed_on=self._placed.on_node,
+            priorities=self._placed.priorities,
             budgets=self.budgets,
             locations=self.replicas,
             witnesses=self.witnesses,
@@ -364,36 +349,6 @@ class Cluster:
             and last.taken.base is of.usage.taken
         )
 
-    def _place(self, pod: core.Pod, node: str, asked: demand.Demand, *, assumed: bool) -> None:
-        placed = snapshot.Placed(pod, node, self._index_of.get(node, -1), asked, demand.host_ports(pod), assumed)
-        uid = pod.metadata.uid
-        self._placed[uid] = placed
-        self._on_node.setdefault(node, {})[uid] = placed
-        if placed.index >= 0:
-            self._count(placed, 1)
-
     def _drop(self, uid: str) -> None:
         self._nominated.drop(uid)
-        placed = self._placed.pop(uid, None)
-        if placed is None:
-            return
-        here = self._on_node[placed.node]
-        del here[uid]
-        if not here:
-            del self._on_node[placed.node]
-        if placed.index >= 0:
-            self._count(placed, -1)
-
-    def _count(self, placed: snapshot.Placed, sign: int) -> None:
-        """Count a pod in (sign 1) or out (sign -1) on the node that it is placed on."""
-        self._usage.add(placed.index, placed.asked, placed.ports, sign)
-        self._priorities.step(placed.index, placed.pod.spec.priority, sign)
-        if placed.company is not None:
-            self._neighbours.leave(placed.company, placed.index)
-            placed.company = None
-        else:
-            placed.company = self._neighbours.enter(placed.pod, placed.index)
-        changed = changes.USE | changes.COMPANY | changes.PORTS if placed.ports else changes.USE | changes.COMPANY
-        if self.storage.use.step(placed.pod, placed.index, sign):
-            changed |= changes.MOUNTS
-        self.changes.note(placed.index, changed)
+        self._placed.drop(uid)
