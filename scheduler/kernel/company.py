@@ -11,14 +11,14 @@ class Company:
     def __init__(self) -> None:
         self._ready, self._crowd = lines.Line(), lines.Line()
 
-    def come(self, entry: waiters.Entry, rank: tuple[float, float]) -> None:
-        """A pod is in its place now, of that rank."""
+    def come(self, entry: waiters.Entry) -> None:
+        """A pod is in its place now."""
         if entry.place is places.Place.CROWDED:
             entry.company = self._crowd if entry.joins else None
         elif entry.place is places.Place.ACTIVE or entry.place is places.Place.ASKED:
             entry.company = self._ready if entry.joins else None
         if entry.company is not None:
-            entry.company.add(entry.uid, rank)
+            entry.company.add(entry.uid, entry.rank)
 
     def leave(self, entry: waiters.Entry) -> None:
         """It is not in that place any more."""

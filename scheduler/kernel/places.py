@@ -1,9 +1,8 @@
-"""Where a pod that waits may be (scheduler.kernel.queue), and what it counts as there."""
+"""Where a pod that waits may be (scheduler.kernel.queue)."""
 
 from __future__ import annotations
 
 import enum
-from typing import Final
 
 
 class Place(enum.Enum):
@@ -34,20 +33,3 @@ AWAKE = (
     Place.ASKED,
     Place.GATHERED,
 )
-
-
-class Room(enum.Enum):
-    """What a pod that waits counts as where there is too little room."""
-
-    GATED = "gated"
-    IDLE = "idle"
-    AWAKE = "awake"
-
-    __hash__ = object.__hash__  # likewise
-
-
-ROOM_OF: Final = {
-    Place.GATED: Room.GATED,
-    Place.UNSCHEDULABLE: Room.IDLE,
-    **dict.fromkeys(AWAKE, Room.AWAKE),
-}

@@ -15,20 +15,18 @@ when it is released, or at the latest after the time given. One whose namespace 
 crowded out until one of them ends. Nobody else waits for either; but before anybody less urgent is decided, it is, and
 then only its binding waits. Who is to be placed together with others is gathered meanwhile (scheduler.kernel.batching).
 
-Gated pods have room of their own, so that they take none of the others'. Where there is no room, who is idle makes way
-before who is not, and the least urgent before the others; what makes way is counted, and found again by the next list.
+Where there is no room (scheduler.kernel.rooms), who makes way is counted, and found again by the next list.
 
 The queue is synchronous, belongs to the loop's thread, and takes its time from the clock that it is given.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from scheduler.api import core
-from scheduler.kernel import company, lines, places, timing, waiters
+from scheduler.kernel import company, crowds, lines, places, rooms, timing, waiters
 
 LIMIT: Final = 100_000  # pods, about 4 kB each
 
@@ -64,7 +62,6 @@ class Queue:
     ) -> None:
         self._clock = clock
         self._left = left
-        self._limit = limit
         self._backoff_initial_s = backoff_initial_s
         self._backoff_max_s = backoff_max_s
         self._entries: dict[str, Entry] = {}
@@ -72,9 +69,8 @@ class Queue:
         self._active, self._backoff = self.lines[Place.ACTIVE], self.lines[Place.BACKOFF]
         timed = (Place.BACKOFF, Place.ERROR_BACKOFF, Place.UNSCHEDULABLE, Place.HELD)
         self._timed = [self.lines[place] for place in timed]  # by when their time comes
-        # Who waits, the least urgent first.
-        self._least: dict[places.Room, lines.Line] = {room: lines.Line() for room in places.Room}
-        self._crowded: dict[str, lines.Line] = {}  # namespace -> who waits for its bindings
+        self._rooms = rooms.Rooms(limit)
+        self._crowds = crowds.Crowds()
         self.company = company.Company()
         self.asleep = waiters.Sleepers()
         self.dropped = 0  # pods that found the queue full, in all
@@ -110,12 +106,14 @@ class Queue:
         if entry is None:
             self._admit(pod)
             return None
-        before, changed = entry.pod, _asks_differently(entry.pod, pod)
+        before, changed = entry.pod, entry.asks_otherwise(pod)
         entry.pod, entry.seen, entry.asked = pod, self._clock(), None
         if entry.place is Place.GATED:
-            if not pod.spec.scheduling_gates and self._has_room(places.Room.AWAKE, pod):
+            if pod.spec.scheduling_gates:
+                return None
+            if self._has_room(pod):
                 self._activate(entry)
-            elif not pod.spec.scheduling_gates:
+            else:
                 self._drop(entry)
         elif changed:
             entry.annotations_reported = entry.is_gathered = False
@@ -190,7 +188,7 @@ class Queue:
 
     def overtaken(self, entry: Entry) -> Entry:
         """Who is to be decided when it is a pod's turn: the first of a crowd that is more urgent; then it waits on."""
-        head = self.lines[Place.CROWDED].head() if self._crowded else None
+        head = self.lines[Place.CROWDED].head() if self.lines[Place.CROWDED] else None
         if head is None or -head[0][0] <= entry.pod.spec.priority:
             return entry
         self.rouse(entry)
@@ -248,20 +246,17 @@ class Queue:
     def crowd_out(self, entry: Entry) -> None:
         """Not yet: its namespace has its share of bindings under way."""
         if entry.place is not Place.GONE:
-            key = _rank(entry)
-            self._move(entry, Place.CROWDED, *key)
-            self._crowded.setdefault(entry.namespace, lines.Line()).add(entry.uid, key)
+            self._move(entry, Place.CROWDED, *entry.rank)
 
     def crowded(self) -> list[str]:
         """The namespaces whose pods wait for their own bindings."""
-        return list(self._crowded)
+        return self._crowds.namespaces()
 
     def readmit(self, namespace: str) -> None:
         """The first of a crowded namespace's pods has its turn again."""
-        head = self._crowded[namespace].head()
-        if head is not None:
-            entry = self._entries[head[1]]
-            self._activate(entry)
+        uid = self._crowds.first(namespace)
+        if uid is not None:
+            self._activate(self._entries[uid])
 
     def take(self, entry: Entry) -> None:
         """A pod is tried out of its turn."""
@@ -299,33 +294,26 @@ class Queue:
     # ------------------------------------------------------------------------------------------------------- inside
 
     def _admit(self, pod: core.Pod) -> None:
-        is_gated = bool(pod.spec.scheduling_gates)
-        if not self._has_room(places.Room.GATED if is_gated else places.Room.AWAKE, pod):
+        if not self._has_room(pod):
             self._count_drop()
             return
         now = self._clock()
         entry = Entry(pod=pod, arrived=now, seen=now, queued=now)
         self._entries[entry.uid] = entry
-        if is_gated:
+        if pod.spec.scheduling_gates:
             self._move(entry, Place.GATED)
         else:
             self._activate(entry)
 
-    def _has_room(self, room: places.Room, pod: core.Pod) -> bool:
-        """Whether another one may wait; if there is none, who is idle or less urgent makes way."""
-        gated, idle, awake = (self._least[one] for one in (places.Room.GATED, places.Room.IDLE, places.Room.AWAKE))
-        if room is places.Room.GATED:
-            taken, head = len(gated), gated.head()
-        else:
-            taken, head = len(idle) + len(awake), idle.head() or awake.head()
-        if taken < self._limit:
+    def _has_room(self, pod: core.Pod) -> bool:
+        """Whether another one may wait; if there is no room, one that is to make way is dropped."""
+        gated = bool(pod.spec.scheduling_gates)
+        if not self._rooms.is_full(gated=gated):
             return True
-        if head is None:
+        uid = self._rooms.first_out(pod.spec.priority, gated=gated)
+        if uid is None:
             return False
-        victim = self._entries[head[1]]
-        if victim.place is not Place.UNSCHEDULABLE and victim.pod.spec.priority >= pod.spec.priority:
-            return False
-        self._drop(victim)
+        self._drop(self._entries[uid])
         return True
 
     def _drop(self, entry: Entry) -> None:
@@ -337,7 +325,7 @@ class Queue:
         self.overflowed = True
 
     def _activate(self, entry: Entry) -> None:
-        self._move(entry, Place.ACTIVE, *_rank(entry))
+        self._move(entry, Place.ACTIVE, *entry.rank)
 
     def _start_backoff(self, entry: Entry, failures: int) -> None:
         entry.queued = self._clock()
@@ -355,38 +343,15 @@ class Queue:
             self._leave(entry)
         entry.place = place
         self.lines[place].add(entry.uid, key)
-        self.company.come(entry, _rank(entry))
-        room = places.ROOM_OF.get(place)
-        if room is not None:
-            self._least[room].add(entry.uid, (entry.pod.spec.priority, -entry.queued))
+        self.company.come(entry)
+        self._crowds.come(entry)
+        self._rooms.come(entry)
 
     def _leave(self, entry: Entry) -> None:
-        uid = entry.uid
-        self.lines[entry.place].discard(uid)
+        self.lines[entry.place].discard(entry.uid)
         self.company.leave(entry)
-        room = places.ROOM_OF.get(entry.place)
-        if room is not None:
-            self._least[room].discard(uid)
-        if entry.place is Place.CROWDED:
-            line = self._crowded[entry.namespace]
-            line.discard(uid)
-            if not line:
-                del self._crowded[entry.namespace]
+        self._crowds.leave(entry)
+        self._rooms.leave(entry)
         if entry.refused_by:
             self.asleep.discard(entry)
             entry.is_preempting = entry.is_roused = False
-
-
-def _rank(entry: Entry) -> tuple[float, float]:
-    """By priority, then by who came first; who has been gathered had its turn before all others."""
-    return -entry.pod.spec.priority, -math.inf if entry.is_gathered else entry.queued
-
-
-def _asks_differently(old: core.Pod, new: core.Pod) -> bool:
-    """Whether an update may change the decision; what else stands in the status and the metadata does not."""
-    return (
-        old.spec != new.spec
-        or old.status.resource_claim_statuses != new.status.resource_claim_statuses
-        or old.metadata.labels != new.metadata.labels
-        or old.metadata.annotations != new.metadata.annotations
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Hashable, Mapping
 from typing import Final
@@ -49,6 +50,21 @@ class Entry:
     @property
     def namespace(self) -> str:
         return self.pod.metadata.namespace
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """By priority, then by who came first; who has been gathered had its turn before all others."""
+        return -self.pod.spec.priority, -math.inf if self.is_gathered else self.queued
+
+    def asks_otherwise(self, new: core.Pod) -> bool:
+        """Whether its new version may be decided otherwise: what else stands in status and metadata does not count."""
+        old = self.pod
+        return (
+            old.spec != new.spec
+            or old.status.resource_claim_statuses != new.status.resource_claim_statuses
+            or old.metadata.labels != new.metadata.labels
+            or old.metadata.annotations != new.metadata.annotations
+        )
 
     def take_share(self) -> joint.Share | None:
         """Its part in a plan, if it has one; nothing is kept for it any more."""
