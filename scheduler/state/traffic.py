@@ -30,9 +30,11 @@ _FIRST_ROWS: Final = 16
 _VIA: Final = 3  # passages that a flow goes over at most
 _MOMENTS: Final = 16
 _NOWHERE: Final = 0  # the number that stands where there is no passage
+NO_SLOT: Final = 1 << 31  # stands for what is no node where slots are asked for
 
 Floats = NDArray[np.float64]
-Numbers = NDArray[np.int32]
+Numbers = NDArray[np.intp]
+Slots = NDArray[np.intp]
 End = int | sites.Site
 """A node's slot, or a place outside the cluster."""
 
@@ -46,6 +48,9 @@ class Kind(enum.IntEnum):
     LINK = 4  # from one site to another
 
     __hash__ = int.__hash__  # that of an enum takes longer than all else of a look-up
+
+
+_OF_NODES: Final = (Kind.STORE, Kind.OUT, Kind.IN)
 
 
 class Passage(NamedTuple):
@@ -88,36 +93,61 @@ def link(source: sites.Site, target: sites.Site) -> Passage | None:
 
 
 class Moment:
-    """The flows that are under way at a moment. Valid until the traffic changes.
+    """The flows that are under way at a moment. Valid until the traffic changes, but for flows that begin.
 
     Attributes:
-        rates: [passages] bytes per second.
         is_calm: Whether there are none.
     """
 
     def __init__(self, of: Traffic, now_s: float) -> None:
-        sizes, begins, ends = of.spans
-        left = sizes * ((ends - now_s) / (ends - begins))
-        left[(begins > now_s) | (ends <= now_s)] = 0.0
-        there = left.nonzero()[0]
-        self.is_calm = not len(there)
-        self.rates = of.rates
+        self.is_calm = True
         self._of = of
-        self._left: Floats = np.minimum(left, sizes)[there]
-        self._via = of.via[there].ravel().astype(np.intp)
-        self._nodes: dict[Kind, tuple[Numbers, Numbers]] = {}
+        self._now_s = now_s
+        self._left: Floats = np.zeros(0)  # by flow, 0 for those that are not under way
+        self.take_in()
+
+    def take_in(self) -> None:
+        """Reckon with flows that were begun since: they come behind all others."""
+        known = len(self._left)
+        if known == len(self._of):
+            return
+        sizes, begins, ends = self._of.spans[:, known:]
+        now_s = self._now_s
+        left = sizes * ((ends - now_s) / (ends - begins))
+        there = (begins <= now_s) & (ends > now_s)
+        left[~there] = 0.0
+        self.is_calm &= not there.any()
+        left = np.minimum(left, sizes)
+        self._left = np.concatenate((self._left, left)) if known else left
 
     @property
     def left_bytes(self) -> float:
         """What all of them have still to move."""
         return float(self._left.sum())
 
+    @property
+    def rates(self) -> Floats:
+        """[passages] bytes per second."""
+        return self._of.rates
+
     def shared_bytes(self, size_bytes: int) -> Floats:
         """[passages] what a transfer of that size has to share each with."""
-        beside = np.minimum(self._left, size_bytes).repeat(_VIA)
-        found = np.asarray(np.bincount(self._via, beside, len(self.rates)), np.float64)
-        found[_NOWHERE] = 0.0
-        return found
+        only: Floats = self.shared(np.array((size_bytes,), np.float64))[0]
+        return only
+
+    def shared(self, sizes: Floats) -> Floats:
+        """[sizes, passages] what a transfer of each size has to share each with."""
+        passages = len(self.rates)
+        via = self._of.via.ravel()
+        if len(sizes) == 1:
+            found = np.bincount(via, np.minimum(self._left, sizes).repeat(_VIA), passages)
+        else:
+            beside = np.minimum(self._left, sizes[:, np.newaxis]).repeat(_VIA, axis=1).ravel()
+            apart = (via + passages * np.arange(len(sizes))[:, np.newaxis]).ravel()
+            found = np.bincount(apart, beside, passages * len(sizes))
+        shared = np.asarray(found, np.float64).reshape(len(sizes), passages)  # no flow at all: bincount gives integers
+        shared[:, _NOWHERE] = 0.0
+        return shared
 
     def number(self, passage: Passage) -> int:
         """That of a passage in all that is by passage."""
@@ -128,14 +158,12 @@ class Moment:
         return self._of.links(end, between, outward=outward)
 
     def nodes(self, kind: Kind) -> tuple[Numbers, Numbers]:
-        """The slots whose passage of that kind somebody uses now, and the numbers of these."""
-        found = self._nodes.get(kind)
-        if found is None:
-            used = np.zeros(len(self.rates), np.bool_)
-            used[self._via] = True
-            numbers = (used & (self._of.kinds == kind)).nonzero()[0].astype(np.int32)
-            found = self._nodes[kind] = self._of.slots[numbers], numbers
-        return found
+        """The slots whose passage of that kind some flow goes over, and the numbers of these."""
+        return self._of.nodes(kind)
+
+    def at_nodes(self, kind: Kind, slots: Slots) -> Numbers:
+        """The numbers of that kind's passages of some slots; ``NO_SLOT`` has none."""
+        return self._of.at_nodes(kind).take(slots, mode="clip")
 
 
 class Traffic:
@@ -144,20 +172,18 @@ class Traffic:
     Attributes:
         fetched: What nodes have of it, or are getting, that keep what is fetched.
         numbers: Of the passages that some flow goes over.
-        kinds, slots, rates: [passages] by number; the slot is -1 for a link.
+        rates: [passages] by number, bytes per second.
     """
 
     def __init__(self) -> None:
         self.fetched = fetched.Fetched()
         self.numbers: dict[Passage, int] = {}
-        self.kinds = np.zeros(1, np.int8)
-        self.slots = np.full(1, -1, np.int32)
         self.rates = np.full(1, math.inf)
         self._uses = [0]
         self._unused: list[int] = []
         self._passages: list[Passage | None] = [None]
         self._rows = np.zeros((3, _FIRST_ROWS))
-        self._via = np.zeros((_FIRST_ROWS, _VIA), np.int32)
+        self._via = np.zeros((_FIRST_ROWS, _VIA), np.intp)
         self._owners: list[str] = []  # by row, uids of pods
         self._rows_of: dict[str, set[int]] = {}
         self._first_end_s = math.inf
@@ -165,6 +191,8 @@ class Traffic:
         self._moments: dict[float, Moment] = {}
         self._links: dict[tuple[sites.Site, bool], Numbers] = {}
         self._links_between = -1  # the sites as of which they are numbered
+        self._at_nodes = {kind: np.zeros(2, np.intp) for kind in _OF_NODES}  # by slot; the last one is none's
+        self._nodes: dict[Kind, tuple[Slots, Numbers]] = {}
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -202,7 +230,6 @@ class Traffic:
             self._owners.append(uid)
             self._rows_of.setdefault(uid, set()).add(row)
             self._first_end_s = min(self._first_end_s, flow.ends_s)
-            self._changed()
 
     def end(self, uid: str) -> None:
         """A pod moves nothing any more; one that moved nothing is no error."""
@@ -234,6 +261,8 @@ class Traffic:
             if len(self._moments) >= _MOMENTS:
                 self._moments.clear()
             found = self._moments[now_s] = Moment(self, now_s)
+        else:
+            found.take_in()
         return found
 
     def links(self, end: sites.Site, between: network.Network, *, outward: bool) -> Numbers:
@@ -245,8 +274,21 @@ class Traffic:
         if found is None:
             pairs = [link(end, other) if outward else link(other, end) for other in between.sites]
             numbers = [self.numbers.get(one, _NOWHERE) if one is not None else _NOWHERE for one in pairs]
-            found = self._links[end, outward] = np.array(numbers, np.int32)
+            found = self._links[end, outward] = np.array(numbers, np.intp)
         return found
+
+    def nodes(self, kind: Kind) -> tuple[Slots, Numbers]:
+        """See ``Moment.nodes``."""
+        found = self._nodes.get(kind)
+        if found is None:
+            numbers = self._at_nodes[kind]
+            slots = numbers.nonzero()[0]
+            found = self._nodes[kind] = slots, numbers[slots]
+        return found
+
+    def at_nodes(self, kind: Kind) -> Numbers:
+        """[slots and more] the numbers of that kind's passages; the last one stands for no node, and all beyond it."""
+        return self._at_nodes[kind]
 
     def movers(self) -> AbstractSet[str]:
         """The pods that have any, by uid."""
@@ -270,13 +312,11 @@ class Traffic:
             if number == len(self._uses):
                 self._uses.append(0)
                 self._passages.append(None)
-                if number == len(self.kinds):
+                if number == len(self.rates):
                     self._room(2 * number)
             self.numbers[passage] = number
             self._passages[number] = passage
-            self.kinds[number] = passage.kind
-            self.slots[number] = passage.at if isinstance(passage.at, int) else -1
-            self._renumber(passage)
+            self._renumber(passage, number)
         self._uses[number] += 1
         self.rates[number] = rate
         return number
@@ -288,19 +328,26 @@ class Traffic:
             return
         del self.numbers[passage]
         self._passages[number] = None
-        self.kinds[number], self.slots[number], self.rates[number] = 0, -1, math.inf
+        self.rates[number] = math.inf
         self._unused.append(number)
-        self._renumber(passage)
+        self._renumber(passage, _NOWHERE)
         if not self.numbers:
             self._uses, self._passages = [0], [None]
             self._unused.clear()
             self._room(1)
 
-    def _renumber(self, passage: Passage) -> None:
-        """Look a link up anew in what is kept of both its ends."""
-        if isinstance(passage.at, sites.Site) and passage.to is not None:
-            self._links.pop((passage.at, True), None)
-            self._links.pop((passage.to, False), None)
+    def _renumber(self, passage: Passage, number: int) -> None:
+        """Keep the number of a node's passage by its slot; of a link, look it up anew from both its ends."""
+        kind, at, to = passage
+        if isinstance(at, int):
+            numbers = self._at_nodes[kind]
+            if at >= len(numbers) - 1:
+                numbers = self._at_nodes[kind] = np.pad(numbers, (0, at + 1))
+            numbers[at] = number
+            self._nodes.pop(kind, None)
+        elif to is not None:
+            self._links.pop((at, True), None)
+            self._links.pop((to, False), None)
 
     def _remove_all(self, over: NDArray[np.bool_]) -> None:
         for row in over.nonzero()[0][::-1].tolist():
@@ -323,20 +370,15 @@ class Traffic:
             self._rows_of[moved].add(row)
         if _FIRST_ROWS <= len(self._owners) * 4 <= len(self._via):
             self._resize(len(self._via) // 2)
-        self._changed()
-
-    def _changed(self) -> None:
         self._moments.clear()
 
     def _resize(self, rows: int) -> None:
         kept = min(rows, len(self._via))
-        spans, via = np.zeros((3, rows)), np.zeros((rows, _VIA), np.int32)
+        spans, via = np.zeros((3, rows)), np.zeros((rows, _VIA), np.intp)
         spans[:, :kept], via[:kept] = self._rows[:, :kept], self._via[:kept]
         self._rows, self._via = spans, via
 
     def _room(self, passages: int) -> None:
         """Have room for so many passages."""
-        more = max(passages - len(self.kinds), 0)
-        self.kinds = np.pad(self.kinds[:passages], (0, more))
-        self.slots = np.pad(self.slots[:passages], (0, more), constant_values=-1)
+        more = max(passages - len(self.rates), 0)
         self.rates = np.pad(self.rates[:passages], (0, more), constant_values=math.inf)

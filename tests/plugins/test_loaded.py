@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scheduler import config
 from scheduler.api import core, crd
 from scheduler.plugins import request
-from scheduler.plugins.data import cost, flows, moves, spread
+from scheduler.plugins.data import cost, flows, moves, several, spread
 from scheduler.state import cluster, snapshot, traffic
 from tests import exploring
 from tests.plugins import test_data as worlds
@@ -234,8 +234,22 @@ def one(view: snapshot.Snapshot, found: cost.DataCost, move: moves.Move, end: sp
     known=st.lists(st.sampled_from(worlds.OBJECTS_SEEN), min_size=2, max_size=4),
     placed=st.lists(st.tuples(st.sampled_from(worlds.PODS), st.sampled_from(worlds.NODES)), min_size=1, max_size=8),
     later_s=st.sampled_from([0.0, 0.05, 1.0, 20.0]),
+    most_ends=st.sampled_from([0, 1, several.MOST_ENDS]),
 )
 def test_rows_are_what_each_node_alone_would_have_and_more_traffic_is_never_faster(
+    made: tuple[core.Node, ...],
+    serving: tuple[crd.NodeCapability, ...],
+    known: list[crd.DataObject],
+    placed: list[tuple[request.PodRequest, str]],
+    later_s: float,
+    most_ends: int,
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(several, "MOST_ENDS", most_ends)  # all transfers at once, none of them, or some
+        check_rows(made, serving, known, placed, later_s)
+
+
+def check_rows(
     made: tuple[core.Node, ...],
     serving: tuple[crd.NodeCapability, ...],
     known: list[crd.DataObject],

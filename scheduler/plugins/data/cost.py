@@ -11,7 +11,7 @@ What is under way is not kept with it: where anything is, its seconds are worked
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,8 +19,8 @@ import numpy as np
 from scheduler import config
 from scheduler.plugins import request
 from scheduler.plugins.common import lately
-from scheduler.plugins.data import moves, pulls, spread, wanted
-from scheduler.state import changes, replicas, snapshot
+from scheduler.plugins.data import moves, pulls, several, spread, wanted
+from scheduler.state import changes, replicas, snapshot, traffic
 
 # Enough for some 10,000 transfers, and as many pods' and ends, of a cluster with a hundred sites.
 _KEPT_BYTES: Final = 16 << 20
@@ -77,12 +77,26 @@ class DataCost(NamedTuple):
             return weight * self.seconds / tau_s
         if self.total is None:
             return np.zeros(len(self.site_of))
-        by_site, apart = self.total
-        scaled = {slot: weight * seconds / tau_s for slot, seconds in apart.items()}
-        return spread.over(spread.Spread(weight * by_site / tau_s, scaled), self.site_of)
+        return spread.over(spread.scaled(self.total, weight, tau_s), self.site_of)
 
 
 Entries = tuple[replicas.Entry | None, ...]
+
+
+class _Known(NamedTuple):
+    """A pod's transfers as if nobody else moved anything; by direction what is known of their ends, once it was used.
+
+    Those are added up once that was used.
+    """
+
+    entries: Entries
+    found: DataCost
+    ends: dict[bool, several.Ends | None]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, about."""
+        return _size_bytes(self.found.total) + sum([one.size_bytes for one in self.ends.values() if one is not None])
 
 
 class Kept:
@@ -98,7 +112,7 @@ class Kept:
         self._seq = 0  # of the log, up to which what is kept is true
         self._ways: lately.Lately[spread.Way] = lately.Lately(_KEPT_BYTES)
         self._moves: lately.Lately[tuple[replicas.Entry, moves.Move]] = lately.Lately(_KEPT_BYTES)
-        self._costs: lately.Lately[tuple[Entries, DataCost]] = lately.Lately(_KEPT_BYTES)
+        self._costs: lately.Lately[_Known] = lately.Lately(_KEPT_BYTES)
         self._without: tuple[snapshot.Snapshot | None, DataCost] = None, _nothing(np.zeros(0, np.int32))
 
     def cost(self, view: snapshot.Snapshot, pod: request.PodRequest, *, is_rough: bool = False) -> DataCost:
@@ -116,16 +130,18 @@ class Kept:
             ]
         )
         key = namespace, pod.transfers
-        before = self._costs.get(key)
-        found = before[1] if before is not None and before[0] == entries else None
-        is_known = found is not None
-        if found is None:
-            found = self._cost(view, namespace, pod.transfers, entries)
-        moved = found.moves if is_rough or view.traffic.is_calm else self._beside(view, pod, found)
+        known, size_bytes = self._costs.get(key), 0
+        if known is None or known.entries != entries:
+            known = _Known(entries, self._cost(view, namespace, pod.transfers, entries), {})
+        else:
+            size_bytes = known.size_bytes
+        found = known.found
+        moved = found.moves if is_rough or view.traffic.is_calm else self._beside(view, pod, known)
         if moved is found.moves and moved and found.total is None:
-            found, is_known = _added_up(found), False
-        if not is_known:
-            self._costs.put(key, (entries, found), _size_bytes(found.total))
+            found = _added_up(found)
+            known = known._replace(found=found)
+        if known.size_bytes != size_bytes:
+            self._costs.put(key, known, known.size_bytes)
         if moved is not found.moves:
             found = _added_up(found._replace(moves=moved))
         if not (self._pulls and view.images):
@@ -179,22 +195,28 @@ class Kept:
             self._ways.put((end, outward), way, _OBJECT_BYTES + _CELL_BYTES * len(way.apart))
         return way
 
-    def _beside(self, view: snapshot.Snapshot, pod: request.PodRequest, found: DataCost) -> tuple[moves.Move, ...]:
+    def _beside(self, view: snapshot.Snapshot, pod: request.PodRequest, known: _Known) -> tuple[moves.Move, ...]:
         """The same transfers beside those that are under way when each begins: inputs now, outputs after processing."""
-        namespace, fetched = pod.pod.metadata.namespace, view.traffic.fetched
-        now = view.traffic.at(view.now_s)
+        found, namespace, fetched = known.found, pod.pod.metadata.namespace, view.traffic.fetched
+        moved: Sequence[moves.Move] = found.moves
+        for is_output in {one.is_output for one in moved if not one.is_expected}:
+            moment = self._begins(view, pod, found) if is_output else view.traffic.at(view.now_s)
+            if moment is None or moment.is_calm:
+                continue
+            if is_output not in known.ends:
+                known.ends[is_output] = moves.ends(view, moved, is_output=is_output)
+            moved = moves.beside(view, moved, moment, known.ends[is_output], is_output=is_output)
+        if fetched:
+            there = [_NOWHERE if one.is_output or one.is_expected else fetched.at(namespace, one.urn) for one in moved]
+            if any(there):
+                pairs = zip(moved, there, strict=True)
+                moved = [moves.kept(view, one, at_nodes) if at_nodes else one for one, at_nodes in pairs]
+        return tuple(moved)
+
+    def _begins(self, view: snapshot.Snapshot, pod: request.PodRequest, found: DataCost) -> traffic.Moment | None:
+        """What is under way when the outputs begin; None where nobody knows when that is."""
         works_s = found.processing_s or view.durations.learned_s(pod.pod) or 0.0
-        later = view.traffic.at(view.now_s + works_s) if works_s else None
-        moved = tuple(
-            [
-                moves.beside(view, one, later, _NOWHERE)
-                if one.is_output
-                else moves.beside(view, one, now, fetched.at(namespace, one.urn))
-                for one in found.moves
-            ]
-        )
-        changed = any(before is not after for before, after in zip(found.moves, moved, strict=True))
-        return moved if changed else found.moves
+        return view.traffic.at(view.now_s + works_s) if works_s else None
 
     def _catch_up(self, view: snapshot.Snapshot) -> None:
         """Forget what is not true any more."""

@@ -13,6 +13,7 @@ whose way somebody uses are looked at apart, and told apart where that makes a d
 from __future__ import annotations
 
 import collections
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -21,9 +22,9 @@ import numpy as np
 from scheduler.plugins.data import spread
 from scheduler.state import network, sites, snapshot, traffic
 
-_FEW: Final = 8
+_seconds: Final = operator.itemgetter(1)
 # Of a node at the other end of an input, and of an output; and of the end itself.
-_WAYS = {False: (traffic.Kind.IN, traffic.Kind.OUT), True: (traffic.Kind.OUT, traffic.Kind.IN)}
+WAYS: Final = {False: (traffic.Kind.IN, traffic.Kind.OUT), True: (traffic.Kind.OUT, traffic.Kind.IN)}
 
 
 class Due(NamedTuple):
@@ -41,26 +42,54 @@ class _Row(NamedTuple):
     ways: list[spread.Way]
 
 
+class Met(NamedTuple):
+    """What transfers of a size share passages with.
+
+    Attributes:
+        others: [passages] bytes.
+        waits: [passages] seconds that each takes where others use it, else 0.
+    """
+
+    others: spread.Floats
+    waits: spread.Floats
+
+
+def met(moment: traffic.Moment, sizes: spread.Floats) -> Met:
+    """The same for several sizes in bytes: [sizes, passages]."""
+    others = moment.shared(sizes)
+    waits = (sizes[:, np.newaxis] + others) / moment.rates
+    waits[others <= 0.0] = 0.0
+    return Met(others, waits)
+
+
 class Load:
     """What transfers of one size and direction, to (or from) one node each, meet at a moment.
 
     Args:
         links: The network in which they take place.
         moment: What is under way.
+        met: What they meet of that.
         is_output: Whether they go from the node to the end, not from the end to the node.
     """
 
-    __slots__ = ("_links", "_moment", "_others", "_site_of", "_waits", "_ways", "size_bytes")
+    __slots__ = ("_best", "_links", "_moment", "_others", "_site_of", "_waits", "_ways", "size_bytes")
 
-    def __init__(self, links: network.Network, moment: traffic.Moment, size_bytes: int, *, is_output: bool) -> None:
+    def __init__(
+        self,
+        links: network.Network,
+        moment: traffic.Moment,
+        size_bytes: int,
+        met: Met,
+        *,
+        is_output: bool,
+    ) -> None:
         self.size_bytes = size_bytes
         self._links = links
         self._site_of = links.site_of
         self._moment = moment
-        self._ways = _WAYS[is_output]
-        self._others = moment.shared_bytes(size_bytes)
-        # [passages] seconds on each that others use.
-        self._waits: spread.Floats = np.where(self._others > 0.0, (size_bytes + self._others) / moment.rates, 0.0)
+        self._ways = WAYS[is_output]
+        self._others, self._waits = met
+        self._best: dict[int, tuple[spread.Way, float, traffic.Passage | None]] = {}  # by slot
 
     def nearest(self, ways: Sequence[spread.Way]) -> spread.Spread:
         """How long it takes from or to whichever of several ends is best for each node."""
@@ -78,26 +107,10 @@ class Load:
         for way in ways:
             for slot in way.apart:
                 own.setdefault(slot, []).append(way)
-        if len(ways) <= _FEW:
-            self._look_at(own, [*rows.values()], apart)
-            return spread.Spread(by_site, apart)
         for (slot, here), least in zip(own.items(), self._of_others([*rows.values()], own), strict=True):
             site = self._site_of.item(slot)
             apart[slot] = min(least, *[self.seconds(way, slot, site) for way in here])
         return spread.Spread(by_site, apart)
-
-    def _look_at(self, own: Mapping[int, list[spread.Way]], rows: Sequence[_Row], apart: dict[int, float]) -> None:
-        """Add those that some ends reach otherwise than their sites, one by one: of few ends that takes least."""
-        number, at_node = self._moment.number, self._ways[0]
-        for slot, here in own.items():
-            site = self._site_of.item(slot)
-            wait = self._waits.item(number(traffic.Passage(at_node, slot)))
-            least = min([self.seconds(way, slot, site) for way in here])
-            for latency, moving, ends in rows:
-                if any(slot not in way.apart for way in ends):
-                    seconds = latency.item(site) + max(moving.item(site), wait)
-                    least = min(least, seconds)
-            apart[slot] = least
 
     def _of_others(self, rows: Sequence[_Row], own: Mapping[int, list[spread.Way]]) -> list[float]:
         """What some slots have from the best of those ends that reach them as they do the rest of their site."""
@@ -119,11 +132,24 @@ class Load:
         """How long it takes to or from one node."""
         return self._parts(way, slot, site)[0]
 
-    def due(self, way: spread.Way, slot: int, site: int) -> Due:
-        """How much of that is due to others, and on what."""
-        seconds, passage = self._parts(way, slot, site)
+    def best(self, ways: Sequence[spread.Way], slot: int, site: int) -> spread.Way:
+        """The first of those ends that are best for one node; of the same ends whenever it is asked."""
+        return self._found(ways, slot, site)[0]
+
+    def due(self, ways: Sequence[spread.Way], slot: int, site: int) -> Due:
+        """How much of what it takes from or to the best of some ends is due to others, and on what."""
+        way, seconds, passage = self._found(ways, slot, site)
         alone = way.seconds(self.size_bytes, slot, site)
         return Due(seconds - alone, passage) if seconds > alone else Due(0.0, None)
+
+    def _found(
+        self, ways: Sequence[spread.Way], slot: int, site: int
+    ) -> tuple[spread.Way, float, traffic.Passage | None]:
+        found = self._best.get(slot)
+        if found is None:
+            each = [(way, *self._parts(way, slot, site)) for way in ways]
+            found = self._best[slot] = min(each, key=_seconds)
+        return found
 
     def _parts(self, way: spread.Way, slot: int, site: int) -> tuple[float, traffic.Passage | None]:
         bandwidth, latency = way.bandwidth.item(site), way.latency.item(site)

@@ -10,11 +10,13 @@ the rest where its bucket lies: confidence * t(expected) + (1 - confidence) * t(
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from scheduler.api import crd, urns
-from scheduler.plugins.data import loaded, spread, wanted
+from scheduler.plugins.data import loaded, several, spread, wanted
 from scheduler.state import replicas, snapshot, traffic
 
 _NOWHERE: Final[Mapping[int, float]] = {}
@@ -47,11 +49,11 @@ class Nearest(NamedTuple):
         """How many of the seconds are due to what else is under way."""
         if self.load is None or slot in self.kept:
             return loaded.Due(0.0, None)
-        return self.load.due(self._way(self.load.size_bytes, slot, site), slot, site)
+        return self.load.due(self.ways, slot, site)
 
     def _way(self, size_bytes: int, slot: int, site: int) -> spread.Way:
-        if (load := self.load) is not None:
-            return min(self.ways, key=lambda way: load.seconds(way, slot, site))
+        if self.load is not None:
+            return self.load.best(self.ways, slot, site)
         return min(self.ways, key=lambda way: way.seconds(size_bytes, slot, site))
 
 
@@ -115,37 +117,77 @@ def move(view: snapshot.Snapshot, find: Find, *, one: wanted.Wanted, entry: repl
     )
 
 
-def beside(view: snapshot.Snapshot, one: Move, moment: traffic.Moment | None, fetched: Mapping[int, float]) -> Move:
-    """The same transfer beside what is under way.
+def ends(view: snapshot.Snapshot, moved: Sequence[Move], *, is_output: bool) -> several.Ends | None:
+    """From or to where those of some transfers may go that are looked at together; None where there are none."""
+    few = [one for one in moved if _is_beside(one, is_output=is_output) and len(one.nearest.ways) <= several.MOST_ENDS]
+    if not few:
+        return None
+    return several.Ends(
+        view.links, [one.nearest.ways for one in few], [one.size_bytes for one in few], is_output=is_output
+    )
+
+
+def beside(
+    view: snapshot.Snapshot,
+    moved: Sequence[Move],
+    moment: traffic.Moment,
+    among: several.Ends | None,
+    *,
+    is_output: bool,
+) -> list[Move]:
+    """Some transfers, those of one direction beside what is under way when they begin, the others as they are.
 
     Args:
-        moment: What that is when it begins; None where nobody knows when that is.
+        moment: What that is.
+        among: Their ``ends``.
+    """
+    links, found = view.links, list(moved)
+    places = [place for place, one in enumerate(moved) if _is_beside(one, is_output=is_output)]
+    few: list[int] = []
+    for place in places:
+        one = moved[place]
+        if len(one.nearest.ways) <= several.MOST_ENDS:
+            few.append(place)
+            continue
+        others, waits = loaded.met(moment, np.array((one.size_bytes,), np.float64))
+        load = loaded.Load(links, moment, one.size_bytes, loaded.Met(others[0], waits[0]), is_output=is_output)
+        found[place] = _loaded(one, load, load.nearest(one.nearest.ways))
+    if among is not None:
+        met = loaded.met(moment, among.sizes)
+        for place, seconds, *meets in zip(few, among.nearest(links, moment, met), *met, strict=True):
+            one = moved[place]
+            load = loaded.Load(links, moment, one.size_bytes, loaded.Met(*meets), is_output=is_output)
+            found[place] = _loaded(one, load, seconds)
+    return found
+
+
+def _is_beside(one: Move, *, is_output: bool) -> bool:
+    """Whether it is of a direction, and it is known when it can be had."""
+    return one.is_output is is_output and not one.is_expected
+
+
+def _loaded(one: Move, load: loaded.Load, seconds: spread.Spread) -> Move:
+    return one._replace(seconds=seconds, nearest=Nearest(one.nearest.ways, seconds, load))
+
+
+def kept(view: snapshot.Snapshot, one: Move, fetched: Mapping[int, float]) -> Move:
+    """The same where some nodes have it, or will have: the rest of that, at least as long as it takes to read there.
+
+    Args:
         fetched: When it is, or was, there on nodes that keep it, by slot; in seconds since 1970.
     """
-    if one.is_expected:  # nobody knows when it can be had
-        return one
-    nearest = one.nearest
-    if moment is not None and not moment.is_calm:
-        load = loaded.Load(view.links, moment, one.size_bytes, is_output=one.is_output)
-        nearest = Nearest(nearest.ways, load.nearest(nearest.ways), load)
-    if fetched:
-        nearest = _kept(view, one.size_bytes, nearest, fetched)
-    return one if nearest is one.nearest else one._replace(seconds=nearest.seconds, nearest=nearest)
-
-
-def _kept(view: snapshot.Snapshot, size_bytes: int, nearest: Nearest, fetched: Mapping[int, float]) -> Nearest:
-    """The same where some nodes have it, or will have: the rest of that, at least as long as it takes to read there."""
-    local, site_of = view.links.local, view.links.site_of
-    read_s = local.latency_s + size_bytes / local.bandwidth_bytes_per_s
+    local, site_of, nearest = view.links.local, view.links.site_of, one.nearest
+    read_s = local.latency_s + one.size_bytes / local.bandwidth_bytes_per_s
     sooner = {}
     for slot, there_s in fetched.items():
-        seconds = max(there_s - view.now_s, read_s)
-        if seconds < nearest.seconds.at(slot, site_of.item(slot)):
-            sooner[slot] = seconds
+        rest_s = max(there_s - view.now_s, read_s)
+        if rest_s < nearest.seconds.at(slot, site_of.item(slot)):
+            sooner[slot] = rest_s
     if not sooner:
-        return nearest
+        return one
     by_site, apart = nearest.seconds
-    return nearest._replace(seconds=spread.Spread(by_site, {**apart, **sooner}), kept=sooner)
+    seconds = spread.Spread(by_site, {**apart, **sooner})
+    return one._replace(seconds=seconds, nearest=nearest._replace(seconds=seconds, kept=sooner))
 
 
 def amount(one: wanted.Wanted, entry: replicas.Entry, assumed_bytes: int) -> tuple[int, bool]:

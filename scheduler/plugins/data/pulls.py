@@ -9,7 +9,7 @@ node that pulls an image for another pod has it when that is done, even if it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,10 +60,18 @@ def of(view: snapshot.Snapshot, pod: core.Pod, find: Find, settings: config.Sett
         move = moves.Move(
             reference, image.size_bytes, is_output=False, seconds=seconds, nearest=moves.Nearest((way,), seconds)
         )
-        if not view.traffic.is_calm:
-            move = moves.beside(view, move, view.traffic.at(view.now_s), _pulled(view.traffic, reference, view.now_s))
         found.append(Pull(move, image.held[: view.size]))
-    return tuple(found)
+    return tuple(found) if view.traffic.is_calm else _beside(view, found)
+
+
+def _beside(view: snapshot.Snapshot, found: Sequence[Pull]) -> tuple[Pull, ...]:
+    """The same beside what is under way, and where others pull them."""
+    moved, moment = [one.move for one in found], view.traffic.at(view.now_s)
+    if not moment.is_calm:
+        moved = moves.beside(view, moved, moment, moves.ends(view, moved, is_output=False), is_output=False)
+    coming = [(one, _pulled(view.traffic, one.urn, view.now_s)) for one in moved]
+    moved = [moves.kept(view, one, fetched) if fetched else one for one, fetched in coming]
+    return tuple([Pull(move, one.held) for move, one in zip(moved, found, strict=True)])
 
 
 def key(reference: str) -> tuple[str, str]:

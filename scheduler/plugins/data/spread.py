@@ -9,7 +9,7 @@ entry is worked out by the same additions in the same order as it would be for i
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from scheduler.state import network, snapshot
 
 Floats = NDArray[np.float64]
 SiteIds = NDArray[np.int32]
+Slots = NDArray[np.intp]
 _FEW: Final = 3
 # A node's slot, or a place outside the cluster.
 End = int | network.Site
@@ -43,6 +44,38 @@ class Way(NamedTuple):
         return latency + size_bytes / bandwidth
 
 
+class Few(Mapping[int, float]):
+    """Seconds by slot, where there are so many that arrays take less; both not to be written to.
+
+    Attributes:
+        slots, seconds: In ascending order of slots.
+    """
+
+    __slots__ = ("seconds", "slots")
+
+    def __init__(self, slots: Slots, seconds: Floats) -> None:
+        self.slots = slots
+        self.seconds = seconds
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.slots.tolist())
+
+    def __getitem__(self, slot: int) -> float:
+        found = self.at(slot)
+        if found is None:
+            raise KeyError(slot)
+        return found
+
+    def at(self, slot: int) -> float | None:
+        """Those of one slot, if it is among them."""
+        place = int(self.slots.searchsorted(slot))
+        is_there = place < len(self.slots) and self.slots.item(place) == slot
+        return self.seconds.item(place) if is_there else None
+
+
 class Spread(NamedTuple):
     """Seconds: ``by_site`` [sites], and by slot where a node has something else. Not to be written to."""
 
@@ -51,7 +84,8 @@ class Spread(NamedTuple):
 
     def at(self, slot: int, site: int) -> float:
         """Those of one node."""
-        found = self.apart.get(slot)
+        apart = self.apart
+        found = apart.at(slot) if isinstance(apart, Few) else apart.get(slot)
         return self.by_site.item(site) if found is None else found
 
 
@@ -140,6 +174,8 @@ def total(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
     """The sum of several, at least one, in their order."""
     if len(spreads) == 1:
         return spreads[0]
+    if any(isinstance(each.apart, Few) for each in spreads):
+        return _sum_of_arrays(spreads, site_of)
     if len(spreads) <= _FEW:
         return _sum_of_few(spreads, site_of)
     stacked = np.array([each.by_site for each in spreads])
@@ -169,9 +205,38 @@ def _sum_of_few(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
     return Spread(by_site, apart)
 
 
+def _sum_of_arrays(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
+    """The same in arrays."""
+    by_site = np.array([each.by_site for each in spreads])
+    known = [each.apart if isinstance(each.apart, Few) else _as_arrays(each.apart) for each in spreads]
+    slots = known[0].slots
+    if any(each.slots is not slots for each in known):
+        slots = np.unique(np.concatenate([each.slots for each in known]))
+    few = by_site.take(site_of.take(slots), axis=1)
+    for row, each in zip(few, known, strict=True):
+        row[slots.searchsorted(each.slots)] = each.seconds
+    return Spread(np.add.reduce(by_site, axis=0), Few(slots, np.add.reduce(few, axis=0)))
+
+
+def _as_arrays(apart: Mapping[int, float]) -> Few:
+    ordered = sorted(apart.items())
+    return Few(np.array([slot for slot, _ in ordered], np.intp), np.array([seconds for _, seconds in ordered]))
+
+
+def scaled(found: Spread, weight: float, unit_s: float) -> Spread:
+    """What the seconds cost: weight * seconds / unit."""
+    by_site, apart = found
+    if isinstance(apart, Few):
+        return Spread(weight * by_site / unit_s, Few(apart.slots, weight * apart.seconds / unit_s))
+    return Spread(weight * by_site / unit_s, {slot: weight * seconds / unit_s for slot, seconds in apart.items()})
+
+
 def over(found: Spread, site_of: SiteIds) -> Floats:
     """[slots] the same for each node."""
     row: Floats = found.by_site.take(site_of)
+    if isinstance(found.apart, Few):
+        row[found.apart.slots] = found.apart.seconds
+        return row
     for slot, seconds in found.apart.items():
         row[slot] = seconds
     return row
