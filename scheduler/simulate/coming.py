@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from scheduler.simulate import order
+from scheduler.plugins import request
+from scheduler.simulate import order, scenario
 
 
 class Coming:
     """The outputs of pods that have not written them.
 
     Args:
-        outputs: By pod (namespace/name), the urns that it writes.
-        after: By pod, those that it comes after.
+        works: The pods.
+        asked: By namespace/name, what each asks for.
     """
 
-    def __init__(self, outputs: Mapping[str, Iterable[str]], after: Mapping[str, Collection[str]]) -> None:
-        self._after = after
-        self._place = {pod: place for place, pod in enumerate(order.ordered(after))}
-        self._writers: dict[str, dict[str, None]] = {}
-        for pod, urns in outputs.items():
-            for urn in urns:
-                self._writers.setdefault(urn, {})[pod] = None
+    def __init__(self, works: Iterable[scenario.Work], asked: Mapping[str, request.PodRequest]) -> None:
+        self._after = {work.pod.key: work.after for work in works}
+        self._place = {pod: place for place, pod in enumerate(order.ordered(self._after))}
+        self._writers: dict[str, dict[str, None]] = {}  # by urn
+        for pod in self._after:
+            for each in asked[pod].transfers:
+                if each.is_output:
+                    self._writers.setdefault(each.urn, {})[pod] = None
 
     def is_awaited(self, urn: str, reader: str) -> bool:
         """Whether a pod waits for something to be written: nobody does for what it or who comes after it writes."""

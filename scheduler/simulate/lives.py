@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator
 
 from scheduler.api import core
@@ -12,13 +13,23 @@ from scheduler.simulate import agenda, errands, ground, outcome, stock
 Kind = outcome.Kind
 
 
+class Stage(enum.Enum):
+    """What a pod has reached."""
+
+    RELEASED = enum.auto()  # nobody that it comes after is left to wait for
+    BOUND = enum.auto()
+    BEGAN = enum.auto()
+    WORKED = enum.auto()
+    DONE = enum.auto()
+
+
 class Life:
     """A pod's life on one node; its times are kept where they are told.
 
     Args:
         pod: With its node.
         images: Names of those that it needs, and how big they are.
-        tell: Told of each stage that is reached: "began", "worked" or "done".
+        tell: Told of each stage that is reached, from when it begins.
     """
 
     def __init__(
@@ -32,7 +43,7 @@ class Life:
         running: errands.Errands,
         objects: stock.Stock,
         time: agenda.Agenda,
-        tell: Callable[[str], None],
+        tell: Callable[[Stage], None],
     ) -> None:
         self.pod = pod
         self._asked = asked
@@ -80,16 +91,16 @@ class Life:
         self._errands.run(self._waiter, Kind.INPUT, [one for one in self._asked.transfers if not one.is_output])
 
     def _work(self) -> None:
-        self._tell("began")
+        self._tell(Stage.BEGAN)
         self._time.at(self._time.now_s + self._works_s, self._write)
 
     def _write(self) -> None:
         if self._waiter.is_lost:
             return
-        self._tell("worked")
+        self._tell(Stage.WORKED)
         self._waiter.then = self._end
         self._errands.run(self._waiter, Kind.OUTPUT, list(self._outputs()))
 
     def _end(self) -> None:
         self._stock.forsake(self.pod.key)
-        self._tell("done")
+        self._tell(Stage.DONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -14,8 +14,10 @@ from scheduler.api import annotations as intents
 from scheduler.api import core, verdicts
 from scheduler.kernel import events
 from scheduler.plugins import request
-from scheduler.simulate import agenda, clock, coming, errands, ground, lives, outcome, scenario, stock
+from scheduler.simulate import agenda, clock, errands, ground, lives, outcome, scenario, stock
 from scheduler.state import facts
+
+Stage = lives.Stage
 
 _GATE: Final = core.SchedulingGate(name="scheduler.thesis/after")
 _TYPES: Final = {facts.EDGE: "edge", facts.CLOUD: "cloud"}
@@ -26,68 +28,81 @@ class _One:
     """A pod of the scenario through all that becomes of it.
 
     Attributes:
-        work: None for one that is there from the beginning and stays.
+        work: As it is given.
+        is_there: Whether it is there from the beginning: then it does nothing, and does not come again once it is lost.
         pod: As the API server has it.
         after: Whose end it still waits for.
-        times: When it reached which stage.
+        times_s: When it reached which stage.
     """
 
-    work: scenario.Work | None
+    work: scenario.Work
+    is_there: bool
     pod: core.Pod
     asked: request.PodRequest
     after: dict[str, None]
-    times: dict[str, float] = dataclasses.field(default_factory=dict)
+    times_s: dict[Stage, float] = dataclasses.field(default_factory=dict)
     life: lives.Life | None = None
     attempts: int = 0
     created: int = 0
     meets: int = 0
 
 
+def asked(given: scenario.Scenario) -> dict[str, request.PodRequest]:
+    """What each pod asks for, by namespace/name.
+
+    Raises:
+        InputError: what one asks for cannot be read.
+    """
+    found = {}
+    for pod in (*given.running, *(work.pod for work in given.works)):
+        try:
+            found[pod.key] = request.prepare(pod)
+        except errors.InputError as error:
+            raise error.at(f"pod {pod.key}: {error.where}") from error
+    return found
+
+
 class Pods:
     """All of them.
 
+    Args:
+        asked: By namespace/name, what each asks for.
+        running: Has their data moved.
+        tell: Told of all that the API server tells of pods.
+
     Attributes:
         done, bound: How many have come to their end, and how often any was bound.
-
-    Raises:
-        InputError: what one of them asks for cannot be read.
     """
 
     def __init__(
         self,
         given: scenario.Scenario,
+        asked: Mapping[str, request.PodRequest],
+        *,
         grounds: ground.Ground,
+        running: errands.Errands,
+        objects: stock.Stock,
         time: agenda.Agenda,
         tell: Callable[[events.Event], None],
     ) -> None:
         self.done = self.bound = 0
         self._ground = grounds
+        self._errands = running
+        self._stock = objects
         self._time = time
         self._tell = tell
         self._sizes = {one.name: one.size_bytes for one in given.images}
-        self._running = [_One(None, one, _asked(one), {}) for one in given.running]
-        self._works = [_One(work, work.pod, _asked(work.pod), dict.fromkeys(work.after)) for work in given.works]
+        there = [scenario.Work(pod=pod) for pod in given.running]
+        self._running = [_One(work, True, work.pod, asked[work.pod.key], {}) for work in there]
+        self._works = [
+            _One(work, False, work.pod, asked[work.pod.key], dict.fromkeys(work.after)) for work in given.works
+        ]
         self._followers: dict[str, list[_One]] = {}
         for one in self._works:
             for before in one.after:
                 self._followers.setdefault(before, []).append(one)
         self._by_uid: dict[str, _One] = {}
         self._on: dict[str, dict[_One, None]] = {}  # by node
-
-    def all(self) -> Iterator[core.Pod]:
-        return (one.pod for one in (*self._running, *self._works))
-
-    def coming(self) -> coming.Coming:
-        """What they are to write."""
-        return coming.Coming(
-            {one.pod.key: [each.urn for each in one.asked.transfers if each.is_output] for one in self._works},
-            {one.pod.key: tuple(one.after) for one in self._works},
-        )
-
-    def equip(self, running: errands.Errands, objects: stock.Stock) -> None:
-        """With what pods move their data."""
-        self._errands = running
-        self._stock = objects
 
     def begin(self) -> None:
         """Those that run are there, and the others come when it is their time."""
@@ -99,13 +114,12 @@ class Pods:
             self._ground.put_pod(one.pod)
             self._tell(events.PodSeen(self._time.now_s, one.pod))
         for one in self._works:
-            if one.work is not None:
-                self._time.at(one.work.arrives_s, functools.partial(self._arrive, one))
+            self._time.at(one.work.arrives_s, functools.partial(self._arrive, one))
 
     def bind(self, uid: str, node: str) -> str:
         """A pod goes to a node, if that is possible; returns why it is not."""
         one = self._by_uid.get(uid)
-        if one is None or one.work is None or one.pod.spec.node_name or one.pod.spec.scheduling_gates:
+        if one is None or one.pod.spec.node_name or one.pod.spec.scheduling_gates:
             return "no pod of that uid waits"
         if node not in self._ground.nodes:
             return "no such node"
@@ -117,7 +131,7 @@ class Pods:
         one.pod = msgspec.structs.replace(one.pod, spec=spec, status=status)
         one.attempts += 1
         self.bound += 1
-        one.times["bound"] = now_s
+        one.times_s[Stage.BOUND] = now_s
         one.meets = self._meets(one.asked.intent, node)
         self._on.setdefault(node, {})[one] = None
         self._ground.put_pod(one.pod)
@@ -178,26 +192,23 @@ class Pods:
             outcome.Ran(
                 pod=one.pod.key,
                 arrived_s=one.work.arrives_s,
-                released_s=one.times.get("released"),
-                bound_s=one.times.get("bound"),
+                released_s=one.times_s.get(Stage.RELEASED),
+                bound_s=one.times_s.get(Stage.BOUND),
                 node=one.pod.spec.node_name,
-                began_s=one.times.get("began"),
-                worked_s=one.times.get("worked"),
-                done_s=one.times.get("done"),
+                began_s=one.times_s.get(Stage.BEGAN),
+                worked_s=one.times_s.get(Stage.WORKED),
+                done_s=one.times_s.get(Stage.DONE),
                 attempts=one.attempts,
                 prefers=_wishes(one.asked.intent),
                 meets=one.meets,
             )
             for one in self._works
-            if one.work is not None
         )
 
     # ------------------------------------------------------------------------------------------------------- inside
 
     def _arrive(self, one: _One) -> None:
         """It is created, for the first time or again."""
-        if one.work is None:
-            return
         now_s = self._time.now_s
         one.created += 1
         uid = f"{one.pod.key}#{one.created}"
@@ -208,7 +219,7 @@ class Pods:
                 one.pod, spec=msgspec.structs.replace(one.pod.spec, scheduling_gates=gates)
             )
         else:
-            one.times.setdefault("released", now_s)
+            one.times_s.setdefault(Stage.RELEASED, now_s)
         self._by_uid[uid] = one
         self._tell(events.PendingSeen(now_s, one.pod))
 
@@ -217,10 +228,11 @@ class Pods:
         if one.life is not None:
             one.life.lose()
             one.life = None
-        for stage in ("bound", "began", "worked"):
-            one.times.pop(stage, None)
+        for stage in (Stage.BOUND, Stage.BEGAN, Stage.WORKED):
+            one.times_s.pop(stage, None)
         one.meets = 0
-        self._arrive(one)
+        if not one.is_there:
+            self._arrive(one)
 
     def _leave(self, one: _One) -> None:
         """It is not on its node any more."""
@@ -230,10 +242,10 @@ class Pods:
         self._ground.remove_pod(uid)
         self._tell(events.PodGone(self._time.now_s, uid))
 
-    def _reach(self, one: _One, stage: str) -> None:
+    def _reach(self, one: _One, stage: Stage) -> None:
         now_s = self._time.now_s
-        one.times[stage] = now_s
-        if stage != "done":
+        one.times_s[stage] = now_s
+        if stage is not Stage.DONE:
             return
         self.done += 1
         self._leave(one)
@@ -244,7 +256,7 @@ class Pods:
                 gates = tuple(gate for gate in follower.pod.spec.scheduling_gates if gate != _GATE)
                 spec = msgspec.structs.replace(follower.pod.spec, scheduling_gates=gates)
                 follower.pod = msgspec.structs.replace(follower.pod, spec=spec)
-                follower.times["released"] = now_s
+                follower.times_s[Stage.RELEASED] = now_s
                 self._tell(events.PendingSeen(now_s, follower.pod))
 
     def _meets(self, intent: intents.Intent, node: str) -> int:
@@ -255,13 +267,6 @@ class Pods:
             + (intent.prefer_region != "" and found.site.region == intent.prefer_region)
             + (intent.prefer_zone != "" and found.site.zone == intent.prefer_zone)
         )
-
-
-def _asked(pod: core.Pod) -> request.PodRequest:
-    try:
-        return request.prepare(pod)
-    except errors.InputError as error:
-        raise error.at(f"pod {pod.key}: {error.where}") from error
 
 
 def _wishes(intent: intents.Intent) -> int:

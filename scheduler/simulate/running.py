@@ -26,6 +26,7 @@ from scheduler.simulate import (
     agenda,
     checking,
     clock,
+    coming,
     errands,
     flows,
     ground,
@@ -109,19 +110,27 @@ class _Simulation:
             time=lambda: clock.text(self._time.now_s),
             confidence=given.settings.expected_confidence,
         )
-        self._pods = pods.Pods(given, self._ground, self._time, self._tell)
+        asked = pods.asked(given)
         self._errands = errands.Errands(
             grounds=self._ground,
             on=on,
             hauls=self._hauling,
             objects=self._stock,
-            to_come=self._pods.coming(),
+            to_come=coming.Coming(given.works, asked),
             images={one.name: (one, self._end(one.registry)) for one in given.images},
             keeps_inputs=given.keeps_inputs,
             time=self._time,
             pulled=self._show_node,
         )
-        self._pods.equip(self._errands, self._stock)
+        self._pods = pods.Pods(
+            given,
+            asked,
+            grounds=self._ground,
+            running=self._errands,
+            objects=self._stock,
+            time=self._time,
+            tell=self._tell,
+        )
         self._performers: dict[type[commands.Command], Callable[[Any], None]] = {
             commands.Bind: self._bind,
             commands.AskData: self._answer_data,
@@ -167,7 +176,8 @@ class _Simulation:
 
     def _begin(self) -> None:
         now_s = self._time.now_s
-        for name in sorted({one.metadata.namespace for one in self._pods.all()} | {names.HOME_NAMESPACE}):
+        there = (*self._given.running, *(work.pod for work in self._given.works))
+        for name in sorted({pod.metadata.namespace for pod in there} | {names.HOME_NAMESPACE}):
             labels = {"kubernetes.io/metadata.name": name}
             self._tell(events.NamespaceSeen(now_s, core.Namespace(core.ObjectMeta(name=name, labels=labels))))
         for node in self._ground.nodes.values():

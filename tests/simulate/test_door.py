@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -27,6 +29,9 @@ objects:
 pods:
   - {name: p, works: 5s, inputs: [data/x]}
 """
+
+
+ARMS = ", ".join(f"'--arm', {name!r}" for name in ("ours", "wow", "quincy", "dask"))
 
 
 def simulate(*arguments: object) -> testing.Result:
@@ -55,6 +60,30 @@ def test_the_same_as_json_and_all_of_a_run_on_one_line(tmp_path: Path) -> None:
     run = msgspec.json.decode(simulate(file, "-o", "jsonl").stdout, type=outcome.Outcome)
     assert [one.node for one in run.pods] == ["near"]
     assert simulate(file, "-o", "jsonl").stdout == simulate(file, "-o", "jsonl").stdout
+
+
+def test_the_same_comes_of_it_whatever_order_python_has_its_sets_in(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """
+keepsInputs: true
+nodes: [{name: n, count: 3, cpu: 2, zone: "z{n}", buckets: ["*"]}]
+images: [{name: i, size: 100M, registry: "external:r/x"}]
+objects: [{urn: "data/{n}", count: 3, size: 300M}]
+pods:
+  - {name: a, count: 8, works: 1s, image: i, inputs: {data/1: 300M, data/2: 300M}, outputs: {"mid/{n}": 200M}}
+  - {name: b, count: 8, works: 2s, cpu: 1, after: ["a-{n}"], inputs: {"mid/{n}": 200M, data/3: 300M}}
+outages: [{node: n-1, begins: 1, ends: 4}]
+""",
+    )
+    program = f"from scheduler import cli; cli.main(['simulate', {str(file)!r}, '-o', 'jsonl', {ARMS}])"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE)
+        for seed in ("1", "2")
+    ]
+    (first, _), (second, _) = (one.communicate() for one in runs)
+    assert first == second
+    assert [msgspec.json.decode(line)["arm"] for line in first.splitlines()] == ["ours", "wow", "quincy", "dask"]
 
 
 def test_what_cannot_be_run_is_told_in_one_line(tmp_path: Path) -> None:
