@@ -114,7 +114,7 @@ class Scene:
         return {tuple(one[key].replace(self.namespace, "NAMESPACE") for key in keys) for one in mine}
 
     def hears(self, name: str) -> set[tuple[str, ...]]:
-        process.until(lambda: self.told(name), f"{name} is told of")
+        process.until(lambda: self.told(name) and self.condition(name)[0], f"{name} is told of")  # one after the other
         return self.told(name)
 
 

@@ -134,7 +134,10 @@ class Scene:
 
     def of_preemptor(self, name: str) -> Json:
         """All that is written of a pod that waits for room."""
-        process.until(lambda: self.told(name, "FailedScheduling"), f"{name} is told")
+        # Its status is written after the Event, by kube-scheduler as by ours.
+        process.until(
+            lambda: self.told(name, "FailedScheduling") and self.condition(name, "PodScheduled")[0], f"{name} is told"
+        )
         return {
             "told": self.told(name, "FailedScheduling"),
             "condition": self.condition(name, "PodScheduled"),

@@ -68,13 +68,14 @@ class World:
     def placed(self, *names: str) -> None:
         process.until(lambda: all(map(self.node_of, names)), f"{names} are placed")
 
-    def refused(self, name: str) -> str:
+    def refused(self, name: str, why: str) -> None:
+        """Wait until a pod is told why it waits; at first, its claim may not be known."""
+
         def message() -> str:
             conditions = self.get(f"{SPACE}/pods/{name}")["status"].get("conditions", [])
             return next((one.get("message", "") for one in conditions if one["type"] == "PodScheduled"), "")
 
-        process.until(message, f"{name} is told why it waits")
-        return message()
+        process.until(lambda: why in message(), f"{name} is told {why}")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_pods_get_the_local_volumes_of_their_nodes_and_no_two_the_same(world: Wo
         lambda: sum(bool(world.node_of(name)) for name in "abc") == 2, "as many are placed as there are volumes"
     )
     [left] = [name for name in "abc" if not world.node_of(name)]
-    assert "2 node(s) didn't find available persistent volumes to bind" in world.refused(left)
+    world.refused(left, "2 node(s) didn't find available persistent volumes to bind")
     for name in {"a", "b", "c"} - {left}:
         claim = world.claimed(name)
         assert claim["spec"]["volumeName"] == f"disk-{world.node_of(name)}"
@@ -126,7 +127,7 @@ def test_a_claim_is_told_its_node_and_the_pod_waits_for_the_volume_that_is_made(
 
 def test_a_pod_whose_claim_is_missing_is_told_and_comes_when_the_claim_does(world: World) -> None:
     world.pod("early", "late")
-    assert 'persistentvolumeclaim "late" not found' in world.refused("early")
+    world.refused("early", 'persistentvolumeclaim "late" not found')
     world.volume("disk-late", "local", "n0", size="2Gi")
     world.claim("late", "local", size="2Gi")
     world.placed("early")

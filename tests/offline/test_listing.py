@@ -58,7 +58,7 @@ def test_the_documented_commands_ask_about_a_pod_of_a_large_cluster(tmp_path: pa
     kubectl.write_text(f"#!/bin/sh\ncat {tmp_path}/all.json\n")
     kubectl.chmod(0o755)
     blocks: list[str] = re.findall(r"```console\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    (block,) = [block for block in blocks if "kubectl" in block]
+    (block,) = [block for block in blocks if "kubectl get" in block]
     path = f"{kubectl.parent}:{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
     for command in block.splitlines():
         run = ["bash", "-c", command.removeprefix("$ ")]
