@@ -136,8 +136,10 @@ async def test_an_annotation_that_is_edited_all_the_time_costs_the_api_server_no
     async with agents.running(fake, api, tmp_path, interval_s=30.0, settings=settings) as daemon:
         await written(fake, "lake")
         await server.until(lambda: daemon.condition()[1] == "StoreUnavailable")
-        await asyncio.sleep(1.5)  # what is written once a second at most has been written then
-        before = len(fake.requests)
+        before = -1
+        while before < len(fake.requests):  # until what is written once a second at most has been written
+            before = len(fake.requests)
+            await asyncio.sleep(1.5)
         for number in range(60):
             patch = {"metadata": {"annotations": {"edited": str(number)}}}
             fake.store.patch("pods", "p", patch, "team")
