@@ -187,9 +187,9 @@ class Settings:
     """``lookahead``, 0 to 1: what a second counts that a pod's place costs those who will read what it writes, against
     one of its own; 0 for not at all. On simulated workflows a whole one moves less, and is done sooner, than half."""
 
-    max_delay_s: float = 15.0
+    max_delay_s: float | None = None
     """``maxDelaySeconds``: for how long a pod may wait for room where its data is, if that is expected to pay; 0 for
-    never."""
+    never. None: 15 s, or half of the seconds of transfers that it saves if that is more, up to 10 minutes."""
 
     leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
     """``leaderElection``, a section: see LeaderElection."""
@@ -333,7 +333,7 @@ def _read_ours(top: sections.Section) -> Settings:
         registries=registries.read(top),
         learning=top.boolean("learning", default=default.learning),
         lookahead=top.number("lookahead", default.lookahead, 0, 1),
-        max_delay_s=top.number("maxDelaySeconds", default.max_delay_s, 0, 3600),
+        max_delay_s=top.number("maxDelaySeconds", 0, 0, 3600) if top.has("maxDelaySeconds") else None,
         leader_election=leaderelection.read(top, is_kube=False),
         ignored=ignored,
     )

@@ -60,12 +60,14 @@ class Share(NamedTuple):
         node: Where it is to go.
         alone: Where it would go if each took what is best for it when its turn comes; "" where that is nowhere.
         forgone_s: What it gives up for the others, as seconds of transfers: by so much it would have it better there.
+        is_second_best: Whether it would cost less elsewhere if there were room for it.
     """
 
     of: Plan
     node: str
     alone: str
     forgone_s: float
+    is_second_best: bool
 
 
 class Plan:
@@ -278,4 +280,5 @@ def _tell(
         made.saved_s -= forgone_s
         name = view.names[slots.item(node)]
         there = view.names[slots.item(own)] if own >= 0 else ""
-        made.put(Share(made, name, there, forgone_s), wish.uid, asks[number])
+        is_second_best = bool(costs[number, node] > costs[number].min() + ranking.TIE)
+        made.put(Share(made, name, there, forgone_s, is_second_best), wish.uid, asks[number])

@@ -156,8 +156,9 @@ class Batching:
                 self._plan(entries)
         except Exception as bug:  # noqa: BLE001 (costs this plan alone: each is decided by itself)
             self._out.append(commands.Defect("cycle", entries[0].pod.key, bug))
-        # Who has no part in the plan comes last: it may fit where there is room for others of the plan.
-        entries.sort(key=lambda entry: entry.share is None)
+        # Who has no part in the plan comes last: it may fit where there is room for others of the plan. Those for whom
+        # there is no room where they would be best come after those who are there, so that they know whom to wait for.
+        entries.sort(key=lambda entry: 2 if entry.share is None else int(entry.share.is_second_best))
         for entry in entries:
             self._queue.disperse(entry)
         self._planned = {priority: entries}  # of others, if any are left, none waits for long

@@ -9,8 +9,10 @@ its transfers would take so much less that it is done earlier though it waits,
 with t the seconds of its transfers and of those who read what it writes. How long others still run is what they
 declare, or what was learned of their kind (scheduler.state.durations); one of which neither is known is never expected
 to go. Whoever waits for the same node already has its room first. A pod waits no longer in all than its longest wait,
-from the first time that it does: after that it takes what is best at once. It is woken when a pod leaves the node, or
-else when the expected wait is over, and asks itself the same again.
+which is settled the first time that it does: after that it takes what is best at once. It is woken when a pod leaves
+the node, or else when the expected wait is over, and asks itself the same again. Where neither the pod nor the settings
+say how long that is, it is some seconds for whoever may save that much, and for others half of what they may save: who
+would be fetching for ten minutes may wait for a minute, and if that comes to nothing it has lost half at most.
 
 A pod without data never waits, nor does one for which room was made by preemption, or one of a group.
 """
@@ -34,6 +36,11 @@ from scheduler.state import snapshot
 _A_SECOND: Final = 2.0
 # Expected waits are rough, and a pod that waits keeps nobody's room.
 _MARGIN_S: Final = 1.0
+# The longest wait, where nobody says one: as long as others, that must have data kept for them, are asked to be patient
+# for; and of what is saved at first this part, but no more.
+_USUAL_S: Final = 15.0
+_SHARE: Final = 0.5
+_MOST_S: Final = 600.0
 # Nodes that are looked at, those that save most first; and pods that are woken by one that leaves.
 _LOOKED_AT: Final = 8
 _WOKEN: Final = 8
@@ -78,27 +85,28 @@ class Delaying:
         """Whether a pod that has a node is to wait for a better one all the same; if so it is held."""
         entry, now_s = one.entry, self._clock()
         self.over(entry.uid)
-        since_s = now_s if entry.delayed_s is None else entry.delayed_s
-        most_s = self._most_s if one.asked.max_delay_s is None else one.asked.max_delay_s
-        left_s = since_s + most_s - now_s
         view = self._world.view()
-        found = self._better(one, view, left_s) if left_s > 0 else None
+        found = self._better(one, view)
         if found is None:
             return False
+        if entry.delayed_s is None:
+            entry.delay_ends_s = now_s + self._most(one, found.saves_s)
         node = view.names[found.slot]
+        holds_s = min(entry.delay_ends_s - now_s, found.waits_s + _MARGIN_S)
         one.record.message = (
-            f"waiting up to {min(left_s, found.waits_s + _MARGIN_S):.3g} s for room on {node}, "
+            f"waiting up to {holds_s:.3g} s for room on {node}, "
             f"which saves {found.saves_s:.3g} s of transfers against {one.found.node}"
         )
         one.record.outcome, one.record.node = "waiting", ""
         if entry.delayed_s is None:
             self._out.append(commands.Delayed(entry.pod, one.record, node))
-        entry.delayed_s, entry.awaited = since_s, node
+            entry.delayed_s = now_s
+        entry.awaited = node
         asked = one.asked
         there = snapshot.Placed(entry.pod, node, found.slot, asked.asked, asked.ports, assumed=True)
         self._for.setdefault(node, {})[entry.uid] = there
         self._node_of[entry.uid] = node
-        self._queue.hold(entry, now_s + min(left_s, found.waits_s + _MARGIN_S))
+        self._queue.hold(entry, now_s + holds_s)
         return True
 
     def came_to(self, entry: waiters.Entry, node: str) -> None:
@@ -129,9 +137,14 @@ class Delaying:
 
     # ------------------------------------------------------------------------------------------------------- inside
 
-    def _better(self, one: tried.Tried, view: snapshot.Snapshot, left_s: float) -> Better | None:
+    def _most(self, one: tried.Tried, saves_s: float) -> float:
+        """For how long a pod may wait in all that begins to, to save so much."""
+        said_s = self._most_s if one.asked.max_delay_s is None else one.asked.max_delay_s
+        return max(_USUAL_S, min(_SHARE * saves_s, _MOST_S)) if said_s is None else said_s
+
+    def _better(self, one: tried.Tried, view: snapshot.Snapshot) -> Better | None:
         """The node that is most worth waiting for; None if none is."""
-        choice = one.found.choice
+        entry, choice = one.entry, one.found.choice
         if choice is None or not choice.data.moves or one.asked.pod.status.nominated_node_name:
             return None
         found = _full(one.found)
@@ -147,6 +160,7 @@ class Delaying:
         for slot in slots[np.argsort(-saves[slots], kind="stable")][:_LOOKED_AT].tolist():
             saves_s = saves.item(slot)
             waits_s = self._room_in_s(fits, view, slot)
+            left_s = self._most(one, saves_s) if entry.delayed_s is None else entry.delay_ends_s - self._clock()
             if waits_s is None or waits_s > left_s or saves_s <= _A_SECOND * waits_s + _MARGIN_S:
                 continue
             if best is None or saves_s - waits_s > best.saves_s - best.waits_s:

@@ -41,6 +41,7 @@ class Entry:
     is_roused: bool = False  # something happened meanwhile
     annotations_reported: bool = False
     delayed_s: float | None = None  # since when it waits for a better node, though it could have another one
+    delay_ends_s: float = 0.0  # and until when it does at most
     awaited: str = ""  # that node
 
     @property

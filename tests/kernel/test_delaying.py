@@ -101,7 +101,7 @@ def test_when_the_room_does_not_come_it_takes_what_there_is(bare: running.Bare) 
     ("others", "changes"),
     [
         pytest.param([resident(9.5)], {}, id="that takes about as long"),
-        pytest.param([resident(15.5)], {"annotations": TWICE}, id="beyond the cap"),
+        pytest.param([resident(19)], {"annotations": TWICE}, id="that takes half of what is saved"),
         pytest.param([running.pod("resident", node="n1")], {}, id="nobody knows how long"),
         pytest.param([resident(5)], {"annotations": {names.MAX_DELAY_SECONDS: "0"}}, id="it says so itself"),
         pytest.param([resident(5)], {"annotations": {names.MAX_DELAY_SECONDS: "4"}}, id="it says not so long"),
@@ -122,8 +122,19 @@ def test_it_does_not_wait_for_a_node_that_is_cordoned(bare: running.Bare) -> Non
     assert running.bound(came(bare, wanting())) == {"new": "n2"}
 
 
-def test_a_pod_may_ask_for_a_longer_wait(bare: running.Bare) -> None:
+def test_who_saves_much_waits_for_longer_but_no_longer_than_half_of_that(bare: running.Bare) -> None:
+    bare.seen(resident(17))
+    assert running.bound(came(bare, wanting(annotations=TWICE))) == {}
+    given = [command for _ in range(25) for command in later(bare, 1.0)]
+    assert running.bound(given) == {"new": "n2"}
+    [over] = running.only(commands.DelayOver, given)
+    assert 18.0 <= over.waited_s <= 38 / 2 + 1
+
+
+def test_a_pod_may_ask_for_a_longer_wait_than_is_usual() -> None:
+    bare = made(max_delay_s=15.0)
     bare.seen(resident(15.5))
+    assert running.bound(came(bare, wanting("other", annotations=TWICE))) == {"other": "n2"}
     assert running.bound(came(bare, wanting(annotations=TWICE | {names.MAX_DELAY_SECONDS: "30"}))) == {}
     bare.gone("resident")
     step(bare)
@@ -166,6 +177,16 @@ def test_how_long_others_run_is_learned(bare: running.Bare) -> None:
     assert told.outcome == "waiting"
 
 
+def test_of_pods_planned_for_together_one_waits_for_what_another_gets_before_it() -> None:
+    bare = made(batch_window_s=0.05)
+    works = build.data(inputs=[f"photos/a,{4 * GB},4"])
+    given = came(bare, wanting("first"), wanting("second", annotations=works))
+    bare.now_s += 0.05
+    given += step(bare)
+    assert running.bound(given) == {"second": "n1"}
+    assert [told.node for told in running.only(commands.Delayed, given)] == ["n1"]
+
+
 def test_of_a_pod_that_is_gone_nothing_is_kept(bare: running.Bare) -> None:
     bare.seen(resident(5))
     came(bare, wanting())
@@ -174,24 +195,28 @@ def test_of_a_pod_that_is_gone_nothing_is_kept(bare: running.Bare) -> None:
     assert bare.kernel.delaying.waiting() == {}
 
 
-Arrival = tuple[float, float, bool, float | None]
+Arrival = tuple[float, float, bool, int, float | None]
 
 
 @hypothesis.given(
     st.lists(
         st.tuples(
-            st.floats(0, 5), st.floats(0.5, 30), st.booleans(), st.none() | st.sampled_from([0.0, 2.0, 7.5, 40.0])
+            st.floats(0, 5),
+            st.floats(0.5, 30),
+            st.booleans(),
+            st.sampled_from([1, 2, 8, 80]),
+            st.none() | st.sampled_from([0.0, 2.0, 7.5, 40.0]),
         ),
         min_size=1,
         max_size=14,
     ),
-    st.floats(0.5, 20),
+    st.none() | st.floats(0.5, 20),
 )
 def test_whoever_comes_when_nobody_who_could_be_placed_waits_longer_than_its_cap(
-    arrivals: list[Arrival], usual_s: float
+    arrivals: list[Arrival], usual_s: float | None
 ) -> None:
     """Each pod works as long as it says, or not; n2 has room for all, so that each could be placed at once."""
-    bare = made(max_delay_s=usual_s)
+    bare = made(max_delay_s=usual_s, contention=False)
     bare.nodes(node("n2", cpu="100"))
     cap_s: dict[str, float] = {}
     came_s: dict[str, float] = {}
@@ -199,12 +224,16 @@ def test_whoever_comes_when_nobody_who_could_be_placed_waits_longer_than_its_cap
     ends: list[tuple[float, str]] = []
     coming = []
     time_s = bare.now_s
-    for number, (gap_s, works_s, is_honest, own_s) in enumerate(arrivals):
+    for number, (gap_s, works_s, is_honest, size_gb, own_s) in enumerate(arrivals):
         time_s += gap_s
-        notes = build.data(inputs=[f"photos/a,{GB},{works_s}"])
+        notes = build.data(inputs=[f"photos/a,{size_gb * GB},{works_s}"])
         if own_s is not None:
             notes[names.MAX_DELAY_SECONDS] = str(own_s)
-        cap_s[f"p{number}"] = usual_s if own_s is None else own_s
+            cap_s[f"p{number}"] = own_s
+        elif usual_s is not None:
+            cap_s[f"p{number}"] = usual_s
+        else:
+            cap_s[f"p{number}"] = min(max(15.0, 20.0 * size_gb / 2), 600.0)  # half of the seconds from n1 to n2
         coming.append((time_s, f"p{number}", notes, works_s if is_honest else 3 * works_s))
     works_of = {name: works_s for _, name, _, works_s in coming}
     notes_of = {name: notes for _, name, notes, _ in coming}
