@@ -89,6 +89,8 @@ class Record:
             self.unavailable = found.unavailable
         if share is not None:
             self.jointly = _jointly(share, found, view)
+            if found.node == share.node and share.forgone_s > 0:  # others had their turns first, and are there by now
+                self.deciding = decision.JOINT
         if found.node:
             self.node_type = NODE_TYPES.get(view.node_type.item(view.index_of[found.node]), "unknown")
 
