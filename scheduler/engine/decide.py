@@ -235,6 +235,7 @@ class Engine:
             profile=profile,
             data=moves,
             data_weight=data_weight,
+            tau_s=self._settings.tau_s,
             cost=ranked.costs,
             best=best,
             slot=slot,

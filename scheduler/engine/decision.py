@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine import profiles, ranking, scoring, sheet, verdict
+from scheduler.engine import profiles, ranking, scoring, sheet, standing, verdict
 from scheduler.engine.preemption import outlook
 from scheduler.plugins import contract, criteria, request
 from scheduler.plugins.data import ahead, cost, flows, loaded, moves
@@ -67,6 +67,7 @@ class Choice(NamedTuple):
     Attributes:
         profile, data: The pod's weights, and what its transfers take.
         data_weight: What a second of transfer costs.
+        tau_s: How long a transfer costs as much as the whole weight of data.
         cost: What each node costs; infinite where it is not feasible.
         best: The slots that tie for the least cost.
         slot, chosen_cost: The one taken, and what it costs.
@@ -77,6 +78,7 @@ class Choice(NamedTuple):
     profile: profiles.Profile
     data: cost.DataCost
     data_weight: float
+    tau_s: float
     cost: contract.Floats
     best: ranking.Slots
     slot: int
@@ -221,29 +223,38 @@ class Decision:
 
         ``joint`` where that is no cheaper than another, which is left to pods that are placed together with this one.
         """
+        compared = self.compare()
+        return compared.deciding if compared is not None else ""
+
+    def compare(self) -> standing.Compared | None:
+        """The chosen node and the runner-up, term by term; None where no node was chosen."""
         choice, made_of = self.choice, self.made_of
         if choice is None or made_of is None:
-            return ""
-        if made_of.count == 1:
-            return ONLY_NODE
-        if made_of.count == len(choice.best):
-            return TIE
+            return None
+        chosen, count = _standing(self._view, made_of, choice, choice.slot), made_of.count
+        if count == 1 or count == len(choice.best):
+            return standing.Compared(chosen, None, ONLY_NODE if count == 1 else TIE)
         others = choice.cost.copy()
         others[np.asarray(choice.best)] = np.inf
         runner_up = int(others.argmin())
         if others[runner_up] == np.inf:
-            return TIE
-        if choice.is_shared and others[runner_up] <= choice.chosen_cost + ranking.TIE:
-            return JOINT
-        weights = choice.profile.weights
-        chosen, other = made_of.parts(weights, choice.slot), made_of.parts(weights, runner_up)
-        gains = {name: other[name] - part for name, part in chosen.items()}
-        saved_s = choice.data.seconds_at(runner_up) - choice.data.seconds_at(choice.slot)
-        gains[criteria.DATA] = choice.data_weight * saved_s
-        if choice.ahead is not None:
-            spared_s = choice.ahead.seconds_at(runner_up) - choice.ahead.seconds_at(choice.slot)
-            gains[criteria.AHEAD] = choice.data_weight * spared_s
-        return max(gains, key=lambda name: gains[name])
+            return standing.Compared(chosen, None, TIE)
+        other = _standing(self._view, made_of, choice, runner_up)
+        if choice.is_shared and other.cost <= choice.chosen_cost + ranking.TIE:
+            return standing.Compared(chosen, other, JOINT)
+        gains = {name: other.terms[name].cost - term.cost for name, term in chosen.terms.items()}
+        return standing.Compared(chosen, other, max(gains, key=gains.__getitem__))
+
+    def stands(self, slot: int) -> standing.Standing:
+        """What a feasible node costs, term by term.
+
+        Raises:
+            ValueError: no node was chosen, so that none was weighed.
+        """
+        choice, made_of = self.choice, self.made_of
+        if choice is None or made_of is None:
+            raise ValueError("no node was weighed")
+        return _standing(self._view, made_of, choice, slot)
 
     def expected(self) -> traffic.Expected:
         """What is under way once the pod is on the chosen node, as far as it is known when."""
@@ -293,6 +304,17 @@ class Decision:
                 )
             )
         return told
+
+
+def _standing(view: snapshot.Snapshot, made_of: sheet.Sheet, choice: Choice, slot: int) -> standing.Standing:
+    weights = choice.profile.weights
+    terms = made_of.terms(weights, slot)
+    seconds = choice.data.seconds_at(slot)
+    terms[criteria.DATA] = standing.Term(weights.data, weights.data * seconds / choice.tau_s, None, seconds)
+    if choice.ahead is not None:
+        later_s = choice.ahead.seconds_at(slot)
+        terms[criteria.AHEAD] = standing.Term(weights.data, choice.data_weight * later_s, None, later_s)
+    return standing.Standing(view.names[slot], choice.cost.item(slot), terms)
 
 
 def _sentence(absent: tuple[replicas.Absent, ...]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler import config
-from scheduler.engine import profiles, ranking, rows, scored, scoring
+from scheduler.engine import profiles, ranking, rows, scored, scoring, standing
 from scheduler.plugins import contract, criteria, registry
 from scheduler.state import changes, snapshot
 
@@ -84,6 +84,8 @@ class Sheet:
         self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
         self._ranked: dict[str, tuple[config.Weights, ranking.Ranking]] = {}  # by profile
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}
+        self._counts: list[int] | None = None  # slots by ``refuser``; None until asked for
+        self._refusals: dict[str, int] | None = None  # likewise, by name
 
     @property
     def size_bytes(self) -> int:
@@ -172,15 +174,18 @@ class Sheet:
             found[wish.name] = granted.get(wish.name, np.ones(len(slots)))
         return found
 
-    def parts(self, weights: config.Weights, slot: int) -> dict[str, float]:
+    def terms(self, weights: config.Weights, slot: int) -> dict[str, standing.Term]:
         """What each criterion but data adds to the cost of one slot, in plain numbers."""
+        resources, affinity = self._resources.item(slot) / self._most[0], self._affinity.item(slot) / self._most[1]
         found = {
-            criteria.RESOURCES: weights.resources * (1.0 - self._resources.item(slot) / self._most[0]),
-            criteria.AFFINITY: weights.affinity * (1.0 - self._affinity.item(slot) / self._most[1]),
+            criteria.RESOURCES: standing.Term(weights.resources, weights.resources * (1.0 - resources), resources),
+            criteria.AFFINITY: standing.Term(weights.affinity, weights.affinity * (1.0 - affinity), affinity),
+            criteria.NODE_TYPE: standing.Term(weights.node_type, 0.0, 1.0),
+            criteria.CAPABILITY: standing.Term(weights.capability, 0.0, 1.0),
         }
-        granted = {row.plugin.name: row.values.item(slot) for row in self.wishes}
-        for wish in registry.WISHES:
-            found[wish.name] = scoring.weight_of(weights, wish.name) * (1.0 - granted.get(wish.name, 1.0))
+        for row in self.wishes:
+            weight, share = found[row.plugin.name].weight, row.values.item(slot)
+            found[row.plugin.name] = standing.Term(weight, weight * (1.0 - share), share)
         return found
 
     def scores(self, slots: contract.Ints) -> scoring.Scores:
@@ -192,6 +197,22 @@ class Sheet:
             raw={name: np.where(values == contract.UNRANKED, 0, values) for name, values in raw.items()},
             weighted={one.row.plugin.name: one.weight * one.normal[slots] for one in self._scored},
         )
+
+    def refusals(self, narrowing: str) -> dict[str, int]:
+        """How many nodes each filter refuses first; kept up to date, as every decision tells of it.
+
+        Args:
+            narrowing: Under which name those are counted to which the pod is not narrowed.
+        """
+        if self._counts is None:
+            numbers = self.refuser.astype(np.int64) - NO_NODE
+            counts = np.bincount(numbers, minlength=len(self.filters) - NO_NODE).tolist()
+            self._counts = [*counts[-NO_NODE:], *counts[:-NO_NODE]]  # by number, also below 0
+            self._refusals = None
+        if self._refusals is None:
+            names = {number: row.plugin.name for number, row in enumerate(self.filters)} | {NARROWED: narrowing}
+            self._refusals = {name: self._counts[number] for number, name in names.items() if self._counts[number]}
+        return self._refusals
 
     def refusal(self, slot: int) -> tuple[str, contract.Refusal] | None:
         """Which filter refuses a slot first, and why."""
@@ -265,6 +286,7 @@ class Sheet:
 
     def _add_up(self, view: snapshot.Snapshot) -> None:
         self.refuser = self._refusers(view)
+        self._counts = None
         mask = self.refuser == PASSED
         self.count = int(np.count_nonzero(mask))
         self.error = ""
@@ -296,10 +318,14 @@ class Sheet:
         ranges = [(one.least, one.most) for one in self._scaled]
         moved = set()
         for slot in dirty:
-            passed = self.refuser.item(slot) == PASSED
+            before = self.refuser.item(slot)
             refuser = self._refuser_of(view, slot)
             self.refuser[slot] = refuser
-            passes = refuser == PASSED
+            if self._counts is not None and before != refuser:
+                self._refusals = None
+                self._counts[before] -= 1
+                self._counts[refuser] += 1
+            passed, passes = before == PASSED, refuser == PASSED
             if passes != passed and self._is_mixed:
                 return False
             self.count += passes - passed

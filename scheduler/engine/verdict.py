@@ -27,9 +27,14 @@ class PodVerdict:
     only: frozenset[str] | None = None
 
     @property
+    def who(self) -> str:
+        """Their names in one."""
+        return " ".join(self.plugins)
+
+    @property
     def narrowing(self) -> str:
         """What upstream says of the nodes that do not remain."""
-        return f"node(s) didn't satisfy plugin(s) [{' '.join(self.plugins)}]"
+        return f"node(s) didn't satisfy plugin(s) [{self.who}]"
 
 
 def narrow(first: PodVerdict | None, second: PodVerdict | None) -> PodVerdict | None:

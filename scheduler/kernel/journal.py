@@ -14,7 +14,8 @@ import math
 from typing import Final
 
 from scheduler.api import core
-from scheduler.engine import decision, joint
+from scheduler.engine import decision, joint, standing
+from scheduler.plugins import criteria
 from scheduler.state import facts, snapshot
 
 CAPACITY = 1000
@@ -63,9 +64,15 @@ class Record:
     node_type: str = "unknown"
     message: str = ""
     profile: str = ""
+    profile_why: str = ""
     deciding: str = ""  # the criterion that decided
     cost: float = 0.0
     cost_s: float = 0.0
+    second_cost: float = 0.0  # what a second of transfers costs; by it any cost can be read as seconds
+    terms: dict[str, standing.Term] = dataclasses.field(default_factory=dict)  # by criterion; they add up to the cost
+    runner_up: standing.Standing | None = None  # the best node that does not tie with the chosen one
+    ties: int = 0  # nodes among which it was drawn
+    refused: dict[str, int] = dataclasses.field(default_factory=dict)  # nodes by the filter that refused them first
     data_s: float = 0.0
     decide_s: float = 0.0  # how long it took, as its driver measured it
     transfers: tuple[decision.Transfer, ...] = ()
@@ -78,9 +85,15 @@ class Record:
     def fill(self, found: decision.Decision, view: snapshot.Snapshot, share: joint.Share | None = None) -> None:
         """Take in what was decided, on the view that it was decided on, with a share in a plan."""
         self.node, self.message = found.node, found.full_message
-        self.profile = found.profile.name if found.profile is not None else ""
-        self.deciding, self.data_s = found.deciding, found.data_s
-        self.cost, self.cost_s = found.chosen_cost, found.chosen_cost_s
+        choice, compared = found.choice, found.compare()
+        if choice is not None and compared is not None:
+            self.profile, self.profile_why = choice.profile.name, choice.profile.why
+            self.cost, self.cost_s, self.second_cost = choice.chosen_cost, found.chosen_cost_s, choice.data_weight
+            self.deciding, self.terms, self.runner_up = compared.deciding, compared.chosen.terms, compared.runner_up
+            self.data_s, self.ties = compared.chosen.terms[criteria.DATA].seconds or 0.0, len(choice.best)
+        made_of = found.made_of
+        if made_of is not None and made_of.count < view.count:
+            self.refused = made_of.refusals(found.pod_verdict.who if found.pod_verdict is not None else "")
         data = found.data
         if data is not None and (data.moves or data.unknown or data.unavailable):
             self.transfers = tuple(found.transfers(view))

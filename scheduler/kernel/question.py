@@ -71,7 +71,9 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
     counted = [(one.pod, one.node) for other, one in view.placed.items() if other != uid]
     expected = {other: one for other, one in world.nominations.pods.items() if other != uid}
     readers = [one.pod for one in subject.state.pipelines.readers_of(pod) if not one.is_learned]
-    expected |= {one.metadata.uid: one for one in readers if one.metadata.uid != uid}
+    expected |= {
+        one.metadata.uid: one for one in readers if one.metadata.uid != uid and one.metadata.uid not in view.placed
+    }
     pods = itertools.chain(itertools.starmap(_on, counted), expected.values())
     return _pieces(_encode(head), _collections(subject, view, uid) | {"pods": pods})
 
