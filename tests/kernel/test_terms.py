@@ -76,15 +76,15 @@ def run(bare: running.Bare, rng: random.Random) -> Iterator[journal.Record]:
                 told = bare.kernel.journal.added
                 assert bare.kernel.journal.latest is not None
                 yield bare.kernel.journal.latest
-            for one in given:
-                if isinstance(one, commands.AskData):
-                    bare.kernel.handle(events.DataAnswered(bare.now_s, one.pod.metadata.uid, None))
-                if isinstance(one, commands.Bind):
-                    bare.answer(one.name, verdicts.Verdict.BOUND)
-                    known = bare.kernel.world.pod(one.uid)
+            for told_to in given:
+                if isinstance(told_to, commands.AskData):
+                    bare.kernel.handle(events.DataAnswered(bare.now_s, told_to.pod.metadata.uid, None))
+                if isinstance(told_to, commands.Bind):
+                    bare.answer(told_to.name, verdicts.Verdict.BOUND)
+                    known = bare.kernel.world.pod(told_to.uid)
                     assert known is not None
                     bare.seen(
-                        msgspec.structs.replace(known, spec=msgspec.structs.replace(known.spec, node_name=one.node))
+                        msgspec.structs.replace(known, spec=msgspec.structs.replace(known.spec, node_name=told_to.node))
                     )
             bare.now_s += 0.01
         for one in came:
