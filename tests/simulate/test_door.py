@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 from click import testing
 
-from scheduler import cli
+from scheduler import cli, config
 from scheduler.kernel import kernel
 from scheduler.simulate import outcome, running
 from tests.simulate import recorder, worlds
@@ -18,6 +19,7 @@ from tests.simulate.worlds import MB
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "simulate.md").read_text()
+SCENARIOS = ROOT / "benchmarks" / "quality" / "scenarios"
 
 WORLD = """
 name: two-nodes
@@ -129,3 +131,32 @@ def test_the_example_of_the_documentation_prints_what_stands_there() -> None:
     # What it comes to changes with every better idea; what is told does not.
     assert labels(found.stdout.splitlines()) == labels(told)
     assert found.stdout.splitlines()[0].split() == told[0].split()
+
+
+COMMANDS = [
+    (page, command)
+    for page in ("simulate", "simulate-format", "tune")
+    for command in re.findall(
+        r"^\$ data-locality-scheduler ((?:simulate|tune) .*)$", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE
+    )
+]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=[command[:40] for _, command in COMMANDS])
+def test_commands_of_the_documentation_run(
+    page: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a user's own files where they stand for such, and tune's trials cut short."""
+    _, nodes, pods = re.split("(?=nodes:|pods:)", WORLD)
+    for name, content in (("cluster.json", nodes), ("cluster.yaml", nodes), ("pods.yaml", pods)):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    (tmp_path / "topologies").symlink_to(SCENARIOS / "topologies")
+    (tmp_path / "pipelines.yaml").symlink_to(SCENARIOS / "pipelines.yaml")
+    monkeypatch.chdir(tmp_path)
+    arguments = re.sub(r"--trials \d+", "--trials 2", command).split()
+    found = testing.CliRunner().invoke(cli.main, arguments)
+    assert found.exit_code == 0, (page, found.output)
+    assert "pods done" in found.stdout or "as it is" in found.stdout
+    if "--write" in arguments:
+        config.load(tmp_path / arguments[arguments.index("--write") + 1])

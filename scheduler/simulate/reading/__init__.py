@@ -18,6 +18,8 @@ from scheduler import errors, sections
 from scheduler.simulate import scenario
 from scheduler.simulate.reading import assembling, earlier, expanding, listed, ours, wfformat
 
+_Told = assembling.Part | tuple[ours.File, str]  # a file of our own format and where it is, as others may tell sizes
+
 
 def read(paths: Sequence[Path]) -> scenario.Scenario:
     """One scenario of all files.
@@ -25,10 +27,19 @@ def read(paths: Sequence[Path]) -> scenario.Scenario:
     Raises:
         InputError: one cannot be read, or they do not add up to a scenario; says where and what to do.
     """
-    return assembling.assemble([part for path in paths for part in _parts(path)])
+    told = [each for path in paths for each in _told(path)]
+    known: dict[str, int] = {}
+    for each in told:
+        if isinstance(each, assembling.Part):
+            known |= {obj.spec.urn: obj.status.size_bytes for obj in each.objects if obj.status.size_bytes}
+        else:
+            known |= expanding.sizes(*each)
+    return assembling.assemble(
+        [each if isinstance(each, assembling.Part) else expanding.expand(each[0], known, each[1]) for each in told]
+    )
 
 
-def _parts(path: Path) -> Sequence[assembling.Part]:
+def _told(path: Path) -> Sequence[_Told]:
     where = str(path)
     documents = sections.load_all(path)
     if not documents:
@@ -36,11 +47,11 @@ def _parts(path: Path) -> Sequence[assembling.Part]:
             where, "", "nothing in it; write nodes, pods or what else docs/simulate-format.md tells"
         )
     objects = [document for document in documents if "kind" in document]
-    parts = [_part(document, path, where) for document in documents if "kind" not in document]
-    return [*parts, listed.part(objects, where)] if objects else parts
+    found = [_of(document, path, where) for document in documents if "kind" not in document]
+    return [*found, listed.part(objects, where)] if objects else found
 
 
-def _part(document: Mapping[str, Any], path: Path, where: str) -> assembling.Part:
+def _of(document: Mapping[str, Any], path: Path, where: str) -> _Told:
     if wfformat.is_instance(document):
         return wfformat.part(document, where)
     if earlier.is_configuration(document):
@@ -48,4 +59,4 @@ def _part(document: Mapping[str, Any], path: Path, where: str) -> assembling.Par
     if ours.KEYS.isdisjoint(document):
         told = "nodes, pods or another key of docs/simulate-format.md, kind, schemaVersion or workloads"
         raise errors.InputError(where, "", f"none of the formats that are read here; write a file with {told}")
-    return expanding.part(document, where)
+    return ours.parse(document, where), where

@@ -19,15 +19,38 @@ _TWO_ENDS: Final = "a node is called so, and a zone with others in it; write REG
 
 
 def part(data: Mapping[str, Any], where: str) -> assembling.Part:
-    """A file in our own format.
+    """A file in our own format that is read alone.
 
     Raises:
         InputError: it says something unusable; names the place in the file.
     """
     file = ours.parse(data, where)
-    _limit(file.nodes, making.MAX_NODES, f"{where}: nodes")
+    return expand(file, sizes(file, where), where)
+
+
+def sizes(file: ours.File, where: str) -> dict[str, int]:
+    """How big what a file tells of is, in bytes, by urn: its objects, and what its pods write.
+
+    Raises:
+        InputError: an object, or how much a pod writes, is unusable.
+    """
     _limit(file.pods, making.MAX_PODS, f"{where}: pods")
     _limit(file.objects, making.MAX_PODS, f"{where}: objects")
+    return {urn: size_bytes for urn, size_bytes, _ in _objects(file, where)} | dict(working.written(file.pods, where))
+
+
+def expand(file: ours.File, known: Mapping[str, int], where: str) -> assembling.Part:
+    """A part of a scenario.
+
+    Args:
+        file: Within the limits that `sizes` checks.
+        known: The sizes, in bytes, by urn, of its own data and of other files' data.
+        where: The file.
+
+    Raises:
+        InputError: it says something unusable; names the place in the file.
+    """
+    _limit(file.nodes, making.MAX_NODES, f"{where}: nodes")
     images = [
         scenario.Image(
             name=image.name,
@@ -37,16 +60,14 @@ def part(data: Mapping[str, Any], where: str) -> assembling.Part:
         for index, image in enumerate(file.images)
     ]
     nodes = list(_nodes(file, {image.name: image.size_bytes for image in images}, where))
-    objects = list(_objects(file, where))
-    sizes = {urn: size_bytes for urn, size_bytes, _ in objects}
-    pods = list(working.works(file.pods, sizes, where))
+    pods = list(working.works(file.pods, known, where))
     return assembling.Part(
         where=where,
         name=file.name,
         settings=None if file.settings is None else config.parse(file.settings, f"{where}: settings"),
         nodes=tuple(nodes),
         capabilities=tuple(_capabilities(file, nodes, where)),
-        objects=tuple(making.data_object(urn, size_bytes, on) for urn, size_bytes, on in objects if on),
+        objects=tuple(making.data_object(urn, size_bytes, on) for urn, size_bytes, on in _objects(file, where) if on),
         running=tuple(work.pod for work in pods if work.pod.spec.node_name),
         works=tuple(work for work in pods if not work.pod.spec.node_name),
         images=tuple(images),

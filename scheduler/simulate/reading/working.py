@@ -18,19 +18,17 @@ from scheduler.simulate.reading import making, ours
 _RUNNING: Final = "Running"
 
 
-def works(entries: Sequence[ours.Pod], sizes: Mapping[str, int], where: str) -> Iterator[scenario.Work]:
+def works(entries: Sequence[ours.Pod], known: Mapping[str, int], where: str) -> Iterator[scenario.Work]:
     """All pods, written out; those that run already have their node.
 
     Args:
         entries: As given.
-        sizes: By urn, in bytes, of the file's objects.
+        known: By urn, in bytes, how big what they may read is.
         where: The file.
 
     Raises:
         InputError: something cannot be used.
     """
-    written = dict(_written(entries, where))
-    known = dict(sizes) | written
     named = _named(entries)
     waits = 0
     for index, entry in enumerate(entries):
@@ -97,8 +95,12 @@ def _arrivals_s(entry: ours.Pod, index: int, at: str) -> Sequence[float]:
 # ------------------------------------------------------------------------------------------------ data
 
 
-def _written(entries: Sequence[ours.Pod], where: str) -> Iterator[tuple[str, int]]:
-    """What all pods write, with sizes in bytes."""
+def written(entries: Sequence[ours.Pod], where: str) -> Iterator[tuple[str, int]]:
+    """What all pods write, with sizes in bytes.
+
+    Raises:
+        InputError: a size is none.
+    """
     for index, entry in enumerate(entries):
         for urn, size in entry.outputs.items():
             at = f"{where}: pods[{index}].outputs[{decoding.shown_key(urn)}]"

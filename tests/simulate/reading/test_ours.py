@@ -86,6 +86,18 @@ def test_data_of_which_nobody_says_where_it_lies_is_spread_over_the_stores_of_it
     assert "data/made" not in {obj.spec.urn for obj in world.objects}  # as it is still to be written
 
 
+def test_how_big_data_is_may_stand_in_another_file(tmp_path: Path) -> None:
+    told = {"kind": "DataObject", "metadata": {"name": "o"}, "spec": {"urn": "data/listed"}, "status": {"sizeBytes": 7}}
+    files: list[Any] = [
+        {"pods": [{"name": "p", "inputs": ["data/x", "data/listed", "data/made"]}]},
+        {"nodes": [NODE], "objects": [{"urn": "data/x", "size": 5}]},
+        told,
+        {"pods": [{"name": "q", "outputs": {"data/made": 9}}]},
+    ]
+    world = worlds.read(tmp_path, *files)
+    assert [one.size_bytes for one in worlds.intent(world, "default/p").inputs] == [5, 7, 9]
+
+
 def test_what_a_pod_says_that_it_works_may_be_wrong(tmp_path: Path) -> None:
     pod = {"name": "p", "works": "1m", "declares": 5, "outputs": {"data/x": 1}}
     world = worlds.read(tmp_path, {"nodes": [NODE], "pods": [pod]})
