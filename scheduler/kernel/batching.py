@@ -1,10 +1,10 @@
 """Pods with data that are ready at about the same time are placed together: gathered for a moment, then planned for.
 
 A pod with data whose turn comes waits if another one of its priority is ready, too, or was so just now. It waits for at
-most the window of the settings, counted from the first of them; only while more keep coming; and not once somebody
-less urgent has a turn: before that, they have theirs. Then one step plans for all of them (scheduler.engine.joint), and
-each has a turn of its own, in the order of the queue, at which it is decided with its share in the plan. A pod that has
-nobody to wait for is decided at once, and so is every pod without data.
+most the window of the settings, counted from the first of them; only while more keep coming, and the plan has room for
+them; and not once somebody less urgent has a turn: before that, they have theirs. Then one step plans for all of them
+(scheduler.engine.joint), and each has a turn of its own, in the order of the queue, at which it is decided with its
+share in the plan. A pod that has nobody to wait for is decided at once, and so is every pod without data.
 
 Batches are of one priority, and the most urgent one is planned for first, so that nobody gives way to the less urgent.
 """
@@ -38,6 +38,7 @@ class _Window:
     since_s: float
     last_s: float
     entries: dict[str, waiters.Entry]  # by uid; some have left
+    is_full: bool = False  # whether more would only wait for a plan that is not theirs
 
 
 class Batching:
@@ -91,6 +92,8 @@ class Batching:
             window = self._windows[priority] = _Window(now_s, now_s, {})
         window.last_s = now_s
         window.entries[entry.uid] = entry
+        if len(window.entries) == self._most():  # the most urgent of a pipeline may be still to come
+            window.is_full = not self._world.state.pipelines.is_any_awaited()
         self._queue.gather(entry)
         return True
 
@@ -132,6 +135,8 @@ class Batching:
 
     def _ends_s(self, priority: int, window: _Window) -> float:
         """When a window ends; whichever is the first one to end, more urgent ones end with it."""
+        if window.is_full:
+            return window.last_s
         latest_s = window.since_s + self._window_s
         if self._queue.company.is_ready(priority):
             return latest_s
@@ -146,7 +151,9 @@ class Batching:
         priority = max(self._windows)
         window = self._windows.pop(priority)
         entries = [entry for entry in window.entries.values() if entry.place is queue.Place.GATHERED]
-        entries = urgency.in_order(self._world.state.pipelines, [(entry.pod, entry) for entry in entries])
+        known = self._world.state.pipelines
+        if known.is_any_awaited():
+            entries = urgency.in_order(known, [(entry.pod, entry) for entry in entries])
         for entry in entries[self._most() :]:  # to be gathered again, after those have had their turns
             entry.is_gathered = False
             self._queue.disperse(entry)

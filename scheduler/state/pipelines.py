@@ -217,6 +217,10 @@ class Pipelines:
         awaited = {root(number) for number, pod in enumerate(pods) if self._is_awaited(pod)}
         return [root(number) if root(number) in awaited else None for number in range(len(pods))]
 
+    def is_any_awaited(self) -> bool:
+        """Whether anybody waits for what somebody else is to write."""
+        return any(urn in self._readers for urn in self._writers)
+
     def _is_awaited(self, pod: core.Pod) -> bool:
         return pod.metadata.uid in self._waits and any(True for _ in self._after(pod.metadata.uid))
 

@@ -197,6 +197,14 @@ def test_a_plan_is_of_so_many_pods_at_most(bare: Bare) -> None:
     assert len(bound(given)) == 300
 
 
+def test_the_most_urgent_of_a_pipeline_are_planned_for_first_however_many_came_before(bare: Bare) -> None:
+    bare.nodes(node("large", cpu="1000", status={"allocatable": {"cpu": "1000", "memory": "64Gi", "pods": "500"}}))
+    reads = {"data.scheduler.thesis/input-1": "bucket/p000,1", "data.scheduler.thesis/input-2": "bucket/p199,1"}
+    bare.pending(pod("end", annotations=reads, schedulingGates=[{"name": "after"}]))
+    bare.pending(*(stage(f"p{number:03}", works_s=1000 if number == 199 else 10) for number in range(200)))
+    assert "p199" in list(bound([*bare.step(), *bare.later(PAUSE_S)]))[:128]
+
+
 def test_one_plan_is_carried_out_before_the_next_is_made(bare: Bare) -> None:
     bare.nodes(node("large", cpu="1000", status={"allocatable": {"cpu": "1000", "memory": "64Gi", "pods": "500"}}))
     bare.pending(*(reader(f"p{number:03}") for number in range(200)))
