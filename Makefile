@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test explore lint types bench bench-engine bench-quality bench-parts parity parity-configuration parity-waking sequences hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-assign bench-quality bench-parts parity parity-configuration parity-waking sequences hostile e2e image lock clean help
 
 .venv: $(STAMP)
 
@@ -54,6 +54,9 @@ bench: $(STAMP)  ## schedulers in turn on one real API server: ARGS=--bounds for
 
 bench-engine: $(STAMP)  ## decisions alone, by kind of pod, with 50,000 pods placed, beside kube-scheduler's own cycle and Skippy's core
 	$(PY) -m benchmarks.engine $(ARGS)
+
+bench-assign: $(STAMP)  ## joint plans beside the best there is, by an exact solver; goes on where it was: ARGS=--instances=100
+	$(PY) -m benchmarks.assign --out benchmarks/results/assign $(ARGS)
 
 bench-quality: $(STAMP)  ## placements: workflows simulated on three topologies, beside other schedulers; goes on where it was
 	$(PY) -m benchmarks.simulated

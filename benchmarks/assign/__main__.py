@@ -1,11 +1,12 @@
 """How near joint placement comes to the best there is, beside one pod at a time; and how many pods a second.
 
-    python -m benchmarks.assign [--instances 1000] [--contended 100] [--steps 8000] [--seed 1] [--known FILE]
+    python -m benchmarks.assign [--instances 1000] [--contended 100] [--steps 3000 6000] [--seed 1] [--out FOLDER]
 
-The best is an exact solver's answer, which takes a hundred times as long as all the rest; with --known it is kept in a
-file and not sought again, so that a run may go on where another stopped. What it could not prove in its time is counted
-and left out. The excess says how much more a plan costs than the best; where it places fewer pods than can be placed,
-that is counted instead. Times are CPU time, and contenders have their turns on each problem.
+The best is an exact solver's plan, which takes a hundred times as long as all the rest; in the folder it is kept and
+not sought again, so that a run goes on where another stopped. No problem is left out: where the exact solver cannot
+prove in its time that there is nothing better than its plan, the excess is over that plan, and how much it may be at
+most is told by what is proven. A plan that places fewer pods than the exact solver's is counted as such ("fewer"): it
+is worse than all others in the 95th percentile, and no part of mean and maximum. Times are CPU time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from benchmarks.assign import contended, instances, optimum, trials
 from scheduler.engine.assign import problem
+from scheduler.kernel import batching
 
 _PODS: Final = (8, 16, 32, 64)
 _NODES: Final = (10, 20, 30, 50)
@@ -40,17 +42,32 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=1000, help="problems in which each pod has its cost to itself")
     parser.add_argument("--contended", type=int, default=100, help="problems in which transfers share links")
     parser.add_argument("--large", type=int, default=3, help="problems of each large size, for speed")
-    parser.add_argument("--steps", type=int, default=8000, help="work that a plan may take; a quarter of it as well")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=(batching.STEPS, batching.STEPS_OF_FEW),
+        help="work that a plan may take",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--limit", type=float, default=3.0, metavar="SECONDS", help="for the exact solver, by the clock"
     )
-    parser.add_argument("--known", type=pathlib.Path, help="where what the exact solver found is kept")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for results.md and what the exact solver found")
     options = parser.parse_args()
+    lines = []
+    for line in _measured(options):
+        print(line, flush=True)
+        lines.append(line)
+    if options.out:
+        (options.out / "results.md").write_text("\n".join(["```", *lines, "```", ""]))
+
+
+def _measured(options: argparse.Namespace) -> Iterator[str]:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "scipy"))
-    print(f"{platform.platform()}, Python {platform.python_version()}, {versions}")
-    print(f"seed {options.seed}, {options.steps} steps a plan, {options.limit:g} s for the exact solver\n")
-    known = _Known(options.known)
+    yield f"{platform.platform()}, Python {platform.python_version()}, {versions}"
+    yield f"seed {options.seed}, {options.limit:g} s for each question to the exact solver"
+    known = _Known(options.out)
     for title, sizes, shared, exact in (
         ("each pod by itself", _drawn(options.seed, options.instances, _PODS, _NODES, _ROOM), False, optimum.found),
         (
@@ -61,33 +78,32 @@ def main() -> None:
         ),
     ):
         if sizes:
-            _beside_the_best(title, sizes, options, known, exact, shared=shared)
+            yield from _beside_the_best(title, sizes, options, known, exact, shared=shared)
     if options.large:
-        _speed(options)
+        yield from _speeds(options)
 
 
 class _Known:
-    """What the exact solver found, by what it was asked; kept in a file if there is one."""
+    """What the exact solver found, by what it was asked; kept in a file if there is a folder for it."""
 
-    def __init__(self, path: pathlib.Path | None) -> None:
-        self._path = path
-        lines = path.read_text().splitlines() if path and path.exists() else []
-        self._found: dict[str, list[float] | None] = dict(json.loads(line) for line in lines)
+    def __init__(self, folder: pathlib.Path | None) -> None:
+        self._path = None
+        self._found: dict[str, list[float]] = {}
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path = folder / "optima.jsonl"
+            if self._path.exists():
+                self._found = dict(json.loads(line) for line in self._path.read_text().splitlines())
 
-    def found(self, name: str, given: problem.Problem, exact: Exact, limit_s: float) -> optimum.Optimum | None:
-        """The optimum; None if it was not found, or not proven, in that time."""
+    def found(self, name: str, given: problem.Problem, exact: Exact, limit_s: float) -> optimum.Optimum:
+        """What is known, sought for so long if need be."""
         if name not in self._found:
-            try:
-                best = exact(given, limit_s)
-            except RuntimeError:
-                best = None
-            proven = best is not None and best.cost - best.bound <= 1e-6 * max(best.cost, 1)
-            self._found[name] = list(best) if best is not None and proven else None
+            self._found[name] = list(exact(given, limit_s))
             if self._path:
                 with self._path.open("a") as file:
                     file.write(json.dumps([name, self._found[name]]) + "\n")
-        answer = self._found[name]
-        return None if answer is None else optimum.Optimum(int(answer[0]), *answer[1:])
+        missing, cost, bound, fewest = self._found[name]
+        return optimum.Optimum(int(missing), cost, bound, int(fewest))
 
 
 def _drawn(
@@ -107,43 +123,36 @@ def _beside_the_best(
     exact: Exact,
     *,
     shared: bool,
-) -> None:
-    budgets = (options.steps // 4, options.steps)
-    found: dict[int, list[tuple[instances.Sizes, trials.Trial]]] = {steps: [] for steps in budgets}
-    unsolved = 0
+) -> Iterator[str]:
+    found: dict[int, list[tuple[instances.Sizes, trials.Trial]]] = {steps: [] for steps in options.steps}
     for number, size in enumerate(sizes):
         seed = options.seed * 1_000_000 + number
         given = instances.made(size, seed, shared=shared)
         best = known.found(f"{title} {seed} {size}", given, exact, options.limit)
-        if best is None:
-            unsolved += 1
-            continue
-        for steps in budgets:
-            found[steps].append((size, trials.trial(given, best, steps, options.seed)))
-    print(f"{title}: {len(sizes)} problems, {unsolved} of them not solved exactly in time")
+        for steps, trial in found.items():
+            trial.append((size, trials.trial(given, best, steps, options.seed)))
+    yield f"\n{title}: {len(sizes)} problems"
     for steps, each in found.items():
-        print(f"{steps} steps\n{trials.HEADER}")
-        print(trials.row("all", [trial for _, trial in each]))
+        yield f"{steps} steps\n{trials.HEADER}"
+        yield trials.row("all", [trial for _, trial in each])
+        for is_proven, name in ((True, "proven"), (False, "not proven")):
+            some = [trial for _, trial in each if trial.is_proven is is_proven]
+            if some:
+                yield trials.row(name, some)
         for name, of in (("pods", 0), ("room", 2)):
             for value in sorted({size[of] for size, _ in each}):
-                print(trials.row(f"{name} {value:g}", [trial for size, trial in each if size[of] == value]))
-    print()
-
-
-def _speed(options: argparse.Namespace) -> None:
-    print(f"speed, {options.large} problems each")
-    for line in _speeds(options):
-        print(line)
+                yield trials.row(f"{name} {value:g}", [trial for size, trial in each if size[of] == value])
 
 
 def _speeds(options: argparse.Namespace) -> Iterator[str]:
+    yield f"\nspeed, {options.large} problems each"
     yield (
         f"{'pods x nodes':>14} {'steps':>6} {'pods/s':>8} {'one by one':>10} {'gap %':>7} {'saves %':>8}"
         f" {'left out':>9}"
     )
     for size in _LARGE:
         given = [instances.made(size, options.seed + number) for number in range(options.large)]
-        for steps in (options.steps // 4, options.steps):
+        for steps in options.steps:
             runs = [trials.timed(each, steps, options.seed) for each in given]
             greedy = [trials.timed(each, 0, options.seed) for each in given]
             plans = [plan for plan, _ in runs]

@@ -8,6 +8,7 @@ Johnson, 1994), which is far tighter than y >= x + x - 1.
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 from scipy import optimize, sparse
@@ -17,11 +18,7 @@ from scheduler.engine.assign import problem
 
 
 def found(given: problem.Problem, limit_s: float) -> optimum.Optimum:
-    """The optimum of a problem in which all pods find room and nothing is fetched for several pods.
-
-    Raises:
-        RuntimeError: no plan was found in this time.
-    """
+    """The optimum of a problem in which all pods find room and nothing is fetched for several pods."""
     pods, nodes = given.costs.shape
     waits = pairs(given)
     couples = list(itertools.combinations(range(pods), 2))
@@ -47,8 +44,8 @@ def found(given: problem.Problem, limit_s: float) -> optimum.Optimum:
         options={"mip_rel_gap": 0.0, "time_limit": limit_s},
     )
     if answer.x is None:
-        raise RuntimeError("no plan was found in the time given")
-    return optimum.Optimum(0, float(answer.fun), float(answer.mip_dual_bound))
+        return optimum.Optimum(0, math.inf, 0.0, 0)
+    return optimum.Optimum(0, float(answer.fun), float(answer.mip_dual_bound), 0)
 
 
 def pairs(given: problem.Problem) -> problem.Floats:

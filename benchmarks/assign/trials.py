@@ -13,8 +13,8 @@ from benchmarks.assign import optimum
 from scheduler.engine.assign import problem, solver
 
 HEADER: Final = (
-    f"{'':>12} {'n':>5} | {'excess %':>9} {'p95':>7} {'max':>7} {'fewer':>6} {'ms':>7} {'gap %':>7}"
-    f" | {'one by one':>10} {'p95':>7} {'max':>7} {'fewer':>6}"
+    f"{'':>12} {'n':>5} {'proven':>6} | {'excess %':>9} {'p95':>7} {'max':>7} {'fewer':>6} | {'at most %':>9}"
+    f" {'p95':>7} {'max':>7} | {'ms':>6} {'gap %':>6} | {'one by one':>10} {'p95':>7} {'max':>7} {'fewer':>6}"
 )
 
 
@@ -22,39 +22,53 @@ class Trial(NamedTuple):
     """What came of it.
 
     Attributes:
-        excess_percent, in_turn_percent: Over the best; nan where fewer pods were placed than can be.
-        fewer, in_turn_fewer: How many fewer.
-        gap_percent: What the plan itself certifies; nan where no bound is known.
+        is_proven: Whether the exact solver proved that its plan is the best.
+        excess_percent, in_turn_percent: Over the exact solver's plan; nan where fewer pods were placed.
+        at_most_percent: Over what it proved of all plans with so few left out; nan where it proved nothing of these.
+        fewer, in_turn_fewer: Whether fewer pods were placed.
+        gap_percent: What the plan itself certifies; nan where it is of some pods only.
     """
 
+    is_proven: bool
     excess_percent: float
     in_turn_percent: float
-    fewer: int
-    in_turn_fewer: int
+    at_most_percent: float
+    fewer: bool
+    in_turn_fewer: bool
     gap_percent: float
     took_s: float
 
 
 def trial(given: problem.Problem, best: optimum.Optimum, steps: int, seed: int) -> Trial:
-    """Both ways on a problem whose optimum is known.
+    """Both ways on a problem of which the exact solver knows something.
 
     Raises:
         AssertionError: the optimum is none, or the plan's bound is above it.
     """
     plan, took_s = timed(given, steps, seed)
-    fewer = int((plan.nodes < 0).sum()) - best.missing
-    in_turn_fewer = int((plan.in_turn < 0).sum()) - best.missing
-    slack = 1e-5 * max(1.0, best.cost)
-    assert fewer >= 0
-    assert fewer or plan.bound - slack <= best.cost <= plan.cost + slack, (plan, best)
+    missing, in_turn_missing = int((plan.nodes < 0).sum()), int((plan.in_turn < 0).sum())
+    slack = 1e-5 * max(1.0, plan.cost)
+    assert missing >= best.fewest
+    if missing == best.missing:
+        assert best.bound - slack <= plan.cost, (plan, best)
+        assert plan.bound - slack <= best.cost, (plan, best)
     return Trial(
-        excess_percent=math.nan if fewer else _excess_percent(plan.cost, best.cost),
-        in_turn_percent=math.nan if in_turn_fewer else _excess_percent(plan.in_turn_cost, best.cost),
-        fewer=fewer,
-        in_turn_fewer=in_turn_fewer,
-        gap_percent=math.nan if best.missing else gap_percent(plan),
+        is_proven=best.is_proven,
+        excess_percent=_excess_percent(plan.cost, best.cost) if missing == best.missing else _beside(missing, best),
+        in_turn_percent=_excess_percent(plan.in_turn_cost, best.cost)
+        if in_turn_missing == best.missing
+        else _beside(in_turn_missing, best),
+        at_most_percent=_excess_percent(plan.cost, best.bound) if missing == best.missing else math.nan,
+        fewer=missing > best.missing,
+        in_turn_fewer=in_turn_missing > best.missing,
+        gap_percent=math.nan if missing else gap_percent(plan),
         took_s=took_s,
     )
+
+
+def _beside(missing: int, best: optimum.Optimum) -> float:
+    """Of a plan that places fewer pods, nothing; one that places more is no worse."""
+    return math.nan if missing > best.missing else 0.0
 
 
 def timed(given: problem.Problem, steps: int, seed: int) -> tuple[problem.Plan, float]:
@@ -71,23 +85,31 @@ def gap_percent(plan: problem.Plan) -> float:
 
 def row(name: str, trials: Sequence[Trial]) -> str:
     """What they come to, as a row under ``HEADER``."""
-    excess = np.array([each.excess_percent for each in trials])
-    in_turn = np.array([each.in_turn_percent for each in trials])
-    gaps = [each.gap_percent for each in trials if each.fewer == 0 and not math.isnan(each.gap_percent)]
+    gaps = np.array([each.gap_percent for each in trials])
     return (
-        f"{name:>12} {len(trials):>5} | {_spread(excess)} {sum(each.fewer > 0 for each in trials):>6}"
-        f" {1000 * np.mean([each.took_s for each in trials]):>7.1f} {np.mean(gaps) if gaps else math.nan:>7.2f}"
-        f" | {_spread(in_turn):>26} {sum(each.in_turn_fewer > 0 for each in trials):>6}"
+        f"{name:>12} {len(trials):>5} {sum(each.is_proven for each in trials):>6}"
+        f" | {_spread([each.excess_percent for each in trials])} {sum(each.fewer for each in trials):>6}"
+        f" | {_spread([each.at_most_percent for each in trials])}"
+        f" | {1000 * np.mean([each.took_s for each in trials]):>6.1f} {_mean(gaps):>6.2f}"
+        f" | {_spread([each.in_turn_percent for each in trials]):>26} {sum(each.in_turn_fewer for each in trials):>6}"
     )
 
 
 def _excess_percent(cost: float, best: float) -> float:
-    """Over the best; what costs nothing, as where no pod finds room, is as good as can be."""
-    return 100 * (cost / best - 1) if best > 0 else 0.0
+    """Over the best, not below it; what costs nothing, as where no pod finds room, is as good as can be."""
+    return max(0.0, 100 * (cost / best - 1)) if best > 0 else 0.0
 
 
-def _spread(values: problem.Floats) -> str:
-    known = values[~np.isnan(values)].clip(0)  # what is less is rounding
+def _mean(values: problem.Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _spread(percents: Sequence[float]) -> str:
+    """Mean and greatest of what is known, and the 95th percentile of all, in which the rest is worse than anything."""
+    values = np.array(percents)
+    known = values[~np.isnan(values)]
     if not len(known):
         return f"{'-':>9} {'-':>7} {'-':>7}"
-    return f"{known.mean():>9.2f} {np.percentile(known, 95):>7.2f} {known.max():>7.2f}"
+    ranked = np.sort(np.where(np.isnan(values), np.inf, values))
+    return f"{known.mean():>9.2f} {ranked[math.ceil(0.95 * len(ranked)) - 1]:>7.2f} {known.max():>7.2f}"

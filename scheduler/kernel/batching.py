@@ -26,7 +26,9 @@ MOST_CELLS: Final = 320_000  # pods times nodes: what is planned for in some 50 
 # For how long after the last one others are thought to keep coming: the watch tells of pods that are created together
 # some milliseconds apart.
 PAUSE_S: Final = 0.005
-STEPS: Final = 2000  # of the solver: some 10 us each
+STEPS: Final = 3000  # of the solver: some 10 us each
+FEW: Final = 64  # pods
+STEPS_OF_FEW: Final = 6000  # who are planned for as long as many: room is scarcer the less there is to choose among
 
 _READY: Final = frozenset({queue.Place.ACTIVE, queue.Place.CROWDED})
 
@@ -179,7 +181,8 @@ class Batching:
         plan = joint.uncontested(view, wishes)
         if plan is None:
             wishes = urgency.weigh(view.pipelines, self._wishes(view, entries))
-            plan = joint.plan(view, wishes, steps=STEPS, seed=self._draw())
+            steps = STEPS_OF_FEW if len(wishes) <= FEW else STEPS
+            plan = joint.plan(view, wishes, steps=steps, seed=self._draw())
         for entry in entries:
             entry.share = plan.shares.get(entry.uid)
         self._out.append(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks.assign import contended, instances, optimum
+from benchmarks.assign import contended, instances, optimum, trials
 from tests.engine.assign import problems
 
 
@@ -32,10 +33,26 @@ def test_so_it_is_where_transfers_take_from_each_other(seed: int) -> None:
     assert found.bound == pytest.approx(found.cost)
 
 
-def test_a_run_prints_all_tables() -> None:
-    few = ["--instances", "3", "--contended", "2", "--large", "0", "--steps", "200", "--limit", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.assign", *few], capture_output=True, text=True, check=True
-    ).stdout
-    assert "each pod by itself: 3 problems" in done
+def test_where_nothing_is_proven_a_plan_is_beside_the_exact_solvers_plan_and_its_bound() -> None:
+    given = instances.made(instances.Sizes(8, 10, 2.0), 1)
+    cost = optimum.found(given, 10).cost
+    unproven = trials.trial(given, optimum.Optimum(0, cost * 2, cost / 2, 0), 2000, 1)
+    assert not unproven.is_proven
+    assert unproven.excess_percent == 0
+    assert unproven.at_most_percent == pytest.approx(100)
+    more = trials.trial(given, optimum.Optimum(1, 0.0, 0.0, 0), 2000, 1)
+    assert (more.fewer, more.excess_percent) == (False, 0)
+
+
+def test_a_run_prints_all_tables_and_goes_on_where_another_stopped(tmp_path: pathlib.Path) -> None:
+    few = ["--instances", "5", "--contended", "2", "--large", "0", "--steps", "200", "--limit", "1"]
+    command = [sys.executable, "-m", "benchmarks.assign", *few, "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "seed 1," in done
+    assert "each pod by itself: 5 problems" in done
     assert "links shared: 2 problems" in done
+    assert done in (tmp_path / "results.md").read_text()
+    optima = (tmp_path / "optima.jsonl").read_text()
+    assert len(optima.splitlines()) == 7
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (tmp_path / "optima.jsonl").read_text() == optima

@@ -16,8 +16,8 @@ import numpy as np
 
 from scheduler.engine.assign import budget, loads, problem, table
 
-_PATIENCE: Final = 4  # rounds without a better bound after which steps become half as long
-_KEPT: Final = 0.3  # of the direction before, which dampens swings between two nodes
+_PATIENCE: Final = 8  # rounds without a better bound after which steps become half as long
+_KEPT: Final = 0.7  # of the direction before, which dampens swings between two nodes
 _FOLLOWED: Final = 2  # rounds after which the load that is assumed follows
 
 
@@ -35,8 +35,12 @@ class Priced(NamedTuple):
     left_out: float
 
     def paid(self, prepared: table.Table) -> problem.Floats:
-        """[pods, candidates] what a pod pays for what it takes there."""
+        """[kinds, nodes] what a pod pays for what it takes there."""
         return _paid(prepared, self.of)
+
+    def worth(self, prepared: table.Table) -> float:
+        """What all that is free is worth."""
+        return float((self.of * prepared.rules.free).sum())
 
     def bounds(self, missing: int) -> float:
         """What they prove of plans that leave so many pods out."""
@@ -48,7 +52,7 @@ def none(prepared: table.Table) -> Priced:
     finite = prepared.costs[np.isfinite(prepared.costs)]
     left_out = float(finite.max(initial=0) + np.ptp(finite)) if finite.size else 0.0
     alone = _least(prepared.at.min(axis=1, initial=np.inf), prepared.beyond, left_out)
-    return Priced(np.zeros(len(prepared.limits.free)), float(alone.sum()), left_out)
+    return Priced(np.zeros(len(prepared.rules.free)), float(alone.sum()), left_out)
 
 
 def _least(known: problem.Floats, beyond: problem.Floats, left_out: float) -> problem.Floats:
@@ -69,17 +73,18 @@ def raised(
         rounds: Steps at most.
         work: Ends it earlier when it is used up.
     """
-    asks, slots, free, scale = prepared.limits
+    rules = prepared.rules
+    asks, free, scale = rules.asks.T, rules.free, rules.units
     prices, best, best_prices = begin.of.copy(), begin.bound, begin.of
     direction = np.zeros(len(free))
     length, stuck = 1.0, 0
-    pods = np.arange(len(asks))
+    pods = np.arange(len(prepared.at))
     beyond = prepared.beyond if load is None else prepared.beyond + load.least
     for turn in range(rounds):
         if work.left <= 0 or best >= upper - prepared.least:
             break
-        work.spend(prepared.at.size * (1 + len(slots)))
-        costs = prepared.at + _paid(prepared, prices)
+        work.spend(prepared.at.size * 3 + prepared.kinds.size * rules.slots.shape[1] // 8)
+        costs = prepared.at + prepared.at_candidates(_paid(prepared, prices))
         if load is not None:
             costs += load.paid
         chosen = costs.argmin(1)
@@ -93,8 +98,8 @@ def raised(
                 length, stuck = length / 2, 0
         taken = -free
         goes = costs[pods, chosen] <= least
-        for ask, at in zip(asks.T, prepared.slots, strict=True):
-            taken += np.bincount(at[pods, chosen][goes], ask[goes], len(free))
+        there = rules.slots[:, prepared.candidates[pods, chosen][goes]]
+        taken += np.bincount(there.ravel(), asks[:, goes].ravel(), len(free))
         slope = np.where((prices > 0) | (taken > 0), taken / scale, 0)
         direction = slope + _KEPT * direction
         if load is not None and turn % _FOLLOWED == 0:
@@ -108,7 +113,9 @@ def raised(
 
 
 def _paid(prepared: table.Table, prices: problem.Floats) -> problem.Floats:
-    paid = np.zeros(prepared.at.shape)
-    for ask, at in zip(prepared.limits.asks.T, prepared.slots, strict=True):
-        paid += ask[:, None] * prices[at]
+    rules = prepared.rules
+    paid = np.zeros((len(prepared.kinds), rules.slots.shape[1]))
+    for ask, price in zip(prepared.kinds.T, prices[rules.slots], strict=True):
+        if price.any():
+            paid += ask[:, None] * price
     return paid

@@ -12,13 +12,15 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.engine.assign import budget, problem, putback, standing
+from scheduler.engine.assign import budget, prices, problem, putback, standing
 
 _GROUP: Final = 8  # pods
 _LARGEST: Final = 10  # pods, after many groups of which none could be put back better
 _PACKED: Final = 12  # pods of nodes that are packed anew
 _NODES: Final = 3  # that are packed anew
 _HOPELESS: Final = 30  # crowds packed anew in vain after which they have one turn fewer
+_FEW: Final = 16  # pods that are all put back at once, at first
+_EVERYWHERE: Final = 4000  # places tried then, at most
 _OCCUPANTS: Final = 3  # of one node, at most
 _WISHES: Final = 1 / math.log(0.6)  # how often it is the cheapest node that a pod wishes for: 0.4; else the next, ...
 
@@ -26,21 +28,32 @@ _WISHES: Final = 1 / math.log(0.6)  # how often it is the cheapest node that a p
 class Rearranging:
     """Draws groups and puts them back."""
 
-    __slots__ = ("_least", "_pods", "_priced", "_rng", "_wishes")
+    __slots__ = ("_least", "_pods", "_priced", "_rng", "_scarce", "_wishes")
 
-    def __init__(self, pods: standing.Standing, paid: problem.Floats, rng: np.random.Generator) -> None:
+    def __init__(self, pods: standing.Standing, priced: prices.Priced, rng: np.random.Generator) -> None:
         """Prepare to.
 
         Args:
             pods: Where they stand.
-            paid: [pods, candidates] prices of what is scarce, which say who pays more than it has to.
+            priced: Of what is scarce: who pays more than it has to, and what need not be tried.
             rng: Draws the groups.
         """
         self._pods = pods
         self._rng = rng
-        self._priced = pods.table.at + paid
+        self._scarce = putback.Scarce(pods.table, priced)
+        self._priced = pods.table.at + pods.table.at_candidates(self._scarce.paid)
         self._least = self._priced.min(1)
         self._wishes: list[list[int]] = np.take_along_axis(pods.table.candidates, self._priced.argsort(1), 1).tolist()
+
+    def whole(self, work: budget.Budget) -> bool:
+        """Put all pods back at once, if they are few; whether there is surely no better plan now."""
+        pods = self._pods
+        if len(pods.nodes) > _FEW:
+            return False
+        most = min(_EVERYWHERE, work.left)
+        looked = putback.put_back(pods, self._scarce, list(range(len(pods.nodes))), most=most)
+        work.take(2 * _GROUP + looked // 2)
+        return looked < most
 
     def run(self, bound: float, work: budget.Budget) -> None:
         """Put groups back until costs are at the bound or the budget is used up.
@@ -55,10 +68,10 @@ class Rearranging:
             missing, cost = pods.missing, pods.cost
             if missing and turn % (2 + crowded // _HOPELESS) == 0:
                 crowded += 1
-                looked = putback.put_back(pods, *self._crowd(occupants))
+                looked = putback.put_back(pods, self._scarce, *self._crowd(occupants))
             else:
                 size = min(_GROUP + failed // len(pods.nodes), _LARGEST)
-                looked = putback.put_back(pods, self._group(occupants, excess, size))
+                looked = putback.put_back(pods, self._scarce, self._group(occupants, excess, size))
             failed += 1
             if (missing, cost) != (pods.missing, pods.cost):
                 failed, excess, occupants = 0, self._excess(), self._occupants()

@@ -9,11 +9,25 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from scheduler.engine.assign import budget, exchange, greedy, loads, prices, problem, rearranging, standing, table
+from scheduler.engine.assign import (
+    budget,
+    ejecting,
+    exchange,
+    greedy,
+    loads,
+    prices,
+    problem,
+    rearranging,
+    standing,
+    table,
+)
 
 # The order of pods by size while some find no room: large ones are hard to fit in last, small ones are the most.
 _SCARCE: Final = (-1, 1, 0)
 _WITH_FLOWS: Final = 4  # how much longer all takes where what pods cost depends on where the others are
+# The part of what is left of the budget with which room is sought for those who found none: at first, and later on.
+_FIRST: Final = 2
+_LATER: Final = 8
 _ROUNDS: Final = 30  # of prices before each
 
 
@@ -42,15 +56,21 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
         greedy.in_turn(now)
         best = min(best, _found(now))
     exchange.improve(now, work)
-    best, priced = _by_prices(now, min(best, _found(now)), work)
+    best, priced = _by_prices(now, min(best, _found(now)), rng, work)
     now.set(best.nodes)
+    is_best = False
     if work.left > 0:
-        rearranging.Rearranging(now, priced.paid(prepared), rng).run(priced.bounds(now.missing), work)
+        groups = rearranging.Rearranging(now, priced, rng)
+        # Where domains limit, not all nodes that pods may need are candidates; what one fetch brings to several is less
+        # than what each would wait for.
+        is_best = groups.whole(work) and given.domains is None and given.flows is None
+        if not is_best:
+            groups.run(priced.bounds(now.missing), work)
     now.set(now.nodes.copy())  # sums made anew, without the rounding of what was tried
     return problem.Plan(
         nodes=np.array(now.nodes),
         cost=now.cost,
-        bound=min(now.cost, priced.bounds(now.missing)),
+        bound=now.cost if is_best else min(now.cost, priced.bounds(now.missing)),
         in_turn=np.array(in_turn.nodes),
         in_turn_cost=in_turn.cost,
         steps=steps - work.left,
@@ -69,10 +89,13 @@ def _found(now: standing.Standing) -> _Found:
     return _Found(now.missing, now.cost, now.nodes.copy())
 
 
-def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tuple[_Found, prices.Priced]:
+def _by_prices(
+    now: standing.Standing, best: _Found, rng: np.random.Generator, work: budget.Budget
+) -> tuple[_Found, prices.Priced]:
     """The best plan of those that prices lead to, and of the one that is given; and the prices that prove most."""
     prepared = now.table
     priced = prices.none(prepared)
+    fewest = ejecting.fewest_missing(now)
     for turn in range(len(_SCARCE)):
         upper = best.cost + best.missing * priced.left_out
         if work.left <= 0 or priced.bound >= upper - prepared.least:
@@ -82,7 +105,11 @@ def _by_prices(now: standing.Standing, best: _Found, work: budget.Budget) -> tup
         priced = prices.raised(prepared, priced, load, upper=upper, rounds=_ROUNDS, work=work)
         now.set([problem.NOWHERE] * len(now.nodes))
         work.take(2 * len(now.nodes))
-        greedy.by_regret(now, priced.paid(prepared), prepared.sizes * (_SCARCE[turn] if best.missing else 0))
+        greedy.by_regret(
+            now, prepared.at_candidates(priced.paid(prepared)), prepared.sizes * (_SCARCE[turn] if best.missing else 0)
+        )
+        part = work.left // (_LATER if turn else _FIRST)
+        ejecting.run(now, rng, fewest, until=work.left - part, work=work)
         exchange.improve(now, work)
         best = min(best, _found(now))
     return best, priced

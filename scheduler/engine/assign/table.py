@@ -8,13 +8,12 @@ that the cheapest of each domain are kept as well. What is left out is remembere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.engine.assign import problem, transfers
+from scheduler.engine.assign import limits, problem, transfers
 
 Mask = NDArray[np.bool_]
 
@@ -22,27 +21,15 @@ _FEW_DOMAINS: Final = 32  # of a row whose domains each keep candidates of their
 _TIE: Final = 1e-9  # of the greatest cost: candidates nearer than this are in an order drawn by chance
 
 
-class Limits(NamedTuple):
-    """Resources of nodes and of domains alike.
-
-    Attributes:
-        asks: [pods, limits]
-        slots: [limits, nodes] index of ``free`` that a pod on the node draws on.
-        free: [slots] never negative; more than all pods ask for where nothing limits.
-        units: [slots] the most that any pod asks for there.
-    """
-
-    asks: problem.Floats
-    slots: problem.Ints
-    free: problem.Floats
-    units: problem.Floats
-
-
 class Table(NamedTuple):
     """The problem as the search reads it.
 
     Attributes:
         costs: [pods, nodes] infinite where the pod does not fit even by itself.
+        limits: What there is room for.
+        rules: The same in whole units, too, for prices.
+        kinds: [kinds, rules] what pods ask for that ask for the same.
+        kind: [pods] which of these each is.
         candidates: [pods, candidates] nodes, cheapest first, ties by chance; where a pod may go to fewer, the last ones
             cost infinitely much.
         at: [pods, candidates] what they cost.
@@ -55,7 +42,10 @@ class Table(NamedTuple):
     """
 
     costs: problem.Floats
-    limits: Limits
+    limits: limits.Limits
+    rules: limits.Limits
+    kinds: problem.Floats
+    kind: problem.Ints
     candidates: problem.Ints
     at: problem.Floats
     slots: problem.Ints
@@ -65,20 +55,30 @@ class Table(NamedTuple):
     least: float
     transfers: transfers.Transfers | None
 
+    def at_candidates(self, values: problem.Floats) -> problem.Floats:
+        """[pods, candidates] of what is given as [kinds, nodes]."""
+        found: problem.Floats = values[self.kind[:, None], self.candidates]
+        return found
+
 
 def made(given: problem.Problem, rng: np.random.Generator) -> Table:
     """The table of a problem that has pods and nodes."""
-    limits = _limits(given)
-    costs = _where_fits(given.costs, limits)
+    limited = limits.binding(given)
+    costs = _where_fits(given.costs, limited)
     candidates, beyond = _candidates(costs, given.domains, rng)
+    rules = limits.in_whole_units(given)
+    kinds, kind = np.unique(rules.asks, axis=0, return_inverse=True)
     penalty = _penalty(costs, given.flows)
     return Table(
         costs=costs,
-        limits=limits,
+        limits=limited,
+        rules=rules,
+        kinds=kinds,
+        kind=kind,
         candidates=candidates,
         at=np.take_along_axis(costs, candidates, 1),
-        slots=limits.slots[:, candidates],
-        sizes=(limits.asks / np.maximum(limits.asks.max(0, initial=0), 1e-12)).sum(1),
+        slots=limited.slots[:, candidates],
+        sizes=(limited.asks / np.maximum(limited.asks.max(0, initial=0), 1e-12)).sum(1),
         beyond=beyond,
         penalty=penalty,
         least=_TIE * (float(np.abs(costs[np.isfinite(costs)]).max(initial=0)) + 1e-9),
@@ -86,41 +86,9 @@ def made(given: problem.Problem, rng: np.random.Generator) -> Table:
     )
 
 
-def _limits(given: problem.Problem) -> Limits:
-    """Those under which some node or domain cannot take all pods at once."""
-    pods, nodes = given.costs.shape
-    asks, slots, free, units = [], [], [], []
-    offset = 0
-    for ask, room, of in _rows(given):
-        total = float(ask.sum())
-        room = np.clip(room.astype(np.float64), 0, total + 1)  # noqa: PLW2901 (the same, limited)
-        if total <= room.min(initial=np.inf):
-            continue
-        asks.append(ask.astype(np.float64))
-        free.append(np.append(room, total + 1))  # the last one for nodes that are in no domain
-        slots.append(np.where(of < 0, len(room), of) + offset)
-        units.append(np.full(len(room) + 1, float(ask.max())))
-        offset += len(room) + 1
-    return Limits(
-        asks=np.stack(asks, 1) if asks else np.zeros((pods, 0)),
-        slots=np.stack(slots) if slots else np.zeros((0, nodes), np.int64),
-        free=np.concatenate(free) if free else np.zeros(0),
-        units=np.concatenate(units) if units else np.zeros(0),
-    )
-
-
-def _rows(given: problem.Problem) -> Iterator[tuple[problem.Amounts, problem.Amounts, problem.Ints]]:
-    """Of each limit: what pods ask for, what is free, and what of it a node draws on."""
-    nodes = np.arange(given.costs.shape[1])
-    for ask, room in zip(given.asks.T, given.room.T, strict=True):
-        yield ask, room, nodes
-    if given.domains is not None:
-        yield from zip(given.domains.asks.T, given.domains.room, given.domains.of, strict=True)
-
-
-def _where_fits(costs: problem.Floats, limits: Limits) -> problem.Floats:
-    for ask, slots in zip(limits.asks.T, limits.slots, strict=True):
-        free = limits.free[slots]
+def _where_fits(costs: problem.Floats, limited: limits.Limits) -> problem.Floats:
+    for ask, slots in zip(limited.asks.T, limited.slots, strict=True):
+        free = limited.free[slots]
         if ask.max() > free.min():
             costs = np.where(ask[:, None] > free, np.inf, costs)
     return costs

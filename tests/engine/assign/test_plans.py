@@ -128,6 +128,30 @@ def test_neither_the_order_of_pods_nor_that_of_nodes_makes_plans_dearer() -> Non
         assert plans[0].cost == pytest.approx(plans[1].cost)
 
 
+def test_where_all_of_few_pods_were_tried_everywhere_the_plan_is_said_to_be_the_best() -> None:
+    for seed in range(10):
+        given = instances.made(instances.Sizes(6, 5, 1.2), seed)
+        plan = solver.solve(given, steps=STEPS, seed=1)
+        assert plan.bound == plan.cost
+        assert ((plan.nodes < 0).sum(), plan.cost) == pytest.approx(problems.best(given))
+
+
+def test_whoever_finds_no_room_turns_others_out_who_fit_elsewhere() -> None:
+    # 24 pods of 3, 4 and 5 fill 8 nodes of 12 to the last unit; in their order, and by what they cost, they do not.
+    rng = np.random.default_rng(1)
+    asks = rng.permutation([3, 4, 5] * 8)[:, None]
+    given = problem.Problem(rng.random((24, 8)), asks, np.full((8, 1), 12))
+    plan = solver.solve(given, steps=2 * STEPS, seed=1)
+    assert (plan.in_turn < 0).any()
+    assert (plan.nodes >= 0).all()
+
+
+def test_of_more_than_fit_the_large_are_left_out() -> None:
+    asks = np.array([8, 8, 8, 4, 4, 4, 4, 4, 4, 4])[:, None]
+    given = problem.Problem(np.ones((10, 4)), asks, np.full((4, 1), 8))
+    assert solver.solve(given, steps=STEPS, seed=1).nodes.tolist().count(problem.NOWHERE) == 3
+
+
 def test_a_plan_stops_near_its_budget() -> None:
     given = instances.made(instances.Sizes(30, 20, 1.2), 1)
     for steps in (100, 1000, 3000):
