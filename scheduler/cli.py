@@ -328,6 +328,8 @@ def simulate(
 ) -> None:
     """Run what FILES describe (a cluster, its data, pods to come) in virtual time, and tell what came of it."""
     logs.configure("text", "warning")
+    if recorded is not None and (files or arms):
+        raise click.UsageError("--recorded runs a recording as it was: name no FILES and no --arm beside it")
     if recorded is not None:
         sys.exit(_replay(recorded))
     from scheduler.simulate import door  # noqa: PLC0415 (only this command needs it)

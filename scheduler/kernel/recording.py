@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     settings: config.Settings
     home: str
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -116,6 +116,11 @@ def test_a_recorded_run_is_run_again_and_each_answer_compared(tmp_path: Path) ->
     )
     file.write_bytes(b"".join(recorded.lines).replace(b'"node":"a"', b'"node":"b"', 1))
     assert simulate("--recorded", file).exit_code == 1
+    beside = simulate("--recorded", file, written(tmp_path))
+    assert (beside.exit_code, beside.stdout) == (2, "")
+    assert "name no FILES" in beside.stderr
+    file.write_bytes(recorded.lines[0].replace(b'"seed":5', b'"seed":-5'))
+    assert "line 1" in simulate("--recorded", file).stderr
 
 
 def test_the_example_of_the_documentation_prints_what_stands_there() -> None:

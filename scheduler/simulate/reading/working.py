@@ -39,6 +39,11 @@ def works(entries: Sequence[ours.Pod], known: Mapping[str, int], where: str) -> 
         declares_s = works_s if entry.declares is None else making.seconds(entry.declares, f"{at}.declares")
         for place, number in enumerate(making.numbers(entry.count)):
             name = making.numbered_name(entry.name, number, f"{at}.name")
+            intent = _intent(entry, number, declares_s, known, at)
+            if twice := sorted(entry.annotations.keys() & intents.format(intent).keys()):
+                raise errors.InputError(
+                    f"{at}.annotations", twice[0], "inputs and outputs say it, too; keep one of them"
+                )
             after = _after(entry, number, named)
             waits += len(after)
             if waits > making.MAX_WAITS:
@@ -48,7 +53,7 @@ def works(entries: Sequence[ours.Pod], known: Mapping[str, int], where: str) -> 
                 pod=making.pod(
                     name,
                     namespace=entry.namespace,
-                    intent=_intent(entry, number, declares_s, known, at),
+                    intent=intent,
                     resources={"cpu": entry.cpu, "memory": entry.memory, **entry.resources},
                     image=entry.image,
                     labels=entry.labels,

@@ -212,6 +212,20 @@ def test_settings_stand_in_one_file_only(tmp_path: Path) -> None:
             "pods[0].annotations[scheduler.thesis/prefer-zone]",
             id="annotation",
         ),
+        pytest.param(
+            {
+                "nodes": [NODE],
+                "pods": [
+                    {
+                        "name": "p",
+                        "inputs": {"data/x": 5},
+                        "annotations": {"data.scheduler.thesis/input-1": "data/y,7"},
+                    }
+                ],
+            },
+            'pods[0].annotations: "data.scheduler.thesis/input-1": inputs and outputs say it, too',
+            id="said twice",
+        ),
         pytest.param({"nodes": [NODE], "outages": [{"node": "m", "begins": 1}]}, 'outage: "m"', id="outage"),
         pytest.param(
             {"nodes": [NODE], "outages": [{"node": "n", "begins": 2, "ends": 1}]}, "outages[0].ends", id="no outage"
