@@ -113,11 +113,10 @@ class Moment:
             return
         sizes, begins, ends = self._of.spans[:, known:]
         now_s = self._now_s
-        left = sizes * ((ends - now_s) / (ends - begins))
-        there = (begins <= now_s) & (ends > now_s)
-        left[~there] = 0.0
-        self.is_calm &= not there.any()
-        left = np.minimum(left, sizes)
+        left = np.maximum(np.minimum(sizes * ((ends - now_s) / (ends - begins)), sizes), 0.0)
+        if self._of.last_begin_s > now_s:
+            left[begins > now_s] = 0.0
+        self.is_calm = self.is_calm and not left.any()
         self._left = np.concatenate((self._left, left)) if known else left
 
     @property
@@ -173,6 +172,7 @@ class Traffic:
         fetched: What nodes have of it, or are getting, that keep what is fetched.
         numbers: Of the passages that some flow goes over.
         rates: [passages] by number, bytes per second.
+        last_begin_s: When the last of them begins, or earlier ones did.
     """
 
     def __init__(self) -> None:
@@ -186,6 +186,7 @@ class Traffic:
         self._via = np.zeros((_FIRST_ROWS, _VIA), np.intp)
         self._owners: list[str] = []  # by row, uids of pods
         self._rows_of: dict[str, set[int]] = {}
+        self.last_begin_s = -math.inf
         self._first_end_s = math.inf
         self._now_s = 0.0  # when it was last looked what is over
         self._moments: dict[float, Moment] = {}
@@ -230,6 +231,7 @@ class Traffic:
             self._owners.append(uid)
             self._rows_of.setdefault(uid, set()).add(row)
             self._first_end_s = min(self._first_end_s, flow.ends_s)
+            self.last_begin_s = max(self.last_begin_s, flow.begins_s)
 
     def end(self, uid: str) -> None:
         """A pod moves nothing any more; one that moved nothing is no error."""
@@ -332,6 +334,7 @@ class Traffic:
         self._unused.append(number)
         self._renumber(passage, _NOWHERE)
         if not self.numbers:
+            self.last_begin_s = -math.inf
             self._uses, self._passages = [0], [None]
             self._unused.clear()
             self._room(1)

@@ -235,6 +235,7 @@ def one(view: snapshot.Snapshot, found: cost.DataCost, move: moves.Move, end: sp
     placed=st.lists(st.tuples(st.sampled_from(worlds.PODS), st.sampled_from(worlds.NODES)), min_size=1, max_size=8),
     later_s=st.sampled_from([0.0, 0.05, 1.0, 20.0]),
     most_ends=st.sampled_from([0, 1, several.MOST_ENDS]),
+    few=st.sampled_from([0, several.FEW]),
 )
 def test_rows_are_what_each_node_alone_would_have_and_more_traffic_is_never_faster(
     made: tuple[core.Node, ...],
@@ -243,9 +244,11 @@ def test_rows_are_what_each_node_alone_would_have_and_more_traffic_is_never_fast
     placed: list[tuple[request.PodRequest, str]],
     later_s: float,
     most_ends: int,
+    few: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(several, "MOST_ENDS", most_ends)  # all transfers at once, none of them, or some
+        patched.setattr(several, "FEW", few)
         check_rows(made, serving, known, placed, later_s)
 
 

@@ -154,10 +154,12 @@ def beside(
         found[place] = _loaded(one, load, load.nearest(one.nearest.ways))
     if among is not None:
         met = loaded.met(moment, among.sizes)
-        for place, seconds, *meets in zip(few, among.nearest(links, moment, met), *met, strict=True):
-            one = moved[place]
-            load = loaded.Load(links, moment, one.size_bytes, loaded.Met(*meets), is_output=is_output)
-            found[place] = _loaded(one, load, seconds)
+        loads = [
+            loaded.Load(links, moment, moved[place].size_bytes, loaded.Met(*meets), is_output=is_output)
+            for place, *meets in zip(few, *met, strict=True)
+        ]
+        for place, load, seconds in zip(few, loads, among.nearest(links, moment, met, loads), strict=True):
+            found[place] = _loaded(moved[place], load, seconds)
     return found
 
 

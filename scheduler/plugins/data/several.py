@@ -9,6 +9,7 @@ where ends of one site are taken together.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from scheduler.plugins.data import loaded, spread
 from scheduler.state import network, sites, traffic
 
 MOST_ENDS: Final = 8  # of one transfer
+FEW: Final = 8  # nodes that are looked at one by one in less time than together
 
 
 class Ends:
@@ -39,40 +41,38 @@ class Ends:
         is_output: bool,
     ) -> None:
         each = [way for of_one in ways for way in of_one]
-        own = [(number, slot, *known) for number, way in enumerate(each) for slot, known in way.apart.items()]
+        counts = [len(of_one) for of_one in ways]
+        of = [number for number, count in enumerate(counts) for _ in range(count)]
         self._at_node, self._at_end = loaded.WAYS[is_output]
         self._is_outward = not is_output
         self.sizes = np.array(sizes, np.float64)
-        self._starts = np.cumsum([0, *[len(of_one) for of_one in ways[:-1]]])  # the first way of each transfer
-        self._of = np.repeat(np.arange(len(ways)), [len(of_one) for of_one in ways])  # [ways] the transfer's number
-        self._size = self.sizes[self._of][:, np.newaxis]  # [ways, 1]
+        self._starts = np.array([0, *itertools.accumulate(counts[:-1])])  # the first way of each transfer
+        self._of = np.array(of)  # [ways] the transfer's number
+        self._size = np.array([[sizes[number]] for number in of], np.float64)  # [ways, 1]
         self._bandwidth = np.array([way.bandwidth for way in each])  # [ways, sites]
         self._latency = np.array([way.latency for way in each])
         self._ends = np.array([way.end if isinstance(way.end, int) else traffic.NO_SLOT for way in each], np.intp)
         self._sites = [_site(links, way.end) for way in each]
-        # Where a way is another than to the rest of the site: whose, where, bytes per second, seconds.
-        self._own = np.array([number for number, _, _, _ in own], np.intp)
-        self._slots = np.array([slot for _, slot, _, _ in own], np.intp)
-        self._rate = np.array([rate for _, _, rate, _ in own])
-        self._delay = np.array([latency for _, _, _, latency in own])
-        self._at = links.site_of[self._slots]
-        self._is_self = self._ends[self._own] == self._slots
-        self._own_of = self._of[self._own]
-        self._own_moving = self.sizes[self._own_of] / self._rate
-        self._served = np.maximum(self._rate, self._bandwidth[self._own, self._at])
+        self._ways = each
+        # Where a way is another than to the rest of the site: whose, and where.
+        self._own = [(number, slot) for number, way in enumerate(each) for slot in way.apart]
+        self._slots = np.array([slot for _, slot in self._own], np.intp)
 
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, about."""
         return 2 * self._bandwidth.nbytes + 72 * len(self._own) + 40 * len(self._of) + 1500
 
-    def nearest(self, links: network.Network, moment: traffic.Moment, met: loaded.Met) -> list[spread.Spread]:
+    def nearest(
+        self, links: network.Network, moment: traffic.Moment, met: loaded.Met, loads: Sequence[loaded.Load]
+    ) -> list[spread.Spread]:
         """How long each transfer takes from or to whichever of its ends is best for each node.
 
         Args:
             links: The network, as it was.
             moment: What is under way.
-            met: What each transfer meets of it.
+            met: What the transfers meet of it.
+            loads: The same of each.
         """
         others, waits = met
         of, starts, site_of = self._of, self._starts, links.site_of
@@ -80,14 +80,20 @@ class Ends:
         at_end = waits[of, moment.at_nodes(self._at_end, self._ends)]
         moving = (self._size + others[of[:, np.newaxis], numbers]) / self._bandwidth
         np.maximum(moving, at_end[:, np.newaxis], out=moving)
-        by_site = np.minimum.reduceat(self._latency + moving, starts, axis=0)
-        slots = self._apart(moment, waits, np.minimum.reduceat(moving, starts, axis=0), site_of)
+        by_site = np.minimum.reduceat(self._latency + moving, starts)
+        slots = self._apart(moment, waits, np.minimum.reduceat(moving, starts), site_of)
         here = site_of.take(slots)
-        own_way = waits[:, moment.at_nodes(self._at_node, slots)]
-        seconds = self._latency[:, here] + np.maximum(moving[:, here], own_way[of])
-        if len(self._own):
-            seconds[self._own, slots.searchsorted(self._slots)] = self._of_own(moment, others, waits, numbers, at_end)
-        apart = np.minimum.reduceat(seconds, starts, axis=0)
+        own_way = waits.take(moment.at_nodes(self._at_node, slots), axis=1).take(of, axis=0)
+        seconds = self._latency.take(here, axis=1) + np.maximum(moving.take(here, axis=1), own_way)
+        columns = slots.searchsorted(self._slots)
+        if len(self._own) > FEW:
+            own = np.array([number for number, _ in self._own])
+            seconds[own, columns] = self._of_own(moment, met, own, numbers=numbers, at_end=at_end, site_of=site_of)
+        else:
+            for (number, slot), column in zip(self._own, columns.tolist(), strict=True):
+                load = loads[of.item(number)]
+                seconds[number, column] = load.seconds(self._ways[number], slot, site_of.item(slot))
+        apart = np.minimum.reduceat(seconds, starts)
         return [spread.Spread(row, spread.Few(slots, few)) for row, few in zip(by_site, apart, strict=True)]
 
     def _apart(
@@ -98,26 +104,39 @@ class Ends:
         there = np.zeros(len(site_of), np.bool_)
         there[self._slots] = True
         if len(used):
-            there[used[(waits[:, numbers] > least[:, site_of.take(used)]).any(axis=0)]] = True
+            waited = waits.take(numbers, axis=1) > least.take(site_of.take(used), axis=1)
+            there[used[np.logical_or.reduce(waited)]] = True
         return there.nonzero()[0]
 
     def _of_own(
         self,
         moment: traffic.Moment,
-        others: spread.Floats,
-        waits: spread.Floats,
+        met: loaded.Met,
+        own: traffic.Numbers,
+        *,
         numbers: traffic.Numbers,
         at_end: spread.Floats,
+        site_of: spread.SiteIds,
     ) -> spread.Floats:
-        """Seconds where ways are others than to the rest of the site."""
-        of, own = self._own_of, self._own
-        size = self.sizes[of]
-        moving = np.maximum(self._own_moving, waits[of, moment.at_nodes(self._at_node, self._slots)])
+        """Seconds where ways are others than to the rest of the site.
+
+        Args:
+            own: Whose these are.
+            numbers: [ways, sites] of the links that each way goes over.
+            at_end: [ways] what the way of the end itself takes.
+        """
+        slots, of = self._slots, self._of[own]
+        known = [self._ways[number].apart[slot] for number, slot in self._own]
+        rate, latency = np.array([rate for rate, _ in known]), np.array([latency for _, latency in known])
+        at, size = site_of.take(slots), self.sizes[of]
+        moving = np.maximum(size / rate, met.waits[of, moment.at_nodes(self._at_node, slots)])
         np.maximum(moving, at_end[own], out=moving)
-        between = others[of, numbers[own, self._at]]
-        np.maximum(moving, (size + between) / self._served, out=moving, where=between > 0.0)
-        stored = others[of, moment.at_nodes(traffic.Kind.STORE, self._slots)]
-        seconds: spread.Floats = self._delay + np.where(self._is_self, (size + stored) / self._rate, moving)
+        between = met.others[of, numbers[own, at]]
+        served = np.maximum(rate, self._bandwidth[own, at])
+        np.maximum(moving, (size + between) / served, out=moving, where=between > 0.0)
+        stored = met.others[of, moment.at_nodes(traffic.Kind.STORE, slots)]
+        is_self = self._ends[own] == slots
+        seconds: spread.Floats = latency + np.where(is_self, (size + stored) / rate, moving)
         return seconds
 
 

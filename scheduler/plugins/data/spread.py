@@ -207,15 +207,17 @@ def _sum_of_few(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
 
 def _sum_of_arrays(spreads: Sequence[Spread], site_of: SiteIds) -> Spread:
     """The same in arrays."""
-    by_site = np.array([each.by_site for each in spreads])
     known = [each.apart if isinstance(each.apart, Few) else _as_arrays(each.apart) for each in spreads]
-    slots = known[0].slots
+    by_site, slots, seconds = spreads[0].by_site, known[0].slots, [each.seconds for each in known]
     if any(each.slots is not slots for each in known):
         slots = np.unique(np.concatenate([each.slots for each in known]))
-    few = by_site.take(site_of.take(slots), axis=1)
-    for row, each in zip(few, known, strict=True):
-        row[slots.searchsorted(each.slots)] = each.seconds
-    return Spread(np.add.reduce(by_site, axis=0), Few(slots, np.add.reduce(few, axis=0)))
+        seconds = [each.by_site.take(site_of.take(slots)) for each in spreads]
+        for row, each in zip(seconds, known, strict=True):
+            row[slots.searchsorted(each.slots)] = each.seconds
+    few = seconds[0]
+    for whole, row in zip(spreads[1:], seconds[1:], strict=True):
+        by_site, few = by_site + whole.by_site, few + row
+    return Spread(by_site, Few(slots, few))
 
 
 def _as_arrays(apart: Mapping[int, float]) -> Few:
