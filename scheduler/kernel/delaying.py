@@ -8,17 +8,20 @@ its transfers would take so much less that it is done earlier though it waits,
 
 with t the seconds of its transfers and of those who read what it writes. How long others still run is what they
 declare, or what was learned of their kind (scheduler.state.durations); one of which neither is known is never expected
-to go. Whoever waits for the same node already has its room first. A pod waits no longer in all than its longest wait,
-which is settled the first time that it does: after that it takes what is best at once. It is woken when a pod leaves
-the node, or else when the expected wait is over, and asks itself the same again. Where neither the pod nor the settings
-say how long that is, it is some seconds for whoever may save that much, and for others half of what they may save: who
-would be fetching for ten minutes may wait for a minute, and if that comes to nothing it has lost half at most.
+to go. Whoever waits for the same node already has its room first, and leaves it when its own work is done. A pod waits
+no longer in all than its longest wait, which is settled the first time that it does: after that it takes what is best
+at once. It is woken when a pod leaves the node, or else when the expected wait is over, and asks itself the same again.
+Where neither the pod nor the settings say how long that is, it is some seconds for whoever may save that much, and for
+others half of what they may save: who would be fetching for ten minutes may wait for five, and if that comes to nothing
+it has lost half at most.
 
 A pod without data never waits, nor does one for which room was made by preemption, or one of a group.
 """
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -36,8 +39,8 @@ from scheduler.state import snapshot
 _A_SECOND: Final = 2.0
 # Expected waits are rough, and a pod that waits keeps nobody's room.
 _MARGIN_S: Final = 1.0
-# The longest wait, where nobody says one: as long as others, that must have data kept for them, are asked to be patient
-# for; and of what is saved at first this part, but no more.
+# The longest wait, where nobody says one: so long whatever it saves, and of what is saved at first this part, but no
+# more.
 _USUAL_S: Final = 15.0
 _SHARE: Final = 0.5
 _MOST_S: Final = 600.0
@@ -46,12 +49,33 @@ _LOOKED_AT: Final = 8
 _WOKEN: Final = 8
 
 
+# Who waits for a node before others, at most: beyond that nobody knows when there will be room.
+_BEFORE: Final = 24
+
+
+class _Waits(NamedTuple):
+    """A pod that waits for a node.
+
+    Attributes:
+        number: Who began to wait before it has a smaller one.
+        there: The pod as it would be there.
+        fits: What says whether there is room for it.
+        stays_s: How long it would be there; infinite where that is not known.
+    """
+
+    number: int
+    there: snapshot.Placed
+    fits: rows.FilterRow
+    stays_s: float
+
+
 class Better(NamedTuple):
     """A node that is worth waiting for."""
 
     slot: int
     saves_s: float
     waits_s: float
+    fits: rows.FilterRow
 
 
 class Delaying:
@@ -78,7 +102,8 @@ class Delaying:
         self._queue = waiting
         self._clock = clock
         self._out = out
-        self._for: dict[str, dict[str, snapshot.Placed]] = {}  # node -> uid -> the pod as it would be there
+        self._for: dict[str, dict[str, _Waits]] = {}  # node -> uid -> who waits for it
+        self._begun = 0  # how many did
         self._node_of: dict[str, str] = {}  # the same by uid
 
     def holds(self, one: tried.Tried) -> bool:
@@ -91,6 +116,7 @@ class Delaying:
             return False
         if entry.delayed_s is None:
             entry.delay_ends_s = now_s + self._most(one, found.saves_s)
+            entry.delay_number = self._begun = self._begun + 1
         node = view.names[found.slot]
         holds_s = min(entry.delay_ends_s - now_s, found.waits_s + _MARGIN_S)
         one.record.message = (
@@ -104,7 +130,8 @@ class Delaying:
         entry.awaited = node
         asked = one.asked
         there = snapshot.Placed(entry.pod, node, found.slot, asked.asked, asked.ports, assumed=True)
-        self._for.setdefault(node, {})[entry.uid] = there
+        stays_s = self._stays_s(one, found.slot)
+        self._for.setdefault(node, {})[entry.uid] = _Waits(entry.delay_number, there, found.fits, stays_s)
         self._node_of[entry.uid] = node
         self._queue.hold(entry, now_s + holds_s)
         return True
@@ -118,7 +145,8 @@ class Delaying:
 
     def left(self, node: str) -> None:
         """A pod is gone from a node: who waits for room there looks again, the first ones."""
-        for uid in list(self._for.get(node, ()))[:_WOKEN]:
+        known = self._for.get(node, {})
+        for uid in sorted(known, key=lambda uid: known[uid].number)[:_WOKEN]:
             self.over(uid)
             self._queue.release(uid)
 
@@ -159,30 +187,58 @@ class Delaying:
         best: Better | None = None
         for slot in slots[np.argsort(-saves[slots], kind="stable")][:_LOOKED_AT].tolist():
             saves_s = saves.item(slot)
-            waits_s = self._room_in_s(fits, view, slot)
+            waits_s = self._room_in_s(entry, fits, view, slot)
             left_s = self._most(one, saves_s) if entry.delayed_s is None else entry.delay_ends_s - self._clock()
             if waits_s is None or waits_s > left_s or saves_s <= _A_SECOND * waits_s + _MARGIN_S:
                 continue
             if best is None or saves_s - waits_s > best.saves_s - best.waits_s:
-                best = Better(slot, saves_s, waits_s)
+                best = Better(slot, saves_s, waits_s, fits)
         return best
 
-    def _room_in_s(self, fits: rows.FilterRow, view: snapshot.Snapshot, slot: int) -> float | None:
+    def _room_in_s(
+        self, entry: waiters.Entry, fits: rows.FilterRow, view: snapshot.Snapshot, slot: int
+    ) -> float | None:
         """When a pod is expected to fit on a node, in seconds from now; None if never, as far as is known."""
         node, now_s = view.names[slot], self._clock()
         durations = self._world.state.durations
-        leaving: list[tuple[float, snapshot.Placed]] = []
+        known = self._for.get(node, {}).values()
+        before = sorted(
+            [one for one in known if entry.delayed_s is None or one.number < entry.delay_number],
+            key=lambda one: one.number,
+        )
+        if len(before) > _BEFORE:
+            return None
+        leaving: list[tuple[float, int, snapshot.Placed]] = []
         for placed in view.placed_on.get(node, {}).values():
             left_s = durations.left_s(placed.pod, now_s)
             if left_s is not None:
-                leaving.append((left_s, placed))
-        leaving.sort(key=lambda one: one[0])
-        first = tuple(self._for.get(node, {}).values())
-        for number, (left_s, _) in enumerate(leaving, 1):
-            delta = contract.Delta(added=first, removed=tuple([placed for _, placed in leaving[:number]]))
-            if fits.plugin.cell(fits.asked, view, slot, delta) is None:
-                return left_s
+                heapq.heappush(leaving, (left_s, len(leaving), placed))
+        number = len(leaving)
+        there: dict[str, snapshot.Placed] = {}  # of those who wait, by uid
+        gone: list[snapshot.Placed] = []
+        while leaving:
+            ends_s, _, placed = heapq.heappop(leaving)
+            if there.pop(placed.pod.metadata.uid, None) is None:
+                gone.append(placed)
+            while True:
+                following = before[0] if before else None
+                its = fits if following is None else following.fits
+                delta = contract.Delta(added=tuple(there.values()), removed=tuple(gone))
+                if its.plugin.cell(its.asked, view, slot, delta) is not None:
+                    break
+                if following is None:
+                    return ends_s
+                del before[0]
+                there[following.there.pod.metadata.uid] = following.there
+                if math.isfinite(following.stays_s):
+                    number += 1
+                    heapq.heappush(leaving, (ends_s + following.stays_s, number, following.there))
         return None
+
+    def _stays_s(self, one: tried.Tried, slot: int) -> float:
+        """How long a pod would be on a node."""
+        work_s, choice = self._world.state.durations.work_s(one.entry.pod), one.found.choice
+        return math.inf if work_s is None or choice is None else work_s + choice.data.seconds_at(slot)
 
 
 def _full(found: decision.Decision) -> tuple[rows.FilterRow, contract.Mask] | None:

@@ -42,6 +42,7 @@ class Entry:
     annotations_reported: bool = False
     delayed_s: float | None = None  # since when it waits for a better node, though it could have another one
     delay_ends_s: float = 0.0  # and until when it does at most
+    delay_number: int = 0  # who began to before it has a smaller one
     awaited: str = ""  # that node
 
     @property

@@ -166,6 +166,23 @@ def test_who_waits_already_has_the_room_first(bare: running.Bare) -> None:
     assert running.bound(came(bare, wanting("second"))) == {"second": "n2"}
 
 
+def test_several_wait_for_one_node_as_long_as_those_before_them_are_soon_done(bare: running.Bare) -> None:
+    works = build.data(inputs=[f"photos/a,{2 * GB},2"])  # and 2 s to read there
+    bare.seen(resident(3))
+    for name in ("first", "second", "third"):
+        assert running.bound(came(bare, wanting(name, annotations=works))) == {}
+        bare.now_s += 0.1
+    before = "resident"
+    for name in ("first", "second", "third"):
+        bare.now_s += 3
+        bare.gone(before)
+        given = step(bare)
+        assert running.bound(given) == {name: "n1"}
+        bare.answer(name, verdicts.Verdict.BOUND)
+        bare.seen(running.pod(name, annotations=works, node="n1"))
+        before = name
+
+
 def test_how_long_others_run_is_learned(bare: running.Bare) -> None:
     for number in range(2):
         bare.seen(running.pod(f"resident-{number}", node="n1"))
