@@ -23,9 +23,9 @@ class _Change(NamedTuple):
     nodes: list[int]
 
 
-def improve(pods: standing.Standing, work: budget.Budget) -> None:
-    """Change what can be changed for the better, until nothing can or the budget is used up."""
-    while work.left > 0:
+def improve(pods: standing.Standing, work: budget.Budget, until: int = 0) -> None:
+    """Change what can be changed for the better, until nothing can or only so much of the budget is left."""
+    while work.left > until:
         changes = sorted(_changes(pods, work), key=lambda change: -change.saves)
         pods_changed: set[int] = set()
         nodes_changed: set[int] = set()
