@@ -14,12 +14,10 @@ class Agenda:
 
     Attributes:
         now_s: How far time has come.
-        count: How many have happened.
     """
 
     def __init__(self) -> None:
         self.now_s = 0.0
-        self.count = 0
         self._heap: list[tuple[float, int, Act]] = []
         self._noted = 0
 
@@ -34,8 +32,8 @@ class Agenda:
 
     def catch_up(self) -> bool:
         """Have all happen whose time has come, and what that puts down for now; returns whether anything has."""
-        before = self.count
+        has_happened = False
         while self._heap and self._heap[0][0] <= self.now_s:
-            self.count += 1
+            has_happened = True
             heapq.heappop(self._heap)[2]()
-        return self.count > before
+        return has_happened

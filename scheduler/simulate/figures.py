@@ -16,7 +16,7 @@ import msgspec
 from scheduler.simulate import outcome
 
 # Between these, data crosses from one region to another: an edge node and a cloud node of one region are near.
-FAR: Final = (outcome.Distance.CROSS_REGION, outcome.Distance.EDGE_CLOUD)
+_FAR: Final = (outcome.Distance.CROSS_REGION, outcome.Distance.EDGE_CLOUD)
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -91,7 +91,7 @@ def of(run: outcome.Outcome) -> Figures:
         data_bytes=total,
         bytes_by_distance=by_distance,
         moved_bytes=total - by_distance[outcome.Distance.LOCAL],
-        cross_region_bytes=sum(by_distance[one] for one in FAR),
+        cross_region_bytes=sum(by_distance[one] for one in _FAR),
         accesses=len(data),
         local_accesses=sum(one.distance is outcome.Distance.LOCAL for one in data),
         mean_local_share=_mean_local_share(data),

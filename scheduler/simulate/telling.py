@@ -9,12 +9,12 @@ import msgspec
 
 from scheduler.simulate import figures, outcome
 
-MB: Final = 10**6
+_MB: Final = 10**6
 Distance = outcome.Distance
 
 
 def _mb(size_bytes: int) -> str:
-    return f"{size_bytes / MB:,.1f}"
+    return f"{size_bytes / _MB:,.1f}"
 
 
 def _pair(first_s: float, second_s: float) -> str:
