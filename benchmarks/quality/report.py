@@ -66,7 +66,7 @@ def _bytes(rows: comparing.Table) -> Iterator[str]:
     """Over the work that every arm has done in full, as else an arm that gives up would move the least."""
     names = list(dict.fromkeys(arm for row in rows.values() for arm in row))
     whole = [row for row in rows.values() if comparing.makespans(row).keys() >= set(names)]
-    if not whole:
+    if not names or not whole:
         return
     moved: dict[str, collections.Counter[outcome.Distance]] = {name: collections.Counter() for name in names}
     for row in whole:

@@ -128,3 +128,8 @@ def test_pods_of_a_node_that_overlap_have_lanes_of_their_own() -> None:
 def test_a_makespan_far_above_the_least_stands_out() -> None:
     told = page.makespans(comparing.table(MOVED))
     assert "<td class=best>100.0<td class=worse>250.0" in told
+
+
+def test_ours_may_be_shown_beside_none_but_itself() -> None:
+    found = [result("a", "ours-no-delay", 120), result("a", "ours-no-batch", 110)]
+    assert "Every makespan" in headings(report.html([], found, 1, trials=1))
