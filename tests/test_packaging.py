@@ -41,12 +41,16 @@ def test_wheel_holds_every_module(wheel: zipfile.ZipFile) -> None:
     assert in_tree <= set(wheel.namelist())
 
 
-def test_wheel_is_typed_licensed_and_has_the_one_command(wheel: zipfile.ZipFile) -> None:
+def test_wheel_is_typed_licensed_and_has_its_commands(wheel: zipfile.ZipFile) -> None:
     assert "scheduler/py.typed" in wheel.namelist()
     assert "Apache License" in metadata(wheel, "licenses/LICENSE")
     scripts = configparser.ConfigParser()
     scripts.read_string(metadata(wheel, "entry_points.txt"))
-    assert dict(scripts["console_scripts"]) == {"data-locality-scheduler": "scheduler.cli:main"}
+    assert dict(scripts["console_scripts"]) == {
+        "data-locality-scheduler": "scheduler.cli:main",
+        "kubectl-locality": "scheduler.locality.cli:run",
+        "kubectl_complete-locality": "scheduler.locality.cli:complete",  # kubectl asks for completions by this name
+    }
 
 
 def test_image_is_made_of_the_shipped_packages() -> None:
