@@ -102,7 +102,7 @@ def test_many_at_once_are_placed_together_and_each_is_bound_once(
         f"which cost {gap:.3%} more than the least at most; {kept}"
     )
     assert pods >= 0.9 * PODS, "nearly all of them waited when the scheduler came"
-    assert plans <= 8
+    assert plans <= PODS / 20, "many at a time, however slowly they are heard of"
     assert gap < 0.05, "prices of the holders' room prove nearly all, each pod taking as much of it as any other"
     assert kept["overruled"] == 0, "nothing else happens meanwhile"
     jointly = [one["decisions"][-1]["jointly"] for one in told]
