@@ -262,48 +262,48 @@ class Decision:
             return traffic.NOTHING
         return flows.of(self._view, self.asked.pod, self.choice.data, self.choice.slot)
 
-    def transfers(self, snap: snapshot.Snapshot) -> list[Transfer]:
-        """The pod's transfers of data on the chosen node."""
-        return self._told(snap, self.choice.data.moves) if self.choice is not None else []
+    def transfers(self, snap: snapshot.Snapshot, slot: int | None = None) -> list[Transfer]:
+        """The pod's transfers of data on a node; None: the chosen one."""
+        choice = self.choice
+        return _told(snap, choice.data.moves, choice.slot if slot is None else slot) if choice is not None else []
 
-    def pulls(self, snap: snapshot.Snapshot) -> list[Transfer]:
-        """The images that the chosen node has not got."""
-        if self.choice is None:
+    def pulls(self, snap: snapshot.Snapshot, slot: int | None = None) -> list[Transfer]:
+        """The images that a node has not got, likewise."""
+        choice = self.choice
+        if choice is None:
             return []
-        slot = self.choice.slot
-        return self._told(snap, [one.move for one in self.choice.data.pulls if not one.held.item(slot)])
+        here = choice.slot if slot is None else slot
+        return _told(snap, [one.move for one in choice.data.pulls if not one.held.item(here)], here)
 
-    def _told(self, snap: snapshot.Snapshot, told_of: Sequence[moves.Move]) -> list[Transfer]:
-        if self.choice is None:
-            return []
-        here = self.choice.slot
-        site = snap.links.site_of.item(here)
-        told = []
-        for move in told_of:
-            end = move.nearest.end(move.size_bytes, here, site)
-            due = move.nearest.due(here, site)
-            used = snap.link_of(end, here, outward=not move.is_output)
-            otherwise = move.otherwise.end(move.size_bytes, here, site) if move.otherwise is not None else None
-            told.append(
-                Transfer(
-                    urn=move.urn,
-                    partner=moves.end_name(snap, end),
-                    size_bytes=move.size_bytes,
-                    seconds=move.seconds.at(here, site),
-                    remote=end != here,
-                    is_output=move.is_output,
-                    bandwidth_bytes_per_s=used.bandwidth_bytes_per_s,
-                    source=used.source.name.lower(),
-                    age_s=used.age_s,
-                    expected=move.is_expected,
-                    confidence=move.confidence,
-                    otherwise=moves.end_name(snap, otherwise) if otherwise is not None else "",
-                    assumed=move.is_assumed,
-                    queued_s=due.seconds,
-                    queued_on=loaded.passage_name(snap, due.passage) if due.passage is not None else "",
-                )
+
+def _told(snap: snapshot.Snapshot, told_of: Sequence[moves.Move], here: int) -> list[Transfer]:
+    site = snap.links.site_of.item(here)
+    told = []
+    for move in told_of:
+        end = move.nearest.end(move.size_bytes, here, site)
+        due = move.nearest.due(here, site)
+        used = snap.link_of(end, here, outward=not move.is_output)
+        otherwise = move.otherwise.end(move.size_bytes, here, site) if move.otherwise is not None else None
+        told.append(
+            Transfer(
+                urn=move.urn,
+                partner=moves.end_name(snap, end),
+                size_bytes=move.size_bytes,
+                seconds=move.seconds.at(here, site),
+                remote=end != here,
+                is_output=move.is_output,
+                bandwidth_bytes_per_s=used.bandwidth_bytes_per_s,
+                source=used.source.name.lower(),
+                age_s=used.age_s,
+                expected=move.is_expected,
+                confidence=move.confidence,
+                otherwise=moves.end_name(snap, otherwise) if otherwise is not None else "",
+                assumed=move.is_assumed,
+                queued_s=due.seconds,
+                queued_on=loaded.passage_name(snap, due.passage) if due.passage is not None else "",
             )
-        return told
+        )
+    return told
 
 
 def _standing(view: snapshot.Snapshot, made_of: sheet.Sheet, choice: Choice, slot: int) -> standing.Standing:

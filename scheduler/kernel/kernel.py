@@ -56,6 +56,7 @@ class Kernel:
 
     Attributes:
         sequence: How many inputs have been taken in.
+        groups: Which pods are decided together.
     """
 
     def __init__(self, settings: config.Settings, home: str, seed: int, queue_limit: int = queue.LIMIT) -> None:
@@ -71,7 +72,7 @@ class Kernel:
         self.world = world.World(settings, home, self.queue)
         self.state = self.world.state
         self._out: list[commands.Command] = []
-        self._groups = groups.Groups(self.queue, self.state.is_placed)
+        self.groups = groups.Groups(self.queue, self.state.is_placed)
         self._failing = failing.Failing(known=self.world, waiting=self.queue, out=self._out)
         self._settling = settling.Settling(
             known=self.world,
@@ -120,7 +121,7 @@ class Kernel:
             batches=self._batches,
             known=self.world,
             waiting=self.queue,
-            of_groups=self._groups,
+            of_groups=self.groups,
             delaying=self.delaying,
             told=self.journal,
             failing=self._failing,
@@ -133,9 +134,9 @@ class Kernel:
         )
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             **self.world.handlers(),
-            events.GroupsKnown: self._groups.known,
-            events.GroupSeen: self._groups.seen,
-            events.GroupGone: self._groups.gone,
+            events.GroupsKnown: self.groups.known,
+            events.GroupSeen: self.groups.seen,
+            events.GroupGone: self.groups.gone,
             events.StorageSeen: self._reserving.storage_seen,
             events.StorageGone: self._reserving.storage_gone,
             events.DevicesSeen: self._reserving.devices_seen,
@@ -250,7 +251,7 @@ class Kernel:
         if self.state.is_placed(uid):
             self.state.durations.began(event.pod, self.now_s)
         self.state.pipelines.leaves(uid)
-        self._groups.joined(event.pod)
+        self.groups.joined(event.pod)
 
     def _pod_gone(self, event: events.PodGone) -> None:
         assumed = self._assumed(event.uid)
@@ -263,7 +264,7 @@ class Kernel:
         self.world.pod_gone(event.uid, assumed)
         if node:
             self.delaying.left(node)
-        self._groups.left(event.uid)
+        self.groups.left(event.uid)
 
     def _pending_seen(self, event: events.PendingSeen) -> None:
         uid, pod = event.pod.metadata.uid, self.world.nominations.corrected(event.pod)
@@ -274,14 +275,14 @@ class Kernel:
         if entry is not None and before is not None:
             self.world.asks_anew(entry, before)
         if entry is not None:
-            self._groups.joined(pod)
+            self.groups.joined(pod)
             self.state.pipelines.waits(pod)
 
     def _pending_gone(self, event: events.PendingGone) -> None:
         self.queue.remove(event.uid)
         self._reserving.cease(event.uid)
         self.world.nominations.put(event.uid, None)
-        self._groups.left(event.uid)
+        self.groups.left(event.uid)
 
     def _pending_listed(self, event: events.PendingListed) -> None:
         self.queue.reconcile(event.pods, asked=event.asked_s)
@@ -291,7 +292,7 @@ class Kernel:
             if (entry := self.queue.get(pod.metadata.uid)) is not None:
                 self.world.nominations.put(pod.metadata.uid, entry.pod)
                 self.state.pipelines.waits(entry.pod)
-                self._groups.joined(entry.pod)
+                self.groups.joined(entry.pod)
         for uid in [uid for uid in self.world.nominations.known() if self.queue.get(uid) is None]:
             self.world.nominations.put(uid, None)
 

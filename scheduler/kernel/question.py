@@ -57,7 +57,7 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
     if entry is not None:
         pod = entry.pod
     elif placed is not None:
-        pod = _still_to_be_placed(placed.pod)
+        pod = still_to_be_placed(placed.pod)
     else:
         return None
     when = datetime.datetime.fromtimestamp(wall_s, datetime.UTC)
@@ -154,5 +154,6 @@ def _on(pod: core.Pod, node: str) -> core.Pod:
     return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=node))
 
 
-def _still_to_be_placed(pod: core.Pod) -> core.Pod:
+def still_to_be_placed(pod: core.Pod) -> core.Pod:
+    """A pod that has a node, as if it had none."""
     return msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=""), status=core.PodStatus())

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from scheduler.kernel import journal
+from scheduler.kernel import asking, journal
 from scheduler.live import storage
 
 PIECE_BYTES: Final = 64 * 1024  # a millisecond's work or less
@@ -65,11 +65,14 @@ def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
     yield bytes(piece)
 
 
-def decisions(pod: str, records: list[tuple[int, journal.Record]], limit: int) -> Iterator[bytes]:
-    """The answer of /explain, a decision at a time."""
+def decisions(
+    pod: str, records: list[tuple[int, journal.Record]], limit: int, now: asking.Now | None
+) -> Iterator[bytes]:
+    """The answer of /explain, a decision at a time, and what would be decided now."""
     told = records[:limit] if limit else records
     yield b'{"pod":' + msgspec.json.encode(pod) + b',"decisions":['
     for count, (_, record) in enumerate(told):
         yield (b"," if count else b"") + msgspec.json.encode(record)
     more = b',"continue":' + msgspec.json.encode(str(told[-1][0])) if len(told) < len(records) else b""
-    yield b"]" + more + b"}"
+    would = b',"now":' + msgspec.json.encode(now) if now is not None else b""
+    yield b"]" + more + would + b"}"

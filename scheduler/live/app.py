@@ -30,7 +30,7 @@ import structlog
 
 from scheduler import config, errors
 from scheduler.api import names
-from scheduler.kernel import places, question
+from scheduler.kernel import asking, places, question
 from scheduler.kube import client, election, lease
 from scheduler.live import access, doors, following, health, leading, metrics, storage
 
@@ -220,6 +220,7 @@ class _Process:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def _sources(self) -> health.Sources:
+        asked = asking.Asking(self._following.kernel, self._settings)
         return health.Sources(
             live={
                 "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
@@ -230,6 +231,8 @@ class _Process:
             journal=self._following.kernel.journal,
             leader=lambda: "" if self._election is None or self._leads() else _replica(self._election.holder),
             question=lambda record: question.line(self._following.kernel, record, _now().timestamp()),
+            now=lambda pod, what: asked.of(pod, what, _now().timestamp()),
+            about=lambda pod, what: asked.about(pod, what, _now().timestamp()),
             world=lambda: question.whole(self._following.kernel, self._settings, _now().timestamp()),
             storage=lambda: storage.Inventory.take(
                 self._following.resources.capabilities(),

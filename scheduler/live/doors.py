@@ -4,8 +4,9 @@ Whoever asks from 127.0.0.1 or ::1 (``kubectl port-forward`` does, and needs a r
 handed the request on. Anybody else shows a token of the cluster's, as the API server's own clients do, and needs
 
     /storage-info   the right to get the non-resource URL /storage-info
-    /explain        the right to get the pod; with question=1, which hands out everybody's objects, the right to get the
-                    non-resource URL /explain/question
+    /explain        the right to get the pod, or to create pods where one is asked about that is not there; with
+                    question=1, which hands out everybody's objects, the right to get the non-resource URL
+                    /explain/question
     /world          the same right as with question=1
 
 The API server is asked both questions. Its answers are kept for a minute, those to tokens that nobody knows too, and
@@ -64,6 +65,11 @@ def pod_right(namespace: str, name: str) -> dict[str, str]:
     return {"verb": "get", "version": "v1", "resource": "pods", "namespace": namespace, "name": name}
 
 
+def creating_right(namespace: str) -> dict[str, str]:
+    """What is needed to ask about a pod that is not there."""
+    return {"verb": "create", "version": "v1", "resource": "pods", "namespace": namespace}
+
+
 class Doors:
     """Asks and remembers.
 
@@ -119,8 +125,9 @@ class Doors:
             log.warning("who asks could not be checked", error=str(error))
             return Refusal(503, "the API server does not tell who asks; try again, or ask over kubectl port-forward")
         [attributes] = right.values()
-        what = attributes.get("path") or f"pod {attributes['namespace']}/{attributes['name']}"
-        return Refusal(403, f"RBAC does not allow {user.username} to get {what}")
+        of = f"{attributes.get('namespace')}/{attributes.get('name', '')}"
+        what = attributes.get("path") or (f"pod {of}" if attributes.get("name") else f"pods in {of[:-1]}")
+        return Refusal(403, f"RBAC does not allow {user.username} to {attributes['verb']} {what}")
 
 
 def is_local(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:

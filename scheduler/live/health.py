@@ -5,7 +5,9 @@
     /metrics           Prometheus text format
     /storage-info      which node serves which stores and buckets, what is known of their data, the classes of links
     /explain?pod=ns/name   the decisions about a pod that are still remembered, newest last; with question=1, what the
-                           last of them asked, of the state as it is now, as a line for `decide`
+                           last of them asked, of the state as it is now, as a line for `decide`; with ranking=N, which
+                           nodes would be best for it now, and what others lack; with node=NAME, what speaks against
+                           one. Posted, the same of a pod that is not there
     /world             what all decisions read, with the last ones
 
 The first three answer 200 or 503 with one line for what is wrong; `?verbose` lists every check. A check is a function
@@ -25,10 +27,13 @@ import msgspec
 import prometheus_client
 from aiohttp import web
 
-from scheduler.kernel import journal
+from scheduler import errors
+from scheduler.api import core, decoding
+from scheduler.kernel import asking, journal
 from scheduler.live import answers, doors, metrics, storage
 
 ANSWERS_AT_ONCE: Final = 4  # long ones; each is held in memory while it is sent
+MOST_RANKED: Final = 1000  # nodes, of some 0.1 ms each
 SENT_WITHIN_S: Final = 60.0  # whoever reads more slowly asks for pages
 
 Check = Callable[[], str]
@@ -43,6 +48,8 @@ class Sources:
     metrics: metrics.Metrics
     question: Callable[[journal.Record], Iterator[bytes] | None]  # the line of a decision; None where its pod is gone
     world: Callable[[], Iterator[bytes]]
+    now: Callable[[str, asking.Asked], asking.Now | None]  # what would be decided; None where there is no such pod
+    about: Callable[[core.Pod, asking.Asked], asking.Now]  # likewise of one that is not there
     journal: journal.Journal
     leader: Callable[[], str]  # which other replica leads, as far as is known; "" if this one does
     storage: Callable[[], Awaitable[storage.Inventory]]
@@ -95,6 +102,7 @@ class Server:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/storage-info", self._storage)
         app.router.add_get("/explain", self._explain)
+        app.router.add_post("/explain", self._explain_new)
         app.router.add_get("/world", self._world)
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -152,11 +160,35 @@ class Server:
         if limit is None or not _is_number(after):
             return _bad_page()
         records = self._sources.journal.of(pod, int(after))
-        if not records:
+        asked = _asked(request, records[-1][1].draw if records else 0)
+        if isinstance(asked, web.Response):
+            return asked
+        now = self._sources.now(pod, asked) if asked is not None else None
+        if not records and now is None:
             return self._not_remembered(pod, "further " if int(after) else "")
 
         async def pieces() -> Iterable[bytes]:
-            return answers.decisions(pod, records, limit)
+            return answers.decisions(pod, records, limit, now)
+
+        return await self._send(request, pieces)
+
+    async def _explain_new(self, request: web.Request) -> web.StreamResponse:
+        """What would be decided about a pod that is not there; the pod is what is sent."""
+        try:
+            pod = decoding.decode(await request.read(), core.Pod, "pod")
+        except errors.InputError as error:
+            return _json({"error": str(error)}, 400)
+        right = doors.creating_right(pod.metadata.namespace)
+        refusal = await self._guard.refusal(request, resourceAttributes=right)
+        if refusal is not None:
+            return _refused(refusal)
+        asked = _asked(request, 0) or asking.Asked(best=1)
+        if isinstance(asked, web.Response):
+            return asked
+        now = self._sources.about(pod, asked)
+
+        async def pieces() -> Iterable[bytes]:
+            return answers.decisions(pod.key, [], 0, now)
 
         return await self._send(request, pieces)
 
@@ -217,6 +249,16 @@ class Server:
         finally:
             self._sending -= 1
         return response
+
+
+def _asked(request: web.Request, draw: int) -> asking.Asked | web.Response | None:
+    """What is asked of the state as it is now; None for nothing."""
+    best, node = request.query.get("ranking") or "0", request.query.get("node", "")
+    if not _is_number(best) or int(best) > MOST_RANKED:
+        return _json({"error": f"ranking is the number of nodes to tell of, up to {MOST_RANKED}"}, 400)
+    if not int(best) and not node:
+        return None
+    return asking.Asked(best=max(int(best), 1), node=node, draw=draw)
 
 
 def _limit(request: web.Request) -> int | None:

@@ -71,18 +71,23 @@ def rate(bytes_per_s: float) -> str:
 
 
 def seconds(value_s: float) -> str:
-    """Three digits of it: ``12 ms``, ``1.25 s``, ``2 min 5 s``, ``3 h 20 min``."""
+    """Three digits of it: ``12.0 ms``, ``1.25 s``, ``2 min 5 s``, ``3 h 20 min``."""
     size_s = abs(value_s)
     if size_s < 0.0005:
         return "0 s"
     if size_s < 0.9995:
-        return f"{value_s * 1000:.3g} ms"
+        return f"{_three_digits(value_s * 1000)} ms"
     if size_s < 99.95:
-        return f"{value_s:.3g} s"
+        return f"{_three_digits(value_s)} s"
     sign, whole_s = "-" if value_s < 0 else "", round(size_s)
     if whole_s < _HOUR_S:
         return f"{sign}{whole_s // 60} min {whole_s % 60} s"
     return f"{sign}{whole_s // 3600} h {whole_s % 3600 // 60} min"
+
+
+def _three_digits(value: float) -> str:
+    """Also where the last ones are 0, so that a column has as many of them."""
+    return f"{value:#.3g}".rstrip(".")
 
 
 def age(age_s: float) -> str:

@@ -8,7 +8,9 @@ All methods are synchronous and run on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from scheduler import config
@@ -335,6 +337,25 @@ class Cluster:
             now_s=now_s,
         )
         return self._last
+
+    @contextlib.contextmanager
+    def without(self, uid: str, now_s: float) -> Iterator[snapshot.Snapshot]:
+        """The state as it would be without a pod, valid as long as the block runs, in which nothing else may change it.
+
+        All is as it was afterwards, the order in which pods came as well.
+        """
+        with self._placed.uncounted(uid):
+            here = self.freeze(now_s)
+            placed_on = dict(here.placed_on)
+            if uid in here.placed:
+                node = here.placed[uid].node
+                placed_on[node] = {other: one for other, one in placed_on[node].items() if other != uid}
+            yield dataclasses.replace(
+                here,
+                placed={other: one for other, one in here.placed.items() if other != uid},
+                placed_on=placed_on,
+                traffic=here.traffic.without(uid),
+            )
 
     # Inside
 

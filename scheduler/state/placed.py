@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 from scheduler.api import core
 from scheduler.state import changes, demand, neighbours, priorities, snapshot, usage
@@ -62,6 +63,19 @@ class PlacedPods:
             del self.on_node[placed.node]
         if placed.index >= 0:
             self._log.note(placed.index, self._count(placed, -1))
+
+    @contextlib.contextmanager
+    def uncounted(self, uid: str) -> Iterator[None]:
+        """As long as the block runs, a pod takes up nothing, though it is still among the pods."""
+        placed = self.by_uid.get(uid)
+        if placed is None or placed.index < 0:
+            yield
+            return
+        self._log.note(placed.index, self._count(placed, -1))
+        try:
+            yield
+        finally:
+            self._log.note(placed.index, self._count(placed, 1))
 
     def node_came(self, name: str) -> None:
         """A node has a slot now."""

@@ -13,7 +13,7 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.kernel import journal
+from scheduler.kernel import asking, journal
 from scheduler.kube import client
 from scheduler.live import answers, doors, health, metrics, storage
 from tests.fakeapi import faults, server
@@ -46,6 +46,11 @@ class Port:
             text = await response.text()
             return response.status, json.loads(text) if text.startswith("{") else text
 
+    async def post(self, path: str, body: str, token: str = "") -> tuple[int, Any]:
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._session.post(self._url + path, data=body, headers=sent) as response:
+            return response.status, json.loads(await response.text())
+
 
 @contextlib.asynccontextmanager
 async def serving(
@@ -65,6 +70,8 @@ async def serving(
         leader=lambda: "",
         question=lambda _record: None,
         world=lambda: iter([b"{}"]),
+        now=lambda _pod, _asked: None,
+        about=lambda _pod, _asked: asking.Now(1, "t", asking.REFUSED, nodes=0, feasible=0),
         storage=lambda: storage.Inventory.take(capabilities or [], objects or [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))
@@ -413,3 +420,28 @@ async def test_one_bucket_of_two_namespaces_tells_both() -> None:
             "b": {"objectCount": 1, "sizeBytes": 5},
         },
     }
+
+
+@pytest.mark.usefixtures("strangers")
+async def test_who_may_create_pods_may_ask_about_one_that_is_not_there(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    pod = json.dumps({"metadata": {"name": "new", "namespace": "ns"}})
+    async with serving(fake, tmp_path) as port:
+        assert (await port.post("/explain", pod))[0] == 401
+        says(fake, who=ALICE, allowed=False, times=1)
+        status, answer = await port.post("/explain", pod, "one")
+        assert (status, answer["error"]) == (403, "RBAC does not allow alice to create pods in ns")
+        says(fake, who=ALICE, allowed=True)
+        status, answer = await port.post("/explain", pod, "two")
+        assert (status, answer["pod"], answer["now"]["outcome"]) == (200, "ns/new", "refused")
+        assert (await port.post("/explain", "[]", "two"))[0] == 400
+
+
+async def test_how_many_nodes_are_listed_is_a_number_within_bounds(
+    fake: server.FakeApi, tmp_path: pathlib.Path
+) -> None:
+    async with serving(fake, tmp_path) as port:
+        for wrong in ("x", "-1", "1001"):
+            assert (await port.get(f"/explain?pod=ns/a&ranking={wrong}"))[0] == 400
+        assert (await port.get("/explain?pod=ns/a&ranking=5"))[0] == 404

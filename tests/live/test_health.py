@@ -11,7 +11,7 @@ import pytest
 
 from scheduler import config
 from scheduler.api import core, crd
-from scheduler.kernel import journal
+from scheduler.kernel import asking, journal
 from scheduler.kube import client
 from scheduler.live import answers, doors, health, metrics, storage
 from tests.fakeapi import server
@@ -55,6 +55,8 @@ async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[S
         leader=lambda: problems["leader"],
         question=lambda _record: None,
         world=lambda: iter([b"{}"]),
+        now=lambda _pod, _asked: None,
+        about=lambda _pod, _asked: asking.Now(1, "t", asking.REFUSED, nodes=0, feasible=0),
         storage=lambda: storage.Inventory.take([], [], config.Network(), now_s=0.0),
     )
     api = await client.Api.connect(fake.kubeconfig(tmp_path))

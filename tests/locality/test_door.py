@@ -13,7 +13,7 @@ from click import testing
 
 from scheduler.locality import cli, door
 
-RECORD = {"outcome": "bound", "node": "n1", "message": ""}
+TOLD = "ns/a: no decision of this scheduler is remembered.\n"
 
 
 class Fake(http.server.BaseHTTPRequestHandler):
@@ -24,7 +24,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        status, told = 200, {"pod": "ns/a", "decisions": [RECORD]}
+        status, told = 200, {"pod": "ns/a", "decisions": []}
         if self.leader:
             status, told = 404, {"error": f"ask {self.leader}", "leader": self.leader}
         body = json.dumps(told).encode()
@@ -92,15 +92,15 @@ def run(*arguments: str) -> testing.Result:
 def test_a_server_that_is_given_is_asked(replicas: dict[str, Replica]) -> None:
     url = f"http://127.0.0.1:{replicas['new'].port}"
     told = run("explain", "ns/a", "--server", url)
-    assert (told.exit_code, told.output) == (0, "ns/a: bound on n1\n")
-    assert json.loads(run("explain", "ns/a", "--server", url, "-o", "json").output)["decisions"] == [RECORD]
+    assert (told.exit_code, told.output) == (0, TOLD)
+    assert json.loads(run("explain", "ns/a", "--server", url, "-o", "json").output)["pod"] == "ns/a"
 
 
 def test_the_pod_that_holds_the_lease_is_forwarded_to(kubectl: Kubectl, replicas: dict[str, Replica]) -> None:
     kubectl.does('*"get lease"*) echo new_uuid;;\n' + forwards(replicas, "new", "pod/new"))
     told = run("explain", "pod", "a", "-n", "ns", "--kubeconfig", "kc", "--context", "c")
-    assert (told.exit_code, told.output) == (0, "ns/a: bound on n1\n")
-    assert replicas["new"].asked == ["/explain?pod=ns%2Fa"]
+    assert (told.exit_code, told.output) == (0, TOLD)
+    assert replicas["new"].asked == ["/explain?pod=ns%2Fa&ranking=5"]
     assert all(call.startswith("--kubeconfig kc --context c ") for call in kubectl.calls())
 
 
@@ -110,14 +110,14 @@ def test_without_a_lease_the_replica_that_is_reached_names_the_leader(
     some = forwards(replicas, "old", "deployment/data-locality-scheduler")
     kubectl.does('*"get lease"*) exit 1;;\n' + some + forwards(replicas, "new", "pod/new"))
     told = run("explain", "ns/a")
-    assert (told.exit_code, told.output) == (0, "ns/a: bound on n1\n")
+    assert (told.exit_code, told.output) == (0, TOLD)
     assert len(replicas["old"].asked) == len(replicas["new"].asked) == 1
 
 
 def test_the_namespace_is_that_of_the_context(kubectl: Kubectl, replicas: dict[str, Replica]) -> None:
     kubectl.does('*"config view"*) printf ns;;\n')
     run("explain", "pod/a", "--server", f"http://127.0.0.1:{replicas['new'].port}")
-    assert replicas["new"].asked == ["/explain?pod=ns%2Fa"]
+    assert replicas["new"].asked == ["/explain?pod=ns%2Fa&ranking=5"]
 
 
 def test_a_right_that_is_missing_is_named_with_the_rule_that_gives_it(kubectl: Kubectl) -> None:

@@ -18,8 +18,8 @@ def test_columns_align_whatever_their_colour() -> None:
 @pytest.mark.parametrize(
     ("value_s", "text"),
     [
-        (0.0, "0 s"), (0.0004, "0 s"), (0.0123, "12.3 ms"), (0.9996, "1 s"), (1.254, "1.25 s"), (-1.254, "-1.25 s"),
-        (99.94, "99.9 s"), (99.96, "1 min 40 s"), (3599.7, "1 h 0 min"), (-7260.0, "-2 h 1 min"),
+        (0.0, "0 s"), (0.0004, "0 s"), (0.0123, "12.3 ms"), (0.9996, "1.00 s"), (1.254, "1.25 s"), (-1.254, "-1.25 s"),
+        (0.84, "840 ms"), (99.94, "99.9 s"), (99.96, "1 min 40 s"), (3599.7, "1 h 0 min"), (-7260.0, "-2 h 1 min"),
     ],
 )  # fmt: skip
 def test_seconds_have_three_digits(value_s: float, text: str) -> None:

@@ -1,0 +1,258 @@
+"""What would be decided about a pod now, told to people: the best nodes term by term, and what others lack.
+
+A pod that is placed is asked about as if it were still to be placed, on the state without it. Asking changes nothing
+that is decided by: an engine of the moment looks at the state, which is as before once the answer is made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from scheduler import config, errors
+from scheduler.api import core
+from scheduler.engine import byname, decision, sheet, standing
+from scheduler.kernel import journal, kernel, question
+from scheduler.plugins import contract, request
+from scheduler.state import snapshot
+
+FITS: Final = "fits"
+REFUSED: Final = "refused"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked.
+
+    Attributes:
+        best: How many of the best nodes are told of.
+        node: One that is told of in any case; "" for none.
+        draw: What decides among nodes that tie.
+    """
+
+    best: int
+    node: str = ""
+    draw: int = 0
+
+
+class Ranked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A node that fits: the terms of its cost, and what would be moved there."""
+
+    node: str
+    cost: float
+    terms: dict[str, standing.Term]
+    data_s: float
+    transfers: list[decision.Transfer]
+    pulls: list[decision.Transfer] = []
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """How many nodes a filter refuses first for a reason, and one of them."""
+
+    plugin: str
+    reason: str
+    nodes: int
+    example: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a filter says of a node, asked alone; ``code`` in upstream's words."""
+
+    plugin: str
+    code: str
+    reasons: tuple[str, ...]
+
+
+class Singled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The node that was asked about.
+
+    Attributes:
+        is_known: Whether there is such a node.
+        refused: What filters say that refuse it.
+        rank: If it fits, its place among those that do, from 1.
+        ranked: Likewise what it costs.
+    """
+
+    node: str
+    is_known: bool
+    refused: list[Said] = []
+    rank: int = 0
+    ranked: Ranked | None = None
+
+
+class Now(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What would be decided.
+
+    Attributes:
+        sequence, time: Of the state: how many inputs had been taken in, and when.
+        outcome: ``fits``, or ``refused`` where no node does.
+        place: Where the pod waits, in the kernel's words; "" where it does not.
+        waits_for: The node for which it waits though it could have another one; "" for none.
+        is_placed, node_now: Whether it has a node, and which.
+        node, ties, deciding: The choice, as of a decision's record.
+        message: Why none fits.
+        second_cost: What a second of transfers costs.
+        nodes, feasible: How many there are, and how many fit.
+        ranking: The best of these, that which would be chosen first.
+        refused: Why others do not, the most frequent first.
+        singled: The node that was asked about.
+    """
+
+    sequence: int
+    time: str
+    outcome: str
+    nodes: int
+    feasible: int
+    place: str = ""
+    waits_for: str = ""
+    node_now: str = ""
+    node: str = ""
+    ties: int = 0
+    deciding: str = ""
+    message: str = ""
+    profile: str = ""
+    profile_why: str = ""
+    second_cost: float = 0.0
+    ranking: list[Ranked] = []
+    refused: list[Refused] = []
+    unknown: tuple[str, ...] = ()
+    unavailable: dict[str, str] = {}
+    problems: tuple[str, ...] = ()
+    singled: Singled | None = None
+
+
+class Asking:
+    """Answers about the pods of a kernel.
+
+    Args:
+        settings: What it decides by.
+    """
+
+    def __init__(self, subject: kernel.Kernel, settings: config.Settings) -> None:
+        self._kernel = subject
+        self._settings = settings
+
+    def of(self, pod: str, asked: Asked, wall_s: float) -> Now | None:
+        """About ``namespace/name``; None where there is no such pod, as far as is known."""
+        subject = self._kernel
+        entry = next((one for one in subject.queue.entries() if one.pod.key == pod), None)
+        placed = next((one for one in subject.state.freeze(wall_s).placed.values() if one.pod.key == pod), None)
+        if placed is not None:
+            told = self.about(question.still_to_be_placed(placed.pod), asked, wall_s)
+            return msgspec.structs.replace(told, node_now=placed.node)
+        if entry is None:
+            return None
+        told = self.about(entry.pod, asked, wall_s)
+        waits_for = subject.delaying.waiting().get(entry.uid, "")
+        return msgspec.structs.replace(told, place=entry.place.value, waits_for=waits_for)
+
+    def about(self, pod: core.Pod, asked: Asked, wall_s: float) -> Now:
+        """About any pod, known or not."""
+        subject = self._kernel
+        try:
+            ready = request.prepare(subject.groups.read(pod))
+        except errors.InputError as error:
+            nodes, time = subject.state.counts().nodes, subject.world.time()
+            return Now(subject.sequence, time, REFUSED, nodes, feasible=0, message=str(error))
+        with subject.state.without(pod.metadata.uid, wall_s) as view:
+            found = byname.Engines(self._settings).of(pod).decide(view, ready, asked.draw, is_tried=False)
+            record = journal.Record(pod=pod.key, uid="", time=subject.world.time(), attempt=0, outcome="")
+            record.fill(found, view)
+            return Now(
+                sequence=subject.sequence,
+                time=record.time,
+                outcome=FITS if found.node else REFUSED,
+                nodes=view.count,
+                feasible=len(found.feasible),
+                node=found.node,
+                ties=record.ties,
+                deciding=record.deciding,
+                message=_message(found, view),
+                profile=record.profile,
+                profile_why=record.profile_why,
+                second_cost=record.second_cost,
+                ranking=[_ranked(found, view, slot) for slot in _best(found, asked.best)],
+                refused=_refused(found, view),
+                unknown=record.unknown,
+                unavailable=record.unavailable,
+                problems=tuple(str(problem) for problem in ready.problems),
+                singled=_singled(found, view, asked.node) if asked.node else None,
+            )
+
+
+def _best(found: decision.Decision, most: int) -> list[int]:
+    """The slots that cost least; the chosen one is the first."""
+    choice = found.choice
+    if choice is None or most < 1:
+        return []
+    feasible = found.feasible
+    ordered = feasible[np.argsort(choice.cost[feasible], kind="stable")][:most].tolist()
+    return [choice.slot, *(slot for slot in ordered if slot != choice.slot)][:most]
+
+
+def _ranked(found: decision.Decision, view: snapshot.Snapshot, slot: int) -> Ranked:
+    stands = found.stands(slot)
+    return Ranked(
+        node=stands.node,
+        cost=stands.cost,
+        terms=stands.terms,
+        data_s=found.choice.data.seconds_at(slot) if found.choice is not None else 0.0,
+        transfers=found.transfers(view, slot),
+        pulls=found.pulls(view, slot),
+    )
+
+
+def _message(found: decision.Decision, view: snapshot.Snapshot) -> str:
+    """Why no node fits, without what preemption might do about it."""
+    if found.node:
+        return ""
+    said = found.fault or found.message or (found.pod_verdict.message if found.pod_verdict is not None else "")
+    if said or found.made_of is None:
+        return said
+    return decision.nodes_message(view, found.made_of, found.made_of.refused()[0], found.pod_verdict)
+
+
+def _refused(found: decision.Decision, view: snapshot.Snapshot) -> list[Refused]:
+    counted: dict[tuple[str, str], tuple[int, str]] = {}
+    for slot, said in _refusals(found, view):
+        for reason in said.reasons:
+            nodes, example = counted.get((said.plugin, reason), (0, view.names[slot]))
+            counted[said.plugin, reason] = nodes + 1, example
+    told = [Refused(plugin, reason, *said) for (plugin, reason), said in counted.items()]
+    return sorted(told, key=lambda one: (-one.nodes, one.plugin, one.reason))
+
+
+def _refusals(found: decision.Decision, view: snapshot.Snapshot) -> Iterator[tuple[int, Said]]:
+    """What the filter says that refuses a node first, by slot."""
+    made_of, whole = found.made_of, found.pod_verdict
+    if made_of is None:
+        if whole is not None:
+            for slot in np.flatnonzero(view.alive).tolist():
+                yield slot, Said(whole.who, contract.Code.UNRESOLVABLE.title, (whole.message,))
+        return
+    for slot in np.flatnonzero((made_of.refuser != sheet.PASSED) & (made_of.refuser != sheet.NO_NODE)).tolist():
+        first = made_of.refusal(slot)
+        if first is not None:
+            yield slot, Said(first[0], first[1].code.title, first[1].reasons)
+        elif whole is not None:
+            yield slot, Said(whole.who, contract.Code.UNRESOLVABLE.title, (whole.narrowing,))
+
+
+def _singled(found: decision.Decision, view: snapshot.Snapshot, node: str) -> Singled:
+    slot = view.index_of.get(node)
+    if slot is None:
+        return Singled(node, is_known=False)
+    choice, made_of = found.choice, found.made_of
+    if choice is not None and np.isfinite(choice.cost.item(slot)):
+        rank = 1 + int(np.count_nonzero(choice.cost < choice.cost.item(slot)))
+        return Singled(node, is_known=True, rank=rank, ranked=_ranked(found, view, slot))
+    said = [one for at, one in _refusals(found, view) if at == slot]
+    for row in made_of.filters if made_of is not None else ():
+        refusal = row.at(slot)
+        if refusal is not None and all(one.plugin != row.plugin.name for one in said):
+            said.append(Said(row.plugin.name, refusal.code.title, refusal.reasons))
+    return Singled(node, is_known=True, refused=said)
