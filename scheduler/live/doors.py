@@ -4,9 +4,9 @@ Whoever asks from 127.0.0.1 or ::1 (``kubectl port-forward`` does, and needs a r
 handed the request on. Anybody else shows a token of the cluster's, as the API server's own clients do, and needs
 
     /storage-info   the right to get the non-resource URL /storage-info
-    /explain        the right to get the pod, or to create pods where one is asked about that is not there; with
-                    question=1, which hands out everybody's objects, the right to get the non-resource URL
-                    /explain/question
+    /explain        the right to get the pod, or to create pods where one is asked about that is not there; with ranking
+                    or node, which tell of nodes, the right to list nodes, too; with question=1, which hands out
+                    everybody's objects, the right to get the non-resource URL /explain/question
     /world          the same right as with question=1
 
 The API server is asked both questions. Its answers are kept for a minute, those to tokens that nobody knows too, and
@@ -39,6 +39,7 @@ WAITING: Final = 32
 
 STORAGE_INFO: Final[Mapping[str, str]] = {"verb": "get", "path": "/storage-info"}
 QUESTION: Final[Mapping[str, str]] = {"verb": "get", "path": "/explain/question"}
+NODES: Final[Mapping[str, str]] = {"verb": "list", "version": "v1", "resource": "nodes"}
 _LOCAL: Final = frozenset({ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")})
 _OF_PROXIES: Final = frozenset({"forwarded", "via", "x-real-ip"})
 _REMEDY: Final = (
@@ -125,9 +126,7 @@ class Doors:
             log.warning("who asks could not be checked", error=str(error))
             return Refusal(503, "the API server does not tell who asks; try again, or ask over kubectl port-forward")
         [attributes] = right.values()
-        of = f"{attributes.get('namespace')}/{attributes.get('name', '')}"
-        what = attributes.get("path") or (f"pod {of}" if attributes.get("name") else f"pods in {of[:-1]}")
-        return Refusal(403, f"RBAC does not allow {user.username} to {attributes['verb']} {what}")
+        return Refusal(403, f"RBAC does not allow {user.username} to {attributes['verb']} {_named(attributes)}")
 
 
 def is_local(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
@@ -146,6 +145,16 @@ def is_local(peer: tuple[str, int] | tuple[str, int, int, int] | None) -> bool:
 def _is_handed_on(headers: Iterable[str]) -> bool:
     """Whether a proxy sent a request for somebody else, as nearly all of them say."""
     return any(name.lower() in _OF_PROXIES or name.lower().startswith("x-forwarded-") for name in headers)
+
+
+def _named(attributes: Mapping[str, str]) -> str:
+    """What somebody needs a right to, in words."""
+    if path := attributes.get("path"):
+        return path
+    namespace, name = attributes.get("namespace"), attributes.get("name")
+    if name:
+        return f"pod {namespace}/{name}"
+    return f"{attributes['resource']} in {namespace}" if namespace else attributes["resource"]
 
 
 def _flat(right: Mapping[str, Mapping[str, str]]) -> tuple[object, ...]:

@@ -163,8 +163,12 @@ class Server:
         asked = _asked(request, records[-1][1].draw if records else 0)
         if isinstance(asked, web.Response):
             return asked
+        if asked is not None:
+            refusal = await self._guard.refusal(request, resourceAttributes=doors.NODES)
+            if refusal is not None:
+                return _refused(refusal)
         now = self._sources.now(pod, asked) if asked is not None else None
-        if not records and now is None:
+        if not records and (now is None or self._sources.leader()):  # the leader knows what was decided
             return self._not_remembered(pod, "further " if int(after) else "")
 
         async def pieces() -> Iterable[bytes]:
@@ -178,10 +182,10 @@ class Server:
             pod = decoding.decode(await request.read(), core.Pod, "pod")
         except errors.InputError as error:
             return _json({"error": str(error)}, 400)
-        right = doors.creating_right(pod.metadata.namespace)
-        refusal = await self._guard.refusal(request, resourceAttributes=right)
-        if refusal is not None:
-            return _refused(refusal)
+        for right in (doors.creating_right(pod.metadata.namespace), doors.NODES):
+            refusal = await self._guard.refusal(request, resourceAttributes=right)
+            if refusal is not None:
+                return _refused(refusal)
         asked = _asked(request, 0) or asking.Asked(best=1)
         if isinstance(asked, web.Response):
             return asked

@@ -236,6 +236,29 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(given), run)
 
 
+def known(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completes the names of objects of a kind, as far as kubectl knows them at once."""
+
+    def find(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        given = {name: context.params.get(name) or "" for name in ("kubeconfig", "context", "namespace")}
+        where = Where(
+            kubeconfig=given["kubeconfig"],
+            context=given["context"],
+            given_namespace=given["namespace"],
+            server="",
+            scheduler_namespace="",
+        )
+        namespace = ["--namespace", given["namespace"]] if given["namespace"] else []
+        try:
+            told = where.kubectl("get", kind, "--output", "name", "--request-timeout", "2s", *namespace)
+        except errors.DoorError:
+            return []
+        names = [line.partition("/")[2] for line in told.splitlines()]
+        return [name for name in names if name.startswith(incomplete)]
+
+    return find
+
+
 def _target(where: Where) -> str:
     """What to forward to: the pod that holds the Lease, or some replica where that cannot be told."""
     arguments = ("get", "lease", names.SCHEDULER_NAME, "--namespace", where.scheduler_namespace)

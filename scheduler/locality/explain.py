@@ -31,7 +31,7 @@ file_option = click.option(
 
 
 @click.command()
-@click.argument("pod", nargs=-1)
+@click.argument("pod", nargs=-1, shell_complete=door.known("pods"))
 @file_option
 @click.option("--ranking", type=click.IntRange(1, 1000), help="How many nodes to list; 5, or 20 with -o wide.")
 @show.output_option
@@ -53,8 +53,8 @@ def explain(
 
 
 @click.command("why-not")
-@click.argument("node")
-@click.option("--pod", default="", help="The pod: NAME or NAMESPACE/NAME.")
+@click.argument("node", shell_complete=door.known("nodes"))
+@click.option("--pod", default="", help="The pod: NAME or NAMESPACE/NAME.", shell_complete=door.known("pods"))
 @file_option
 @show.output_option
 @door.options

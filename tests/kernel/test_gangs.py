@@ -117,4 +117,4 @@ def test_of_pods_that_are_gone_nothing_is_kept(bare: running.Bare) -> None:
     bare.step()
     for name in "ab":
         bare.kernel.handle(events.PendingGone(bare.now_s, f"uid-{name}"))
-    assert (bare.kernel._groups._pods, bare.kernel._groups._group_of) == ({}, {})
+    assert (bare.kernel.groups._pods, bare.kernel.groups._group_of) == ({}, {})

@@ -161,11 +161,11 @@ def test_of_pods_that_are_gone_nothing_is_kept(bare: running.Bare) -> None:
         bare.answer(name, verdicts.Verdict.BOUND)
         bare.seen(member(name, node="n1"))
         bare.kernel.handle(events.PendingGone(bare.now_s, f"uid-{name}"))
-    assert bare.kernel._groups._pods == {("default", "g"): dict.fromkeys(["uid-a", "uid-b", "uid-c"])}
+    assert bare.kernel.groups._pods == {("default", "g"): dict.fromkeys(["uid-a", "uid-b", "uid-c"])}
     for name in "ab":
         bare.gone(name)
     bare.kernel.handle(events.PendingGone(bare.now_s, "uid-c"))
-    assert (bare.kernel._groups._pods, bare.kernel._groups._group_of) == ({}, {})
+    assert (bare.kernel.groups._pods, bare.kernel.groups._group_of) == ({}, {})
 
 
 def test_for_a_gang_that_does_not_fit_nobody_goes_and_no_room_is_kept(bare: running.Bare) -> None:

@@ -438,6 +438,18 @@ async def test_who_may_create_pods_may_ask_about_one_that_is_not_there(
         assert (await port.post("/explain", "[]", "two"))[0] == 400
 
 
+@pytest.mark.usefixtures("strangers")
+async def test_of_nodes_is_told_to_who_may_list_them(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with serving(fake, tmp_path) as port:
+        port.journal.add(journal.Record(pod="ns/a", uid="u", time="t", attempt=1, outcome="bound"))
+        says(fake, who=ALICE, allowed=True, times=1)
+        assert (await port.get("/explain?pod=ns/a", "one"))[0] == 200
+        for more in ("ranking=1", "node=n"):
+            says(fake, who=ALICE, allowed=False, times=1)
+            status, answer = await port.get(f"/explain?pod=ns/a&{more}", "one")
+            assert (status, answer["error"]) == (403, "RBAC does not allow alice to list nodes")
+
+
 async def test_how_many_nodes_are_listed_is_a_number_within_bounds(
     fake: server.FakeApi, tmp_path: pathlib.Path
 ) -> None:

@@ -16,6 +16,8 @@ from scheduler.kube import client
 from scheduler.live import answers, doors, health, metrics, storage
 from tests.fakeapi import server
 
+NOW = asking.Now(1, "t", asking.REFUSED, nodes=7, feasible=0)
+
 
 @dataclasses.dataclass
 class Served:
@@ -55,7 +57,7 @@ async def serve(fake: server.FakeApi, tmp_path: pathlib.Path) -> AsyncIterator[S
         leader=lambda: problems["leader"],
         question=lambda _record: None,
         world=lambda: iter([b"{}"]),
-        now=lambda _pod, _asked: None,
+        now=lambda pod, _asked: NOW if pod == "ns/waits" else None,
         about=lambda _pod, _asked: asking.Now(1, "t", asking.REFUSED, nodes=0, feasible=0),
         storage=lambda: storage.Inventory.take([], [], config.Network(), now_s=0.0),
     )
@@ -123,6 +125,20 @@ async def test_explain_of_a_replica_that_follows_names_the_one_that_leads(served
     status, text = await served.get("/explain?pod=ns/a")
     assert status == 404
     assert "which does not lead; ask data-locality-scheduler-7d9f-abcde" in text
+
+
+async def test_what_would_be_decided_is_told_with_what_was(served: Served) -> None:
+    assert (await served.json("/explain?pod=ns/waits&ranking=3"))["now"]["nodes"] == 7, "though nothing was, yet"
+    served.journal.add(journal.Record(pod="ns/waits", uid="u", time="t", attempt=1, outcome="unschedulable"))
+    answer = await served.json("/explain?pod=ns/waits&ranking=3")
+    assert (len(answer["decisions"]), answer["now"]["outcome"]) == (1, "refused")
+    assert "now" not in await served.json("/explain?pod=ns/waits")
+
+
+async def test_a_replica_that_follows_leaves_what_would_be_decided_to_the_leader(served: Served) -> None:
+    served.problems["leader"] = "leader-1"
+    status, text = await served.get("/explain?pod=ns/waits&ranking=3")
+    assert (status, json.loads(text)["leader"]) == (404, "leader-1")
 
 
 async def test_metrics_keep_their_names(served: Served) -> None:

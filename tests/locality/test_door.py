@@ -4,6 +4,7 @@ import http.server
 import json
 import pathlib
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -155,3 +156,24 @@ def test_without_kubectl_it_is_said_what_to_give(tmp_path: pathlib.Path, monkeyp
 def test_names_are_read_as_kubectl_prints_them() -> None:
     where = door.Where(kubeconfig="", context="", given_namespace="ns", server="", scheduler_namespace="s")
     assert [where.key(name) for name in ("a", "pod/a", "other/a")] == ["ns/a", "ns/a", "other/a"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        pytest.param(["explain", "pod", "-n", "ns", "th"], ["thumbs"], id="a pod"),
+        pytest.param(["why-not", "edge"], ["edge-1", "edge-2"], id="a node"),
+        pytest.param(["why-not", "edge-1", "--pod", "w"], ["web"], id="the pod of an option"),
+    ],
+)
+def test_names_are_completed(
+    kubectl: Kubectl,
+    typed: list[str],
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kubectl.does('*"get pods"*) echo pod/thumbs; echo pod/web;;\n*"get nodes"*) echo node/edge-1; echo node/edge-2;;')
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-locality", *typed])
+    cli.complete()
+    assert capsys.readouterr().out.split() == [*expected, ":4"]
