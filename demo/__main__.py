@@ -180,7 +180,7 @@ The cluster stays up. To look around:
   kubectl get pods -n demo -o wide
   kubectl get dataobjects,nodecapabilities -A
   kubectl describe pod -n demo stitch-mosaic
-  curl '{address}/explain?pod=demo/stitch-mosaic'
+  kubectl locality explain pod -n demo stitch-mosaic --server {address}
   curl {address}/storage-info
 To end it:
   python -m localcluster down --name {running.name}"""

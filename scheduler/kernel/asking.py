@@ -140,7 +140,7 @@ class Asking:
         """About ``namespace/name``; None where there is no such pod, as far as is known."""
         subject = self._kernel
         entry = next((one for one in subject.queue.entries() if one.pod.key == pod), None)
-        placed = next((one for one in subject.state.freeze(wall_s).placed.values() if one.pod.key == pod), None)
+        placed = self._placed(pod, wall_s)
         if placed is not None:
             told = self.about(question.still_to_be_placed(placed.pod), asked, wall_s)
             return msgspec.structs.replace(told, node_now=placed.node)
@@ -149,6 +149,18 @@ class Asking:
         told = self.about(entry.pod, asked, wall_s)
         waits_for = subject.delaying.waiting().get(entry.uid, "")
         return msgspec.structs.replace(told, place=entry.place.value, waits_for=waits_for)
+
+    def _placed(self, pod: str, wall_s: float) -> snapshot.Placed | None:
+        view = self._kernel.state.freeze(wall_s)
+        decided = self._kernel.journal.of(pod)
+        if decided and (found := view.placed.get(decided[-1][1].uid)) is not None:
+            return found
+        namespace, _, name = pod.partition("/")
+        for one in view.placed.values():  # of whom nothing was decided here, or long ago
+            meta = one.pod.metadata
+            if meta.name == name and meta.namespace == namespace:
+                return one
+        return None
 
     def about(self, pod: core.Pod, asked: Asked, wall_s: float) -> Now:
         """About any pod, known or not."""

@@ -346,16 +346,11 @@ class Cluster:
         """
         with self._placed.uncounted(uid):
             here = self.freeze(now_s)
-            placed_on = dict(here.placed_on)
-            if uid in here.placed:
-                node = here.placed[uid].node
-                placed_on[node] = {other: one for other, one in placed_on[node].items() if other != uid}
-            yield dataclasses.replace(
-                here,
-                placed={other: one for other, one in here.placed.items() if other != uid},
-                placed_on=placed_on,
-                traffic=here.traffic.without(uid),
-            )
+            others, placed_on = dict(here.placed), dict(here.placed_on)
+            if (placed := others.pop(uid, None)) is not None:
+                there = placed_on[placed.node]
+                placed_on[placed.node] = {other: one for other, one in there.items() if other != uid}
+            yield dataclasses.replace(here, placed=others, placed_on=placed_on, traffic=here.traffic.without(uid))
 
     # Inside
 

@@ -110,7 +110,7 @@ def test_what_speaks_against_a_node_is_what_it_would_cost(world: World) -> None:
 def test_a_pod_that_is_not_there_is_taken_as_the_api_server_would_create_it(world: World) -> None:
     """Its namespace has a limit range, whose default request the manifest does not have."""
     limits = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "all"}}
-    limits["spec"] = {"limits": [{"type": "Container", "defaultRequest": {"cpu": "50"}}]}  # type: ignore[assignment]
+    limits["spec"] = {"limits": [{"type": "Container", "defaultRequest": {"cpu": "50"}}]}
     world.cluster.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "limited"}})
     account = {"metadata": {"name": "default", "namespace": "limited"}}
     world.cluster.kubectl(
