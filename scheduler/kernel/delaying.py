@@ -4,16 +4,16 @@ A pod that moves data waits only where that is expected to pay: for a node that 
 its transfers would take so much less that it is done earlier though it waits,
 
     saves = t(chosen) - t(better)    waits = until so many of the pods there are gone that it fits
-    saves > 2 * waits + margin
+    saves > a * waits + margin
 
-with t the seconds of its transfers and of those who read what it writes. How long others still run is what they
+with t the seconds of its transfers and of those who read what it writes, and a = 2, or 1.5 where nobody else waits who
+reads the same. How long others still run is what they
 declare, or what was learned of their kind (scheduler.state.durations); one of which neither is known is never expected
 to go. Whoever waits for the same node already has its room first, and leaves it when its own work is done. A pod waits
 no longer in all than its longest wait, which is settled the first time that it does: after that it takes what is best
 at once. It is woken when a pod leaves the node, or else when the expected wait is over, and asks itself the same again.
 Where neither the pod nor the settings say how long that is, it is some seconds for whoever may save that much, and for
-others half of what they may save: who would be fetching for ten minutes may wait for five, and if that comes to nothing
-it has lost half at most.
+others what they may save, divided by a: who would be fetching for ten minutes may wait for five or nearly seven.
 
 A pod without data never waits, nor does one for which room was made by preemption, or one of a group.
 """
@@ -37,12 +37,12 @@ from scheduler.state import snapshot
 # A second of waiting is sure, and one that is saved is not: while a pod waits, others may bring its data nearer to
 # nodes that stand idle. At 1, pods that all read one file are done later than if none had waited (docs/decisions/0012).
 _A_SECOND: Final = 2.0
+# The same where nobody else reads what it does, so that nobody brings that nearer.
+_ALONE: Final = 1.5
 # Expected waits are rough, and a pod that waits keeps nobody's room.
 _MARGIN_S: Final = 1.0
-# The longest wait, where nobody says one: so long whatever it saves, and of what is saved at first this part, but no
-# more.
+# The longest wait, where nobody says one: so long whatever it saves, or as long as may pay by what is saved at first.
 _USUAL_S: Final = 15.0
-_SHARE: Final = 0.5
 _MOST_S: Final = 600.0
 # Nodes that are looked at, those that save most first; and pods that are woken by one that leaves.
 _LOOKED_AT: Final = 8
@@ -168,7 +168,10 @@ class Delaying:
     def _most(self, one: tried.Tried, saves_s: float) -> float:
         """For how long a pod may wait in all that begins to, to save so much."""
         said_s = self._most_s if one.asked.max_delay_s is None else one.asked.max_delay_s
-        return max(_USUAL_S, min(_SHARE * saves_s, _MOST_S)) if said_s is None else said_s
+        return max(_USUAL_S, min(saves_s / self._a_second(one), _MOST_S)) if said_s is None else said_s
+
+    def _a_second(self, one: tried.Tried) -> float:
+        return _ALONE if self._world.state.pipelines.reads_alone(one.entry.pod) else _A_SECOND
 
     def _better(self, one: tried.Tried, view: snapshot.Snapshot) -> Better | None:
         """The node that is most worth waiting for; None if none is."""
@@ -185,11 +188,12 @@ class Delaying:
         saves = seconds.item(choice.slot) - seconds
         slots = np.flatnonzero(full & (saves > _MARGIN_S))
         best: Better | None = None
+        a_second = self._a_second(one)
         for slot in slots[np.argsort(-saves[slots], kind="stable")][:_LOOKED_AT].tolist():
             saves_s = saves.item(slot)
             waits_s = self._room_in_s(entry, fits, view, slot)
             left_s = self._most(one, saves_s) if entry.delayed_s is None else entry.delay_ends_s - self._clock()
-            if waits_s is None or waits_s > left_s or saves_s <= _A_SECOND * waits_s + _MARGIN_S:
+            if waits_s is None or waits_s > left_s or saves_s <= a_second * waits_s + _MARGIN_S:
                 continue
             if best is None or saves_s - waits_s > best.saves_s - best.waits_s:
                 best = Better(slot, saves_s, waits_s, fits)

@@ -159,6 +159,11 @@ class Pipelines:
                 for learned in self._learned.get((workload, number), {}).values():
                     yield learned._replace(output=output.urn)
 
+    def reads_alone(self, pod: core.Pod) -> bool:
+        """Whether nobody else waits who reads what a pod reads."""
+        waits = self._waits.get(pod.metadata.uid)
+        return waits is not None and all(len(self._readers.get(urn, ())) <= 1 for urn in waits.inputs)
+
     def coming(self, namespace: str, urn: str) -> str | None:
         """The node on which an output will lie of a pod that has its node; None if there is none."""
         found = self._coming.get((namespace, urn))
