@@ -118,7 +118,7 @@ async def test_a_copy_that_cannot_be_had_now_is_not_waited_for_and_is_named(
     fake: server.FakeApi, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records: list[journal.Record] = []
-    monkeypatch.setattr(journal.Journal, "add", lambda _, record: records.append(record))
+    monkeypatch.setattr(journal.Journal, "add", lambda _, record, __: records.append(record))
     down = labelled(objects.data_object("mine", KEY))
     ready = {"type": "Ready", "status": "False", "reason": "Unavailable"}
     down["status"] = {"replicas": [{"node": "n1", "store": "s"}], "conditions": [ready]}
