@@ -260,8 +260,11 @@ def load(path: str | Path) -> Settings:
     return parse(sections.load(path), str(path))
 
 
-def parse(data: Mapping[str, object], where: str) -> Settings:
+def parse(data: Mapping[str, object], where: str, base: Settings | None = None) -> Settings:
     """Settings from a configuration file's content; ``where`` names it in messages.
+
+    Args:
+        base: What holds where a file of our own keys says nothing; the defaults if None.
 
     Raises:
         InputError: it says something unusable; names every problem.
@@ -270,7 +273,7 @@ def parse(data: Mapping[str, object], where: str) -> Settings:
     top = sections.Section(data, f"{where}: ", problems)
     try:
         is_kube = data.get("kind") == kubeconfiguration.KIND or "apiVersion" in data
-        settings = _read_kube(top) if is_kube else _read_ours(top)
+        settings = _read_kube(top) if is_kube else _read_ours(top, base or Settings())
     except RecursionError as error:
         raise errors.InputError(where, "", "nested too deeply; a configuration has five levels at most") from error
     top.finish()
@@ -292,25 +295,24 @@ def _read_kube(top: sections.Section) -> Settings:
     )
 
 
-def _read_ours(top: sections.Section) -> Settings:
-    default = Settings()
+def _read_ours(top: sections.Section, default: Settings) -> Settings:
     data_ratio = top.number("dataIntensiveRatio", default.data_ratio, 0)
     compute_ratio = top.number("computeIntensiveRatio", default.compute_ratio, 0)
     if compute_ratio > data_ratio:
         top.report("computeIntensiveRatio", f"write at most dataIntensiveRatio, which is {data_ratio:g}")
     top.integer("percentageOfNodesToScore", 0, 0, 100)
-    initial_s, max_s = _read_backoff(top)
+    initial_s, max_s = _read_backoff(top, default)
     name = top.text("schedulerName", default.scheduler_name)
     ignored = {key: why for key, why in _WITHOUT_EFFECT.items() if top.has(key)}
     profiles = {profile.scheduler_name: profile for profile in kubeconfiguration.read_profiles(top, name, ignored)}
     own = profiles.pop(name, None)
     return Settings(
         scheduler_name=name,
-        further=tuple(profiles.values()),
+        further=tuple(profiles.values()) if top.has("profiles") else default.further,
         plugins=default.plugins if own is None else own.plugins,
         health_port=top.integer("healthServerPort", default.health_port, 0, 65535),
         refresh_interval_s=top.duration_s("refreshInterval", default.refresh_interval_s, 1),
-        weights=_read_weights(top),
+        weights=_read_weights(top, default.weights),
         network=Network(**{name: _read_link(top, key, getattr(default.network, name)) for name, key in _LINKS.items()}),
         tau_s=top.duration_s("tau", default.tau_s, 0.001),
         data_ratio=data_ratio,
@@ -324,24 +326,26 @@ def _read_ours(top: sections.Section) -> Settings:
         expected_confidence=top.number("expectedConfidence", default.expected_confidence, 0, 1),
         witness_max_age_s=top.number("maxWitnessAgeMinutes", default.witness_max_age_s / 60, 1, 525_600) * 60,
         assumed_read_bytes=top.integer("assumedReadBytes", default.assumed_read_bytes, 0, 2**63 - 1),
-        counts_bytes=top.choice("dataGoal", "seconds", ("seconds", "bytes")) == "bytes",
-        seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else None,
-        open_storage_info=top.boolean("openStorageInfo"),
+        counts_bytes=_read_goal(top, default),
+        seed=top.integer("seed", 0, 0, 2**63 - 1) if top.has("seed") else default.seed,
+        open_storage_info=top.boolean("openStorageInfo", default=default.open_storage_info),
         contention=top.boolean("contention", default=default.contention),
-        nodes_keep_inputs=top.boolean("nodesKeepInputs"),
-        image_pull_as_data=top.boolean("imagePullAsData"),
-        registries=registries.read(top),
+        nodes_keep_inputs=top.boolean("nodesKeepInputs", default=default.nodes_keep_inputs),
+        image_pull_as_data=top.boolean("imagePullAsData", default=default.image_pull_as_data),
+        registries=registries.read(top) if top.has("registries") else default.registries,
         learning=top.boolean("learning", default=default.learning),
         lookahead=top.number("lookahead", default.lookahead, 0, 1),
-        max_delay_s=top.number("maxDelaySeconds", 0, 0, 3600) if top.has("maxDelaySeconds") else None,
-        leader_election=leaderelection.read(top, is_kube=False),
+        max_delay_s=top.number("maxDelaySeconds", 0, 0, 3600) if top.has("maxDelaySeconds") else default.max_delay_s,
+        leader_election=leaderelection.read(top, is_kube=False)
+        if top.has("leaderElection")
+        else default.leader_election,
         ignored=ignored,
     )
 
 
-def _read_backoff(top: sections.Section) -> tuple[float, float]:
-    initial_s = top.number("podInitialBackoffSeconds", Settings.backoff_initial_s, 0.001, 3600)
-    max_s = top.number("podMaxBackoffSeconds", max(initial_s, Settings.backoff_max_s), 0.001, 86_400)
+def _read_backoff(top: sections.Section, default: Settings) -> tuple[float, float]:
+    initial_s = top.number("podInitialBackoffSeconds", default.backoff_initial_s, 0.001, 3600)
+    max_s = top.number("podMaxBackoffSeconds", max(initial_s, default.backoff_max_s), 0.001, 86_400)
     if max_s < initial_s:
         top.report("podMaxBackoffSeconds", f"write at least podInitialBackoffSeconds, which is {initial_s:g}")
     return initial_s, max_s
@@ -354,22 +358,26 @@ def _read_link(top: sections.Section, key: str, default: Link) -> Link:
     )
 
 
-def _read_weights(top: sections.Section) -> Profiles:
+def _read_goal(top: sections.Section, default: Settings) -> bool:
+    return top.choice("dataGoal", "bytes" if default.counts_bytes else "seconds", ("seconds", "bytes")) == "bytes"
+
+
+def _read_weights(top: sections.Section, default: Profiles) -> Profiles:
     outer = top.section("scheduler")
     nested = outer.section("weights")
-    profiles = {name: _read_profile(top, nested, name, key) for name, key in _PROFILES.items()}
+    profiles = {name: _read_profile(top, nested, key, getattr(default, name)) for name, key in _PROFILES.items()}
     nested.finish()
     outer.finish()
     return Profiles(**profiles)
 
 
-def _read_profile(top: sections.Section, nested: sections.Section, name: str, prefix: str) -> Weights:
+def _read_profile(top: sections.Section, nested: sections.Section, prefix: str, default: Weights) -> Weights:
     key = prefix or "default"
     profile = nested.section(key)
     weights: dict[str, float] = {}
     for criterion, (flat, short) in _CRITERIA.items():
         flat_key = f"{prefix}{flat[0].upper()}{flat[1:]}" if prefix else flat
-        weight = top.number(flat_key, getattr(getattr(Profiles, name), criterion), 0, 1000)
+        weight = top.number(flat_key, getattr(default, criterion), 0, 1000)
         weights[criterion] = profile.number(short, weight, 0, 1000)
         if top.has(flat_key) and profile.has(short):
             profile.report(short, f"also given as {flat_key}; keep one of the two")

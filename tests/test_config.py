@@ -1,5 +1,6 @@
 """The configuration file: each form loads to what it says, and a bad one is refused whole, with all its problems."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -771,3 +772,31 @@ def test_any_text_is_read_or_refused_with_our_error(tmp_path_factory: pytest.Tem
         assert isinstance(config.load(path), Settings)
     except errors.InputError as error:
         assert str(path) in error.where  # noqa: PT017 (both outcomes are right)
+
+
+def test_what_a_file_does_not_say_is_as_in_what_it_is_based_on() -> None:
+    """For trying out a change of one key on settings that somebody runs with."""
+    said: dict[str, object] = {
+        "schedulerName": "mine",
+        "profiles": [{"schedulerName": "mine"}, {"schedulerName": "other"}],
+        "dataLocalityWeight": 0.9,
+        "scheduler": {"weights": {"dataIntensive": {"resource": 0.3}}},
+        "localBandwidth": 7,
+        "tau": "3s",
+        "dataGoal": "bytes",
+        "seed": 5,
+        "podInitialBackoffSeconds": 2,
+        "maxDelaySeconds": 9,
+        "nodesKeepInputs": True,
+        "imagePullAsData": True,
+        "openStorageInfo": True,
+        "contention": False,
+        "registries": [{"host": "docker.io"}],
+        "leaderElection": {"leaderElect": False},
+    }
+    base = config.parse(said, "x")
+    assert config.parse({}, "x", base) == base
+    changed = config.parse({"tau": "1s", "nodesKeepInputs": False, "resourceWeight": 0.4}, "x", base)
+    default = dataclasses.replace(base.weights.default, resources=0.4)
+    weights = dataclasses.replace(base.weights, default=default)
+    assert changed == dataclasses.replace(base, tau_s=1.0, nodes_keep_inputs=False, weights=weights)

@@ -67,7 +67,7 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
     state = state_of(asked, settings)
     snap = state.freeze(_time(asked.now))
     try:
-        pod = request.prepare(_with_uid(asked.pod))
+        pod = request.prepare(with_uid(asked.pod))
     except errors.InputError as error:
         raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
     found = decide.Engine(settings.of(pod.pod.spec.scheduler_name)).decide(snap, pod, seed)
@@ -99,7 +99,7 @@ def state_of(asked: questions.Cluster, settings: config.Settings) -> cluster.Clu
         _apply(collection, objects, state.storage.apply)
     for collection, claimed in questions.claims(asked).items():
         _apply(collection, claimed, state.claims.apply)
-    _apply("pods", asked.pods, lambda pod: _apply_pod(_with_uid(pod), state))
+    _apply("pods", asked.pods, lambda pod: apply_pod(with_uid(pod), state))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
     naming.begin(state.traffic, state.freeze().index_of, asked.transfers, asked.fetched)
     return state
@@ -113,7 +113,7 @@ def _apply(collection: str, objects: Sequence[N], apply: Callable[[N], object]) 
             raise error.at(decoding.join(questions.place(collection, index, obj), error.where)) from error
 
 
-def _apply_pod(pod: core.Pod, state: cluster.Cluster) -> None:
+def apply_pod(pod: core.Pod, state: cluster.Cluster) -> None:
     """A pod runs, or waits, so that it may read what others write."""
     state.apply_pod(pod)
     if not pod.spec.node_name and pod.status.phase not in questions.FINISHED:
@@ -148,7 +148,7 @@ def _settings(encoded: bytes) -> config.Settings:
     return config.parse(msgspec.json.decode(encoded), "config")
 
 
-def _with_uid(pod: core.Pod) -> core.Pod:
+def with_uid(pod: core.Pod) -> core.Pod:
     """Give a hand-written pod without a uid its name as one, as state is kept by uid."""
     if pod.metadata.uid:
         return pod
