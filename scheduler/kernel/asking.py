@@ -92,7 +92,8 @@ class Now(msgspec.Struct, frozen=True, omit_defaults=True):
         outcome: ``fits``, or ``refused`` where no node does.
         place: Where the pod waits, in the kernel's words; "" where it does not.
         waits_for: The node for which it waits though it could have another one; "" for none.
-        is_placed, node_now: Whether it has a node, and which.
+        node_now: The node that it has; "" for none.
+        other_scheduler: Who decides about it instead of us; "" for nobody.
         node, ties, deciding: The choice, as of a decision's record.
         message: Why none fits.
         second_cost: What a second of transfers costs.
@@ -110,6 +111,7 @@ class Now(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str = ""
     waits_for: str = ""
     node_now: str = ""
+    other_scheduler: str = ""
     node: str = ""
     ties: int = 0
     deciding: str = ""
@@ -170,6 +172,7 @@ class Asking:
         except errors.InputError as error:
             nodes, time = subject.state.counts().nodes, subject.world.time()
             return Now(subject.sequence, time, REFUSED, nodes, feasible=0, message=str(error))
+        named = pod.spec.scheduler_name
         with subject.state.without(pod.metadata.uid, wall_s) as view:
             found = byname.Engines(self._settings).of(pod).decide(view, ready, asked.draw, is_tried=False)
             record = journal.Record(pod=pod.key, uid="", time=subject.world.time(), attempt=0, outcome="")
@@ -180,6 +183,7 @@ class Asking:
                 outcome=FITS if found.node else REFUSED,
                 nodes=view.count,
                 feasible=len(found.feasible),
+                other_scheduler=named if named not in self._settings.scheduler_names else "",
                 node=found.node,
                 ties=record.ties,
                 deciding=record.deciding,

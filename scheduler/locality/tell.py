@@ -81,6 +81,8 @@ def decided(pod: str, record: Json, *, is_wide: bool) -> list[str]:
 def as_it_is_now(now: Json, record: Json | None, *, is_wide: bool) -> list[str]:
     """What would be decided."""
     lines = [_moved_on(now, record)]
+    if other := now.get("other_scheduler"):
+        lines.append(f"{show.doubtful('Not ours')}: it names the scheduler {other}. If it named this one:")
     if place := now.get("place"):
         waits_for = f" ({now['waits_for']})" if now.get("waits_for") else ""
         lines.append(f"It is {_PLACES.get(place, place)}{waits_for}.")

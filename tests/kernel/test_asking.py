@@ -108,9 +108,16 @@ def test_a_pod_that_is_not_there_is_asked_about_alike(bare: running.Bare) -> Non
     asks = asking.Asking(bare.kernel, running.SETTINGS)
     assert asks.of("default/new", asking.Asked(best=5), bare.now_s) is None
     told = asks.about(pod("new", cpu="2"), asking.Asked(best=5, node="nowhere"), bare.now_s)
+    assert not told.other_scheduler
     assert (told.node, told.feasible, told.nodes) == ("n0", 1, 2)
     assert told.singled == asking.Singled("nowhere", is_known=False)
     assert [(one.plugin, one.nodes, one.example) for one in told.refused] == [("NodeResourcesFit", 1, "n1")]
+
+
+def test_whose_a_pod_is_that_is_not_ours_is_said(bare: running.Bare) -> None:
+    bare.nodes(node("n0"))
+    bare.seen(pod("theirs", node="n0", schedulerName="default-scheduler"))
+    assert about(bare, "theirs").other_scheduler == "default-scheduler"
 
 
 def test_a_pod_that_cannot_be_read_is_refused_in_words(bare: running.Bare) -> None:
