@@ -147,9 +147,9 @@ def test_a_transfer_says(changes: Json, words: str) -> None:
 
 def test_all_terms_are_shown_to_who_asks_for_more() -> None:
     idle = {"weight": 0.0, "cost": 0.0, "u": 1.0}
-    both = {"terms": TERMS | {"capability": idle}, "runner_up": None}
-    assert "capability" not in decided(**both)
-    assert "capability" in decided(**both, is_wide=True)
+    terms = TERMS | {"capability": idle}
+    assert "capability" not in decided(terms=terms, runner_up=None)
+    assert "capability" in decided(terms=terms, runner_up=None, is_wide=True)
     assert "Nodes that did not fit then: TaintToleration 3." in decided(is_wide=True)
 
 
