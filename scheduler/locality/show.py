@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -111,9 +112,10 @@ doubtful: Callable[[str], str] = functools.partial(click.style, fg="yellow")
 faint: Callable[[str], str] = functools.partial(click.style, dim=True)
 
 
-def say(lines: str | Sequence[str], **options: Any) -> None:
-    """Print; colours are left out where nobody sees them."""
-    click.echo(lines if isinstance(lines, str) else "\n".join(lines), **options)
+def say(lines: str | Sequence[str]) -> None:
+    """Print; colours are left out where nobody sees them, or wants to (https://no-color.org)."""
+    colours = False if os.environ.get("NO_COLOR") else None
+    click.echo(lines if isinstance(lines, str) else "\n".join(lines), color=colours)
 
 
 @contextlib.contextmanager

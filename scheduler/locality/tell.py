@@ -160,6 +160,8 @@ def _why(record: Json) -> str:
     gain = other["terms"][deciding]["cost"] - record["terms"][deciding]["cost"]
     whole = other["cost"] - record["cost"]
     second = record["second_cost"]
+    if whole < 0:
+        return f"Preemption had made room for it there, though {other['node']} costs {_cost(-whole, second)} less."
     return (
         f"{_CRITERIA[deciding].capitalize()} decided, by {_cost(gain, second)} against {other['node']}, "
         f"which costs {_cost(whole, second)} more in all{_drawn(record)}."

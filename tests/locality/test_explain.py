@@ -55,6 +55,14 @@ def test_programs_get_all_there_is(url: str, output: str) -> None:
     assert [one["node"] for one in told["now"]["ranking"]] == ["edge-2", "cloud-1", "cloud-2"]
 
 
+def test_colours_are_for_who_sees_and_wants_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["explain", "thumbs", "-n", "default", "--server", url]
+    assert "\x1b[" in testing.CliRunner().invoke(cli.main, arguments, color=True).output
+    assert "\x1b[" not in testing.CliRunner().invoke(cli.main, arguments).output
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in testing.CliRunner().invoke(cli.main, arguments, color=True).output
+
+
 def test_ranking_says_how_many_nodes_are_listed(url: str) -> None:
     told = json.loads(run(url, "explain", "thumbs", "--ranking", "1", "-o", "json").output)
     assert [one["node"] for one in told["now"]["ranking"]] == ["edge-2"]

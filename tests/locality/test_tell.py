@@ -91,6 +91,9 @@ def decided(*, is_wide: bool = False, **changes: Any) -> str:
             id="a tie",
         ),
         pytest.param({"deciding": "only node", "runner_up": None}, "it is the only node that fits.", id="one node"),
+        pytest.param(
+            {"cost": 1.0}, "Preemption had made room for it there, though far costs 1.00 s less.", id="nominated"
+        ),
         pytest.param({"deciding": "joint"}, "left to it by pods that were placed together", id="for others' sake"),
         pytest.param(
             {"outcome": "waiting", "node": "", "message": "waiting up to 5 s for room on x"},
