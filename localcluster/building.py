@@ -36,6 +36,7 @@ ETCD_VERSION = "v3.7.0"
 KWOK_VERSION = "v0.8.0"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"  # the server's last release that builds as a plain Go module
 VERSITYGW_VERSION = "v1.8.0"
+HELM_VERSION = "v4.3.2"
 # Knative's version is in gobuild/knative/go.mod.
 
 MODULE = pathlib.Path(__file__).parent / "gobuild"
@@ -83,10 +84,11 @@ RECIPES: Mapping[str, Recipe] = {
     "kubectl": Recipe("k8s.io/kubernetes/cmd/kubectl", ("version", "--client"), _KUBERNETES_LDFLAGS),
 }
 
-# Built only where a topology asks for them. Their files are named by their own recipes, so that another version of one
-# of them leaves the cache's key, and with it the minutes that the others took, as they are.
+# Built only where a topology or a test asks for them. Their files are named by their own recipes, so that another
+# version of one of them leaves the cache's key, and with it the minutes that the others took, as they are.
 OPTIONAL_RECIPES: Mapping[str, Recipe] = {
     "versitygw": Recipe(f"github.com/versity/versitygw/cmd/versitygw@{VERSITYGW_VERSION}"),
+    "helm": Recipe(f"helm.sh/helm/v4/cmd/helm@{HELM_VERSION}", ("version",)),
     "knative-controller": Recipe(
         "localcluster/gobuild/knative",
         ("-help",),
