@@ -5,11 +5,15 @@ import collections
 import msgspec
 import pytest
 
+from demo import world
+from localcluster import nodes, topology
+from scheduler.api import core, crd
 from scheduler.engine import standing
-from scheduler.kernel import journal, question
+from scheduler.kernel import events, journal, kernel, question
 from scheduler.offline import door
 from scheduler.plugins import criteria
 from tests.kernel import running, runs
+from tests.locality import serving
 
 
 def total(terms: dict[str, standing.Term]) -> float:
@@ -50,3 +54,26 @@ def same_offline(run: runs.Run, record: journal.Record) -> None:
         assert told[name].get("u") == term.u, (run.seed, name)
         assert told[name].get("seconds") == pytest.approx(term.seconds), (run.seed, name)
         assert told[name]["weight"] == term.weight, (run.seed, name)
+
+
+def test_terms_add_up_for_the_demos_pods() -> None:
+    bare = running.Bare(kernel.Kernel(running.SETTINGS, "home", 1))
+    bare.nodes(
+        *(core.convert(nodes.manifest(one), core.Node, "node") for one in topology.load(topology.EDGE_CLOUD).nodes)
+    )
+    wanted = world.load()
+    for bucket in wanted.buckets.values():
+        status = {"replicas": [{"node": bucket.node, "available": True}]}
+        data = {"metadata": {"name": bucket.bucket, "namespace": "default"}, "spec": {"urn": bucket.bucket}}
+        obj = core.convert(data | {"status": status}, crd.DataObject, bucket.bucket)
+        bare.kernel.handle(events.ObjectSeen(bare.now_s, obj))
+    for stage in wanted.stages:
+        for manifest in stage.manifests:
+            name = manifest["metadata"]["name"]
+            manifest["metadata"] |= {"namespace": "default", "uid": f"uid-{name}"}
+            bare.pending(core.convert(manifest, core.Pod, name))
+        serving.decided(bare)
+    records = [record for _, record in bare.kernel.journal.recent()]
+    assert {record.pod.partition("/")[2] for record in records} == wanted.moves.keys()
+    assert all(record.node and record.cost == total(record.terms) for record in records)
+    assert "data" in {record.deciding for record in records}
