@@ -166,12 +166,16 @@ class Asking:
 
     def about(self, pod: core.Pod, asked: Asked, wall_s: float) -> Now:
         """About any pod, known or not."""
-        subject = self._kernel
         try:
-            ready = request.prepare(subject.groups.read(pod))
+            return self._decided(pod, asked, wall_s)
         except errors.InputError as error:
+            subject = self._kernel
             nodes, time = subject.state.counts().nodes, subject.world.time()
             return Now(subject.sequence, time, REFUSED, nodes, feasible=0, message=str(error))
+
+    def _decided(self, pod: core.Pod, asked: Asked, wall_s: float) -> Now:
+        subject = self._kernel
+        ready = request.prepare(subject.groups.read(pod))
         named = pod.spec.scheduler_name
         with subject.state.without(pod.metadata.uid, wall_s) as view:
             found = byname.Engines(self._settings).of(pod).decide(view, ready, asked.draw, is_tried=False)

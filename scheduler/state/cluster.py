@@ -350,7 +350,7 @@ class Cluster:
             if (placed := others.pop(uid, None)) is not None:
                 there = placed_on[placed.node]
                 placed_on[placed.node] = {other: one for other, one in there.items() if other != uid}
-            yield dataclasses.replace(here, placed=others, placed_on=placed_on, traffic=here.traffic.without(uid))
+            yield dataclasses.replace(here, placed=others, placed_on=placed_on, traffic=_without(here.traffic, uid))
 
     # Inside
 
@@ -368,3 +368,17 @@ class Cluster:
     def _drop(self, uid: str) -> None:
         self._nominated.drop(uid)
         self._placed.drop(uid)
+
+
+def _without(of: traffic.Traffic, uid: str) -> traffic.Traffic:
+    """The same traffic but for what one pod moves, and what will be kept of that; a copy, where there is any."""
+    kept = [(whose, fetch) for whose, fetch in of.fetched.each() if whose != uid]
+    if uid not in of.movers() and len(kept) == len(of.fetched):
+        return of
+    other = traffic.Traffic()
+    for mover in of.movers():
+        if mover != uid:
+            other.begin(mover, traffic.Expected(tuple(of.flows_of(mover))))
+    for whose, fetch in kept:
+        other.begin(whose, traffic.Expected(fetches=(fetch,)))
+    return other

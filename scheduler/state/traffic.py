@@ -296,19 +296,6 @@ class Traffic:
         """The pods that have any, by uid."""
         return self._rows_of.keys()
 
-    def without(self, uid: str) -> Traffic:
-        """The same but for what one pod moves, and what will be kept of that; a copy, where there is any."""
-        kept = [(whose, fetch) for whose, fetch in self.fetched.each() if whose != uid]
-        if uid not in self._rows_of and len(kept) == len(self.fetched):
-            return self
-        other = Traffic()
-        for mover in self._rows_of:
-            if mover != uid:
-                other.begin(mover, Expected(tuple(self.flows_of(mover))))
-        for whose, fetch in kept:
-            other.begin(whose, Expected(fetches=(fetch,)))
-        return other
-
     def flows_of(self, uid: str) -> list[Flow]:
         """Those of a pod, as they were given, in no order."""
         return [self._flow(row) for row in self._rows_of.get(uid, ())]
