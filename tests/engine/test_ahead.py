@@ -13,6 +13,7 @@ from scheduler import config
 from scheduler.engine import decide, decision
 from scheduler.offline import explain
 from scheduler.plugins import request
+from scheduler.plugins.data import cost, flows
 from scheduler.state import cluster
 from tests.state import build
 from tests.state.build import Object
@@ -131,6 +132,23 @@ def test_each_node_s_seconds_are_those_of_its_store_reckoned_one_by_one(
         assert row.costs(weight, tau_s) == pytest.approx(
             np.array([weight * row.seconds_at(slot) / tau_s for slot in range(view.size)])
         )
+
+
+def test_what_is_under_way_now_makes_no_difference_to_who_reads_later() -> None:
+    made = state(CONSUMER)
+    view = made.freeze()
+    calm = decided(made).choice
+    reads = build.pod("reads", notes=build.data(inputs=[f"far/in,{2000 * MB}", f"near/in,{2000 * MB}"]))
+    asked = request.prepare(build.as_pod(reads))
+    found = cost.Kept(config.Settings()).cost(view, asked)
+    made.traffic.begin("uid-reads", flows.of(view, asked.pod, found, view.index_of["a2"]))
+    busy = decided(made).choice
+    assert calm is not None
+    assert calm.ahead is not None
+    assert busy is not None
+    assert busy.ahead is not None
+    assert busy.ahead.seconds == pytest.approx(calm.ahead.seconds)
+    assert busy.data.seconds != pytest.approx(calm.data.seconds), "its own transfers meet those"
 
 
 def test_what_decides_is_named() -> None:

@@ -121,7 +121,8 @@ class Lookahead:
         if not mask.any():
             return None
         site_of = view.links.site_of[: view.size]
-        moved = self._data.cost(view, asked).moves
+        # Beside nobody: what is under way now is over by the time that the reader begins.
+        moved = self._data.cost(view, asked, is_rough=True).moves
         others = [self._seconds(view, asked, one) for one in moved if one.is_output or one.urn != reader.urn]
         rest = spread.total(others, site_of) if others else None
         sites = np.flatnonzero(np.bincount(site_of[mask]))
