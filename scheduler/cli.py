@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from scheduler import errors, logs, tune
+from scheduler import configcommand, errors, logs, tune
 from scheduler.locality import cli as locality
 
 CANNOT_START = 2
@@ -356,6 +356,7 @@ def _progress() -> Callable[[str, int, int, float], None]:
 
 
 main.add_command(tune.tune)
+main.add_command(configcommand.config)
 
 
 @main.command()

@@ -18,65 +18,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from scheduler import errors, kubeconfiguration, kubeplugins, leaderelection, registries, sections
+from scheduler import costs, errors, kubeconfiguration, kubeplugins, leaderelection, registries, sections
 from scheduler.api import names
 
 # Settings are one thing to their users, wherever a part of them is read.
 Plugins = kubeplugins.Plugins
 LeaderElection = leaderelection.LeaderElection
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """What the five criteria count in one profile. Only their proportions matter; they need not add up to 1."""
-
-    resources: float
-    affinity: float
-    node_type: float
-    capability: float
-    data: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Profiles:
-    """The weights of each kind of pod; the defaults are the earlier implementation's constants."""
-
-    default: Weights = Weights(resources=0.15, affinity=0.10, node_type=0.15, capability=0.10, data=0.50)
-    """Pods that are neither of the two below."""
-
-    data_intensive: Weights = Weights(resources=0.10, affinity=0.05, node_type=0.05, capability=0.05, data=0.75)
-    """Pods whose transfers take longer than their work."""
-
-    compute_intensive: Weights = Weights(resources=0.40, affinity=0.15, node_type=0.10, capability=0.15, data=0.20)
-    """Pods whose work takes longer than their transfers."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Link:
-    """What a transfer between two nodes is assumed to meet until the path has been measured."""
-
-    bandwidth_bytes_per_s: int
-    latency_s: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """The links by how far apart two nodes are; the defaults are the earlier implementation's constants."""
-
-    local: Link = Link(bandwidth_bytes_per_s=1_000_000_000, latency_s=0.0001)
-    """A store on the node itself."""
-
-    same_zone: Link = Link(bandwidth_bytes_per_s=500_000_000, latency_s=0.001)
-    """Two nodes of one zone."""
-
-    same_region: Link = Link(bandwidth_bytes_per_s=200_000_000, latency_s=0.005)
-    """Two zones of one region."""
-
-    cross_region: Link = Link(bandwidth_bytes_per_s=50_000_000, latency_s=0.030)
-    """Two regions."""
-
-    edge_cloud: Link = Link(bandwidth_bytes_per_s=25_000_000, latency_s=0.040)
-    """An edge node and a cloud node, either way."""
+Weights = costs.Weights
+Profiles = costs.Profiles
+Link = costs.Link
+Network = costs.Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +47,10 @@ class Settings:
     """``refreshInterval``, "5m": how often everything is listed anew, in case an event was lost; at this rate the lists
     cost the API server next to nothing."""
 
-    weights: Profiles = Profiles()
+    weights: Profiles = dataclasses.field(default_factory=Profiles)
     """``resourceWeight`` and so on, or ``scheduler.weights``: see Profiles."""
 
-    network: Network = Network()
+    network: Network = dataclasses.field(default_factory=Network)
     """``localBandwidth`` (bytes per second), ``localLatency`` (milliseconds) and so on: see Network."""
 
     tau_s: float = 5.0
@@ -111,7 +62,8 @@ class Settings:
     than this many times as long as its declared processing."""
 
     compute_ratio: float = 0.2
-    """``computeIntensiveRatio``: likewise compute-intensive, if it takes less."""
+    """``computeIntensiveRatio``: such a pod counts as compute-intensive if moving its data takes less than this many
+    times as long as its declared processing."""
 
     plugins: Plugins = dataclasses.field(default_factory=Plugins)
     """How kube-scheduler's own plugins are set, by a KubeSchedulerConfiguration or by ``profiles``."""
@@ -132,11 +84,11 @@ class Settings:
     tells of some ten to thirty new pods meanwhile."""
 
     seed: int | None = None
-    """``seed``: of the draw among nodes that tie, for a repeatable run; None draws differently each time."""
+    """``seed``: of the draw among nodes that tie, for a repeatable run; without it, each run draws differently."""
 
     data_wait_s: float = 0.5
     """``dataWait``, "500ms": how long a pod may wait, from when it is first seen, until its keys have been looked up;
-    0 for never. A daemon needs some ten milliseconds for a look."""
+    0 for not at all. A daemon needs some ten milliseconds for a look."""
 
     data_retention_s: float = 600.0
     """``dataRetention``: how long a DataObject that was made on demand outlives the last pod that names its key."""
@@ -177,7 +129,7 @@ class Settings:
     seconds and however big they are, instead of by kube-scheduler's ImageLocality."""
 
     registries: tuple[registries.Registry, ...] = ()
-    """``registries``: where images come from, see Registry; one that is not named is as far as another region."""
+    """``registries``: where images come from, a list; one that is not named is as far as another region."""
 
     learning: bool = True
     """``learning``: whether it is learned from pods that were seen how long their kind works, and who reads what they
@@ -189,10 +141,10 @@ class Settings:
 
     max_delay_s: float | None = None
     """``maxDelaySeconds``: for how long a pod may wait for room where its data is, if that is expected to pay; 0 for
-    never. None: 15 s, or half of the seconds of transfers that it saves if that is more, up to 10 minutes."""
+    never. Without it: 15 s, or half of the seconds of transfers that it saves if that is more, up to 10 minutes."""
 
     leader_election: LeaderElection = dataclasses.field(default_factory=LeaderElection)
-    """``leaderElection``, a section: see LeaderElection."""
+    """``leaderElection``, a section: how several replicas agree which one places pods."""
 
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Keys of the file that are known and have no effect here, each with the reason, to be logged once."""
@@ -211,15 +163,15 @@ class Settings:
 
 
 # Ours, as the earlier implementation names it in its flat and in its nested form.
-_CRITERIA: Final = {
+CRITERIA: Final = {
     "resources": ("resourceWeight", "resource"),
     "affinity": ("nodeAffinityWeight", "affinity"),
     "node_type": ("nodeTypeWeight", "nodeType"),
     "capability": ("capabilitiesWeight", "capabilities"),
     "data": ("dataLocalityWeight", "dataLocality"),
 }
-_PROFILES: Final = {"default": "", "data_intensive": "dataIntensive", "compute_intensive": "computeIntensive"}
-_LINKS: Final = {
+PROFILES: Final = {"default": "", "data_intensive": "dataIntensive", "compute_intensive": "computeIntensive"}
+LINKS: Final = {
     "local": "local",
     "same_zone": "sameZone",
     "same_region": "sameRegion",
@@ -273,7 +225,7 @@ def parse(data: Mapping[str, object], where: str, base: Settings | None = None) 
     top = sections.Section(data, f"{where}: ", problems)
     try:
         is_kube = data.get("kind") == kubeconfiguration.KIND or "apiVersion" in data
-        settings = _read_kube(top) if is_kube else _read_ours(top, base or Settings())
+        settings = read_kube(top) if is_kube else read_ours(top, base or Settings())
     except RecursionError as error:
         raise errors.InputError(where, "", "nested too deeply; a configuration has five levels at most") from error
     top.finish()
@@ -281,7 +233,8 @@ def parse(data: Mapping[str, object], where: str, base: Settings | None = None) 
     return settings
 
 
-def _read_kube(top: sections.Section) -> Settings:
+def read_kube(top: sections.Section) -> Settings:
+    """Settings from kube-scheduler's own kind of file; problems go to the section's list."""
     kube = kubeconfiguration.read(top)
     first, *further = kube.profiles
     return Settings(
@@ -295,7 +248,8 @@ def _read_kube(top: sections.Section) -> Settings:
     )
 
 
-def _read_ours(top: sections.Section, default: Settings) -> Settings:
+def read_ours(top: sections.Section, default: Settings) -> Settings:
+    """Settings from a file of our own keys, likewise; ``default`` are those of whatever it does not say."""
     data_ratio = top.number("dataIntensiveRatio", default.data_ratio, 0)
     compute_ratio = top.number("computeIntensiveRatio", default.compute_ratio, 0)
     if compute_ratio > data_ratio:
@@ -313,7 +267,7 @@ def _read_ours(top: sections.Section, default: Settings) -> Settings:
         health_port=top.integer("healthServerPort", default.health_port, 0, 65535),
         refresh_interval_s=top.duration_s("refreshInterval", default.refresh_interval_s, 1),
         weights=_read_weights(top, default.weights),
-        network=Network(**{name: _read_link(top, key, getattr(default.network, name)) for name, key in _LINKS.items()}),
+        network=Network(**{name: _read_link(top, key, getattr(default.network, name)) for name, key in LINKS.items()}),
         tau_s=top.duration_s("tau", default.tau_s, 0.001),
         data_ratio=data_ratio,
         compute_ratio=compute_ratio,
@@ -365,22 +319,27 @@ def _read_goal(top: sections.Section, default: Settings) -> bool:
 def _read_weights(top: sections.Section, default: Profiles) -> Profiles:
     outer = top.section("scheduler")
     nested = outer.section("weights")
-    profiles = {name: _read_profile(top, nested, key, getattr(default, name)) for name, key in _PROFILES.items()}
+    profiles = {name: _read_profile(top, nested, key, getattr(default, name)) for name, key in PROFILES.items()}
     nested.finish()
     outer.finish()
     return Profiles(**profiles)
+
+
+def flat_key(prefix: str, flat: str) -> str:
+    """The flat key of a criterion's weight in the profile whose keys begin so."""
+    return f"{prefix}{flat[0].upper()}{flat[1:]}" if prefix else flat
 
 
 def _read_profile(top: sections.Section, nested: sections.Section, prefix: str, default: Weights) -> Weights:
     key = prefix or "default"
     profile = nested.section(key)
     weights: dict[str, float] = {}
-    for criterion, (flat, short) in _CRITERIA.items():
-        flat_key = f"{prefix}{flat[0].upper()}{flat[1:]}" if prefix else flat
-        weight = top.number(flat_key, getattr(default, criterion), 0, 1000)
+    for criterion, (flat, short) in CRITERIA.items():
+        key_of_flat = flat_key(prefix, flat)
+        weight = top.number(key_of_flat, getattr(default, criterion), 0, 1000)
         weights[criterion] = profile.number(short, weight, 0, 1000)
-        if top.has(flat_key) and profile.has(short):
-            profile.report(short, f"also given as {flat_key}; keep one of the two")
+        if top.has(key_of_flat) and profile.has(short):
+            profile.report(short, f"also given as {key_of_flat}; keep one of the two")
     profile.finish()
     if not any(weights.values()):
         nested.report(key, "all weights of this profile are 0; write at least one above 0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from scheduler import pluginargs, sections
+from scheduler import sections
 from scheduler.api import names, requirements
 
 # client-go's tools/leaderelection wants a renewal tried at least once before it is too late, however its jitter falls.
@@ -17,7 +17,7 @@ class LeaderElection:
     """``leaderElection``: how several replicas agree which one places pods. Keys and defaults are kube-scheduler's."""
 
     is_on: bool = True
-    """``leaderElect``: without it, no other scheduler of the same name may run."""
+    """``leaderElect``: where it is false, no other scheduler of the same name may run."""
 
     duration_s: float = 15.0
     """``leaseDuration``: how long others wait after the last renewal that they saw before one of them takes over."""
@@ -33,7 +33,7 @@ class LeaderElection:
     """``resourceName``: of the Lease. Schedulers of different names need different ones."""
 
     namespace: str = ""
-    """``resourceNamespace``: where the Lease is; "" for the scheduler's own."""
+    """``resourceNamespace``: where the Lease is; by default in the scheduler's own namespace."""
 
 
 def read(top: sections.Section, *, is_kube: bool) -> LeaderElection:
@@ -50,10 +50,10 @@ def read(top: sections.Section, *, is_kube: bool) -> LeaderElection:
             return section.duration_s(key, otherwise, low)
         if section.is_null(key):
             section.report(key, "write a duration, or leave it out")
-        return pluginargs.duration_s(section, key, otherwise) or otherwise
+        return section.go_duration_s(key, otherwise) or otherwise
 
     found = LeaderElection(
-        is_on=section.boolean("leaderElect") if section.has("leaderElect") else default.is_on,
+        is_on=section.boolean("leaderElect", default=default.is_on),
         duration_s=duration_s("leaseDuration", default.duration_s, 1),
         renew_within_s=duration_s("renewDeadline", default.renew_within_s, 0.1),
         retry_s=duration_s("retryPeriod", default.retry_s, 0.1),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
 
 from scheduler import errors, kubeplugins, sections
-from scheduler.api import core, requirements, units
+from scheduler.api import core, requirements
 
 _VERSION: Final = "kubescheduler.config.k8s.io/v1"
 _INT32_MAX: Final = 2**31 - 1
@@ -40,7 +39,7 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
         seen.add(name)
         if name in _READERS:
             before = len(entry.problems)
-            plugins = _read_args(plugins, entry, name, ignored)
+            plugins = read_args(plugins, entry, name, ignored)
             if name not in running and len(entry.problems) > before:
                 entry.report("args", "wrong arguments are not supported even of a plugin that is off; remove them")
         elif entry.raw("args") is not None:
@@ -51,7 +50,8 @@ def read(plugins: Plugins, profile: sections.Section, running: frozenset[str], i
     return plugins
 
 
-def _read_args(plugins: Plugins, entry: sections.Section, name: str, ignored: dict[str, str]) -> Plugins:
+def read_args(plugins: Plugins, entry: sections.Section, name: str, ignored: dict[str, str]) -> Plugins:
+    """``plugins`` with the arguments of one of those that take some (``TAKING``); the rest as in ``read``."""
     args = entry.section("args")
     for key, wanted in (("apiVersion", _VERSION), ("kind", f"{name}Args")):
         if args.raw(key) != "":
@@ -84,28 +84,8 @@ def _read_volumes(args: sections.Section) -> Mapping[str, Any]:
 
 
 def _read_claims(args: sections.Section) -> Mapping[str, Any]:
-    duration_s(args, "filterTimeout", 0.0, 0.0)
-    return {"device_bind_timeout_s": duration_s(args, "bindingTimeout", Plugins.device_bind_timeout_s, 1.0)}
-
-
-def duration_s(section: sections.Section, key: str, default: float, low: float = -math.inf) -> float:
-    """Seconds of a duration as Go writes it, always a text with units; one below 0 has a sign."""
-    value = section.raw(key)
-    if value is None:
-        return default
-    text = value if isinstance(value, str) else ""
-    size = text[1:] if text[:1] in {"-", "+"} else text
-    found = math.nan
-    if text == "0" or size[-1:].isalpha():  # a bare number is none of Go's durations, but for this one
-        try:
-            found = units.duration_s(size) * (-1 if text.startswith("-") else 1)
-        except errors.InputError:
-            found = math.nan
-    if not low <= found:
-        bound = f" of at least {low:g} s" if low > -math.inf else ""
-        section.report(key, f'write a duration{bound}, such as "30s" or "5m"')
-        return default
-    return found
+    args.go_duration_s("filterTimeout", 0.0, 0.0)
+    return {"device_bind_timeout_s": args.go_duration_s("bindingTimeout", Plugins.device_bind_timeout_s, 1.0)}
 
 
 def _read_balance(args: sections.Section) -> Mapping[str, Any]:
@@ -284,3 +264,4 @@ _READERS: Final[Mapping[str, Callable[[sections.Section], Mapping[str, Any]]]] =
     "PodTopologySpread": _read_spread,
     "VolumeBinding": _read_volumes,
 }
+TAKING: Final = tuple(_READERS)

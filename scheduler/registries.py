@@ -15,14 +15,16 @@ class Registry:
     """A registry: the host as it stands in images' names, and how it is reached."""
 
     host: str
-    """As in ``registry.example:5000/app:1``; ``docker.io`` for names without one."""
+    """``host``: as in the name registry.example:5000/app:1; docker.io for names without one."""
 
     region: str = ""
+    """``region``: where it is, by which links to nodes are reckoned; unknown is as far as another region."""
+
     zone: str = ""
-    """Where it is, by which links to nodes are reckoned; unknown is as far as another region."""
+    """``zone``: where in that region."""
 
     bandwidth_bytes_per_s: float | None = None
-    """At what rate nodes pull from it; None for that of the links."""
+    """``bandwidthBytesPerSecond``: at what rate nodes pull from it; without it, at that of the links."""
 
 
 def read(top: sections.Section) -> tuple[Registry, ...]:

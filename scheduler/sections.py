@@ -216,6 +216,25 @@ class Section:
             return seconds
         return self._default(value, key, default, f'write a duration of at least {low:g} s, such as "30s" or "5m"')
 
+    def go_duration_s(self, key: str, default: float, low: float = -math.inf) -> float:
+        """Seconds of a duration as Go writes it, always a text with units; one below 0 has a sign."""
+        value = self.raw(key)
+        if value is None:
+            return default
+        text = value if isinstance(value, str) else ""
+        size = text[1:] if text[:1] in {"-", "+"} else text
+        found = math.nan
+        if text == "0" or size[-1:].isalpha():  # a bare number is none of Go's durations, but for this one
+            try:
+                found = units.duration_s(size) * (-1 if text.startswith("-") else 1)
+            except errors.InputError:
+                found = math.nan
+        if not low <= found:
+            bound = f" of at least {low:g} s" if low > -math.inf else ""
+            self.report(key, f'write a duration{bound}, such as "30s" or "5m"')
+            return default
+        return found
+
     def section(self, key: str) -> Section:
         """The mapping under ``key``; an empty one if absent."""
         value = self._get(key)
