@@ -188,6 +188,15 @@ class Decision:
         return f"{self.message} {said}" if said else self.message
 
     @property
+    def why_not(self) -> str:
+        """Why there is no node, also where it was not the pod's turn; without what preemption might do about it."""
+        if self.node:
+            return ""
+        whole, made_of = self.pod_verdict, self.made_of
+        said = self.fault or self.message or (whole.message if whole is not None else "")
+        return said or (nodes_message(self._view, made_of, made_of.refused()[0], whole) if made_of is not None else "")
+
+    @property
     def data_s(self) -> float:
         """Seconds of all transfers on the chosen node."""
         return self.choice.data.seconds_at(self.choice.slot) if self.choice is not None else 0.0

@@ -191,7 +191,7 @@ class Asking:
                 node=found.node,
                 ties=record.ties,
                 deciding=record.deciding,
-                message=_message(found, view),
+                message=found.why_not,
                 profile=record.profile,
                 profile_why=record.profile_why,
                 second_cost=record.second_cost,
@@ -224,16 +224,6 @@ def _ranked(found: decision.Decision, view: snapshot.Snapshot, slot: int) -> Ran
         transfers=found.transfers(view, slot),
         pulls=found.pulls(view, slot),
     )
-
-
-def _message(found: decision.Decision, view: snapshot.Snapshot) -> str:
-    """Why no node fits, without what preemption might do about it."""
-    if found.node:
-        return ""
-    said = found.fault or found.message or (found.pod_verdict.message if found.pod_verdict is not None else "")
-    if said or found.made_of is None:
-        return said
-    return decision.nodes_message(view, found.made_of, found.made_of.refused()[0], found.pod_verdict)
 
 
 def _refused(found: decision.Decision, view: snapshot.Snapshot) -> list[Refused]:

@@ -65,9 +65,9 @@ def answer(asked: questions.Question, default: config.Settings, seed: int) -> ex
     """
     settings = _settings(_ENCODER.encode(asked.config)) if asked.config else default
     state = state_of(asked, settings)
-    snap = state.freeze(_time(asked.now))
+    snap = state.freeze(time(asked.now))
     try:
-        pod = request.prepare(with_uid(asked.pod))
+        pod = request.prepare(_with_uid(asked.pod))
     except errors.InputError as error:
         raise error.at(decoding.join(questions.place_of_pod(asked.pod), error.where)) from error
     found = decide.Engine(settings.of(pod.pod.spec.scheduler_name)).decide(snap, pod, seed)
@@ -99,7 +99,7 @@ def state_of(asked: questions.Cluster, settings: config.Settings) -> cluster.Clu
         _apply(collection, objects, state.storage.apply)
     for collection, claimed in questions.claims(asked).items():
         _apply(collection, claimed, state.claims.apply)
-    _apply("pods", asked.pods, lambda pod: apply_pod(with_uid(pod), state))
+    _apply("pods", asked.pods, lambda pod: apply_pod(_with_uid(pod), state))
     _apply("dataObjects", asked.data_objects, state.apply_data_object)
     naming.begin(state.traffic, state.freeze().index_of, asked.transfers, asked.fetched)
     return state
@@ -133,7 +133,7 @@ def _apply_selectors(asked: questions.Cluster, state: cluster.Cluster) -> None:
             state.apply_selector(of, services.selector_of(obj))
 
 
-def _time(now: str) -> float | None:
+def time(now: str) -> float | None:
     """The time of the question; without one it is that of what was seen last, so that an answer never changes."""
     if not now:
         return None
@@ -148,7 +148,7 @@ def _settings(encoded: bytes) -> config.Settings:
     return config.parse(msgspec.json.decode(encoded), "config")
 
 
-def with_uid(pod: core.Pod) -> core.Pod:
+def _with_uid(pod: core.Pod) -> core.Pod:
     """Give a hand-written pod without a uid its name as one, as state is kept by uid."""
     if pod.metadata.uid:
         return pod
