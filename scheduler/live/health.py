@@ -178,14 +178,17 @@ class Server:
 
     async def _explain_new(self, request: web.Request) -> web.StreamResponse:
         """What would be decided about a pod that is not there; the pod is what is sent."""
+        refusal = await self._guard.refusal(request, resourceAttributes=doors.NODES)  # before anything is read
+        if refusal is not None:
+            return _refused(refusal)
         try:
             pod = decoding.decode(await request.read(), core.Pod, "pod")
         except errors.InputError as error:
             return _json({"error": str(error)}, 400)
-        for right in (doors.creating_right(pod.metadata.namespace), doors.NODES):
-            refusal = await self._guard.refusal(request, resourceAttributes=right)
-            if refusal is not None:
-                return _refused(refusal)
+        right = doors.creating_right(pod.metadata.namespace)
+        refusal = await self._guard.refusal(request, resourceAttributes=right)
+        if refusal is not None:
+            return _refused(refusal)
         asked = _asked(request, 0) or asking.Asked(best=1)
         if isinstance(asked, web.Response):
             return asked

@@ -430,6 +430,10 @@ async def test_who_may_create_pods_may_ask_about_one_that_is_not_there(
     async with serving(fake, tmp_path) as port:
         assert (await port.post("/explain", pod))[0] == 401
         says(fake, who=ALICE, allowed=False, times=1)
+        status, answer = await port.post("/explain", "no pod", "none")
+        assert (status, answer["error"]) == (403, "RBAC does not allow alice to list nodes"), "before it is read"
+        says(fake, who=ALICE, allowed=True, times=1)
+        says(fake, who=ALICE, allowed=False, times=1)
         status, answer = await port.post("/explain", pod, "one")
         assert (status, answer["error"]) == (403, "RBAC does not allow alice to create pods in ns")
         says(fake, who=ALICE, allowed=True)
