@@ -135,13 +135,14 @@ def test_each_node_s_seconds_are_those_of_its_store_reckoned_one_by_one(
 
 
 def test_what_is_under_way_now_makes_no_difference_to_who_reads_later() -> None:
-    made = state(CONSUMER)
+    inputs = [f"mid/out,{100 * MB}", f"far/in,{300 * MB}", f"near/in,{200 * MB}"]
+    made = state(build.pod("consumer", notes=build.data(inputs=inputs)))
     view = made.freeze()
     calm = decided(made).choice
-    reads = build.pod("reads", notes=build.data(inputs=[f"far/in,{2000 * MB}", f"near/in,{2000 * MB}"]))
-    asked = request.prepare(build.as_pod(reads))
-    found = cost.Kept(config.Settings()).cost(view, asked)
-    made.traffic.begin("uid-reads", flows.of(view, asked.pod, found, view.index_of["a2"]))
+    # The reader had better go to region b, but for what is on its way there.
+    mover = request.prepare(build.as_pod(build.pod("mover", notes=build.data(inputs=[f"near/in,{5000 * MB}"]))))
+    found = cost.Kept(config.Settings()).cost(view, mover)
+    made.traffic.begin("uid-mover", flows.of(view, mover.pod, found, view.index_of["b2"]))
     busy = decided(made).choice
     assert calm is not None
     assert calm.ahead is not None
