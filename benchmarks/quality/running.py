@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
-import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.quality import cases, chain, results
 from scheduler import simulate
 from scheduler.simulate import arms, figures, outcome, scenario
+from scheduler.simulate import running as simulating
 
 PROCESSES: Final = 2
 LIMIT_S: Final = 120.0
@@ -24,8 +24,8 @@ _GUESS_S: Final = 2.0  # a case's CPU time, as long as none has been seen
 _EVERY_S: Final = 10.0
 
 
-class TooLongError(BaseException):
-    """A case takes more CPU time than it may. No Exception, which a scheduler takes for a defect of one pod's cycle."""
+class TooLongError(Exception):
+    """A case takes more CPU time than it may; found between two moments of its simulation."""
 
 
 def run(
@@ -64,9 +64,14 @@ def run(
 def measure(case: cases.Case, limit_s: float) -> results.Result:
     """Run one case; whatever goes wrong becomes its ``fault``."""
     began_s = time.process_time()
+
+    def go_on(*_progress: float) -> None:
+        if time.process_time() - began_s > limit_s:
+            raise TooLongError(f"more than {limit_s:g} s of CPU time")
+
     try:
-        given, done = _within(limit_s, lambda: outcome_of(case))
-    except (Exception, TooLongError) as error:  # noqa: BLE001 (one arm that fails must not end the comparison of all others)
+        given, done = outcome_of(case, go_on)
+    except Exception as error:  # noqa: BLE001 (one arm that fails must not end the comparison of all others)
         fault = f"{type(error).__name__}: {error}"
         return results.Result(case=case, cpu_s=time.process_time() - began_s, fault=fault)
     return results.Result(
@@ -77,25 +82,13 @@ def measure(case: cases.Case, limit_s: float) -> results.Result:
     )
 
 
-def outcome_of(case: cases.Case) -> tuple[scenario.Scenario, outcome.Outcome]:
+def outcome_of(
+    case: cases.Case, progress: simulating.Progress | None = None
+) -> tuple[scenario.Scenario, outcome.Outcome]:
     """The scenario of a case, and what came of it."""
     given = cases.make(case)
-    return given, simulate.run(given, arms.make(case.arm, given, case.seed), arm=case.arm, seed=case.seed)
-
-
-def _within(
-    limit_s: float, call: Callable[[], tuple[scenario.Scenario, outcome.Outcome]]
-) -> tuple[scenario.Scenario, outcome.Outcome]:
-    def stop(_signal: int, _frame: object) -> None:
-        raise TooLongError(f"more than {limit_s:g} s of CPU time")
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, limit_s)
-    try:
-        return call()
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+    subject = arms.make(case.arm, given, case.seed)
+    return given, simulate.run(given, subject, arm=case.arm, seed=case.seed, progress=progress)
 
 
 def _rest(count: int, took_s: Sequence[float]) -> str:
