@@ -30,12 +30,14 @@ class InputError(LocalityError):
         where: What holds the value, for example an annotation key, a file or a field path.
         value: The value as found; shortened for display.
         remedy: What is wrong with it and what to write instead.
+        parts: Where one stands for several of a file: these.
     """
 
-    def __init__(self, where: str, value: object, remedy: str) -> None:
+    def __init__(self, where: str, value: object, remedy: str, parts: tuple[InputError, ...] = ()) -> None:
         self.where = where
         self.value = shorten(value)
         self.remedy = remedy
+        self.parts = parts
         super().__init__(f"{where}: {self.value}: {remedy}")
 
     def at(self, where: str) -> InputError:
@@ -44,6 +46,12 @@ class InputError(LocalityError):
         moved.value = self.value
         moved.args = (f"{where}: {self.value}: {self.remedy}",)
         return moved
+
+    def retold(self, remedy: str) -> InputError:
+        """The same refusal in better words."""
+        told = InputError(self.where, "", remedy)
+        told.value = self.value
+        return told.at(self.where)
 
 
 class DoorError(LocalityError):

@@ -127,7 +127,7 @@ def refuse(where: str, problems: Sequence[errors.InputError]) -> None:
         raise problems[0]
     if problems:
         listed = "".join("\n  " + str(problem).removeprefix(f"{where}: ") for problem in problems)
-        raise errors.InputError(where, f"{len(problems)} problems", listed)
+        raise errors.InputError(where, f"{len(problems)} problems", listed, tuple(problems))
 
 
 class Section:

@@ -151,6 +151,17 @@ def _store(service: storage.Service, pod: core.Pod, *, is_everybodys: bool, guar
     )
 
 
+def faults(annotations: Mapping[str, str]) -> tuple[errors.InputError, ...]:
+    """What cannot be used of what a Service's annotations say of its store, each with what to write instead."""
+    found = []
+    for read in (_written_endpoint, _secret, _region, _role, _bundle):
+        try:
+            read(annotations)
+        except errors.InputError as error:
+            found.append(error)
+    return tuple(found)
+
+
 def _address(service: storage.Service, pod: core.Pod) -> str:
     port = servers.likely_port(service.spec.ports, pod)
     number = servers.target(port, pod)
@@ -183,7 +194,7 @@ def _role(annotations: Mapping[str, str]) -> str:
     return ROLES[written]
 
 
-def _bundle(annotations: Mapping[str, str], namespace: str) -> model.Bundle | None:
+def _bundle(annotations: Mapping[str, str], namespace: str = "") -> model.Bundle | None:
     written = annotations.get(names.STORAGE_CA, "").strip()
     if not written:
         return None
@@ -194,10 +205,14 @@ def _bundle(annotations: Mapping[str, str], namespace: str) -> model.Bundle | No
     return model.Bundle("Secret" if kind == "secret" else "ConfigMap", namespace, name)
 
 
+def _written_endpoint(annotations: Mapping[str, str]) -> str:
+    written = annotations.get(names.STORAGE_ENDPOINT)
+    return "" if written is None else parse_endpoint(written)
+
+
 def _endpoint(service: storage.Service, pod: core.Pod) -> str:
-    written = service.metadata.annotations.get(names.STORAGE_ENDPOINT)
-    if written is not None:
-        return parse_endpoint(written)
+    if written := _written_endpoint(service.metadata.annotations):
+        return written
     if not service.spec.ports:
         raise errors.InputError("spec.ports", "", f"no port: add one, or the annotation {names.STORAGE_ENDPOINT}")
     port = servers.likely_port(service.spec.ports, pod)

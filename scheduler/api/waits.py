@@ -19,6 +19,8 @@ import msgspec
 from scheduler import errors
 from scheduler.api import names
 
+KEYS: Final = (names.MAX_DELAY_SECONDS, names.GANG, names.GANG_SIZE, names.GANG_TIMEOUT_SECONDS)
+
 _MAX_DELAY_S: Final = 3600.0
 _MAX_SIZE: Final = 10_000
 _MAX_TIMEOUT_S: Final = 86_400.0

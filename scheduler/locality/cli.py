@@ -28,6 +28,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "explain": Entry("scheduler.locality.explain", "explain", "Where a pod went and why, or why it waits."),
     "why-not": Entry("scheduler.locality.explain", "why_not", "Why a pod is not on a node, or what it would cost."),
     "what-if": Entry("scheduler.locality.whatif.command", "what_if", "Which pods would go elsewhere after a change."),
+    "validate": Entry(
+        "scheduler.locality.validate.command", "validate", "What is wrong with manifests and configuration files."
+    ),
     "world": Entry("scheduler.locality.world", "world", "All that a decision reads, as JSON: for what-if and reports."),
 }
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from scheduler import errors
 from scheduler.api import annotations as intents
-from scheduler.api import names
+from scheduler.api import names, waits
 from webhook.admission import inherit, lines
 
 # Where annotations stand, and whether a pod bears them as they are: then inputs must say how big they are.
@@ -25,7 +25,7 @@ _PLACES: Final = (
     (("spec", "jobTemplate", "metadata"), False),
     (("spec", "jobTemplate", "spec", "template", "metadata"), True),
 )
-_HINTS: Final = tuple(key.removeprefix(names.HINT_PREFIX) for key in (*intents.FLAGS, *intents.VALUES))
+_HINTS: Final = tuple(key.removeprefix(names.HINT_PREFIX) for key in (*intents.FLAGS, *intents.VALUES, *waits.KEYS))
 _TRANSFER: Final = re.compile(r"(?:input|output)-[0-9]{1,18}")
 # Ours as well, but not what a pod says.
 _NOT_HINTS: Final = ("storage-", names.ENRICHED.removeprefix(names.HINT_PREFIX))
@@ -35,7 +35,7 @@ _LIKENESS: Final = 0.8
 _MAX_NAME: Final = 63
 
 
-_Told = tuple[str, errors.InputError]
+Told = tuple[str, errors.InputError]
 
 
 class _Found(NamedTuple):
@@ -48,8 +48,13 @@ class _Found(NamedTuple):
 
 def warnings(obj: Mapping[str, Any]) -> list[str]:
     """What is wrong with an object's annotations, or probably is, and what to write instead; fit for admission."""
+    return lines.told(problems(obj))
+
+
+def problems(obj: Mapping[str, Any]) -> list[Told]:
+    """The same, each as the place of the annotation (``metadata.annotations[KEY]``) and what is to be said of it."""
     found = list(_annotations(obj))
-    return lines.told([*_malformed(found), *(told for one in found for told in _likely_mistakes(one))])
+    return [*_malformed(found), *(told for one in found for told in _likely_mistakes(one))]
 
 
 def malformed(obj: Mapping[str, Any]) -> list[str]:
@@ -69,10 +74,12 @@ def _annotations(obj: Mapping[str, Any]) -> Iterator[_Found]:
             yield _Found(".".join((*place, "annotations")), texts, own)
 
 
-def _malformed(found: list[_Found]) -> list[_Told]:
-    result: list[_Told] = []
+def _malformed(found: list[_Found]) -> list[Told]:
+    result: list[Told] = []
     for one in found:
         problems = list(intents.parse(one.annotations, sized=one.is_pods_own)[1])
+        if one.is_pods_own:  # as nobody takes them over
+            problems += waits.parse(one.annotations)[1]
         if names.SCHEDULER_NAME_ANNOTATION in one.annotations:
             try:
                 inherit.scheduler_name(one.annotations[names.SCHEDULER_NAME_ANNOTATION])
@@ -82,10 +89,10 @@ def _malformed(found: list[_Found]) -> list[_Told]:
     return result
 
 
-def _likely_mistakes(one: _Found) -> Iterator[_Told]:
+def _likely_mistakes(one: _Found) -> Iterator[Told]:
     for key, text in one.annotations.items():
         name = key.removeprefix(names.HINT_PREFIX)
-        if name == key or intents.is_hint(key) or name.startswith(_NOT_HINTS):
+        if name == key or intents.is_hint(key) or key in waits.KEYS or name.startswith(_NOT_HINTS):
             continue
         if meant := _meant(name):
             problem = errors.InputError(key, text, f'not known, so it has no effect; write "{meant}" if you mean that')
