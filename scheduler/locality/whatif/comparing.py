@@ -86,10 +86,12 @@ def compare(
         for one, pods in ((world, here), (changed.world, evicted))
     )
     judged = judging.in_order if is_replayed else judging.alone
-    nodes_now = [ground.placed_on(one.uid) for one in before]
-    done = len(before)
+    before = [one._replace(stays_on=ground.placed_on(one.uid)) for one in before]
+    nodes_now = [one.stays_on for one in before]
     without = judged(ground, before, lambda count, of: tell(count, 2 * of))
     ground.become(changed.world)
+    after = [one._replace(stays_on=placing.node) for one, placing in zip(after, without, strict=True)]
+    done = len(before)
     with_it = judged(ground, after, lambda count, of: tell(done + count, 2 * of))
     rows = [
         Row(one.pod.key, node_now, placed, then, one.is_evicted)

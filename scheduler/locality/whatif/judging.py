@@ -1,7 +1,7 @@
 """Where recent pods would go in a world: each on its own, with itself taken out, or all in order, one after another.
 
-A pod is decided as it was when it was decided last, by the draw of that time, so that nodes that tie are drawn alike in
-every world in which they do.
+A pod is decided as it was when it was decided last. Among nodes that tie it is drawn; one that ties where it is now, or
+would be without the change, is taken to stay there, as a draw that came out otherwise would tell nothing of the change.
 """
 
 from __future__ import annotations
@@ -30,10 +30,18 @@ Tell = Callable[[int, int], None]
 
 
 class Subject(NamedTuple):
-    """A pod to decide about, as it would be created, and the draw among nodes that tie."""
+    """A pod to decide about.
+
+    Attributes:
+        pod: As it would be created.
+        draw: What decides among nodes that tie.
+        stays_on: The node that is taken before others that tie with it; "" for none.
+        is_evicted: Whether a change takes its node from it.
+    """
 
     pod: core.Pod
     draw: int
+    stays_on: str = ""
     is_evicted: bool = False
 
     @property
@@ -142,10 +150,11 @@ def _decided(ground: Ground, subject: Subject) -> tuple[Placing, request.PodRequ
     found = ground.engines.of(subject.pod).decide(view, asked, subject.draw, is_tried=False)
     if found.choice is None:
         return Placing("", found.why_not), asked
-    slot = found.choice.slot
-    moved = [*found.transfers(view), *found.pulls(view)]
-    transfers = tuple(_told(view, one, slot) for one in moved)
-    return Placing(found.node, "", found.chosen_cost, found.data_s, transfers), asked
+    choice = found.choice
+    stays_on = view.index_of.get(subject.stays_on, -1)
+    slot = stays_on if stays_on in choice.best else choice.slot
+    transfers = tuple(_told(view, one, slot) for one in (*found.transfers(view, slot), *found.pulls(view, slot)))
+    return Placing(view.names[slot], "", choice.cost.item(slot), choice.data.seconds_at(slot), transfers), asked
 
 
 def _told(view: snapshot.Snapshot, one: decision.Transfer, slot: int) -> Transfer:
