@@ -27,18 +27,13 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-import structlog
-
 from daemon.stores import addresses, model, services
-from scheduler import errors, sections
+from scheduler import errors, sections, watchedfile
 from scheduler.api import urns
-
-log = structlog.get_logger(__name__)
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _REFERENCE: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
@@ -93,50 +88,15 @@ class Settings:
     """``allowedEndpoints``: networks that a Service of any namespace may name, though they would be refused to it."""
 
 
-class Source:
-    """The file as it changes under a running daemon.
+class Source(watchedfile.Source[Settings]):
+    """The file as it changes under a running daemon; without a path the defaults count for ever.
 
-    Attributes:
-        settings: What counts now.
-        is_good: Whether the file as it is now could be read.
+    Raises:
+        InputError: it cannot be used the first time.
     """
 
     def __init__(self, path: str | None) -> None:
-        """Read the file for the first time; without a path the defaults count for ever.
-
-        Raises:
-            InputError: it cannot be used.
-        """
-        self._path = path
-        self._seen = _signature(path)
-        self.settings = load(path) if path else Settings()
-        self.is_good = True
-
-    def refresh(self) -> bool:
-        """Read the file again if it changed; returns whether other settings count now. Blocks for a file's time."""
-        seen = _signature(self._path)
-        if self._path is None or seen == self._seen:
-            return False
-        self._seen = seen
-        before = self.settings
-        try:
-            self.settings = load(self._path)
-        except errors.InputError as error:
-            self.is_good = False
-            log.warning("configuration not taken over, the last good one stays", error=str(error))
-            return False
-        self.is_good = True
-        log.info("configuration read again", file=self._path, changed=self.settings != before)
-        return self.settings != before
-
-
-def _signature(path: str | None) -> tuple[int, ...]:
-    """What tells one state of a file from another; a mounted ConfigMap is a link that is set to another file."""
-    try:
-        stat = pathlib.Path(path or "").stat()
-    except OSError:
-        return ()
-    return (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        super().__init__(path, load, Settings())
 
 
 def load(path: str) -> Settings:

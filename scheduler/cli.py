@@ -78,14 +78,17 @@ def run(
     gc.disable()  # to look for garbage among what is imported costs a tenth of the time, in vain
     logs.configure(log_format, "debug" if verbose else log_level)
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
+    from scheduler import watchedfile  # noqa: PLC0415
     from scheduler.live import app  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
     try:
-        settings = configuration.load(config) if config else configuration.Settings()
-        options = app.Options(kubeconfig=kubeconfig, health_host=health_host, health_port=health_port, record=record)
-        code = asyncio.run(app.run(settings, options))
+        source = watchedfile.Source(config, configuration.load, configuration.Settings())
+        options = app.Options(
+            kubeconfig=kubeconfig, health_host=health_host, health_port=health_port, record=record, source=source
+        )
+        code = asyncio.run(app.run(source.settings, options))
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
         code = CANNOT_START

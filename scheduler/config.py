@@ -162,6 +162,13 @@ class Settings:
         return dataclasses.replace(self, further=()) if self.further else self
 
 
+# What a process begins with and keeps, by the keys under which it is known. The rest may change while it runs.
+FIXED: Final[Mapping[str, str]] = {
+    "scheduler_name": "schedulerName",
+    "health_port": "healthServerPort",
+    "seed": "seed",
+    "leader_election": "leaderElection",
+}
 # Ours, as the earlier implementation names it in its flat and in its nested form.
 CRITERIA: Final = {
     "resources": ("resourceWeight", "resource"),

@@ -128,6 +128,8 @@ def _ours() -> outline.Outline:
     for key, text in _told(registries.Registry):
         top.inner("registries").properties[key]["description"] = text
     _finish(top, words, settings.ignored)
+    for key in config.FIXED.values():
+        top.properties[key]["description"] += " A change takes effect at the next start."
     return top
 
 

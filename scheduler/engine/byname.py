@@ -15,6 +15,10 @@ class Engines:
     """The engines of all profiles that the settings name."""
 
     def __init__(self, settings: config.Settings) -> None:
+        self.configure(settings)
+
+    def configure(self, settings: config.Settings) -> None:
+        """From now on decide by other settings: with new engines, as whatever these keep is made of settings."""
         shelf = rows.Shelf()
         self._first = decide.Engine(settings.of(settings.scheduler_name), shelf)
         self._others = {

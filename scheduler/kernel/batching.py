@@ -67,7 +67,7 @@ class Batching:
         clock: Callable[[], float],
         out: list[commands.Command],
     ) -> None:
-        self._window_s = window_s
+        self.window_s = window_s
         self._world = known
         self._queue = waiting
         self._engines = engines
@@ -80,7 +80,7 @@ class Batching:
 
     def takes(self, entry: waiters.Entry) -> bool:
         """Whether a pod whose turn has come, of whose data all is known, waits for others."""
-        if self._window_s <= 0 or not entry.joins:
+        if self.window_s <= 0 or not entry.joins:
             return False
         now_s, priority = self._clock(), entry.pod.spec.priority
         window = self._windows.get(priority)
@@ -104,7 +104,7 @@ class Batching:
 
         They are planned for while the bindings of those before them are under way, once all of these are decided about.
         """
-        if self._window_s <= 0 or not entry.joins:
+        if self.window_s <= 0 or not entry.joins:
             return False
         priority = entry.pod.spec.priority
         known = self._queue.company
@@ -139,7 +139,7 @@ class Batching:
         """When a window ends; whichever is the first one to end, more urgent ones end with it."""
         if window.is_full:
             return window.last_s
-        latest_s = window.since_s + self._window_s
+        latest_s = window.since_s + self.window_s
         if self._queue.company.is_ready(priority):
             return latest_s
         return window.last_s if len(window.entries) >= self._most() else min(latest_s, window.last_s + PAUSE_S)

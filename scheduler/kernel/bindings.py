@@ -82,7 +82,7 @@ class Bindings:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._flights: dict[str, Flight] = {}  # by pod uid
         self._sent = 0
         self._of: dict[str, int] = {}  # by namespace, how many of them are sent
@@ -110,11 +110,11 @@ class Bindings:
 
     @property
     def free(self) -> int:
-        return self._limit - self._sent
+        return self.limit - self._sent
 
     def admits(self, namespace: str) -> bool:
         """Whether a namespace may have one more."""
-        return self._of.get(namespace, 0) < SHARE * (self._limit - self._sent)
+        return self._of.get(namespace, 0) < SHARE * (self.limit - self._sent)
 
     def start(self, flight: Flight) -> commands.Bind | None:
         """Bind a pod at once or, None, when its namespace may have one more."""

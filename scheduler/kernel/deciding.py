@@ -85,6 +85,11 @@ class Deciding:
         self._sequence = sequence
         self._out = out
 
+    def configure(self, settings: config.Settings) -> None:
+        """From now on decide by other settings."""
+        self._settings = settings
+        self._engines.configure(settings)
+
     def attempt(self, entry: queue.Entry) -> None:
         group = self._groups.of(entry.pod)
         if isinstance(group, groups.Gang):

@@ -97,7 +97,7 @@ class Delaying:
         clock: Callable[[], float],
         out: list[commands.Command],
     ) -> None:
-        self._most_s = settings.max_delay_s
+        self.configure(settings)
         self._world = known
         self._queue = waiting
         self._clock = clock
@@ -105,6 +105,10 @@ class Delaying:
         self._for: dict[str, dict[str, _Waits]] = {}  # node -> uid -> who waits for it
         self._begun = 0  # how many did
         self._node_of: dict[str, str] = {}  # the same by uid
+
+    def configure(self, settings: config.Settings) -> None:
+        """From now on wait otherwise; whoever waits already is not touched."""
+        self._most_s = settings.max_delay_s
 
     def holds(self, one: tried.Tried) -> bool:
         """Whether a pod that has a node is to wait for a better one all the same; if so it is held."""

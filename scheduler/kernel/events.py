@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from scheduler import config
 from scheduler.api import core, crd, devices, podgroups, policy, verdicts, volumes
 from scheduler.kernel import commands
 
@@ -238,7 +239,13 @@ class LookedUp(Event, frozen=True):
     after_s: float = 0.0
 
 
-# ---------------------------------------------------------------------------------------------------------- time
+# ------------------------------------------------------------------------------------- what is decided by, and time
+
+
+class SettingsSeen(Event, frozen=True):
+    """Other settings count from now on. Names of the schedulers and the seed stay what the run began with."""
+
+    settings: config.Settings
 
 
 class Turn(Event, frozen=True):
@@ -284,5 +291,6 @@ Any = (
     | ReserveAnswered
     | EvictAnswered
     | LookedUp
+    | SettingsSeen
     | Turn
 )

@@ -56,12 +56,14 @@ class Kernel:
 
     Attributes:
         sequence: How many inputs have been taken in.
+        settings: What is decided by now.
         groups: Which pods are decided together.
     """
 
     def __init__(self, settings: config.Settings, home: str, seed: int, queue_limit: int = queue.LIMIT) -> None:
         self.sequence = 0
         self.now_s = 0.0
+        self.settings = settings
         self.queue = queue.Queue(
             clock=lambda: self.now_s,
             limit=queue_limit,
@@ -87,7 +89,7 @@ class Kernel:
             known=self.world,
             waiting=self.queue,
             failing=self._failing,
-            plugins_of=lambda pod: settings.of(pod.spec.scheduler_name).plugins,
+            plugins_of=lambda pod: self.settings.of(pod.spec.scheduler_name).plugins,
             bind=self._settling.begin,
             out=self._out,
         )
@@ -134,6 +136,7 @@ class Kernel:
         )
         self._handlers: Mapping[type[events.Event], Callable[[Any], None]] = {
             **self.world.handlers(),
+            events.SettingsSeen: self._settings_seen,
             events.GroupsKnown: self.groups.known,
             events.GroupSeen: self.groups.seen,
             events.GroupGone: self.groups.gone,
@@ -240,6 +243,15 @@ class Kernel:
         return out
 
     # ------------------------------------------------------------------------------------------------- what is seen
+
+    def _settings_seen(self, event: events.SettingsSeen) -> None:
+        settings = self.settings = event.settings
+        self.queue.configure(settings.backoff_initial_s, settings.backoff_max_s)
+        self.bindings.limit = settings.binds_in_flight
+        self._batches.window_s = settings.batch_window_s
+        self.delaying.configure(settings)
+        self._deciding.configure(settings)
+        self.world.configure(settings)
 
     def _pod_seen(self, event: events.PodSeen) -> None:
         uid = event.pod.metadata.uid

@@ -76,6 +76,11 @@ class Queue:
         self.dropped = 0  # pods that found the queue full, in all
         self.overflowed = False  # some were dropped since the last reconcile
 
+    def configure(self, backoff_initial_s: float, backoff_max_s: float) -> None:
+        """From now on back off otherwise; whoever does so already is not touched."""
+        self._backoff_initial_s = backoff_initial_s
+        self._backoff_max_s = backoff_max_s
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -57,6 +57,13 @@ class World:
         self._queue = waiting
         self._told: list[commands.Command] = []
 
+    def configure(self, settings: config.Settings) -> None:
+        """From now on reckon by other settings; who sleeps is to be tried by them."""
+        self._settings = settings
+        self.state.configure(settings)
+        for entry in self._queue.at(queue.Place.UNSCHEDULABLE):
+            self._queue.rouse(entry)
+
     def view(self) -> snapshot.Snapshot:
         """The state as a decision reads it; valid until the next change."""
         return self.state.freeze(self.wall_s)

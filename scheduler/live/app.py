@@ -28,11 +28,11 @@ from typing import Any, Final
 
 import structlog
 
-from scheduler import config, errors
+from scheduler import config, errors, watchedfile
 from scheduler.api import names
-from scheduler.kernel import asking, places, question
+from scheduler.kernel import asking, events, places, question
 from scheduler.kube import client, election, lease
-from scheduler.live import access, doors, following, health, leading, metrics, storage
+from scheduler.live import access, doors, following, health, leading, metrics, reloading, storage
 
 log = structlog.get_logger(__name__)
 
@@ -58,12 +58,14 @@ class Options:
         health_host: "" for every address.
         health_port: None for the configuration's; 0 takes a free one.
         record: A file for a recording of the run.
+        source: Where the settings come from; None for settings that never change.
     """
 
     kubeconfig: str | None = None
     health_host: str = ""
     health_port: int | None = None
     record: pathlib.Path | None = None
+    source: watchedfile.Source[config.Settings] | None = None
 
 
 async def run(settings: config.Settings, options: Options, stop: asyncio.Event | None = None) -> int:
@@ -127,6 +129,9 @@ class _Process:
             guard=doors.Doors(api),
             open_storage_info=settings.open_storage_info,
         )
+        self._reloading: reloading.Reloading | None = None
+        if options.source is not None:
+            self._reloading = reloading.Reloading(options.source, self._configure, self._metrics.registry)
         self._watch_counters()
 
     async def run(self) -> int:
@@ -140,6 +145,8 @@ class _Process:
         log.info("health server listens", port=self._server.port)
         try:
             self._spawn({"event loop pulse": self._pulse.run(), **self._following.watches(), _START: self._start()})
+            if self._reloading is not None:
+                self._spawn({"watch of the configuration": self._reloading.run()})
             await self._stop.wait()
             await self._wind_down()
         finally:
@@ -159,6 +166,12 @@ class _Process:
             await self._election.won.wait()
         self._spawn(self._leading.parts())
         log.info("scheduling", schedulers=self._settings.scheduler_names)
+
+    def _configure(self, settings: config.Settings) -> None:
+        """Have other settings count from now on."""
+        self._following.driver.handle(events.SettingsSeen(self._following.driver.clock(), settings))
+        self._leading.upkeep.configure(settings)
+        self._server.open_storage_info = settings.open_storage_info
 
     def _leads(self) -> bool:
         return self._election is None or self._election.remaining_s() > 0
@@ -220,7 +233,11 @@ class _Process:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def _sources(self) -> health.Sources:
-        asked = asking.Asking(self._following.kernel, self._settings)
+        subject = self._following.kernel
+
+        def asked() -> asking.Asking:
+            return asking.Asking(subject, subject.settings)
+
         return health.Sources(
             live={
                 "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
@@ -231,13 +248,13 @@ class _Process:
             journal=self._following.kernel.journal,
             leader=lambda: "" if self._election is None or self._leads() else _replica(self._election.holder),
             question=lambda record: question.line(self._following.kernel, record, _now().timestamp()),
-            now=lambda pod, what: asked.of(pod, what, _now().timestamp()),
-            about=lambda pod, what: asked.about(pod, what, _now().timestamp()),
-            world=lambda: question.whole(self._following.kernel, self._settings, _now().timestamp()),
+            now=lambda pod, what: asked().of(pod, what, _now().timestamp()),
+            about=lambda pod, what: asked().about(pod, what, _now().timestamp()),
+            world=lambda: question.whole(subject, subject.settings, _now().timestamp()),
             storage=lambda: storage.Inventory.take(
                 self._following.resources.capabilities(),
                 self._following.resources.data_objects(),
-                self._settings.network,
+                subject.settings.network,
                 now_s=_now().timestamp(),
             ),
         )

@@ -60,7 +60,7 @@ class Outputs:
         now: Callable[[], datetime.datetime],
     ) -> None:
         self._api = api
-        self._settings = settings
+        self.settings = settings
         self._keys = keys
         self._resources = resources
         self._assigned = assigned
@@ -92,7 +92,7 @@ class Outputs:
                 region=region,
                 zone=zone,
                 producer=pod.key,
-                confidence=self._settings.expected_confidence,
+                confidence=self.settings.expected_confidence,
                 size_bytes=transfer.size_bytes or None,
                 since=since,
             )

@@ -202,11 +202,11 @@ class Following:
 
     async def _refresh(self) -> None:
         """Find now and then what a full queue dropped."""
-        interval_s = self._settings.refresh_interval_s
-        due = self._clock() + interval_s
+        since_s = self._clock()
         while True:
+            interval_s = self.kernel.settings.refresh_interval_s
             await asyncio.sleep(min(OVERFLOW_INTERVAL_S, interval_s))
-            if self._clock() < due and not self.kernel.queue.overflowed:
+            if self._clock() < since_s + interval_s and not self.kernel.queue.overflowed:
                 continue
             try:
                 await self.pending.refresh(self._clock)
@@ -214,4 +214,4 @@ class Following:
                 log.warning("refresh failed, the next one may not", error=str(error))
             except Exception as bug:  # noqa: BLE001 (costs this item alone)
                 self._metrics.failures.caught("watch", bug, at="refresh")
-            due = self._clock() + interval_s
+            since_s = self._clock()

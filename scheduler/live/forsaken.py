@@ -59,7 +59,7 @@ class Buckets:
         self._clerk = writer
         self._metrics = counters
         self._clock = clock
-        self._after_s = after_s
+        self.after_s = after_s
         self._useless: dict[places.Place, float] = {}  # since when
         self._is_many = False
 
@@ -74,7 +74,7 @@ class Buckets:
             if self._is_useless(obj):
                 place = (obj.metadata.namespace, obj.metadata.name)
                 since = useless[place] = self._useless.get(place, now)
-                if now - since >= self._after_s:
+                if now - since >= self.after_s:
                     self._clerk.ask(("delete", *place), functools.partial(self._delete, place), group=place[0])
         self._useless = useless
         self.count = count

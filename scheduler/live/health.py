@@ -83,7 +83,7 @@ class Server:
         host: Address to listen on; "" for all.
         port: 0 takes a free one; ``port`` then tells which.
         guard: Who may read /explain and /storage-info.
-        open_storage_info: Whether everybody may read the latter.
+        open_storage_info: Whether everybody may read the latter; may be changed.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Server:
     ) -> None:
         self._sources = sources
         self._guard = guard
-        self._open_storage_info = open_storage_info
+        self.open_storage_info = open_storage_info
         self._sending = 0
         self._host = host
         self.port = port
@@ -132,7 +132,7 @@ class Server:
         )
 
     async def _storage(self, request: web.Request) -> web.StreamResponse:
-        if not self._open_storage_info:
+        if not self.open_storage_info:
             refusal = await self._guard.refusal(request, nonResourceAttributes=doors.STORAGE_INFO)
             if refusal is not None:
                 return _refused(refusal)

@@ -73,7 +73,7 @@ class Keys:
         is_there: Callable[[str], bool],
     ) -> None:
         self._api = api
-        self._settings = settings
+        self.settings = settings
         self._home = home
         self._table = table
         self._mentions = named
@@ -129,7 +129,7 @@ class Keys:
 
     def hold_until(self, pod: core.Pod, arrived: float) -> float | None:
         """Until when a pod whose turn has come is to be put aside at most; None if it is to be decided now."""
-        uid, now, deadline = pod.metadata.uid, self._clock(), arrived + self._settings.data_wait_s
+        uid, now, deadline = pod.metadata.uid, self._clock(), arrived + self.settings.data_wait_s
         named = self._mentions.of(uid)
         if now < deadline and named is not None:
             if uid in self._unheard_of:
@@ -193,7 +193,7 @@ class Keys:
         self._full_said = {one: since for one, since in self._full_said.items() if now - since < FULL_SAID_S}
         for named in self._mentions.pending():
             self._want(named)
-        for place in self._room.expire(now, self._settings.data_retention_s):
+        for place in self._room.expire(now, self.settings.data_retention_s):
             self._clerk.ask(("delete", *place), functools.partial(self._delete, place), patient=True)
 
     # ------------------------------------------------------------------------------------------------------- inside
@@ -260,7 +260,7 @@ class Keys:
         if self._mentions.is_written(place[0], obj.spec.urn):
             return False
         since = self._lacking.get(place, math.inf)
-        return bool(obj.status.replicas) or self._clock() - since >= self._settings.data_wait_s
+        return bool(obj.status.replicas) or self._clock() - since >= self.settings.data_wait_s
 
     def _release(self, urn: str) -> None:
         for uid in self._held.pop(urn, ()):

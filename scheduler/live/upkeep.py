@@ -64,7 +64,6 @@ class Upkeep:
     ) -> None:
         self._metrics = counters
         self._resources = resources
-        self._interval_s = min(SWEEP_INTERVAL_S, settings.data_retention_s / 4)
         self.writer = clerk.Clerk(counters, clock, api.is_urgent)
         self.writer.rests = True
         named = mentions.Mentions(home)
@@ -121,6 +120,14 @@ class Upkeep:
         assigned.on_seen.append(self.keys.pod_seen)
         assigned.on_gone.append(self.outputs.pod_gone)
         resources.on_object += [self.outputs.object_seen, self.keys.object_seen, labels.object_seen]
+
+        self.configure(settings)
+
+    def configure(self, settings: config.Settings) -> None:
+        """From now on go by other settings."""
+        self.keys.settings = self.outputs.settings = settings
+        self.buckets.after_s = settings.data_retention_s
+        self._interval_s = min(SWEEP_INTERVAL_S, settings.data_retention_s / 4)
 
     async def run(self) -> None:
         """Begin to write; now and then, look through what is known of data for what no event tells."""

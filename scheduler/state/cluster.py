@@ -102,6 +102,15 @@ class Cluster:
         """Grows whenever something changes that scheduling reads."""
         return self.changes.seq
 
+    def configure(self, settings: config.Settings) -> None:
+        """From now on reckon by other settings: links that nobody measured, how old a witness may be, learning."""
+        if self._nodes.network.assume(settings.network):
+            self.changes.note(changes.ALL, changes.LINKS)
+        self.witnesses.set_max_age(settings.witness_max_age_s)
+        self.durations.set_learning(learns=settings.learning)
+        self.pipelines.set_learning(learns=settings.learning)
+        self._last = None
+
     # Nodes
 
     def apply_node(self, node: core.Node) -> None:

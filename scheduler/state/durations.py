@@ -91,6 +91,12 @@ class Durations:
         self._now_s = 0.0
         self._ahead_s: float | None = None  # from the seconds that inputs come with to those since 1970
 
+    def set_learning(self, *, learns: bool) -> None:
+        """Begin to learn, or cease to and forget what was learned."""
+        self._learns = learns
+        if not learns:
+            self._known.clear()
+
     def at(self, now_s: float, wall_s: float) -> None:
         """It is so late, by both clocks."""
         self._now_s = now_s

@@ -123,6 +123,15 @@ class Network:
         self._table.grow(capacity)
         self._speed = np.pad(self._speed, (0, capacity - len(self._speed)))
 
+    def assume(self, defaults: config.Network) -> bool:
+        """From now on take other links where nobody has measured; returns whether they are others."""
+        if defaults == self._defaults:
+            return False
+        self._defaults = defaults
+        self._rows.clear()
+        self._reports_seq += 1  # whatever was made of rows is made of others now
+        return True
+
     @property
     def local(self) -> config.Link:
         """What a node's own store is reached by from the node itself."""

@@ -81,6 +81,14 @@ class Pipelines:
         self._written: dict[Urn, Output] = {}  # the latest last
         self._learned: dict[Output, dict[durations.Workload, Reader]] = {}  # likewise
 
+    def set_learning(self, *, learns: bool) -> None:
+        """Begin to remember, or cease to and forget what was."""
+        self._learns = learns
+        if not learns:
+            self._written.clear()
+            self._learned.clear()
+        self._ranks.clear()
+
     # -------------------------------------------------------------------------------------------------- what is seen
 
     def waits(self, pod: core.Pod) -> None:

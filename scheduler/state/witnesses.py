@@ -98,6 +98,13 @@ class Witnesses:
         """Have a node's name told, or names.EXTERNAL, whenever copies there may count otherwise than before."""
         self._changed = changed
 
+    def set_max_age(self, max_age_s: float) -> None:
+        """From now on a witness may be so old."""
+        if max_age_s != self._max_age_s:
+            self._max_age_s = max_age_s
+            for place in (*self._ready, names.EXTERNAL):
+                self._changed(place)
+
     def set_node(self, node: core.Node) -> bool:
         """Take in a node; returns whether it became ready, or ceased to be."""
         name, ready = node.metadata.name, is_ready(node)

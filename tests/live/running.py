@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scheduler import config
+from scheduler import config, watchedfile
 from scheduler.live import app, kopfwatch, twodoors
 from tests.fakeapi import objects, server
 
@@ -107,10 +107,11 @@ async def scheduler(
     settings: config.Settings = QUICK,
     *,
     record: pathlib.Path | None = None,
+    source: watchedfile.Source[config.Settings] | None = None,
 ) -> AsyncIterator[Running]:
     """Run until the block ends; a scheduler that did not end well fails the test."""
     stop = asyncio.Event()
-    options = app.Options(kubeconfig=fake.kubeconfig(directory), health_host="127.0.0.1", record=record)
+    options = app.Options(kubeconfig=fake.kubeconfig(directory), health_host="127.0.0.1", record=record, source=source)
     running = Running(fake, stop, asyncio.create_task(app.run(settings, options, stop)))
     try:
         yield running
