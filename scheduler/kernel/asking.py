@@ -140,9 +140,9 @@ class Asking:
 
     def of(self, pod: str, asked: Asked, wall_s: float) -> Now | None:
         """About ``namespace/name``; None where there is no such pod, as far as is known."""
-        subject = self._kernel
+        subject, view = self._kernel, self._kernel.state.freeze(wall_s)
         entry = next((one for one in subject.queue.entries() if one.pod.key == pod), None)
-        placed = self._placed(pod, wall_s)
+        placed = view.placed.get(entry.uid) if entry is not None else self._placed(pod, view)
         if placed is not None:
             told = self.about(question.still_to_be_placed(placed.pod), asked, wall_s)
             return msgspec.structs.replace(told, node_now=placed.node)
@@ -152,8 +152,7 @@ class Asking:
         waits_for = subject.delaying.waiting().get(entry.uid, "")
         return msgspec.structs.replace(told, place=entry.place.value, waits_for=waits_for)
 
-    def _placed(self, pod: str, wall_s: float) -> snapshot.Placed | None:
-        view = self._kernel.state.freeze(wall_s)
+    def _placed(self, pod: str, view: snapshot.Snapshot) -> snapshot.Placed | None:
         decided = self._kernel.journal.of(pod)
         if decided and (found := view.placed.get(decided[-1][1].uid)) is not None:
             return found
