@@ -40,7 +40,11 @@ def inventory(found: storage.Inventory, after: storage.Position | None, limit: i
     while section < len(_SHAPE):
         piece += _next_section(section)
         section += 1
-    rest: dict[str, Any] = {"dataObjects": found.data_objects, "bandwidth": found.bandwidth}
+    rest: dict[str, Any] = {
+        "dataObjects": found.data_objects,
+        "bandwidth": found.bandwidth,
+        "maxWitnessAgeSeconds": found.witness_max_age_s,
+    }
     if limit and last is not None and next(entries, None) is not None:
         rest["continue"] = storage.position_text(last)
     yield bytes(piece + msgspec.json.encode(rest)[1:])

@@ -256,6 +256,7 @@ class _Process:
                 self._following.resources.data_objects(),
                 subject.settings.network,
                 now_s=_now().timestamp(),
+                witness_max_age_s=self._settings.witness_max_age_s,
             ),
         )
 

@@ -44,10 +44,18 @@ class Inventory:
     Attributes:
         data_objects: How many DataObjects there are.
         bandwidth: What a link is assumed to do before it is measured, by distance.
+        witness_max_age_s: For how long a copy counts after it was last seen.
     """
 
-    def __init__(self, capabilities: Iterable[crd.NodeCapability], network: config.Network, now_s: float) -> None:
+    def __init__(
+        self,
+        capabilities: Iterable[crd.NodeCapability],
+        network: config.Network,
+        now_s: float,
+        witness_max_age_s: float,
+    ) -> None:
         self.data_objects = 0
+        self.witness_max_age_s = witness_max_age_s
         self.bandwidth = {
             _camel(name): {"bandwidthBytesPerSecond": link.bandwidth_bytes_per_s, "latencySeconds": link.latency_s}
             for name, link in vars(network).items()
@@ -64,9 +72,10 @@ class Inventory:
         network: config.Network,
         *,
         now_s: float,
+        witness_max_age_s: float = config.Settings.witness_max_age_s,
     ) -> Inventory:
         """Gather it; the loop turns meanwhile."""
-        found = cls(capabilities, network, now_s)
+        found = cls(capabilities, network, now_s, witness_max_age_s)
         done = 0
         for capability in found._capabilities:
             for store in capability.status.stores:

@@ -31,6 +31,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     "validate": Entry(
         "scheduler.locality.validate.command", "validate", "What is wrong with manifests and configuration files."
     ),
+    "objects": Entry(
+        "scheduler.locality.objects", "objects", "Where data lies, what does not count, and who moves it."
+    ),
+    "links": Entry("scheduler.locality.links", "links", "How fast data moves between nodes, and how that is known."),
+    "stores": Entry("scheduler.locality.stores", "stores", "Which stores there are, what they hold, and why not."),
+    "top": Entry("scheduler.locality.top", "top", "What is gained, what crosses zones, what waits, and why."),
     "world": Entry("scheduler.locality.world", "world", "All that a decision reads, as JSON: for what-if and reports."),
 }
 

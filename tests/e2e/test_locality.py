@@ -138,3 +138,61 @@ def test_a_world_is_answered_offline_as_it_was_decided(world: World, tmp_path: p
         [processes.PROGRAM, "decide"], input=json.dumps(question), capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["chosen"] == "n1"
+
+
+def test_data_links_stores_and_what_is_gained_are_as_the_cluster_has_them(world: World) -> None:
+    capability: dict[str, Any] = {"apiVersion": "scheduler.thesis/v1alpha1", "kind": "NodeCapability"}
+    path = "/apis/scheduler.thesis/v1alpha1/nodecapabilities"
+    made = dict(world.cluster.api.request("POST", path, {**capability, "metadata": {"name": "n1"}, "spec": {}}))
+    store: dict[str, Any] = {
+        "name": "default/minio",
+        "namespace": "default",
+        "endpoint": "http://minio",
+        "technology": "minio",
+    }
+    store |= {"available": False, "message": "connection refused", "buckets": ["photos"]}
+    link = {
+        "peer": "n2",
+        "direction": "To",
+        "bandwidthBytesPerSecond": 77_000_000,
+        "latencySeconds": 0.001,
+        "samples": 3,
+    }
+    made["status"] = {"stores": [store], "links": [link]}
+    world.cluster.api.request("PUT", f"{path}/n1/status", made)
+    found = json.loads(world.said("objects", "photos/a", "-o", "json"))
+    assert (found["foundAs"], found["from"]) == ("photos", ["n1"])
+    assert [use["node"] for use in found["pods"]] == ["n1"]
+    assert "default/reads   n1     reads   photos/a" in world.said("objects", "photos")
+    onward, _ = json.loads(world.said("links", "n1", "n2", "-o", "json"))["links"]
+    assert (onward["source"], onward["bandwidthBytesPerSecond"]) == ("measured", 77_000_000)
+    assert "connection refused" in world.said("stores")
+    top = json.loads(world.said("top", "-o", "json"))
+    assert [(one["reason"], one["example"]) for one in top["waiting"]] == [("Insufficient cpu", "default/huge")]
+    assert top["attempts"]["scheduled"] >= 2
+    assert top["gained"]["placed"]["networkBytes"] == 0 < top["gained"]["meanNode"]["networkBytes"]
+
+
+def test_who_may_not_list_nodes_sees_the_rest(world: World) -> None:
+    """An account that may read its own namespace's pods and data, and nothing else."""
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        {"apiGroups": ["scheduler.thesis"], "resources": ["dataobjects"], "verbs": ["list"]},
+    ]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "looks"}, "rules": rules}
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": "default"}
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "looks"}}
+    binding |= {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "looks"}}
+    for each in (role, binding | {"subjects": [subject]}):
+        world.cluster.kubectl("apply", "-n", "default", "-f", "-", stdin=json.dumps(each))
+    kubeconfig = world.cluster.service_account_kubeconfig("default", "default")
+    done = world.run("objects", "--kubeconfig", str(kubeconfig), "-n", "default")
+    assert done.returncode == 0, done.stderr
+    assert "photos" in done.stdout
+    notes = done.stderr.splitlines()
+    assert [note.split(" cannot be listed: ")[0] for note in notes] == [
+        "note: nodes",
+        "note: NodeCapabilities",
+        "note: DataObjects of data-locality-scheduler",
+    ]
+    assert all("(Forbidden)" in note for note in notes)
