@@ -11,10 +11,10 @@ import numpy as np
 
 from scheduler.engine.assign import (
     budget,
-    ejecting,
     exchange,
     greedy,
     loads,
+    overfull,
     prices,
     problem,
     rearranging,
@@ -96,7 +96,7 @@ def _by_prices(
     """The best plan of those that prices lead to, and of the one that is given; and the prices that prove most."""
     prepared = now.table
     priced = prices.none(prepared)
-    fewest = ejecting.fewest_missing(now)
+    fewest = overfull.fewest_missing(now)
     for turn in range(len(_SCARCE)):
         upper = best.cost + best.missing * priced.left_out
         if work.left <= 0 or priced.bound >= upper - prepared.least:
@@ -110,7 +110,7 @@ def _by_prices(
             now, prepared.at_candidates(priced.paid(prepared)), prepared.sizes * (_SCARCE[turn] if best.missing else 0)
         )
         part = work.left // (_LATER if turn else _FIRST)
-        ejecting.run(now, rng, fewest, until=work.left - part, work=work)
+        overfull.run(now, rng, fewest, until=work.left - part, work=work)
         exchange.improve(now, work)
         best = min(best, _found(now))
     return best, priced
