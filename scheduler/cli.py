@@ -80,11 +80,14 @@ def run(
     from scheduler import config as configuration  # noqa: PLC0415 (only this command needs them)
     from scheduler import watchedfile  # noqa: PLC0415
     from scheduler.live import app  # noqa: PLC0415
+    from scheduler.plugins import extending  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
     try:
-        source = watchedfile.Source(config, configuration.load, configuration.Settings())
+        source = watchedfile.Source(
+            config, lambda path: extending.check(configuration.load(path)), configuration.Settings()
+        )
         options = app.Options(
             kubeconfig=kubeconfig, health_host=health_host, health_port=health_port, record=record, source=source
         )

@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "schedulerName": "Whose pods: those with this name in `spec.schedulerName`.",
     "plugins": "Which plugins there are, and at which extension points they run.",
     "pluginConfig": "The arguments of plugins.",
+    "extensions": "Plugins from outside, as packages that are installed announce them; see docs/extending.md.",
     "multiPoint": "Plugins at all their extension points at once; single points come after it.",
     "enabled": "Plugins to run, in order.",
     "disabled": "Plugins not to run.",

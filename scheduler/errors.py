@@ -2,6 +2,7 @@
 
     LocalityError
     ├── InputError            a value somebody wrote is not usable: names key, value and remedy
+    ├── PluginError           a plugin from outside tripped over something: names it, and what it raised
     ├── DoorError             a running scheduler could not be asked, or did not answer: says why and what to do
     ├── LostError             this process led and does not any longer, so that it has to end
     └── ApiError              the API server (or the way to it) did not do what was asked
@@ -52,6 +53,18 @@ class InputError(LocalityError):
         told = InputError(self.where, "", remedy)
         told.value = self.value
         return told.at(self.where)
+
+
+class PluginError(LocalityError):
+    """A plugin from outside raised what it must not, or gave what cannot be used.
+
+    Args:
+        plugin: Its name.
+        defect: What it raised.
+    """
+
+    def __init__(self, plugin: str, defect: Exception) -> None:
+        super().__init__(f'running plugin "{plugin}": {type(defect).__name__}: {shorten(str(defect))}')
 
 
 class DoorError(LocalityError):

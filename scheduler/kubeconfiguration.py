@@ -3,7 +3,8 @@
 An operator carries such a file over unchanged: what it says of profiles, plugins, their weights and arguments,
 back-off and leader election counts as it does for kube-scheduler 1.37, by the same rules and with the same refusals.
 What can have no effect here is accepted and listed with the reason; what would change placements and is not supported
-(extenders, plugins of one's own) is refused by name.
+(extenders, plugins that are in alpha) is refused by name. Plugins of one's own are named beside those, as a profile's
+``extensions``.
 
 One thing is not as upstream has it: a file that names no scheduler is not that of ``default-scheduler`` but of ours,
 for two schedulers of one name would both place its pods.
@@ -15,7 +16,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from scheduler import kubeplugins, pluginargs, sections
+from scheduler import extensions, kubeplugins, pluginargs, sections
 from scheduler.api import names
 
 API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
@@ -90,10 +91,31 @@ def read_profiles(top: sections.Section, single: str, ignored: dict[str, str]) -
         if expanded.sorting != sorting:
             profile.report("plugins", "what it says of queueSort must be the same for all profiles")
         plugins = pluginargs.read(expanded.settings(), profile, expanded.running, told)
+        plugins = _with_extensions(plugins, profile)
         profile.finish()
         ignored |= {f"profiles[{index}].{key}": why for key, why in told.items()}
         found[name] = Profile(name, plugins)
     return tuple(found.values())
+
+
+def _with_extensions(plugins: kubeplugins.Plugins, profile: sections.Section) -> kubeplugins.Plugins:
+    """Read the plugins from outside that a profile has beside kube-scheduler's, in order."""
+    weights: dict[str, int] = {}
+    for entry in profile.sections("extensions"):
+        name = entry.text("name", "")
+        weight = entry.integer("weight", 1, 0, _INT32_MAX)
+        there = sorted(extensions.installed())
+        if not name:
+            entry.report("name", "missing; write the plugin's name")
+        elif name in kubeplugins.KNOWN:
+            entry.report("name", "this is one of kube-scheduler's; set it in plugins")
+        elif name not in there:
+            entry.report("name", f"no installed package brings it; {f'there are {there}' if there else 'install it'}")
+        elif name in weights:
+            entry.report("name", "named twice; keep one")
+        entry.finish()
+        weights[name] = weight
+    return dataclasses.replace(plugins, extensions=tuple(weights), score_weights={**plugins.score_weights, **weights})
 
 
 def _check_type(top: sections.Section) -> None:

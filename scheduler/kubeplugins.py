@@ -108,6 +108,9 @@ class Plugins:
     score_weights: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(SCORE_WEIGHTS))
     """Weight of each score plugin that is computed here; 0 is disabled."""
 
+    extensions: tuple[str, ...] = ()
+    """Plugins from outside that are on, by name; the weights of those that score stand above."""
+
     preempts: bool = True
     """Whether DefaultPreemption looks for pods to evict where no node fits."""
 

@@ -12,14 +12,13 @@ What was worked out for one pod is kept for the next ones: rows by what a plugin
 from __future__ import annotations
 
 import array
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from scheduler import config
 from scheduler.engine import decision, joint, profiles, ranking, rows, shapes, sheet, unsupported, verdict
 from scheduler.engine.preemption import evaluation, residents
-from scheduler.plugins import contract, registry, request
+from scheduler.plugins import contract, request
 from scheduler.plugins.common import lately
 from scheduler.plugins.data import ahead, cost
 from scheduler.plugins.dynamic_resources import filtering
@@ -50,10 +49,7 @@ class Engine:
     def __init__(self, settings: config.Settings, shelf: rows.Shelf | None = None) -> None:
         self._settings = settings
         self._shapes = shapes.Shapes(settings)
-        of_claims = registry.OF_CLAIMS
-        more = [some for size in range(len(of_claims) + 1) for some in itertools.combinations(of_claims, size)]
-        groups = [(*few, *some) for few in (registry.RESOURCES, registry.WITHOUT_IMAGES) for some in more]
-        self._plain = {group: profiles.plain(settings.plugins, group) for group in groups}
+        self._plain: dict[tuple[str, ...], profiles.Profile] = {}  # by the scores that make up the resources
         self._data = cost.Kept(settings)
         self._ahead = ahead.Lookahead(settings, self._data)
         self._residents = residents.Residents()
@@ -210,8 +206,11 @@ class Engine:
                 asked, view, made_of=made_of, pod_verdict=narrowed, message=error, score_error=error
             )
         moves = self._data.cost(view, asked, is_rough=is_rough)
-        profile = self._plain[made_of.group]
-        if not asked.intent.is_plain:
+        if asked.intent.is_plain:
+            profile = self._plain.get(made_of.group)
+            if profile is None:
+                profile = self._plain[made_of.group] = profiles.plain(self._settings.plugins, made_of.group)
+        else:
             learned_s = None if asked.intent.processing_s else view.durations.learned_s(asked.pod)
             profile = profiles.choose(
                 asked.intent, moves, made_of.refuser == sheet.PASSED, self._settings, learned_s=learned_s

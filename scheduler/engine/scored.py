@@ -30,7 +30,7 @@ class Scored:
         self._measured: Hashable = None  # of these nodes
         self._mask: contract.Mask = np.zeros(0, np.bool_)
         self._layout_seq = -1
-        self.is_resources = row.plugin.name in (*registry.RESOURCES, *registry.OF_CLAIMS)
+        self.is_resources = row.plugin.name not in registry.AFFINITY
         self.seen: contract.Ints = np.zeros(0, np.int64)
         self.least = self.most = self.lows = self.highs = 0
 

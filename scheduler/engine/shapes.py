@@ -73,10 +73,14 @@ class Shapes:
         plugins = settings.plugins
         self._settings = settings
         off = kubeplugins.FILTERS.difference(plugins.filters, plugins.prefilters)
-        self._filters = _in_order([one for one in registry.FILTERS if one.name not in off], plugins.prefilters)
+        self._filters = _in_order(
+            [one for one in registry.filters(plugins.extensions) if one.name not in off], plugins.prefilters
+        )
         self._position = {name: position for position, name in enumerate(plugins.filters)}
         self._scores = [
-            one for one in registry.SCORES if plugins.score_weights.get(one.name, 0) or one.name in plugins.prescores
+            one
+            for one in registry.scores(plugins.extensions)
+            if plugins.score_weights.get(one.name, 0) or one.name in plugins.prescores
         ]
         self._shapes: lately.Lately[Shape] = lately.Lately(_KEPT_BYTES)
         self._numbers: lately.Lately[int] = lately.Lately(_KEPT_BYTES * _NUMBER_BYTES // _SHAPE_BYTES)

@@ -80,7 +80,8 @@ class Sheet:
         self._resources = self._affinity = np.zeros(0, np.int64)  # [slots] the groups' weighted scores
         asked = {one.row.plugin.name for one in self._scored}
         resources = registry.RESOURCES if not asked or registry.IMAGES in asked else registry.WITHOUT_IMAGES
-        self.group = (*resources, *(name for name in registry.OF_CLAIMS if name in asked))
+        further = (*registry.OF_CLAIMS, *plugins.extensions)
+        self.group = (*resources, *(name for name in further if name in asked))
         self._most = scoring.most(plugins, self.group), scoring.most(plugins, registry.AFFINITY)
         self._ranked: dict[str, tuple[config.Weights, ranking.Ranking]] = {}  # by profile
         self._overrides: dict[int, tuple[int, contract.Refusal]] = {}

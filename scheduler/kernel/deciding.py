@@ -186,6 +186,10 @@ class Deciding:
         except errors.InputError as error:
             self._give_up(entry, record, str(error))
             return None
+        except errors.PluginError as error:
+            self._out.append(commands.Defect("cycle", pod.key, error))
+            self._give_up(entry, record, str(error))
+            return None
         except Exception as bug:  # noqa: BLE001 (likewise, and here it can be told to the pod's user)
             self._out.append(commands.Defect("cycle", pod.key, bug))
             self._give_up(entry, record, f"internal error, see the scheduler's log: {type(bug).__name__}")

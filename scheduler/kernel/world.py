@@ -52,7 +52,7 @@ class World:
         self.capabilities: dict[str, crd.NodeCapability] = {}
         self.pods: dict[str, core.Pod] = {}  # by uid: those that have a node and are not finished
         self.nominations = nominations.Nominations(self.state, self._nomination_over)
-        self._filters = {one.name: one for one in registry.FILTERS}
+        self._filters = _filters(settings)
         self._settings = settings
         self._queue = waiting
         self._told: list[commands.Command] = []
@@ -60,6 +60,7 @@ class World:
     def configure(self, settings: config.Settings) -> None:
         """From now on reckon by other settings; who sleeps is to be tried by them."""
         self._settings = settings
+        self._filters = _filters(settings)
         self.state.configure(settings)
         for entry in self._queue.at(queue.Place.UNSCHEDULABLE):
             self._queue.rouse(entry)
@@ -347,6 +348,12 @@ class World:
         except Exception as bug:  # noqa: BLE001 (costs this item alone)
             self._told.append(commands.Defect("queue", plugin, bug))
             return True
+
+
+def _filters(settings: config.Settings) -> dict[str, contract.Filter[Any, Any]]:
+    """The filters of all profiles, by name."""
+    named = [settings.plugins, *(profile.plugins for profile in settings.further)]
+    return {one.name: one for plugins in named for one in registry.filters(plugins.extensions)}
 
 
 def _content(obj: crd.DataObject) -> object:

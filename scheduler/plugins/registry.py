@@ -1,10 +1,12 @@
 """The one list of plugins. To add a rule, write one file like its neighbours here, and name it in one line below.
 
-Weights of scores and which filters are off are settings (scheduler.kubeconfiguration), by the names given there.
+Weights of scores and which filters are off are settings (scheduler.kubeconfiguration), by the names given there. What
+packages from outside bring comes after these, as far as the settings ask for it (scheduler.plugins.extending).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from scheduler.plugins import (
@@ -12,6 +14,7 @@ from scheduler.plugins import (
     contract,
     cordon,
     declared_features,
+    extending,
     image_locality,
     node_affinity,
     node_name,
@@ -69,3 +72,13 @@ WITHOUT_IMAGES: Final = (fullness.SCORE.name, balance.SCORE.name)
 AFFINITY: Final = (taints.SCORE.name, node_affinity.SCORE.name, spread_preferred.SCORE.name, preferring.SCORE.name)
 # Those of the resources, too, that are asked only of pods with claims.
 OF_CLAIMS: Final = (binding.SCORE.name, filtering.SCORE.name)
+
+
+def filters(extensions: Sequence[str]) -> tuple[contract.Filter[Any, Any], ...]:
+    """All filters, with those of plugins from outside."""
+    return (*FILTERS, *(one for name in extensions for one in extending.load(name).filters))
+
+
+def scores(extensions: Sequence[str]) -> tuple[contract.Score[Any, Any], ...]:
+    """All scores, likewise; those from outside count with the resources."""
+    return (*SCORES, *(one for name in extensions for one in extending.load(name).scores))
