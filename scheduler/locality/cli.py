@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Entry]] = {
+    "advise": Entry("scheduler.locality.advise", "advise", "Which replica to add, or pod to move, to save most."),
     "explain": Entry("scheduler.locality.explain", "explain", "Where a pod went and why, or why it waits."),
     "why-not": Entry("scheduler.locality.explain", "why_not", "Why a pod is not on a node, or what it would cost."),
     "what-if": Entry("scheduler.locality.whatif.command", "what_if", "Which pods would go elsewhere after a change."),

@@ -24,6 +24,7 @@ class Row(NamedTuple):
         pod: ``namespace/name``.
         node_now: Where it is; "" for nowhere.
         is_evicted: Whether the change takes its node from it.
+        is_recent: Whether it is one of the last that were decided; else it is here because it is evicted.
     """
 
     pod: str
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     before: judging.Placing
     after: judging.Placing
     is_evicted: bool = False
+    is_recent: bool = True
 
     @property
     def outcome(self) -> str:
@@ -93,8 +95,9 @@ def compare(
     after = [one._replace(stays_on=placing.node) for one, placing in zip(after, without, strict=True)]
     done = len(before)
     with_it = judged(ground, after, lambda count, of: tell(done + count, 2 * of))
+    recent = {one.uid for one in judging.subjects(world, last, meant)}
     rows = [
-        Row(one.pod.key, node_now, placed, then, one.is_evicted)
+        Row(one.pod.key, node_now, placed, then, one.is_evicted, one.uid in recent)
         for one, node_now, placed, then in zip(after, nodes_now, without, with_it, strict=True)
     ]
     return Compared(tuple(rows), is_replayed)

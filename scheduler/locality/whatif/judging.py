@@ -6,6 +6,7 @@ would be without the change, is taken to stay there, as a draw that came out oth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -79,6 +80,8 @@ class Placing(NamedTuple):
         message: Why, in kube-scheduler's words.
         cost: What the node costs.
         data_s: Seconds of all its transfers.
+        missing: The urns that can be had nowhere, which add nothing.
+        there_cost, there_s: Cost and seconds of the node that is taken where nodes tie; infinite where it does not fit.
     """
 
     node: str
@@ -86,6 +89,14 @@ class Placing(NamedTuple):
     cost: float = 0.0
     data_s: float = 0.0
     transfers: tuple[Transfer, ...] = ()
+    missing: tuple[str, ...] = ()
+    there_cost: float = math.inf
+    there_s: float = math.inf
+
+    @property
+    def network_bytes(self) -> int:
+        """What goes from one node to another."""
+        return sum(one.size_bytes for one in self.transfers if one.distance != SAME_NODE)
 
 
 def subjects(world: worlds.World, last: int, wanted: Callable[[core.Pod], bool]) -> list[Subject]:
@@ -154,7 +165,11 @@ def _decided(ground: Ground, subject: Subject) -> tuple[Placing, request.PodRequ
     stays_on = view.index_of.get(subject.stays_on, -1)
     slot = stays_on if stays_on in choice.best else choice.slot
     transfers = tuple(_told(view, one, slot) for one in (*found.transfers(view, slot), *found.pulls(view, slot)))
-    return Placing(view.names[slot], "", choice.cost.item(slot), choice.data.seconds_at(slot), transfers), asked
+    placing = Placing(view.names[slot], "", choice.cost.item(slot), choice.data.seconds_at(slot), transfers)
+    placing = placing._replace(missing=(*choice.data.unavailable, *choice.data.unknown))
+    if stays_on >= 0 and math.isfinite(there_cost := choice.cost.item(stays_on)):
+        placing = placing._replace(there_cost=there_cost, there_s=choice.data.seconds_at(stays_on))
+    return placing, asked
 
 
 def _told(view: snapshot.Snapshot, one: decision.Transfer, slot: int) -> Transfer:

@@ -12,40 +12,44 @@ _MOST = 20
 
 def lines(told: comparing.Compared, *, is_wide: bool) -> list[str]:
     """Tables; ``is_wide`` has all pods that move, and each transfer that does."""
-    rows = told.rows
     moves, lost, gained = (told.of(one) for one in (comparing.MOVES, comparing.LOST, comparing.GAINED))
-    said = [f"{_of(len(moves), len(rows))} would go elsewhere"]
+    said = [f"{show.strong(f'{len(moves):,}')} of {show.count(len(told.rows), 'pod')} would go elsewhere"]
     if lost:
         said.append(show.bad(f"{len(lost):,} would not fit any more"))
     if gained:
-        said.append(show.good(f"{len(gained):,} would fit that do not now"))
+        said.append(show.good(f"{len(gained):,} would fit that {'does' if len(gained) == 1 else 'do'} not now"))
     found = [f"{', '.join(said)}.", _how(told)]
     if moves or gained:
         found += ["", *_moves([*gained, *moves], is_wide=is_wide)]
+    most = None if is_wide else _MOST
     if lost:
         found += ["", show.strong("WOULD NOT FIT ANY MORE")]
-        few = lost if is_wide else lost[:_MOST]
-        found += [f"{row.pod} ({row.before.node or row.node_now}): {row.after.message}" for row in few]
-        found += _more(len(lost) - len(few))
+        found += [f"{row.pod} ({row.before.node or row.node_now}): {row.after.message}" for row in lost[:most]]
+        found += _more(len(lost), most)
+    missing = [(row.pod, urns) for row in told.rows if (urns := set(row.after.missing) - set(row.before.missing))]
+    if missing:
+        found += ["", show.strong("WOULD FIND ITS DATA NOWHERE") + ", so that it is not in the figures below"]
+        found += [f"{pod}: {', '.join(sorted(urns))}" for pod, urns in missing[:most]]
+        found += _more(len(missing), most)
     return [*found, "", *_totals(told)]
 
 
-def _of(count: int, pods: int) -> str:
-    return f"{show.strong(f'{count:,}')} of {show.count(pods, 'recent pod')}"
-
-
 def _how(told: comparing.Compared) -> str:
+    evicted = sum(1 for row in told.rows if row.is_evicted and not row.is_recent)
+    who = f"The last {show.count(len(told.rows) - evicted, 'pod')}"
+    if evicted:
+        who += f", and {evicted:,} that would be evicted,"
     if told.is_replayed:
-        return "Placed one after another in the order in which they were decided, as if none of them were there yet."
-    drifted = sum(1 for row in told.rows if row.node_now and row.before.node and row.node_now != row.before.node)
-    said = "Each was decided on its own, with and without the change, all others where they are."
+        return f"{who} one after another as they were decided, as if none of them were there yet."
+    said = f"{who} each by itself, all others where they are."
+    drifted = sum(1 for row in told.rows if row.node_now and row.before.node not in {"", row.node_now})
     if drifted:
-        said += f" {show.count(drifted, 'pod')} would go elsewhere today even without it, and from there."
+        said += f" {show.count(drifted, 'pod')} would go elsewhere today without the change, too: from there."
     return said
 
 
 def _moves(rows: list[comparing.Row], *, is_wide: bool) -> list[str]:
-    few = rows if is_wide else rows[:_MOST]
+    most = None if is_wide else _MOST
     head = ["POD", "FROM", "TO", "TRANSFERS", "THEN", "MOVED", "THEN"]
     cells = [
         [
@@ -54,21 +58,16 @@ def _moves(rows: list[comparing.Row], *, is_wide: bool) -> list[str]:
             row.after.node,
             show.seconds(row.before.data_s),
             show.seconds(row.after.data_s),
-            show.size(moved_bytes(row.before)),
-            show.size(moved_bytes(row.after)),
+            show.size(row.before.network_bytes),
+            show.size(row.after.network_bytes),
         ]
-        for row in few
+        for row in rows[:most]
     ]
-    return [*show.table(head, cells, right=(3, 4, 5, 6)), *_more(len(rows) - len(few))]
+    return [*show.table(head, cells, right=(3, 4, 5, 6)), *_more(len(rows), most)]
 
 
-def _more(count: int) -> list[str]:
-    return [show.faint(f"and {count:,} more: -o wide")] if count > 0 else []
-
-
-def moved_bytes(placing: judging.Placing) -> int:
-    """What goes over the network."""
-    return sum(one.size_bytes for one in placing.transfers if one.distance != judging.SAME_NODE)
+def _more(count: int, shown: int | None) -> list[str]:
+    return [show.faint(f"and {count - shown:,} more: -o wide")] if shown is not None and count > shown else []
 
 
 def _totals(told: comparing.Compared) -> list[str]:
@@ -130,4 +129,5 @@ def document(told: comparing.Compared) -> dict[str, Any]:
 
 
 def _placing(placing: judging.Placing) -> dict[str, Any]:
-    return placing._asdict() | {"transfers": [one._asdict() for one in placing.transfers]}
+    told = placing._asdict() | {"transfers": [one._asdict() for one in placing.transfers]}
+    return {key: value for key, value in told.items() if not key.startswith("there_")}

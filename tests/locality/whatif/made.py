@@ -18,11 +18,17 @@ PODS = 120
 
 
 @functools.lru_cache(maxsize=8)
-def world(seed: int) -> worlds.World:
+def file(seed: int) -> bytes:
+    """What /world says."""
     run = runs.Run(seed)
     for _ in run.decisions(PODS):
         pass
-    return worlds.read(b"".join(asking.whole(run.bare.kernel, run.settings, run.bare.now_s)))
+    return b"".join(asking.whole(run.bare.kernel, run.settings, run.bare.now_s))
+
+
+@functools.lru_cache(maxsize=8)
+def world(seed: int) -> worlds.World:
+    return worlds.read(file(seed))
 
 
 def wanted(*options: str) -> list[changes.Change]:
