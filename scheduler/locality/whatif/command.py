@@ -47,7 +47,12 @@ def change_options(command: Callable[..., None]) -> Callable[..., None]:
 
     for name, option in reversed(changes.OPTIONS.items()):
         run = click.option(
-            f"--{name}", name.replace("-", "_"), multiple=True, metavar=option.metavar, help=option.help
+            f"--{name}",
+            name.replace("-", "_"),
+            multiple=True,
+            metavar=option.metavar,
+            help=option.help,
+            shell_complete=door.known("nodes") if option.metavar == "NODE" else None,
         )(run)
     told = "A file with a list of changes, such as - cordon: worker-3"
     return click.option("-f", "--changes", "change_files", multiple=True, type=click.Path(allow_dash=True), help=told)(

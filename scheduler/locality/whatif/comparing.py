@@ -79,35 +79,30 @@ def compare(
         InputError: a change cannot be made.
     """
     ground = Ground(world)
-    view = ground.view()
-    changed = altering.altered(world, wanted, view.where_is)
-    evicted = {pod.metadata.uid: pod for pod in changed.evicted}
-    here = {pod.metadata.uid: pod for pod in world.pods if pod.metadata.uid in evicted}
-    before, after = (
-        _with_evicted(judging.subjects(one, last, meant), pods, meant)
-        for one, pods in ((world, here), (changed.world, evicted))
-    )
-    judged = judging.in_order if is_replayed else judging.alone
+    changed = altering.altered(world, wanted, ground.view().where_is)
+    # The same pods in the same order in both worlds, for a change makes nobody more recent.
+    recent, others = (judging.subjects(one, last, meant) for one in (world, changed.world))
+    known = {pod.metadata.uid: pod for pod in world.pods}
+    evicted = [pod for pod in changed.evicted if meant(pod)]
+    before = _with_evicted(recent, [known[pod.metadata.uid] for pod in evicted])
+    after = _with_evicted(others, evicted)
     before = [one._replace(stays_on=ground.placed_on(one.uid)) for one in before]
-    nodes_now = [one.stays_on for one in before]
+    judged = judging.in_order if is_replayed else judging.alone
     without = judged(ground, before, lambda count, of: tell(count, 2 * of))
     ground.become(changed.world)
     after = [one._replace(stays_on=placing.node) for one, placing in zip(after, without, strict=True)]
-    done = len(before)
-    with_it = judged(ground, after, lambda count, of: tell(done + count, 2 * of))
-    recent = {one.uid for one in judging.subjects(world, last, meant)}
+    with_it = judged(ground, after, lambda count, of: tell(of + count, 2 * of))
     rows = [
-        Row(one.pod.key, node_now, placed, then, one.is_evicted, one.uid in recent)
-        for one, node_now, placed, then in zip(after, nodes_now, without, with_it, strict=True)
+        Row(one.pod.key, one.stays_on, placed, then, one.is_evicted, is_recent=place < len(recent))
+        for place, (one, placed, then) in enumerate(zip(before, without, with_it, strict=True))
     ]
     return Compared(tuple(rows), is_replayed)
 
 
-def _with_evicted(
-    recent: list[judging.Subject], evicted: dict[str, core.Pod], meant: Callable[[core.Pod], bool]
-) -> list[judging.Subject]:
-    """Recent pods, and after them those that have to be placed anew; of these nobody keeps by what they were drawn."""
-    told = [one._replace(is_evicted=one.uid in evicted) for one in recent]
+def _with_evicted(recent: list[judging.Subject], evicted: list[core.Pod]) -> list[judging.Subject]:
+    """Recent pods, and after them others that have to be placed anew; of these nobody keeps by what they were drawn."""
+    uids = {pod.metadata.uid for pod in evicted}
     known = {one.uid for one in recent}
-    more = [pod for uid, pod in evicted.items() if uid not in known and meant(pod)]
-    return [*told, *(judging.Subject(judging.as_created(pod), 0, is_evicted=True) for pod in more)]
+    told = [one._replace(is_evicted=one.uid in uids) for one in recent]
+    more = [judging.as_created(pod) for pod in evicted if pod.metadata.uid not in known]
+    return [*told, *(judging.Subject(pod, 0, is_evicted=True) for pod in more)]

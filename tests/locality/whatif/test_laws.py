@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scheduler import errors
 from scheduler.api import annotations as intents
 from scheduler.locality.whatif import altering, changes, comparing, ground, judging
+from scheduler.offline import question
 from scheduler.offline import world as worlds
 from tests.kernel import runs
 from tests.locality.whatif import made
@@ -64,6 +65,9 @@ def test_each_figure_is_what_decide_answers_on_the_changed_question(seed: int, o
     evicted = {pod.metadata.uid for pod in changed.evicted}
     subjects = judging.subjects(changed.world, 100, lambda _: True)
     assert [row.pod for row in told.rows[: len(subjects)]] == [one.pod.key for one in subjects]
+    nodes = {pod.key: pod.spec.node_name for pod in world.pods if pod.status.phase not in question.FINISHED}
+    assert [row.node_now for row in told.rows] == [nodes.get(row.pod, "") for row in told.rows]
+    assert {row.pod for row in told.rows if row.is_evicted} == {pod.key for pod in changed.evicted}
     for place in random.Random(chance).sample(range(len(subjects)), 4):
         subject, row = subjects[place], told.rows[place]
         assert row.is_evicted == (subject.uid in evicted)
@@ -117,6 +121,20 @@ def test_nothing_comes_of_no_change_nor_of_one_that_is_taken_back(seed: int, *, 
         if "replica" not in " ".join(options):  # it is told by another DataObject then, of the same copies
             for row in told.rows:
                 alike(row.before, row.after)
+
+
+@pytest.mark.parametrize("is_replayed", [False, True], ids=["each alone", "one after another"])
+def test_who_is_evicted_from_several_nodes_is_told_as_who_it_is(*, is_replayed: bool) -> None:
+    world = made.world(1)
+    there = {pod.key: pod.spec.node_name for pod in world.pods if pod.spec.node_name}
+    nodes = list(dict.fromkeys(reversed(there.values())))[:3]  # not in the order in which the pods came
+    wanted = made.wanted(*(f"drain {node}" for node in nodes))
+    rows = made.compared(world, wanted, last=3, is_replayed=is_replayed).rows
+    evicted = {row.pod: row.node_now for row in rows if row.is_evicted}
+    assert evicted == {pod: node for pod, node in there.items() if node in nodes}
+    assert set(evicted.values()) == set(nodes)
+    assert not {row.after.node for row in rows} & set(nodes)
+    assert [row.is_recent for row in rows] == [True] * 3 + [False] * (len(rows) - 3)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
