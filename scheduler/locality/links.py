@@ -16,6 +16,7 @@ from scheduler.state import links as known
 from scheduler.state import network
 
 MOST_NODES: Final = 40  # as rows and as columns; more are told by zones
+MOST_ZONES: Final = 150
 _ON_A_SCREEN: Final = 8
 
 
@@ -72,6 +73,8 @@ def links(*, start: str, end: str, zones: bool, output: str, where: door.Where) 
         _between(world, start.removeprefix("node/"), end.removeprefix("node/"), output)
         return
     ends = _ends(world, is_by_zone=zones or len(world.nodes) > MOST_NODES)
+    if len(ends) > MOST_ZONES:
+        raise errors.InputError("links", f"{len(ends)} zones", "too many for a table; name FROM, or FROM and TO")
     told = [_told(world, one, other) for one in ends for other in ends if one.slot != other.slot or one is other]
     if output in {show.JSON, show.YAML}:
         show.say(show.document(msgspec.to_builtins(told), output))

@@ -14,7 +14,7 @@ from click import testing
 from scheduler import config
 from scheduler.api import core, crd
 from scheduler.kernel import journal
-from scheduler.locality import cli, lookup, top
+from scheduler.locality import cli, gains, lookup, top
 from tests.locality import scene
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "kubectl-locality.md"
@@ -221,7 +221,7 @@ def test_what_is_gained_is_what_the_links_say() -> None:
     world = lookup.World(nodes, [], [where], home="home", settings=config.Settings())
     moves = [scene.move("data", "a", 100_000_000)]
     decided = core.convert(scene.decision("p", "a", *moves)["decision"], journal.Record, "")
-    gained = top.reckon(world, [decided])
+    gained = gains.reckon(world, [decided])
     assert gained.placed.seconds == pytest.approx(0.1001)
     assert gained.mean_node.seconds == pytest.approx((0.1001 + 2.03) / 2)
     assert (gained.placed.network_bytes, gained.mean_node.network_bytes) == (0, 50_000_000)

@@ -200,6 +200,18 @@ OBJECTS = [
         '1:47 problem kind "DataObjekt" there is none; write DataObject',
         id="a kind",
     ),
+    pytest.param(
+        "{apiVersion: v1, kind: Node, metadata: {labels: {node-capability/bandwidth-to-edge-2: 1Gbps}}}",
+        '1:87 problem metadata.labels[node-capability/bandwidth-to-edge-2] "1Gbps" '
+        "has no effect; write bytes per second, such as 125000000",
+        id="a declared link",
+    ),
+    pytest.param(
+        "{apiVersion: v1, kind: Node, metadata: {labels: {node-capability/node-type: fog}}}",
+        '1:77 problem metadata.labels[node-capability/node-type] "fog" '
+        "not a known type, so it has no effect; write edge or cloud",
+        id="a type of node",
+    ),
     pytest.param("{kind: Pod}", "1:1 problem apiVersion  a manifest needs a text as apiVersion", id="no version"),
     pytest.param(
         "a: 1\nkind: Pod\nkind: Pod",

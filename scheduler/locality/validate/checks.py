@@ -16,6 +16,7 @@ from daemon.stores import services
 from scheduler import errors, sections
 from scheduler.api import annotations as intents
 from scheduler.api import core, crd, names, units, urns, waits
+from scheduler.state import facts
 from webhook.admission import validate as admission
 
 Object = Mapping[str, Any]
@@ -69,6 +70,8 @@ def check(obj: Object, teller: Teller) -> None:
         if word not in (None, names.SHARED):
             remedy = f'has no effect; write "{names.SHARED}", or remove it'
             teller.problem(errors.InputError(f"metadata.labels[{names.STORES_LABEL}]", word, remedy))
+    elif (group, kind) == ("", "Node"):
+        _check_node(obj, teller)
     elif (group, kind) == ("", "PersistentVolume"):
         bucket = _texts(obj, "metadata.labels").get(names.STORAGE_BUCKET)
         if bucket is not None and (fault := urns.bucket_fault(bucket)):
@@ -172,6 +175,19 @@ def _check_store(obj: Object, teller: Teller) -> None:
     if word is not None and word.strip().lower() not in {"true", "false"}:
         remedy = 'counts as "false"; write "true" for a store, "false" for none'
         teller.problem(errors.InputError(f"metadata.annotations[{names.STORAGE_SERVICE}]", word, remedy))
+
+
+def _check_node(obj: Object, teller: Teller) -> None:
+    """Labels that an administrator sets and that tell nothing as they stand."""
+    for key, value in _texts(obj, "metadata.labels").items():
+        read = facts.of(core.Node(core.ObjectMeta(labels={key: value})), None)
+        path = f"metadata.labels[{key}]"
+        if key == names.NODE_TYPE_LABEL and not read.type_code:
+            teller.problem(errors.InputError(path, value, "not a known type, so it has no effect; write edge or cloud"))
+        elif key.startswith(names.BANDWIDTH_PREFIX) and not read.links:
+            teller.problem(errors.InputError(path, value, "has no effect; write bytes per second, such as 125000000"))
+        elif key.startswith(names.LATENCY_PREFIX) and not read.links:
+            teller.problem(errors.InputError(path, value, "has no effect; write milliseconds, such as 2.5"))
 
 
 def _check_ours(obj: Object, kind: str, version: str, teller: Teller) -> None:
