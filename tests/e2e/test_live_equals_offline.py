@@ -36,7 +36,8 @@ class Live:
         self.running = running
         self.api = running.api
         processes.install(running)
-        configuration.write_text("dataWait: 0\n")  # no daemon runs that would look anything up
+        # No daemon runs that would look anything up; and no object of the API server's says what is under way.
+        configuration.write_text("dataWait: 0\ncontention: false\n")
         self.address = processes.start_scheduler(running, configuration)
 
     def wait(self, check: Callable[[], bool], what: str) -> None:
