@@ -36,8 +36,9 @@ class Live:
         self.running = running
         self.api = running.api
         processes.install(running)
-        # No daemon runs that would look anything up; and no object of the API server's says what is under way.
-        configuration.write_text("dataWait: 0\ncontention: false\n")
+        # No daemon runs that would look anything up; and no object of the API server's says what is under way, or what
+        # was learned of the pods of earlier worlds.
+        configuration.write_text("dataWait: 0\ncontention: false\nlearning: false\n")
         self.address = processes.start_scheduler(running, configuration)
 
     def wait(self, check: Callable[[], bool], what: str) -> None:
