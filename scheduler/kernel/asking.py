@@ -167,7 +167,7 @@ class Asking:
         """About any pod, known or not."""
         try:
             return self._decided(pod, asked, wall_s)
-        except errors.InputError as error:
+        except (errors.InputError, errors.PluginError) as error:
             subject = self._kernel
             nodes, time = subject.state.counts().nodes, subject.world.time()
             return Now(subject.sequence, time, REFUSED, nodes, feasible=0, message=str(error))

@@ -49,7 +49,7 @@ def answer_line(line: bytes, default: config.Settings | None = None, seed: int =
         asked = questions.read(line)
         told = answer(asked, default or config.Settings(), seed)
         return _encode(asked.id, told)
-    except errors.InputError as error:
+    except (errors.InputError, errors.PluginError) as error:
         fault = str(error)
     except Exception as defect:  # a question that trips over one must not end those after it
         log.exception("question not answered")

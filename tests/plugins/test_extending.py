@@ -10,12 +10,14 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from scheduler import config, errors, extensions, watchedfile
 from scheduler.api import core
-from scheduler.kernel import commands, events, kernel, places
+from scheduler.kernel import asking, commands, events, kernel, places
+from scheduler.offline import door
 from scheduler.plugins import contract, extending
 from scheduler.plugins import events as changed
 from scheduler.state import changes
@@ -174,6 +176,16 @@ def test_a_cell_that_trips_after_the_row_was_made_costs_that_pod(install: Instal
     given = bare.step()
     assert running.bound(given) == {"even": "n3"}
     assert bare.place("second") is places.Place.ERROR_BACKOFF
+
+
+def test_who_asks_about_a_pod_over_which_it_trips_is_told_so(install: Install) -> None:
+    install(filter_of(rows=trips))
+    bare = started()
+    now = asking.Asking(bare.kernel, bare.kernel.settings).about(pod("p", **ODD), asking.Asked(best=3), 1000.0)
+    assert (now.outcome, now.message) == (asking.REFUSED, 'running plugin "Odd": ZeroDivisionError: "of its own"')
+    line = {"pod": msgspec.to_builtins(pod("p", **ODD)), "nodes": [msgspec.to_builtins(node("n1"))], "config": PROFILE}
+    told = msgspec.json.decode(door.answer_line(msgspec.json.encode(line)))
+    assert told == {"fault": now.message}
 
 
 def test_a_hint_that_trips_wakes_the_pod(install: Install) -> None:
