@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from scheduler import config, kubeplugins
 from scheduler.api import core, podgroups, verdicts
 from scheduler.engine import decide
 from scheduler.kernel import commands, events, kernel, places, recording, validation
@@ -29,6 +30,15 @@ Place = places.Place
 SEQUENCES = hypothesis.settings(max_examples=exploring.examples(500))
 
 SETTINGS = dataclasses.replace(running.SETTINGS, binds_in_flight=4)  # so that bindings are in each other's way
+
+OPEN = tuple(name for name in kubeplugins.POINTS["filter"] if name not in {"NodeUnschedulable", "TaintToleration"})
+# What the configuration may say otherwise meanwhile.
+OTHERWISE = (
+    SETTINGS,
+    dataclasses.replace(SETTINGS, binds_in_flight=2, batch_window_s=0.0, backoff_max_s=5.0),
+    dataclasses.replace(SETTINGS, plugins=config.Plugins(preempts=False, fit_strategy="MostAllocated")),
+    dataclasses.replace(SETTINGS, plugins=config.Plugins(filters=OPEN, prefilters=OPEN), contention=False),
+)
 
 NODES = ("n0", "n1", "n2")
 NAMES = tuple(f"p{number}" for number in range(6))
@@ -110,6 +120,7 @@ ACTS = st.one_of(
     st.tuples(st.just("evicted"), st.sampled_from(["", "", "409 Conflict"])),
     st.tuples(st.just("evicting"), st.booleans()),
     st.tuples(st.just("patched"), st.none()),
+    st.tuples(st.just("settings"), st.sampled_from(OTHERWISE)),
 )
 # A cluster to begin with, most of whose pods fit nowhere, and then anything.
 STEPS = st.tuples(
@@ -237,6 +248,9 @@ class World:
         self.now_s += seconds
         self.step(10)
 
+    def _settings(self, settings: config.Settings) -> None:
+        self.take(events.SettingsSeen(self.now_s, settings))
+
     def _list(self, _: None) -> None:
         self.take(events.PendingListed(self.now_s, self.now_s, tuple(self.waits.values())))
 
@@ -317,7 +331,7 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
     # Nobody sleeps who could be placed: each is decided anew, on the state as it is.
     view = scheduling.state.freeze(world.now_s)
     for uid in asleep:
-        found = decide.Engine(SETTINGS).decide(view, request.prepare(world.waits[uid]), 0)
+        found = decide.Engine(scheduling.settings).decide(view, request.prepare(world.waits[uid]), 0)
         assert not found.node, f"{uid} sleeps, and fits on {found.node}"
         assert found.preemption is None or found.preemption.chosen is None, f"{uid} sleeps, and could be made room for"
     # Nobody sleeps whatever happens, and what is kept for whom is what the API server says.
