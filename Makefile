@@ -28,7 +28,7 @@ $(STAMP): $(LOCKED) pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: .venv demo test explore lint types bench bench-engine bench-assign bench-quality bench-parts parity parity-configuration parity-waking sequences hostile e2e image lock clean help
+.PHONY: .venv demo test explore lint types bench bench-engine bench-assign bench-quality bench-parts parity parity-configuration parity-waking sequences hostile e2e image image-test lock clean help
 
 .venv: $(STAMP)
 
@@ -85,6 +85,9 @@ e2e: $(STAMP)  ## the image and the manifests on kind (needs docker, kind and ku
 
 image: ## the one container image
 	docker build --tag $(IMAGE) .
+
+image-test: $(STAMP)  ## the image built by buildah over Debian's packages, and started (root; buildah, debootstrap, crun)
+	$(PY) -m pytest -m image $(ARGS)
 
 # Resolved for every Python and platform at once. Nothing but names, versions and hashes goes into the files: the
 # package index is the installing machine's own business.

@@ -21,3 +21,9 @@ def test_each_overlay_is_told_of_where_installing_is() -> None:
     told = (ROOT / "docs" / "install.md").read_text()
     overlays = sorted(path.name for path in (ROOT / "manifests" / "overlays").iterdir())
     assert re.findall(r"^\| `([a-z-]+)` \| .* \|$", told.partition("## Helm")[0], re.MULTILINE) == overlays
+
+
+def test_the_images_base_is_named_by_digest() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.11-slim@sha256:[0-9a-f]{64}$", text, re.MULTILINE)
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${PYTHON_IMAGE}", "scratch"}
