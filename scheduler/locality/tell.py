@@ -118,7 +118,12 @@ def why_not(pod: str, now: Json) -> list[str]:
             final = ", whoever else is there" if said["code"] == "UnschedulableAndUnresolvable" else ""
             lines += [f"  {said['plugin']}: {reason}{final}" for reason in said["reasons"]]
         return lines
-    mine, best = singled["ranked"], now["ranking"][0]
+    mine = singled.get("ranked")
+    if mine is None:
+        return [
+            f"{show.bad('Nothing speaks against')} {show.strong(node)}, but no node can be chosen: {now.get('message')}"
+        ]
+    best = now["ranking"][0]
     if mine["node"] == best["node"]:
         where = "is there, and would go there again" if now.get("node_now") == node else "would go there"
         return [f"{show.strong(pod)} {where}: nothing is better than {show.good(node)}."]

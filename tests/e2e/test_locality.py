@@ -31,10 +31,20 @@ class World:
 
     def __init__(self, running: cluster.Cluster, folder: pathlib.Path) -> None:
         self.cluster = running
+        self._folder = folder
         processes.install(running)
         configuration = folder / "config.yaml"
         configuration.write_text("dataWait: 0\n")  # no daemon runs that would look anything up
         self.server = processes.start_scheduler(running, configuration)
+        # No kubelet forwards ports here. All else that kubectl is asked for is asked of the real one.
+        kubectl = folder / "kubectl"
+        forwarding = f"Forwarding from 127.0.0.1:{self.server.rpartition(':')[2]} -> 8080"
+        kubectl.write_text(
+            f'#!/bin/sh\necho "$*" >> {folder}/calls\n'
+            f'case "$*" in *port-forward*) echo "{forwarding}"; exec sleep 60;; esac\n'
+            f'exec {running._programs["kubectl"]} "$@"\n'
+        )
+        kubectl.chmod(0o755)
         meta: dict[str, Any] = {"apiVersion": "scheduler.thesis/v1alpha1", "kind": "DataObject"}
         spec = {"urn": "photos", "locations": [{"node": "n1"}]}
         running.api.request("POST", DATA, {**meta, "metadata": {"name": "photos"}, "spec": spec})
@@ -59,10 +69,15 @@ class World:
             and (json.loads(done.stdout)["decisions"][-1]["outcome"] in {"bound", "unschedulable"})
         )
 
-    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """The program, as kubectl calls it."""
-        environment = os.environ | {"KUBECONFIG": str(self.cluster.kubeconfig)}
-        command = [str(PROGRAM), *arguments, "--server", self.server]
+    def calls(self) -> list[str]:
+        """What kubectl was asked for."""
+        return (self._folder / "calls").read_text().splitlines()
+
+    def run(self, *arguments: str, given: str = "", is_told: bool = True) -> subprocess.CompletedProcess[str]:
+        """The program, as kubectl calls it; ``is_told``: where the scheduler is."""
+        path = f"{self._folder}:{os.environ['PATH']}"
+        environment = os.environ | {"KUBECONFIG": str(self.cluster.kubeconfig), "PATH": path}
+        command = [str(PROGRAM), *arguments, *(["--server", self.server] if is_told else [])]
         return subprocess.run(command, capture_output=True, text=True, input=given, env=environment, check=False)
 
     def said(self, *arguments: str, given: str = "") -> str:
@@ -196,3 +211,19 @@ def test_who_may_not_list_nodes_sees_the_rest(world: World) -> None:
         "note: DataObjects of data-locality-scheduler",
     ]
     assert all("(Forbidden)" in note for note in notes)
+
+
+def test_the_scheduler_is_found_by_its_lease(world: World) -> None:
+    done = world.run("explain", "pod", "reads", is_told=False)
+    assert done.returncode == 0, done.stderr
+    assert "default/reads is bound to n1." in done.stdout
+    lease = world.cluster.kubectl(
+        "get",
+        "lease",
+        "data-locality-scheduler",
+        "-n",
+        "data-locality-scheduler",
+        "-o",
+        "jsonpath={.spec.holderIdentity}",
+    )
+    assert f"pod/{lease.rpartition('_')[0]} :http" in world.calls()[-1]

@@ -176,3 +176,8 @@ def test_all_terms_are_shown_to_who_asks_for_more() -> None:
 )
 def test_what_would_be_decided_says(changes: Json, words: str) -> None:
     assert words in click.unstyle("\n".join(tell.as_it_is_now(NOW | changes, RECORD, is_wide=False)))
+
+
+def test_a_node_against_which_nothing_speaks_is_told_apart_from_one_that_is_chosen() -> None:
+    now = NOW | {"outcome": "refused", "message": "running PreScore", "singled": {"node": "n", "is_known": True}}
+    assert "no node can be chosen: running PreScore" in click.unstyle("\n".join(tell.why_not("ns/a", now)))
