@@ -86,13 +86,19 @@ def main() -> None:
         file.flush()
         for option, value in OPTIONS:
             stages = _stages(data, option, value, options.pods)
-            began_s, used_s = time.perf_counter(), _children_s()
-            command = [str(PROGRAM), "what-if", "--world", file.name, f"--{option}", value]
-            done = subprocess.run([*command, "--last", str(options.pods)], capture_output=True, check=True)
-            took_s = time.perf_counter() - began_s
-            figures = [*stages, _children_s() - used_s, took_s]
-            moves = done.stdout.decode().split(" would", 1)[0]
-            print(f"{option:>12} {' '.join(f'{one:>12.2f}' for one in figures)} {moves}")
+            asked = ["what-if", f"--{option}", value, "--world", file.name, "--last", str(options.pods)]
+            used_s, took_s, said = _called(asked)
+            row = " ".join(f"{one:>12.2f}" for one in (*stages, used_s, took_s))
+            print(f"{option:>12} {row} {said.split(' would', 1)[0]}")
+        used_s, took_s, said = _called(["advise", "--world", file.name, "--last", str(options.pods)])
+        print(f"{'advise':>12} {'':>64} {used_s:>12.2f} {took_s:>12.2f} {said.strip().splitlines()[-1]}")
+
+
+def _called(arguments: list[str]) -> tuple[float, float, str]:
+    """Seconds of CPU that a command takes, those by the clock, and what it says."""
+    began_s, used_s = time.perf_counter(), _children_s()
+    done = subprocess.run([str(PROGRAM), *arguments], capture_output=True, check=True, text=True)
+    return _children_s() - used_s, time.perf_counter() - began_s, done.stdout
 
 
 def _stages(data: bytes, option: str, value: str, last: int) -> list[float]:

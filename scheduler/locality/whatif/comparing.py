@@ -49,10 +49,12 @@ class Compared(NamedTuple):
 
     Attributes:
         is_replayed: Whether they were placed one after another, not each on its own.
+        time: That of the world; RFC 3339.
     """
 
     rows: tuple[Row, ...]
     is_replayed: bool
+    time: str
 
     def of(self, outcome: str) -> list[Row]:
         return [row for row in self.rows if row.outcome == outcome]
@@ -96,7 +98,7 @@ def compare(
         Row(one.pod.key, one.stays_on, placed, then, one.is_evicted, is_recent=place < len(recent))
         for place, (one, placed, then) in enumerate(zip(before, without, with_it, strict=True))
     ]
-    return Compared(tuple(rows), is_replayed)
+    return Compared(tuple(rows), is_replayed, world.now)
 
 
 def _with_evicted(recent: list[judging.Subject], evicted: list[core.Pod]) -> list[judging.Subject]:

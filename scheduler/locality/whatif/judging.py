@@ -7,7 +7,7 @@ would be without the change, is taken to stay there, as a draw that came out oth
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ SAME_NODE: Final = "same node"
 SAME_ZONE: Final = "same zone"
 SAME_REGION: Final = "same region"
 CROSS_REGION: Final = "cross-region"
+ALL: Final = "all"
 CLASSES: Final = (SAME_NODE, SAME_ZONE, SAME_REGION, CROSS_REGION)
 
 Tell = Callable[[int, int], None]
@@ -51,14 +52,10 @@ class Subject(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What transfers of a class come to."""
+    """What transfers come to."""
 
-    size_bytes: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: tuple[object, ...]) -> Moved:
-        more = Moved(*other)  # type: ignore[arg-type]
-        return Moved(self.size_bytes + more.size_bytes, self.seconds + more.seconds)
+    size_bytes: int
+    seconds: float
 
 
 class Transfer(NamedTuple):
@@ -196,10 +193,12 @@ def _site(view: snapshot.Snapshot, slot: int) -> sites.Site:
     return view.links.sites[view.links.site_of.item(slot)]
 
 
-def total(placings: Iterable[Placing]) -> dict[str, Moved]:
-    """What all of them move, by class."""
-    found = dict.fromkeys(CLASSES, Moved())
-    for placing in placings:
-        for one in placing.transfers:
-            found[one.distance] += (one.size_bytes, one.seconds)
-    return found
+def total(placings: Sequence[Placing]) -> dict[str, Moved]:
+    """What they move, by how far, and in ALL."""
+    transfers = [one for placing in placings for one in placing.transfers]
+    found = {name: _sum([one for one in transfers if one.distance == name]) for name in CLASSES}
+    return {**found, ALL: _sum(transfers)}
+
+
+def _sum(transfers: Sequence[Transfer]) -> Moved:
+    return Moved(sum(one.size_bytes for one in transfers), math.fsum(one.seconds for one in transfers))

@@ -72,12 +72,7 @@ def _more(count: int, shown: int | None) -> list[str]:
 
 def _totals(told: comparing.Compared) -> list[str]:
     before, after = (judging.total(column) for column in _columns(told))
-    cells = []
-    for name in judging.CLASSES:
-        one, other = before[name], after[name]
-        cells.append([name, *_cells(one, other)])
-    all_before, all_after = (sum(each.values(), judging.Moved()) for each in (before, after))
-    cells.append(["all", *_cells(all_before, all_after)])
+    cells = [[name, *_cells(one, after[name])] for name, one in before.items()]
     head = ["TRANSFERS OF ALL", "BYTES", "THEN", "CHANGE", "SECONDS", "THEN", "CHANGE"]
     return show.table(head, cells, right=(1, 2, 3, 4, 5, 6))
 
@@ -112,19 +107,20 @@ def document(told: comparing.Compared) -> dict[str, Any]:
     """All there is, for programs."""
     before, after = (judging.total(column) for column in _columns(told))
     return {
+        "time": told.time,
         "replayed": told.is_replayed,
         "pods": [
             {
                 "pod": row.pod,
                 "outcome": row.outcome,
-                "nodeNow": row.node_now,
+                "node_now": row.node_now,
                 "evicted": row.is_evicted,
                 "before": _placing(row.before),
                 "after": _placing(row.after),
             }
             for row in told.rows
         ],
-        "moved": {name: {"before": before[name]._asdict(), "after": after[name]._asdict()} for name in judging.CLASSES},
+        "moved": {name: {"before": one._asdict(), "after": after[name]._asdict()} for name, one in before.items()},
     }
 
 

@@ -124,7 +124,7 @@ def test_data_that_is_nowhere_any_more_is_told(url: str) -> None:
 
 def test_pods_of_a_drained_node_are_placed_anew(url: str) -> None:
     told = asked(url, "--drain", "edge-1")
-    assert (told["camera"]["nodeNow"], told["camera"]["evicted"], told["camera"]["outcome"]) == (
+    assert (told["camera"]["node_now"], told["camera"]["evicted"], told["camera"]["outcome"]) == (
         "edge-1", True, "moves",
     )  # fmt: skip
     assert told["camera"]["after"]["node"] not in {"", "edge-1"}
