@@ -5,6 +5,7 @@ A urn is resolved as decisions do it: the key, else the longest prefix that is k
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -88,7 +89,13 @@ class Look:
         self._namespace = namespace
         self.home = home
         self._replicas = world.state.replicas
-        self.uses = [use for pod in pods if pod.status.phase not in _FINISHED for use in _uses(pod)]
+        # Each use by its urn, and by all that this is a part of: there may be ten thousands of both.
+        self._moved: dict[str, list[Use]] = collections.defaultdict(list)
+        self._moved_within: dict[str, list[Use]] = collections.defaultdict(list)
+        for use in (use for pod in pods if pod.status.phase not in _FINISHED for use in _uses(pod)):
+            self._moved[use.urn].append(use)
+            for whole in _wholes(use.urn):
+                self._moved_within[whole].append(use)
 
     def all(self, *, is_everybodys: bool) -> Iterator[Object]:
         """All that is known, by urn: DataObjects, and buckets of which only the stores tell."""
@@ -127,8 +134,9 @@ class Look:
         )
 
     def moving(self, urn: str) -> list[Use]:
-        """The pods that move data of that name, some of it, or what it is a part of."""
-        return [use for use in self.uses if _is_within(use.urn, urn) or _is_within(urn, use.urn)]
+        """The pods that move data of that name, then those that move some of it, then what it is a part of."""
+        wholes = [use for whole in _wholes(urn) for use in self._moved.get(whole, ())]
+        return [*self._moved.get(urn, ()), *self._moved_within.get(urn, ()), *wholes]
 
     def _said(self, urn: str) -> list[Object]:
         """What of exactly one urn counts for the namespace, in order."""
@@ -219,6 +227,10 @@ def _uses(pod: core.Pod) -> Iterator[Use]:
             yield Use(pod=pod.key, node=pod.spec.node_name, writes=writes, urn=one.urn, size_bytes=one.size_bytes)
 
 
-def _is_within(urn: str, whole: str) -> bool:
-    """Whether a urn names a part of what another names, or the same."""
-    return urn == whole or urn.startswith(whole if whole.endswith("/") else f"{whole}/")
+def _wholes(urn: str) -> Iterator[str]:
+    """The prefixes and the bucket that a urn is a part of."""
+    end = urn.rfind("/", 0, len(urn) - 1)
+    while end > 0:
+        begin = urn.rfind("/", 0, end)
+        yield urn[: end + 1] if begin > 0 else urn[:end]
+        end = begin

@@ -113,6 +113,12 @@ def objects() -> dict[str, list[Json]]:
         ],
         f"{API}/namespaces/{HOME}/dataobjects": [
             data("photos", "photos", [replica("cloud-1", "storage/minio", 9_000_000, 1400)], HOME),
+            data(
+                "archive",
+                "archive",
+                [replica("external", "lake", 4_000_000_000_000, 30, region="north", zone="n1", available=False)],
+                HOME,
+            ),
             data("tiles", "tiles/", [], HOME, spec={"urn": "tiles", "locations": [{"node": "cloud-1"}]}),
         ],
         "/api/v1/namespaces/default/pods": [

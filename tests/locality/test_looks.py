@@ -7,14 +7,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 from click import testing
+from hypothesis import strategies as st
 
 from scheduler import config
 from scheduler.api import core, crd
 from scheduler.kernel import journal
-from scheduler.locality import cli, gains, lookup, top
+from scheduler.locality import cli, gains, lookup, top, whereabouts
 from tests.locality import scene
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "kubectl-locality.md"
@@ -102,10 +104,46 @@ def test_what_does_not_count_says_why(cluster: scene.Cluster) -> None:
 def test_who_reads_and_writes_is_told_and_who_is_done_is_not(cluster: scene.Cluster) -> None:
     used = told(cluster, "objects", "photos")["pods"]
     assert [(use["pod"], use["writes"], use["urn"]) for use in used] == [
-        ("default/resize", False, "photos/2024/harbour.raw"),
         ("default/index", False, "photos"),
+        ("default/resize", False, "photos/2024/harbour.raw"),
     ]
     assert [use["writes"] for use in told(cluster, "objects", "thumbs")["pods"]] == [True]
+
+
+def test_a_store_outside_the_cluster_is_told_by_its_place_with_who_asks_it(cluster: scene.Cluster) -> None:
+    [archive] = told(cluster, "objects", "archive/1999/")["objects"]
+    [held] = archive["copies"]
+    assert (held["where"], held["saidBy"], held["whyNot"]) == (
+        "external:north/n1",
+        "cloud-1",
+        "its store cannot be read now",
+    )
+
+
+parts = st.lists(st.sampled_from(["a", "b", "aa"]), min_size=1, max_size=4)
+
+
+@hypothesis.given(st.lists(st.tuples(parts, st.booleans()), max_size=6), parts, st.booleans())
+def test_who_moves_it_is_who_names_it_a_part_of_it_or_what_it_is_a_part_of(
+    named: list[tuple[list[str], bool]], wanted: list[str], is_prefix: bool
+) -> None:
+    def urn(names: list[str], *, ends: bool) -> str:
+        return "/".join(["bucket", *names]) + "/" * ends
+
+    def is_within(part: str, whole: str) -> bool:
+        is_whole = whole == "bucket" or whole.endswith("/")
+        return part == whole or (is_whole and part.startswith(whole.rstrip("/") + "/"))
+
+    urns = [urn(names[1:], ends=ends and len(names) > 1) for names, ends in named]
+    wish = urn(wanted[1:], ends=is_prefix and len(wanted) > 1)
+    pods = [
+        core.convert(scene.pod(str(number), "n", {"data.scheduler.thesis/input-1": f"{each},1"}), core.Pod, "")
+        for number, each in enumerate(urns)
+    ]
+    world = lookup.World([], [], [], home="home", settings=config.Settings())
+    found = whereabouts.Look(world, "default", "home", pods).moving(wish)
+    expected = [number for number, each in enumerate(urns) if is_within(each, wish) or is_within(wish, each)]
+    assert sorted(use.pod for use in found) == sorted(f"default/{number}" for number in expected)
 
 
 def test_a_link_is_told_both_ways_with_what_is_said_of_it(cluster: scene.Cluster) -> None:

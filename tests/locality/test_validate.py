@@ -1,5 +1,6 @@
 """`kubectl locality validate`: what it finds wrong, where, and that nothing that anybody may give it stops it."""
 
+import copy
 import itertools
 import json
 from pathlib import Path
@@ -427,6 +428,68 @@ def begun(text: str) -> list[yaml.ScalarEvent]:
 def ambiguous(path: str) -> bool:
     """Whether keys hold what also separates steps, so that one path may mean two values."""
     return any(character in "].[ " for key in path.removeprefix("[").removesuffix("]").split("][") for character in key)
+
+
+ODD = [
+    None,
+    True,
+    7,
+    -1,
+    1e300,
+    "",
+    "x",
+    "a/b,1",
+    [],
+    {},
+    [None],
+    {"a": None},
+    [["a"]],
+    {"": ""},
+    "2020-01-01",
+    "1:30",
+    "\u2028",
+]
+BASES: list[Any] = [
+    {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "labels": {"a": "b"}, "annotations": {"data.scheduler.thesis/input-1": "photos/a,1"}},
+        "spec": {"schedulerName": "s", "containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]},
+    },
+    {
+        "apiVersion": "batch/v1", "kind": "CronJob",
+        "spec": {"jobTemplate": {"metadata": {"annotations": {"scheduler.thesis/x": "y"}},
+                                 "spec": {"template": {"metadata": {"labels": {}}, "spec": {"containers": []}}}}},
+    },
+    {"apiVersion": "v1", "kind": "Service", "metadata": {"annotations": {"scheduler.thesis/storage-endpoint": "http://a"}}},
+    {"apiVersion": "v1", "kind": "Node", "metadata": {"labels": {"node-capability/latency-to-b": "2"}}},
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "data-locality-daemon-config"},
+     "data": {"config.yaml": "stores: []\npaths:\n- {bucket: a}\n"}},
+    {"apiVersion": "scheduler.thesis/v1alpha1", "kind": "DataObject",
+     "spec": {"urn": "photos", "sizeBytes": 1, "locations": [{"node": "a"}]}, "status": {}},
+    {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {}}]},
+    {"schedulerName": "a", "tau": "5s", "scheduler": {"weights": {"default": {"resource": 1}}}, "profiles": [{}]},
+    {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration",
+     "profiles": [{"plugins": {}}]},
+]  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Where a value stands: the list or mapping, and its index or key there."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [one for key, each in inner for one in ((value, key), *places(each))]
+
+
+@given(st.sampled_from(BASES), st.lists(st.tuples(st.integers(0, 40), st.sampled_from(ODD)), min_size=1, max_size=3))
+def test_whatever_stands_in_place_of_a_value_is_told_of_or_taken(base: Any, changes: list[tuple[int, Any]]) -> None:
+    made = copy.deepcopy(base)
+    for number, odd in changes:
+        found = places(made)
+        holder, key = found[number % len(found)]
+        holder[key] = copy.deepcopy(odd)
+    text = yaml.safe_dump(made)
+    code, answer = told("-", text=text)
+    assert code == (2 if answer["unreadable"] else 1 if answer["problems"] else 0)
+    assert all(1 <= one["line"] <= text.count("\n") + 1 and one["column"] >= 1 for one in answer["findings"])
 
 
 def test_what_docs_show_is_what_it_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
