@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import datetime
 import os
 import pathlib
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import prometheus_client
 import pytest
 
 from scheduler import config, kubeconfiguration, sections, watchedfile
+from scheduler.api import names
 from scheduler.kernel import recording
 from scheduler.live import reloading
 from tests.fakeapi import objects, server
@@ -187,3 +189,38 @@ def test_a_new_name_waits_for_a_restart_and_known_ones_change() -> None:
     assert settings.further == (profile("a", preempts=False),)
     assert settings.scheduler_names == old.scheduler_names
     assert settings.seed is None
+
+
+LEASE = "data-locality-scheduler"
+
+
+def lease(holder: str) -> dict[str, Any]:
+    """A lease that its holder, if there is one, keeps for longer than a test takes."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "metadata": {"name": LEASE, "namespace": names.HOME_NAMESPACE},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": 3600, "acquireTime": now, "renewTime": now},
+    }
+
+
+async def test_who_follows_takes_it_over_as_well_and_leads_by_it(
+    fake: server.FakeApi, tmp_path: pathlib.Path, mounted: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "LOOK_EVERY_S", 0.02)
+    fake.store.create("leases", lease("another_1"))
+    terms = config.LeaderElection(duration_s=10.0, renew_within_s=5.0, retry_s=0.1)
+    follows = dataclasses.replace(running.QUICK, leader_election=terms)
+
+    def load(path: str) -> config.Settings:
+        return dataclasses.replace(quick(path), leader_election=terms)
+
+    source, record = watchedfile.Source(str(mounted / "config.yaml"), load, follows), tmp_path / "run.jsonl"
+    async with running.scheduler(fake, tmp_path, source.settings, record=record, source=source) as world:
+        world.create("packed", cpu="100m")
+        write(mounted, PACKING)
+        await world.until(lambda: source.again == 1 and b'"SettingsSeen"' in record.read_bytes())
+        assert b'"Turn"' not in record.read_bytes()
+        assert world.node_of("packed") == ""
+        fake.store.patch("leases", LEASE, {"spec": {"holderIdentity": ""}}, names.HOME_NAMESPACE)
+        await world.placed("packed")
+        assert world.node_of("packed") == "n1"
