@@ -174,6 +174,9 @@ def test_what_the_reader_refuses_the_schema_refuses_at_any_depth(data: dict[str,
 def test_the_configuration_in_the_manifests_is_as_the_schema_has_it() -> None:
     file = MANIFESTS / "base" / "scheduler-config.yaml"
     assert holds(SCHEMA, dict(sections.load(file)))
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", file.read_text())  # where editors look for it
+    assert named is not None
+    assert (file.parent / named[1]).resolve() == (DOCS / "config-schema.json").resolve()
 
 
 def test_the_schema_in_the_documents_is_what_the_command_prints() -> None:

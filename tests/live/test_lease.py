@@ -220,3 +220,20 @@ def test_the_rights_to_the_lease_are_checked_where_it_is(terms: config.LeaderEle
     found: dict[str, Any] = {right.verb: (right.namespace, right.name) for right in rights}
     named = dict.fromkeys(("get", "list", "watch", "patch"), (where, name)) if name else {}
     assert found == named | ({"create": (where, "")} if name else {})
+
+
+async def test_the_file_of_a_running_process_counts_as_it_changes(fake: server.FakeApi, tmp_path: pathlib.Path) -> None:
+    async with replica(fake, tmp_path) as one:
+        file = one.log.parent / "config.yaml"
+        assert "data_locality_scheduler_config_last_reload_success 1.0" in (await one.get("/metrics"))[1]
+        file.write_text(json.dumps({"leaderElection": PATIENT, "profiles": [{"extensions": [{"name": "NoSuch"}]}]}))
+        async with asyncio.timeout(60):
+            while "config_last_reload_success 0.0" not in (await one.get("/metrics"))[1]:  # noqa: ASYNC110 (likewise)
+                await asyncio.sleep(0.01)
+        assert one.has_said("configuration not taken over, the last good one stays")
+        file.write_text(json.dumps({"leaderElection": PATIENT, "tau": "2s", "healthServerPort": 9}))
+        await server.until(lambda: one.has_said("configuration keys that take effect at the next start"))
+        told = (await one.get("/metrics"))[1]
+        assert "data_locality_scheduler_config_last_reload_success 1.0" in told
+        assert "data_locality_scheduler_config_keys_waiting_for_restart 1.0" in told
+        assert await one.end() == 0
