@@ -78,13 +78,13 @@ class Reader:
     def _list(self, what: str, path: str, kind: type[T]) -> list[T] | None:
         """The objects at a path; None where they cannot be listed."""
         try:
-            answer = self._where.kubectl("get", "--raw", path)
-        except errors.DoorError as error:
+            items = msgspec.json.decode(self._where.kubectl("get", "--raw", path), type=_Listed).items
+        except (errors.DoorError, msgspec.MsgspecError) as error:
             self._failures.append(errors.DoorError(f"{what} cannot be listed: {error}"))
             return None
         self._answered = True
         found = []
-        for item in msgspec.json.decode(answer.encode(), type=_Listed).items:
+        for item in items:
             try:
                 found.append(decoding.decode(item, kind, what))
             except errors.InputError as error:
@@ -164,7 +164,7 @@ def settings_of(told: Mapping[str, Any]) -> config.Settings:
     links = {
         name: config.Link(one["bandwidthBytesPerSecond"], one["latencySeconds"])
         for name in vars(default.network)
-        if (one := told["bandwidth"].get(_camel(name))) is not None
+        if (one := told.get("bandwidth", {}).get(_camel(name))) is not None
     }
     return config.Settings(
         network=config.Network(**links), witness_max_age_s=told.get("maxWitnessAgeSeconds", default.witness_max_age_s)

@@ -66,7 +66,11 @@ def top(*, all_namespaces: bool, output: str, where: door.Where) -> None:
     """Tell what placing pods by their data has gained, what crosses zones, which links are busiest, and what waits."""
     with door.opened(where) as scheduler:
         with show.progress("reading the scheduler's metrics"):
-            metrics = _metrics(b"".join(scheduler.pieces("/metrics")).decode())
+            text = b"".join(scheduler.pieces("/metrics")).decode(errors="replace")
+        try:
+            metrics = _metrics(text)
+        except ValueError as error:
+            raise errors.DoorError(f"what answers at {scheduler.address} is no scheduler: {error}") from error
         gained = _gained(scheduler)
     reader = lookup.Reader(where)
     namespace = "" if all_namespaces else where.namespace
@@ -158,8 +162,8 @@ def _lines(told: Told) -> list[str]:
     attempts, pending = told.attempts, told.pending
     lines = [
         f"{show.strong('Attempts')} since the scheduler leads: "
-        + ", ".join(f"{count:,} {result}" for result, count in attempts.items()),
-        f"{show.strong('Waiting')}: " + ", ".join(f"{count:,} {queue}" for queue, count in pending.items()),
+        + (", ".join(f"{count:,} {result}" for result, count in attempts.items()) or "none"),
+        f"{show.strong('Waiting')}: " + (", ".join(f"{count:,} {queue}" for queue, count in pending.items()) or "none"),
     ]
     if sum(told.bytes_by_path.values()):
         local, remote = told.bytes_by_path.get("local", 0), told.bytes_by_path.get("remote", 0)

@@ -197,6 +197,17 @@ def test_a_right_that_is_missing_costs_a_line_and_the_rest_is_shown(
     ]
 
 
+def test_what_is_no_scheduler_is_told_of(cluster: scene.Cluster) -> None:
+    cluster.says("/world", "<html>")
+    done = run(cluster, "top")
+    assert (done.exit_code, "1,204 scheduled" in done.stdout, "saved" in done.stdout) == (0, True, False)
+    assert done.stderr.startswith("note: what is gained is not known: the scheduler is of another version ")
+    cluster.says("/metrics", "<html>")
+    done = run(cluster, "top")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: what answers at {cluster.address} is no scheduler: ")
+
+
 def test_nothing_that_can_be_read_is_an_error(cluster: scene.Cluster, tmp_path: pathlib.Path) -> None:
     for path in scene.objects():
         cluster.forbids(path)
