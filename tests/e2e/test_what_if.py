@@ -58,9 +58,14 @@ class World:
         process.until(lambda: all(word in self.scheduler.get("/world")[1] for word in words), f"{words} are known")
 
     def create(self, name: str, annotations: dict[str, str], *, cpu: str = "100m", **spec: Any) -> None:
+        """A pod, which bears its name as a label."""
         container = {"name": "main", "image": "example/main:1", "resources": {"requests": {"cpu": cpu}}}
         body = {"schedulerName": "data-locality-scheduler", "containers": [container], **spec}
-        self.api.request("POST", PODS, {"metadata": {"name": name, "annotations": annotations}, "spec": body})
+        self.api.request(
+            "POST",
+            PODS,
+            {"metadata": {"name": name, "labels": {"app": name}, "annotations": annotations}, "spec": body},
+        )
 
     def placed(self, name: str) -> str:
         """The node of a pod, once it has one, of which the scheduler knows."""
@@ -87,14 +92,15 @@ class World:
 
         process.until(is_gone, f"{name} is gone")
 
-    def asked(self, name: str, *options: str) -> Json:
+    def asked(self, name: str, command: str, *options: str) -> Json:
         """What the program says of a pod, asked as a user asks it."""
         port = next(line["port"] for line in self.scheduler.log() if line["event"] == "health server listens")
-        command = [str(PROGRAM), "what-if", *options, "--server", f"http://127.0.0.1:{port}", "-o", "json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        whole = [str(PROGRAM), command, *options, "--pods", f"app={name}", "-o", "json"]
+        done = subprocess.run(
+            [*whole, "--server", f"http://127.0.0.1:{port}"], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
-        [told] = [one for one in json.loads(done.stdout)["pods"] if one["pod"] == f"default/{name}"]
-        return dict(told)
+        return dict(json.loads(done.stdout))
 
     def explained(self, name: str) -> Json:
         return dict(json.loads(self.scheduler.get(f"/explain?pod=default/{name}")[1])["decisions"][-1])
@@ -139,6 +145,24 @@ def among(*nodes: str) -> Json:
     return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
 
 
+def test_a_replica_that_is_advised_saves_what_is_said(world: World) -> None:
+    annotations = {"data.scheduler.thesis/input-1": f"logs/far,{BYTES}"}
+    world.create("far", annotations, **among("n1"))
+    world.placed("far")
+    before_s = world.explained("far")["data_s"]
+    [said] = world.asked("far", "advise")["replicas"]
+    assert (said["urn"], said["node"], said["takes_bytes"], said["pods"]) == ("logs/far", "n1", BYTES, 1)
+    spec = {"urn": "logs/far", "locations": [{"node": "n0"}, {"node": "n1"}]}
+    body = {"apiVersion": "scheduler.thesis/v1alpha1", "kind": "DataObject", "metadata": {"name": "far"}}
+    world.api.request("POST", DATA, {**body, "spec": spec})
+    world.knows('"urn":"logs/far"')
+    world.delete("far")
+    world.create("far", annotations, **among("n1"))
+    world.placed("far")
+    assert before_s - world.explained("far")["data_s"] == pytest.approx(said["saved_s"], rel=0.01)
+    world.delete("far")
+
+
 LINK = ["--link", "n0>n3=20GB/s"]
 REPLICA = ["--add-replica", "films=n3"]
 EDGE = {"scheduler.thesis/prefer-edge": "true"}
@@ -166,7 +190,7 @@ def test_what_is_said_is_what_happens(
     annotations = {"data.scheduler.thesis/input-1": f"{urn},{BYTES}", **more}
     world.create(name, annotations, **spec)
     assert world.placed(name) == moves[0]
-    said = world.asked(name, *options)
+    [said] = world.asked(name, "what-if", *options)["pods"]
     assert (said["before"]["node"], said["after"]["node"]) == moves
     if name == "r":  # its data is a key of the bucket that gets the copy
         assert [one["partner"] for one in said["after"]["transfers"]] == ["n3"]

@@ -11,7 +11,7 @@ _MOST = 20
 
 
 def lines(told: comparing.Compared, *, is_wide: bool) -> list[str]:
-    """Tables; ``is_wide`` has all pods that move, and each transfer that does."""
+    """Tables; ``is_wide``: with all pods, not the first few alone."""
     moves, lost, gained = (told.of(one) for one in (comparing.MOVES, comparing.LOST, comparing.GAINED))
     said = [f"{show.strong(f'{len(moves):,}')} of {show.count(len(told.rows), 'pod')} would go elsewhere"]
     if lost:
