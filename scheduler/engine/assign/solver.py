@@ -66,6 +66,9 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
         # than what each would wait for.
         is_best = groups.whole(work) and given.domains is None and given.flows is None
         if not is_best:
+            if given.flows is None:
+                overfull.cheapen(now, rng, until=work.left // 3, work=work)
+                exchange.improve(now, work)
             groups.run(priced.bounds(now.missing), work)
     now.set(now.nodes.copy())  # sums made anew, without the rounding of what was tried
     return problem.Plan(
@@ -110,7 +113,7 @@ def _by_prices(
             now, prepared.at_candidates(priced.paid(prepared)), prepared.sizes * (_SCARCE[turn] if best.missing else 0)
         )
         part = work.left // (_LATER if turn else _FIRST)
-        overfull.run(now, rng, fewest, until=work.left - part, work=work)
+        overfull.place_more(now, rng, fewest, until=work.left - part, work=work)
         exchange.improve(now, work)
         best = min(best, _found(now))
     return best, priced
