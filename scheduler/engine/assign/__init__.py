@@ -8,7 +8,7 @@ standing     where the pods stand while a plan is sought
 sharing      what their transfers take from each other
 greedy       one pod at a time
 prices       what is scarce and at what price, and what that proves; loads the same for links
-overfull     room for those who found none, by putting more on nodes than fits and moving off what is too much
+overfull     where room is scarce: more pods placed, and for less, by way of nodes that hold more than fits
 exchange     local search: moves, swaps, chains
 rearranging  local search: a few pods at a time, put back in the best way by putback
 budget       work by count

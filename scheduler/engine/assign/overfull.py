@@ -59,14 +59,19 @@ def place_more(
     pods.set(nodes)
 
 
-def cheapen(pods: standing.Standing, rng: np.random.Generator, *, until: int, work: budget.Budget) -> None:
-    """Place as many, for less, until only ``until`` of the budget is left. What transfers share is not looked at."""
-    if not pods.table.limits.asks.size or work.left <= until:
+def cheapen(
+    pods: standing.Standing, rng: np.random.Generator, bound: float, *, until: int, work: budget.Budget
+) -> None:
+    """Place as many, for less, until only ``until`` of the budget is left, or all are placed at what is the least.
+
+    What transfers share is not looked at.
+    """
+    if not pods.table.limits.asks.size:
         return
     cost, nodes = pods.cost, pods.nodes.copy()
     search = _Search(pods, rng, 1.0)
     search.allow(pods.missing)
-    while work.left > until:
+    while work.left > until and (pods.missing or cost > bound + pods.table.least):
         work.take(_LOOK)
         work.spend(search.look())
         if search.cost < cost - pods.table.least and not search.is_overfull:

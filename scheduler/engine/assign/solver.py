@@ -28,6 +28,7 @@ _WITH_FLOWS: Final = 4  # how much longer all takes where what pods cost depends
 # The part of what is left of the budget with which room is sought for those who found none: at first, and later on.
 _FIRST: Final = 2
 _LATER: Final = 8
+_GROUPS: Final = 3  # the part of what is left in the end that is for groups put back
 _ROUNDS: Final = 30  # of prices before each
 
 
@@ -66,10 +67,11 @@ def solve(given: problem.Problem, *, steps: int, seed: int, start: problem.Ints 
         # than what each would wait for.
         is_best = groups.whole(work) and given.domains is None and given.flows is None
         if not is_best:
+            bound = priced.bounds(now.missing)
             if given.flows is None:
-                overfull.cheapen(now, rng, until=work.left // 3, work=work)
+                overfull.cheapen(now, rng, bound, until=work.left // _GROUPS, work=work)
                 exchange.improve(now, work)
-            groups.run(priced.bounds(now.missing), work)
+            groups.run(bound, work)
     now.set(now.nodes.copy())  # sums made anew, without the rounding of what was tried
     return problem.Plan(
         nodes=np.array(now.nodes),
@@ -102,7 +104,7 @@ def _by_prices(
     fewest = overfull.fewest_missing(now)
     for turn in range(len(_SCARCE)):
         upper = best.cost + best.missing * priced.left_out
-        if work.left <= 0 or priced.bound >= upper - prepared.least:
+        if work.left <= 0 or (best.missing <= fewest and priced.bound >= upper - prepared.least):
             break
         moves = prepared.transfers if turn else None  # first as if links cost nothing, which is surely no more
         load = None if moves is None else loads.Loads(prepared, moves, best.nodes)

@@ -176,3 +176,19 @@ def test_pods_alike_on_nodes_alike_are_at_the_bound_at_once() -> None:
     plan = solver.solve(given, steps=100_000, seed=1)
     assert plan.bound == plan.cost == 40
     assert plan.steps < 1000
+
+
+def test_where_all_just_fit_plans_are_near_the_best_and_nobody_is_left_out() -> None:
+    # On 6 nodes 18 pods fill all room to the last unit of either resource: where each may stand at no cost they fit.
+    excess = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        home, asks = np.repeat(np.arange(6), 3), rng.integers(1, 9, (18, 2))
+        room = np.zeros((6, 2), np.int64)
+        np.add.at(room, home, asks)
+        costs = 1 + 9.0 * (np.arange(6) != home[:, None]) * rng.random((18, 6))
+        plan = solver.solve(problem.Problem(costs, asks, room), steps=2 * STEPS, seed=1)
+        assert (plan.in_turn < 0).any() or plan.in_turn_cost >= 18
+        assert (plan.nodes >= 0).all()
+        excess.append(plan.cost / 18 - 1)
+    assert np.mean(excess) <= 0.05
