@@ -17,7 +17,7 @@ import numpy as np
 from scheduler.engine.assign import budget, problem, standing
 
 _LOOK: Final = 10  # steps that one look for a move takes, beside those for the numbers looked at
-_HEAVIER: Final = 0.3  # of what an excess weighs at first, added where nothing helps
+_HEAVIER: Final = 1.0  # what an excess weighs at first is added so often where nothing helps
 _FOREVER: Final = 1 << 60  # until when a pod may not go where it stands, or may not stand
 _AWAY: Final = (4, 12)  # moves before a pod may come back, from and below
 _CHANCE: Final = 1e-3  # of what pods ask for and cost in the mean: who saves as much is chosen by chance

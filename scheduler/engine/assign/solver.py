@@ -26,8 +26,8 @@ from scheduler.engine.assign import (
 _SCARCE: Final = (-1, 1, 0)
 _WITH_FLOWS: Final = 4  # how much longer all takes where what pods cost depends on where the others are
 # The part of what is left of the budget with which room is sought for those who found none: at first, and later on.
-_FIRST: Final = 2
-_LATER: Final = 8
+_FIRST: Final = 0.55
+_LATER: Final = 0.25
 _GROUPS: Final = 3  # the part of what is left in the end that is for groups put back
 _ROUNDS: Final = 30  # of prices before each
 
@@ -114,7 +114,7 @@ def _by_prices(
         greedy.by_regret(
             now, prepared.at_candidates(priced.paid(prepared)), prepared.sizes * (_SCARCE[turn] if best.missing else 0)
         )
-        part = work.left // (_LATER if turn else _FIRST)
+        part = int(work.left * (_LATER if turn else _FIRST))
         overfull.place_more(now, rng, fewest, until=work.left - part, work=work)
         exchange.improve(now, work)
         best = min(best, _found(now))
