@@ -30,6 +30,7 @@ SAME: dict[str, dict[str, Any]] = {
         "scheduler": {"replicas": 1},
         "webhook": {"replicas": 1},
     },
+    "monitoring": {"monitoring": True},
     "network-policies": {"networkPolicies": True},
     "system-priority": {"priority": "system"},
 }
@@ -55,7 +56,7 @@ def test_each_overlay_can_be_said_in_values(name: str) -> None:
     assert rendering.chart(SAME[name]) == without_namespace(rendering.kustomize(manifests.OVERLAYS / name))
 
 
-@pytest.mark.parametrize("name", ["../base", "cert-manager", "network-policies"])
+@pytest.mark.parametrize("name", ["../base", "cert-manager", "monitoring", "network-policies"])
 def test_so_can_another_namespace(tmp_path: pathlib.Path, name: str) -> None:
     folder = os.path.relpath(manifests.OVERLAYS / name, tmp_path)
     (tmp_path / "kustomization.yaml").write_text(json.dumps({"namespace": "elsewhere", "resources": [folder]}))
