@@ -12,7 +12,7 @@ from click import testing
 from scheduler.locality import cli
 
 ROOT = pathlib.Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WRONG_ON_PURPOSE = {"kubectl-locality.md"}  # it shows what is found in such a manifest
 
 
