@@ -6,6 +6,12 @@ import prometheus_client
 
 from daemon.stores import contents
 
+# Where an unforeseen fault can be met: a series that is there from the start can be alerted on.
+PARTS = (
+    "buckets", "capability", "cluster", "description", "events", "informer", "links", "objects", "round", "store",
+    "stores", "write",
+)  # fmt: skip
+
 
 class Metrics:
     """All figures of one daemon, in a registry of their own so that several daemons can share a process."""
@@ -30,6 +36,8 @@ class Metrics:
             ["part"],
             registry=self.registry,
         )
+        for part in PARTS:
+            self.faults.labels(part=part)
         self.unread = prometheus_client.Gauge(
             "data_locality_daemon_cluster_unread",
             "Things that have to be known of the cluster and cannot be read; what was known of them stays.",

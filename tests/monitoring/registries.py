@@ -21,11 +21,16 @@ SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_s
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
-    """A family. ``name`` is as documents write it: a counter's with ``_total``, a histogram's without suffix."""
+    """A family. ``name`` is as documents write it: a counter's with ``_total``, a histogram's without suffix.
+
+    Attributes:
+        begun: Whether a series is there from the start.
+    """
 
     name: str
     kind: str
     labels: tuple[str, ...]
+    begun: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def samples(self) -> list[str]:
@@ -62,5 +67,5 @@ def _metrics(registry: prometheus.CollectorRegistry) -> list[Metric]:
             labels = about[-1]
         for family in collector.collect():
             name = f"{family.name}_total" if family.type == "counter" else family.name
-            found.append(Metric(name, family.type, tuple(labels or ())))
+            found.append(Metric(name, family.type, tuple(labels or ()), bool(family.samples)))
     return found

@@ -92,6 +92,14 @@ def test_what_counts_up_is_asked_for_its_increase() -> None:
                 assert expression[found.end()] == "["
 
 
+def test_the_first_defect_is_an_alert() -> None:
+    """A series that begins with its first count has no increase yet, so it has to be there before."""
+    (alert,) = (alert for alert in ALERTS if alert["alert"] == "DataLocalityInternalErrors")
+    asked = {name for name, _ in SELECTOR.findall(alert["expr"])}
+    assert len(asked) == len(SERVED)
+    assert all(metric.begun for metrics in SERVED.values() for metric in metrics if metric.name in asked)
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_says_how_bad_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"info", "warning", "critical"}
