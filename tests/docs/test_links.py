@@ -51,3 +51,10 @@ def test_links_lead_somewhere(page: pathlib.Path) -> None:
 def test_the_navigation_has_every_page_once() -> None:
     nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
     assert sorted(pages_of(nav)) == [page.name for page in PAGES if page.parent == DOCS]
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = {link.partition("#")[0] for link in LINK.findall((DOCS / "index.md").read_text())}
+    assert sorted(page.name for page in PAGES if page.parent == DOCS and page.name != "index.md") == sorted(
+        link for link in index if link.endswith(".md") and "/" not in link
+    )
