@@ -20,8 +20,8 @@ from webhook.certificates import renewal
 pytestmark = pytest.mark.e2e
 
 RELEASE, NAMESPACE, HOOK = "locality", "placing", "mutatingwebhookconfiguration"
-# Kinds that only clusters with further software have.
-FOREIGN = {"Certificate", "Issuer"}
+# Kinds that only clusters with further software have: cert-manager, the Prometheus Operator.
+FOREIGN = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule"}
 EVERYTHING = [
     pytest.param({}, id="base"),
     *(pytest.param(values, id=name) for name, values in sorted(test_chart.SAME.items())),
