@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +11,9 @@ import yaml
 from click import testing
 
 from scheduler.locality import cli
-from tests.locality import serving, worlds
+from tests.locality import pages, serving, worlds
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs/explain.md"
+SHOWN = pages.shown(pathlib.Path(__file__).parents[2] / "docs/explain.md")
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +26,7 @@ def run(url: str, *arguments: str, given: str | None = None) -> testing.Result:
     return testing.CliRunner().invoke(cli.main, [*arguments, "--server", url, "-n", "default"], input=given)
 
 
-def shown() -> list[tuple[str, str]]:
-    """The commands of the page, and what each is said to print."""
-    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    calls = [call for block in blocks for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    pairs = [call.split("\n", 1) for call in calls]
-    return [(command, told) for command, told in pairs if command.startswith("kubectl locality") and told.strip()]
-
-
-@pytest.mark.parametrize(("command", "told"), shown(), ids=lambda value: value if value.startswith("kubectl") else "")
+@pytest.mark.parametrize(("command", "told"), SHOWN, ids=lambda value: value if value.startswith("kubectl") else "")
 def test_the_page_shows_what_is_printed(url: str, command: str, told: str) -> None:
     result = run(url, *shlex.split(command)[2:])
     assert result.exit_code == 0, result.output
@@ -43,7 +34,7 @@ def test_the_page_shows_what_is_printed(url: str, command: str, told: str) -> No
 
 
 def test_the_page_shows_each_command() -> None:
-    assert {command.split()[2] for command, _ in shown()} == {"explain", "why-not"}
+    assert {command.split()[2] for command, _ in SHOWN} == {"explain", "why-not"}
 
 
 @pytest.mark.parametrize("output", ["json", "yaml"])

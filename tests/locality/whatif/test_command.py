@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +14,10 @@ from click import testing
 
 from scheduler.locality import cli
 from scheduler.locality.whatif import changes
-from tests.locality import serving, worlds
+from tests.locality import pages, serving, worlds
 
 PAGE = pathlib.Path(__file__).parents[3] / "docs/what-if.md"
+SHOWN = pages.shown(PAGE)
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,7 @@ def asked(url: str, *arguments: str, given: str | None = None) -> dict[str, dict
     return {one["pod"].removeprefix("default/"): one for one in json.loads(result.stdout)["pods"]}
 
 
-def shown() -> list[tuple[str, str]]:
-    """The commands of the page, and what each is said to print."""
-    blocks = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    calls = [call for block in blocks for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    pairs = [call.split("\n", 1) for call in calls]
-    return [(command, told) for command, told in pairs if command.startswith("kubectl locality") and told.strip()]
-
-
-@pytest.mark.parametrize(("command", "told"), shown(), ids=lambda value: value if value.startswith("kubectl") else "")
+@pytest.mark.parametrize(("command", "told"), SHOWN, ids=lambda value: value if value.startswith("kubectl") else "")
 def test_the_page_shows_what_is_printed(url: str, command: str, told: str) -> None:
     result = run(url, *shlex.split(command)[2:])
     assert result.exit_code == 0, result.output
@@ -57,7 +49,7 @@ def test_the_page_shows_what_is_printed(url: str, command: str, told: str) -> No
 def test_the_page_names_each_option_and_shows_both_commands() -> None:
     text = PAGE.read_text()
     assert [name for name in changes.OPTIONS if f"`--{name} " not in text] == []
-    assert {command.split()[2] for command, _ in shown()} == {"what-if", "advise"}
+    assert {command.split()[2] for command, _ in SHOWN} == {"what-if", "advise"}
 
 
 @pytest.mark.parametrize(
