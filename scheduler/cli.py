@@ -13,13 +13,12 @@ import functools
 import gc
 import pathlib
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from scheduler import configcommand, errors, logs, tune
+from scheduler import configcommand, errors, logs, progress, tune
 from scheduler.locality import cli as locality
 
 CANNOT_START = 2
@@ -340,25 +339,13 @@ def simulate(
         sys.exit(_replay(recorded))
     from scheduler.simulate import door  # noqa: PLC0415 (only this command needs it)
 
+    told = progress.told("{}: {} of {} pods done, {:,.1f} s of virtual time")
     try:
-        for piece in door.answer(files, arms or ("ours",), seed, output, _progress()):
+        for piece in door.answer(files, arms or ("ours",), seed, output, told):
             sys.stdout.buffer.write(piece + b"\n")
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(CANNOT_START)
-
-
-def _progress() -> Callable[[str, int, int, float], None]:
-    """Tells on standard error, about once a second, how far a simulation is; nothing of one that takes no longer."""
-    told_s = time.monotonic()
-
-    def tell(arm: str, done: int, pods: int, now_s: float) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= 1:
-            told_s = time.monotonic()
-            click.echo(f"{arm}: {done} of {pods} pods done, {now_s:,.1f} s of virtual time", err=True)
-
-    return tell
 
 
 main.add_command(tune.tune)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import sys
-import time
-from collections.abc import Callable
 from typing import Final
 
 import click
 import yaml
 
-from scheduler import errors, logs
+from scheduler import errors, logs, progress
 
 _CANNOT_START: Final = 2
 
@@ -41,9 +39,10 @@ def tune(
     logs.configure("text", "warning")
     from scheduler.simulate import curve, reading, tuning  # noqa: PLC0415 (only this command needs them)
 
+    told_of = progress.told(f"{{}} of {trials} settings tried, best score {{:.4f}}")
     try:
         goals = [tuning.goal(text) for text in wanted]
-        made = tuning.tune(reading.read(files), goals, trials=trials, seed=seed, progress=_progress(trials))
+        made = tuning.tune(reading.read(files), goals, trials=trials, seed=seed, progress=told_of)
     except errors.InputError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(_CANNOT_START)
@@ -60,15 +59,3 @@ def tune(
         click.echo(f"\n{told}", nl=False)  # so that it is not lost, after so many trials
         click.echo(f"error: {write}: cannot be written: {error.strerror}", err=True)
         sys.exit(_CANNOT_START)
-
-
-def _progress(trials: int) -> Callable[[int, float], None]:
-    told_s = time.monotonic()
-
-    def tell(done: int, score: float) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= 1:
-            told_s = time.monotonic()
-            click.echo(f"{done} of {trials} settings tried, best score {score:.4f}", err=True)
-
-    return tell

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from scheduler import progress
 from scheduler.locality import door, show
 from scheduler.locality.whatif import advising, command, selecting
 
@@ -26,7 +27,7 @@ def advise(*, last: int, selector: str, file: str, output: str, where: door.Wher
     """
     meant = selecting.meant(selector, where.given_namespace)
     world = command.read_world(file, where)
-    told = advising.advise(world, last=last, meant=meant, tell=command.told_of("decisions"))
+    told = advising.advise(world, last=last, meant=meant, tell=progress.told("{:,} of {:,} decisions"))
     if output in {show.JSON, show.YAML}:
         show.say(show.document(_document(told), output))
     else:

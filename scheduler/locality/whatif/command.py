@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import gc
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from scheduler import errors
+from scheduler import errors, progress
 from scheduler.locality import door, show
 from scheduler.locality.whatif import changes, comparing, selecting, telling
 from scheduler.offline import world as worlds
@@ -88,19 +87,6 @@ def _content(file: str) -> bytes:
         raise errors.InputError(file, "", f"cannot be read: {error.strerror}") from error
 
 
-def told_of(doing: str) -> Callable[[int, int], None]:
-    """Tells on standard error, once a second, how far something is; nothing of what takes no longer."""
-    told_s = time.monotonic()
-
-    def tell(done: int, of: int) -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= show.PROGRESS_AFTER_S:
-            told_s = time.monotonic()
-            click.echo(f"{done:,} of {of:,} {doing}", err=True)
-
-    return tell
-
-
 @click.command("what-if")
 @change_options
 @pods_options
@@ -127,7 +113,9 @@ def what_if(
         raise click.UsageError("say what is to be otherwise, such as --cordon NODE; see --help")
     meant = selecting.meant(selector, where.given_namespace)
     world = read_world(file, where)
-    told = comparing.compare(world, wanted, last=last, meant=meant, is_replayed=replay, tell=told_of("decisions"))
+    told = comparing.compare(
+        world, wanted, last=last, meant=meant, is_replayed=replay, tell=progress.told("{:,} of {:,} decisions")
+    )
     if output in {show.JSON, show.YAML}:
         show.say(show.document(telling.document(told), output))
     else:
