@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     bare = world(options.nodes, options.placed, options.seed)
-    asks = asking.Asking(bare.kernel, running.SETTINGS)
+    asks = asking.Asking(bare.kernel)
     print(f"{options.nodes} nodes, {options.placed} pods placed, seed {options.seed}; goal: the command under 1 s")
     print(f"{'pod':>6} {'worked out, ms of CPU':>22} {'command, ms of CPU':>19} {'command, ms':>12}")
     for kind in ("plain", "data", "huge"):

@@ -63,7 +63,7 @@ def world(nodes: int, placed: int, pods: int, seed: int) -> bytes:
             one["metadata"] |= {"name": called, "namespace": NAMESPACE, "uid": f"uid-{called}"}
             bare.pending(core.convert(one, core.Pod, called))
         serving.decided(bare)
-    return b"".join(question.whole(bare.kernel, running.SETTINGS, bare.now_s))
+    return b"".join(question.whole(bare.kernel, bare.now_s))
 
 
 def main() -> None:

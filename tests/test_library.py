@@ -6,7 +6,6 @@ import re
 
 import msgspec
 
-from scheduler import config
 from scheduler.kernel import kernel, question
 from tests.kernel import running
 
@@ -36,7 +35,7 @@ def test_a_cluster_that_runs_is_read_as_written(tmp_path: pathlib.Path) -> None:
     bare.nodes(running.node("n1"))
     bare.pending(running.pod("p"))
     bare.step()
-    (tmp_path / "world.json").write_bytes(b"".join(question.whole(bare.kernel, config.Settings(), 1000.0)))
+    (tmp_path / "world.json").write_bytes(b"".join(question.whole(bare.kernel, 1000.0)))
     [block] = [block for block in BLOCKS if "world.read" in block]
     known: dict[str, object] = {}
     exec("from scheduler.offline import door", known)  # noqa: S102 (what the page imported above)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from scheduler import config, errors
+from scheduler import errors
 from scheduler.api import core
 from scheduler.engine import byname, decision, sheet, standing
 from scheduler.kernel import journal, kernel, question
@@ -128,15 +128,10 @@ class Now(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Asking:
-    """Answers about the pods of a kernel.
+    """Answers about the pods of a kernel, by the settings that it decides by now."""
 
-    Args:
-        settings: What it decides by.
-    """
-
-    def __init__(self, subject: kernel.Kernel, settings: config.Settings) -> None:
+    def __init__(self, subject: kernel.Kernel) -> None:
         self._kernel = subject
-        self._settings = settings
 
     def of(self, pod: str, asked: Asked, wall_s: float) -> Now | None:
         """About ``namespace/name``; None where there is no such pod, as far as is known."""
@@ -177,7 +172,7 @@ class Asking:
         ready = request.prepare(subject.groups.read(pod))
         named = pod.spec.scheduler_name
         with subject.state.without(pod.metadata.uid, wall_s) as view:
-            found = byname.Engines(self._settings).of(pod).decide(view, ready, asked.draw, is_tried=False)
+            found = byname.Engines(subject.settings).of(pod).decide(view, ready, asked.draw, is_tried=False)
             record = journal.Record(pod=pod.key, uid="", time=subject.world.time(), attempt=0, outcome="")
             record.fill(found, view)
             return Now(
@@ -186,7 +181,7 @@ class Asking:
                 outcome=FITS if found.node else REFUSED,
                 nodes=view.count,
                 feasible=len(found.feasible),
-                other_scheduler=named if named not in self._settings.scheduler_names else "",
+                other_scheduler=named if named not in subject.settings.scheduler_names else "",
                 node=found.node,
                 ties=record.ties,
                 deciding=record.deciding,

@@ -19,7 +19,6 @@ from typing import Final
 
 import msgspec
 
-from scheduler import config
 from scheduler.api import core, devices, services, volumes
 from scheduler.kernel import journal, kernel
 from scheduler.state import naming, selecting, snapshot
@@ -78,11 +77,10 @@ def line(subject: kernel.Kernel, record: journal.Record, wall_s: float) -> Itera
     return _pieces(_encode(head), _collections(subject, view, uid) | {"pods": pods})
 
 
-def whole(subject: kernel.Kernel, settings: config.Settings, wall_s: float) -> Iterator[bytes]:
+def whole(subject: kernel.Kernel, wall_s: float) -> Iterator[bytes]:
     """The world in one line of JSON, an object at a time: docs/decide.md tells what it holds.
 
     Args:
-        settings: What is decided by.
         wall_s: The time of day, in seconds since 1970.
     """
     view = subject.state.freeze(wall_s)
@@ -90,7 +88,7 @@ def whole(subject: kernel.Kernel, settings: config.Settings, wall_s: float) -> I
     head = {
         "id": {"shown": {"sequence": subject.sequence, "time": when.isoformat()}},
         "now": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "settings": settings,
+        "settings": subject.settings,
     }
     counted = [(one.pod, one.node) for one in view.placed.values()]
     waiting = [entry.pod for entry in subject.queue.entries() if entry.uid not in view.placed]

@@ -234,10 +234,7 @@ class _Process:
 
     def _sources(self) -> health.Sources:
         subject = self._following.kernel
-
-        def asked() -> asking.Asking:
-            return asking.Asking(subject, subject.settings)
-
+        asks = asking.Asking(subject)
         return health.Sources(
             live={
                 "event loop": lambda: _over(self._pulse.lag_s(), MAX_LAG_S),
@@ -245,12 +242,12 @@ class _Process:
             },
             ready=self._following.ready(),
             metrics=self._metrics,
-            journal=self._following.kernel.journal,
+            journal=subject.journal,
             leader=lambda: "" if self._election is None or self._leads() else _replica(self._election.holder),
-            question=lambda record: question.line(self._following.kernel, record, _now().timestamp()),
-            now=lambda pod, what: asked().of(pod, what, _now().timestamp()),
-            about=lambda pod, what: asked().about(pod, what, _now().timestamp()),
-            world=lambda: question.whole(subject, subject.settings, _now().timestamp()),
+            question=lambda record: question.line(subject, record, _now().timestamp()),
+            now=lambda pod, what: asks.of(pod, what, _now().timestamp()),
+            about=lambda pod, what: asks.about(pod, what, _now().timestamp()),
+            world=lambda: question.whole(subject, _now().timestamp()),
             storage=lambda: storage.Inventory.take(
                 self._following.resources.capabilities(),
                 self._following.resources.data_objects(),

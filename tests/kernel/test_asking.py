@@ -16,9 +16,7 @@ ALL = 1000
 
 
 def about(bare: running.Bare, name: str, **asked: Any) -> asking.Now:
-    found = asking.Asking(bare.kernel, running.SETTINGS).of(
-        f"default/{name}", asking.Asked(best=ALL, **asked), bare.now_s
-    )
+    found = asking.Asking(bare.kernel).of(f"default/{name}", asking.Asked(best=ALL, **asked), bare.now_s)
     assert found is not None
     return found
 
@@ -67,9 +65,7 @@ def records(run: runs.Run, *, asks: bool) -> Iterator[dict[str, Any]]:
     for record in run.decisions(150):
         if asks:
             for one in run.bare.kernel.journal.recent()[-30::11]:
-                asking.Asking(run.bare.kernel, running.SETTINGS).of(
-                    one[1].pod, asking.Asked(best=5, node="n3"), run.bare.now_s
-                )
+                asking.Asking(run.bare.kernel).of(one[1].pod, asking.Asked(best=5, node="n3"), run.bare.now_s)
         yield dataclasses.asdict(record)
 
 
@@ -105,7 +101,7 @@ def test_where_a_pod_waits_is_said(bare: running.Bare) -> None:
 
 def test_a_pod_that_is_not_there_is_asked_about_alike(bare: running.Bare) -> None:
     bare.nodes(node("n0"), node("n1", cpu="1"))
-    asks = asking.Asking(bare.kernel, running.SETTINGS)
+    asks = asking.Asking(bare.kernel)
     assert asks.of("default/new", asking.Asked(best=5), bare.now_s) is None
     told = asks.about(pod("new", cpu="2"), asking.Asked(best=5, node="nowhere"), bare.now_s)
     assert not told.other_scheduler
@@ -122,7 +118,7 @@ def test_whose_a_pod_is_that_is_not_ours_is_said(bare: running.Bare) -> None:
 
 def test_a_pod_that_cannot_be_read_is_refused_in_words(bare: running.Bare) -> None:
     bare.nodes(node("n0"))
-    asks = asking.Asking(bare.kernel, running.SETTINGS)
+    asks = asking.Asking(bare.kernel)
     told = asks.about(pod("new", cpu="x"), asking.Asked(best=5), bare.now_s)
     assert (told.outcome, "not a quantity" in told.message) == ("refused", True)
 
@@ -131,4 +127,4 @@ def test_a_pod_that_is_gone_is_not_known(bare: running.Bare) -> None:
     bare.nodes(node("n0"))
     bare.seen(pod("a", node="n0"))
     bare.kernel.handle(events.PodGone(bare.now_s, "uid-a"))
-    assert asking.Asking(bare.kernel, running.SETTINGS).of("default/a", asking.Asked(best=1), bare.now_s) is None
+    assert asking.Asking(bare.kernel).of("default/a", asking.Asked(best=1), bare.now_s) is None

@@ -133,7 +133,7 @@ def test_a_world_holds_all_and_its_last_decisions(bare: running.Bare) -> None:
     bare.pending(pod("b"))
     given = running.bound(bare.step())
     bare.seen(pod("more", cpu="4", node="n1"))
-    read = world.read(b"".join(question.whole(bare.kernel, running.SETTINGS, bare.now_s)))
+    read = world.read(b"".join(question.whole(bare.kernel, bare.now_s)))
     assert read.settings == running.SETTINGS
     assert {one.key: one.spec.node_name for one in read.pods} == {
         "default/runs": "n0", "default/more": "n1", "default/big": "",

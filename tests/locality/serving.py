@@ -22,7 +22,7 @@ async def _nothing() -> storage.Inventory:
 @contextlib.contextmanager
 def serving(bare: running.Bare) -> Iterator[str]:
     """The address at which a kernel is served, in a thread, which nobody else uses meanwhile."""
-    asks = asking.Asking(bare.kernel, running.SETTINGS)
+    asks = asking.Asking(bare.kernel)
     sources = health.Sources(
         live={},
         ready={},
@@ -30,7 +30,7 @@ def serving(bare: running.Bare) -> Iterator[str]:
         journal=bare.kernel.journal,
         leader=lambda: "",
         question=lambda record: question.line(bare.kernel, record, bare.now_s),
-        world=lambda: question.whole(bare.kernel, running.SETTINGS, bare.now_s),
+        world=lambda: question.whole(bare.kernel, bare.now_s),
         now=lambda pod, asked: asks.of(pod, asked, bare.now_s),
         about=lambda pod, asked: asks.about(pod, asked, bare.now_s),
         storage=_nothing,

@@ -181,7 +181,7 @@ def test_a_cell_that_trips_after_the_row_was_made_costs_that_pod(install: Instal
 def test_who_asks_about_a_pod_over_which_it_trips_is_told_so(install: Install) -> None:
     install(filter_of(rows=trips))
     bare = started()
-    now = asking.Asking(bare.kernel, bare.kernel.settings).about(pod("p", **ODD), asking.Asked(best=3), 1000.0)
+    now = asking.Asking(bare.kernel).about(pod("p", **ODD), asking.Asked(best=3), 1000.0)
     assert (now.outcome, now.message) == (asking.REFUSED, 'running plugin "Odd": ZeroDivisionError: "of its own"')
     line = {"pod": msgspec.to_builtins(pod("p", **ODD)), "nodes": [msgspec.to_builtins(node("n1"))], "config": PROFILE}
     told = msgspec.json.decode(door.answer_line(msgspec.json.encode(line)))

@@ -23,7 +23,7 @@ def file(seed: int) -> bytes:
     run = runs.Run(seed)
     for _ in run.decisions(PODS):
         pass
-    return b"".join(asking.whole(run.bare.kernel, run.settings, run.bare.now_s))
+    return b"".join(asking.whole(run.bare.kernel, run.bare.now_s))
 
 
 @functools.lru_cache(maxsize=8)
